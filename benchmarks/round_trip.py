@@ -1,0 +1,44 @@
+"""One call after the other: how long a call of a function that does nothing takes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from statistics import median
+from time import perf_counter
+
+from processes import contestants, pin_to_one_cpu
+from report import Set, alternate
+
+_CALLS = 2000
+
+
+def _seconds_per_call(call: Callable[[], None]) -> float:
+    times: list[float] = []
+    for _ in range(_CALLS):
+        begin = perf_counter()
+        call()
+        times.append(perf_counter() - begin)
+    return median(times)
+
+
+def measure(transport: str, pinned: bool, rounds: int, copy: bool = True) -> Set:
+    """Measure one set; run it in a fresh process.
+
+    Args:
+        transport: ``"tcp"`` or ``"local"``.
+        pinned: whether both ends share one CPU. Then nothing depends on where the kernel puts them,
+            and the figure is the work of a call.
+        rounds: how often each is measured.
+        copy: see `contestants`.
+    """
+    if pinned:
+        pin_to_one_cpu()
+    with contestants(transport, copy=copy) as (client, peer):
+
+        def ours() -> None:
+            client.noop()
+
+        def baseline() -> None:
+            peer.call("noop")
+
+        return alternate(rounds, lambda: _seconds_per_call(ours), lambda: _seconds_per_call(baseline))

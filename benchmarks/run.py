@@ -1,0 +1,139 @@
+"""Print how fast EasyCluster is, beside a baseline written by hand. See README.md."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import bulk
+import connect
+import in_flight
+import round_trip
+from processes import in_fresh_process
+from report import (
+    Result,
+    Set,
+    microseconds,
+    milliseconds,
+    per_second,
+    print_header,
+    print_left_out,
+    print_result,
+)
+
+#: What a round trip may cost when both ends share one CPU, in round trips of the baseline.
+TARGET = 2.2
+
+PINNED = "round trip, keyed TCP, one CPU"
+
+
+@dataclass
+class Benchmark:
+    """One row.
+
+    Attributes:
+        name: its name, as printed.
+        show: turns seconds into what is printed.
+        sets: how many fresh sets of processes are measured.
+        measure: measures one set.
+        arguments: what it is called with.
+        missing: returns why it cannot be measured here, or nothing.
+    """
+
+    name: str
+    show: Callable[[float], str]
+    sets: int
+    measure: Callable[..., Set]
+    arguments: dict[str, Any]
+    missing: Callable[[], str] = str
+
+
+BENCHMARKS = (
+    Benchmark(PINNED, microseconds, 7, round_trip.measure, {"transport": "tcp", "pinned": True, "rounds": 7}),
+    Benchmark(
+        "  baseline's server not forked from its client",
+        microseconds,
+        7,
+        round_trip.measure,
+        {"transport": "tcp", "pinned": True, "rounds": 7, "copy": False},
+    ),
+    Benchmark(
+        "round trip, keyed TCP, all CPUs",
+        microseconds,
+        7,
+        round_trip.measure,
+        {"transport": "tcp", "pinned": False, "rounds": 7},
+    ),
+    Benchmark(
+        "round trip, local, one CPU",
+        microseconds,
+        7,
+        round_trip.measure,
+        {"transport": "local", "pinned": True, "rounds": 7},
+    ),
+    Benchmark(
+        "round trip, local, all CPUs",
+        microseconds,
+        7,
+        round_trip.measure,
+        {"transport": "local", "pinned": False, "rounds": 7},
+    ),
+    Benchmark(
+        "calls in flight, keyed TCP", per_second, 5, in_flight.measure, {"transport": "tcp", "rounds": 5}
+    ),
+    Benchmark(
+        "calls in flight, local", per_second, 5, in_flight.measure, {"transport": "local", "rounds": 5}
+    ),
+    Benchmark("echo of 64 MiB, keyed TCP", milliseconds, 5, bulk.measure, {"transport": "tcp", "rounds": 5}),
+    Benchmark("echo of 64 MiB, local", milliseconds, 5, bulk.measure, {"transport": "local", "rounds": 5}),
+    Benchmark("connect, first local (python -c pass)", milliseconds, 7, connect.measure_first_local, {}),
+    Benchmark("connect, further local (fork)", milliseconds, 3, connect.measure_local, {"rounds": 7}),
+    Benchmark("connect, TCP (accept and fork)", milliseconds, 3, connect.measure_tcp, {"rounds": 7}),
+    Benchmark(
+        "connect, SSH (ssh host python -c pass)",
+        milliseconds,
+        2,
+        connect.measure_ssh,
+        {"rounds": 7},
+        connect.missing_for_ssh,
+    ),
+)
+
+
+def main() -> int:
+    """Run the benchmarks that the command line names; return the exit status."""
+    parser = argparse.ArgumentParser(description="Measure EasyCluster beside a baseline written by hand.")
+    parser.add_argument("words", nargs="*", help="run only benchmarks whose name contains one of these words")
+    parser.add_argument("--sets", type=int, metavar="N", help="measure N fresh sets of processes for each")
+    parser.add_argument("--quick", action="store_const", dest="sets", const=1, help="the same as --sets 1")
+    parser.add_argument(
+        "--check", action="store_true", help=f"fail when '{PINNED}' has a ratio above {TARGET}"
+    )
+    options = parser.parse_args()
+    print_header()
+    status = 0
+    for benchmark in BENCHMARKS:
+        if options.words and not any(word in benchmark.name for word in options.words):
+            continue
+        result = _run(benchmark, options.sets or benchmark.sets)
+        if options.check and result is not None and benchmark.name == PINNED and result.ratio > TARGET:
+            print(f"'{PINNED}' is above its target of {TARGET}", file=sys.stderr)
+            status = 1
+    return status
+
+
+def _run(benchmark: Benchmark, sets: int) -> Result | None:
+    reason = benchmark.missing()
+    if reason:
+        print_left_out(benchmark.name, reason)
+        return None
+    result = Result([in_fresh_process(benchmark.measure, **benchmark.arguments) for _ in range(sets)])
+    print_result(benchmark.name, benchmark.show, result)
+    return result
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,88 @@
+"""The command that is run on the host, and the short line of Python in it.
+
+The command passes through the login shell of the host, which may be any of sh, bash, dash, ksh, zsh, csh,
+tcsh and fish. Single quotes mean the same to all of them as long as what they enclose has no single quote,
+no ``!`` (history of csh), no backslash (fish) and no line break. Old shells refuse words of 1024 bytes. And
+Python 2.7 must be able to parse the line, so that it can say that it is too old.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Optional
+
+from easycluster_bootstrap._framing import HEADER_LENGTH, LENGTH_AT
+
+# In this order: `python` is most often Python 2 where it is not the only one, and RHEL 8 without the package
+# python3 still has one for its own tools.
+_CANDIDATES = "python3 /usr/libexec/platform-python python"
+
+# Arguments: the short line, then the Pythons to try. PYTHONSAFEPATH, which 3.11 and newer know, keeps them
+# from searching the current folder while they start: 3.13 imports linecache, hence re, types and more, before
+# it runs the line. The stage takes it out again; who has set it on the host keeps what they set.
+_SCRIPT = (
+    "l=$1; shift; "
+    "PYTHONSAFEPATH=${PYTHONSAFEPATH-easycluster}; export PYTHONSAFEPATH; "
+    'for p in "$@"; do command -v "$p" >/dev/null 2>&1 && exec "$p" -c "$l"; done; '
+    'echo "EasyCluster found no Python on the host; it looked for: $*" >&2; '
+    "exit 127"
+)
+
+# The names that it leaves behind are removed by `_finder.run`.
+_STATEMENTS = [
+    "import sys",
+    "V=sys.version_info",
+    (
+        'V<(3,6)and sys.exit("EasyCluster needs Python 3.6 or newer on the host;'
+        ' %s is Python %d.%d.%d"%((sys.executable,)+V[:3]))'
+    ),
+    "B=bytearray()",
+    # Every mishap from here to the end of the stage becomes one line and exit status 1. %c is the line feed.
+    "H=sys.excepthook",
+    (
+        'sys.excepthook=lambda t,e,b:sys.stderr.write("EasyCluster could not start: its code did not arrive'
+        ' whole on stdin (%d bytes did; %s: %s)%c"%(len(B),t.__name__,e,10))'
+    ),
+    # The current folder must not be searched: it may hold a file named os.py.
+    "P=sys.path[:]",
+    "sys.path[:]=[x for x in P if x]",
+    "import os",
+    # Read until B is n bytes long, never more; at the end of the file the index raises.
+    'R=lambda n:([B.extend(c)for c in iter(lambda:os.read(0,n-len(B)),b"")],B[n-1])',
+    f"R({HEADER_LENGTH})",
+    f"R({HEADER_LENGTH}+int(B[{LENGTH_AT}:]))",
+    "G={}",
+    (
+        f"exec(compile(bytes(B[{HEADER_LENGTH}:]),"
+        '"easycluster-bundle/easycluster_bootstrap/_stage.py","exec"),G)'
+    ),
+    'G["load"](P,H)',
+]
+_LINE = ";".join(_STATEMENTS)
+
+
+def remote_command(python: Optional[str] = None) -> str:
+    """Return the shell command that waits on its stdin for what `bundle` makes.
+
+    Args:
+        python: the command that starts Python on the host, passed to the host's shell as it is written, so
+            that it may hold arguments (``sudo -n python3``). None looks for a Python by itself. With
+            arguments nothing can be done for Python 3.13 and newer in a folder that has files such as
+            ``re.py``: its own start fails there, unless one of the arguments is ``-P``.
+
+    Returns:
+        One line, for the login shell of the host or for ``sh -c``.
+
+    Raises:
+        ValueError: `python` is blank, has a line break or a NUL, or begins with a dash, which ssh would
+            read as one of its own options.
+    """
+    if python is None:
+        python = _CANDIDATES
+    elif not python.strip() or any(character in python for character in "\n\r\0"):
+        raise ValueError(f"the command for the remote Python must be one line and not blank, not {python!r}")
+    elif python.lstrip().startswith("-"):
+        raise ValueError(f"the command for the remote Python must not begin with a dash: {python!r}")
+    elif re.fullmatch(r"[A-Za-z0-9_./~+-]+", python) is None:
+        return f"{python} -c '{_LINE}'"
+    return f"sh -c '{_SCRIPT}' easycluster '{_LINE}' {python}"

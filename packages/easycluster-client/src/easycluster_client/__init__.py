@@ -1,0 +1,21 @@
+"""The client of EasyCluster: what runs on the master.
+
+Scripts use these names as ``easycluster.Client`` and so on.
+"""
+
+from easycluster_client._client import Client
+from easycluster_client._options import add_key_options, key_from_options
+from easycluster_client._parallel import call_multi, eval_multi, execblock_multi
+from easycluster_client._response import NonblockingResponse
+from easycluster_client._spec import parse_connection_spec
+
+__all__ = [
+    "Client",
+    "NonblockingResponse",
+    "add_key_options",
+    "call_multi",
+    "eval_multi",
+    "execblock_multi",
+    "key_from_options",
+    "parse_connection_spec",
+]

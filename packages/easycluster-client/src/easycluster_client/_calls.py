@@ -1,0 +1,155 @@
+"""From a call to its message: takes the options out of the keywords, pickles the rest, sends it."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from easycluster_protocol import _definitions
+from easycluster_protocol import _messages as m
+from easycluster_protocol._constants import SINGLE, SINGLE_THREAD
+from easycluster_protocol._serialize import dumps, explain_dumps
+from easycluster_protocol.errors import ConnectionLost
+
+from ._response import NonblockingResponse
+from ._session import ClientSession
+
+if TYPE_CHECKING:
+    from ._client import Client
+
+#: The keywords of a call that are ours; all others are the remote function's.
+OPTIONS = ("nonblocking", "oncomplete", "onerror", "threadid", "origexc")
+
+_NO_OPTIONS: Mapping[str, Any] = {}
+
+
+class CallMaker:
+    """Makes the calls of one client. It lives as long as the client; its session does not.
+
+    It is the one attribute of a client beside those that are documented, because every other name
+    belongs to the server.
+    """
+
+    def __init__(self, client: Client, definitions: str) -> None:
+        self._client = client
+        self.definitions = definitions
+        self.session: ClientSession | None = None
+        self.default_thread = 0
+        self._definitions_lock = threading.Lock()
+        self._definitions_sent = 0
+
+    def open(self, session: ClientSession) -> None:
+        """Use a new connection, on which nothing is defined yet."""
+        self.session = session
+        self._definitions_sent = 0
+
+    def call(self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Call a global of the server; ``kwargs`` may hold options of ours."""
+        if kwargs:
+            return self._request(m.CALL, (name, args), kwargs, name)
+        return self.finish(self._send(m.CALL, (name, args, kwargs), name, _NO_OPTIONS), _NO_OPTIONS)
+
+    def operation(self, name: str, args: tuple[Any, ...], options: dict[str, Any] | None = None) -> Any:
+        """Call an operation of the server's root object."""
+        return self._request(m.INVOKE, (0, name, args), dict(options or {}), name, only_options=True)
+
+    def invoke(self, oid: int, name: str, args: tuple[Any, ...], kwargs: dict[str, Any], options: Any) -> Any:
+        """Call a method of a server object; ``kwargs`` are all the method's."""
+        return self.finish(self._send(m.INVOKE, (oid, name, args, kwargs), name, options), options)
+
+    def raw_call(self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any], options: Any) -> Any:
+        """Call a global of the server; ``kwargs`` are all the function's."""
+        return self.finish(self._send(m.CALL, (name, args, kwargs), name, options), options)
+
+    def _request(
+        self, kind: int, start: tuple[Any, ...], kwargs: dict[str, Any], what: str, only_options: bool = False
+    ) -> Any:
+        options = {key: kwargs.pop(key) for key in OPTIONS if key in kwargs}
+        if only_options and kwargs:
+            raise TypeError(f"{what}() got an unexpected keyword argument {next(iter(kwargs))!r}")
+        return self.finish(self._send(kind, (*start, kwargs), what, options), options)
+
+    def _send(
+        self, kind: int, values: tuple[Any, ...], what: str, options: Mapping[str, Any]
+    ) -> NonblockingResponse:
+        session = self.session
+        if session is None:
+            raise ConnectionLost("the client is not connected: call connect() first")
+        thread = self.default_thread
+        if options:
+            thread = _thread_of(options.get("threadid"), thread)
+        response = NonblockingResponse(self._client, what, options)
+        try:
+            body, buffers = dumps(values, session.link.session.pickle_protocol)
+        except Exception as error:
+            raise self._explain(values, what, error) from error
+        session.request(response, kind, body, buffers, thread)
+        return response
+
+    def finish(self, response: NonblockingResponse, options: Mapping[str, Any]) -> Any:
+        """Return what the caller of a call gets: its value, its response, or nothing."""
+        if options and (options.get("nonblocking") or response._completes):
+            return response
+        session = response._session
+        session.wait(response)
+        if session.arrived:
+            self.run_completions()
+        return response._result()
+
+    def run_completions(self) -> None:
+        """Call the completion functions of the answers that have arrived."""
+        session = self.session
+        while session is not None and session.arrived:
+            session.arrived.pop(0)._complete()
+
+    def update_definitions(self) -> None:
+        """Send the definitions that the server does not have yet.
+
+        Each is tried once, all are tried; the first error is raised in the end.
+        """
+        with self._definitions_lock:
+            responses: list[NonblockingResponse] = []
+            for block in _definitions.log[self._definitions_sent :]:
+                values = (block.module, block.number, block.source)
+                responses.append(self.operation("define", values, {"nonblocking": True, "origexc": "quiet"}))
+                self._definitions_sent += 1
+            errors = [error for response in responses if (error := _error_of(response)) is not None]
+        if errors:
+            raise errors[0]
+
+    def prepare(self) -> None:
+        """Make a new connection ready: its definitions, and where names resolve."""
+        self.update_definitions()
+        if self.definitions != _definitions.DEFAULT_NAME:
+            self.operation("use_definitions", (self.definitions,))
+
+    def _explain(self, values: tuple[Any, ...], what: str, error: Exception) -> Exception:
+        """Say which argument it was that could not be pickled."""
+        *_, args, kwargs = values
+        named = [(f"argument {index + 1}", value) for index, value in enumerate(args)]
+        named += [(f"argument {name!r}", value) for name, value in kwargs.items()]
+        for name, value in named:
+            try:
+                dumps(value, 4)
+            except Exception as culprit:
+                return explain_dumps(f"{name} of {what} (type {type(value).__name__})", culprit)
+        return explain_dumps(f"an argument of {what}", error)
+
+
+def _error_of(response: NonblockingResponse) -> BaseException | None:
+    try:
+        response.wait()
+    except Exception as error:
+        return error
+    return None
+
+
+def _thread_of(threadid: Any, default: int) -> int:
+    if threadid is None:
+        return default
+    if threadid is SINGLE:
+        return SINGLE_THREAD
+    if not isinstance(threadid, int) or not -(1 << 63) < threadid < 1 << 63:
+        raise TypeError(f"threadid must be an integer or easycluster.SINGLE, not {threadid!r}")
+    return threadid

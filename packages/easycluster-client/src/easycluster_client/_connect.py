@@ -1,0 +1,174 @@
+"""Making connections: over TCP with a key, over SSH, or over a socket that is there already."""
+
+from __future__ import annotations
+
+import socket
+import struct
+import time
+import weakref
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from easycluster_protocol._constants import DEFAULT_PORT
+from easycluster_protocol._handshake import ClientHandshake
+from easycluster_protocol._link import CLIENT, Link
+from easycluster_protocol.errors import AuthenticationError, ConnectError, EasyClusterError, ProtocolError
+from easycluster_protocol.keys import check_key
+from easycluster_server._handshake_io import open_link, receive_once, send_pending
+from easycluster_server._transport import SocketTransport, wait
+
+from ._ssh import SshProcess, start_ssh
+
+#: Seconds that making a connection may take.
+CONNECT_TIMEOUT = 30.0
+
+
+@dataclass(frozen=True)
+class Address:
+    """Where a client connects to, and how."""
+
+    key: bytes | None = field(repr=False)
+    host: str
+    port: int | None
+    ssh: bool | str | None
+    user: str | None
+    rpython: str | None
+    extra_args: tuple[str, ...]
+    compress: bool
+
+    @property
+    def uses_ssh(self) -> bool:
+        """Whether the connection goes over SSH."""
+        return not self.key if self.ssh is None else bool(self.ssh)
+
+    @property
+    def peername(self) -> str:
+        """The server's name as messages show it."""
+        port = self.port or (22 if self.uses_ssh else DEFAULT_PORT)
+        return f"[{self.host}]:{port}" if ":" in self.host else f"{self.host}:{port}"
+
+
+class Connected:
+    """An open connection and what must be ended with it."""
+
+    def __init__(
+        self, link: Link, transport: SocketTransport, peername: str, finish: Callable[[], None] | None = None
+    ) -> None:
+        self.link = link
+        self.transport = transport
+        self.peername = peername
+        # A client that is dropped without close() must not leave its socket to the collector.
+        self._finalize = weakref.finalize(self, _release, transport, finish)
+
+    def finish(self) -> None:
+        """Release everything; the transport is closed already."""
+        self._finalize()
+
+
+def _release(transport: SocketTransport, finish: Callable[[], None] | None) -> None:
+    transport.close()
+    if finish is not None:
+        finish()
+
+
+def connect(address: Address) -> Connected:
+    """Connect to ``address``; on return the handshake is done.
+
+    Raises:
+        ConnectError: it could not be done; the message names the server and the reason.
+        KeyFileError: there is no key, and SSH is not to be used.
+    """
+    return _connect_ssh(address) if address.uses_ssh else _connect_tcp(address)
+
+
+def connect_socket(connection: socket.socket, peername: str, compress: bool) -> Connected:
+    """Run the handshake of a private connection over a socket that is connected already."""
+    transport = SocketTransport(connection)
+    try:
+        link = _shake_hands(ClientHandshake(None, compress), transport, peername, CONNECT_TIMEOUT)
+    except BaseException:
+        transport.close()
+        raise
+    return Connected(link, transport, peername)
+
+
+def _connect_tcp(address: Address) -> Connected:
+    key = address.key or b""
+    check_key(key, f"the connection to {address.peername}")
+    begin = time.monotonic()
+    try:
+        connection = socket.create_connection((address.host, address.port or DEFAULT_PORT), CONNECT_TIMEOUT)
+    except (OSError, UnicodeError) as error:  # UnicodeError: a name that cannot be looked up
+        raise ConnectError(
+            f"cannot connect to {address.peername}: {error} (is the server running there? "
+            "to connect by SSH write user@host or add :ssh=yes)"
+        ) from error
+    try:
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        # Until an orderly close: when this process dies the server learns it at once, even when it
+        # is not reading.
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        transport = _LingeringTransport(connection)
+        timeout = CONNECT_TIMEOUT - (time.monotonic() - begin)
+        link = _shake_hands(ClientHandshake(key, address.compress), transport, address.peername, timeout)
+    except BaseException:
+        connection.close()
+        raise
+    return Connected(link, transport, address.peername)
+
+
+class _LingeringTransport(SocketTransport):
+    """A TCP socket that is reset when this process dies, but closed in order by `close`."""
+
+    def close(self) -> None:
+        try:
+            self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 0, 0))
+        except OSError:
+            pass
+        super().close()
+
+
+def _connect_ssh(address: Address) -> Connected:
+    process = start_ssh(address)
+    transport = SocketTransport(process.connection)
+    try:
+        handshake = ClientHandshake(None, address.compress)
+        deadline = time.monotonic() + CONNECT_TIMEOUT
+        process.start_server(deadline)
+        link = _shake_hands(handshake, transport, address.peername, deadline - time.monotonic(), process)
+    except BaseException:
+        transport.close()
+        process.kill()
+        raise
+    return Connected(link, transport, address.peername, process.finish)
+
+
+def _shake_hands(
+    handshake: ClientHandshake,
+    transport: Any,
+    peername: str,
+    timeout: float,
+    process: SshProcess | None = None,
+) -> Link:
+    deadline = time.monotonic() + timeout
+    try:
+        while handshake.session is None:
+            send_pending(handshake, transport)
+            if not wait(transport.fileno(), -1, max(0.0, deadline - time.monotonic()))[0]:
+                raise ConnectError(f"it did not answer the handshake within {timeout:.0f} seconds")
+            receive_once(handshake, transport)
+        send_pending(handshake, transport)
+    except (ConnectError, ProtocolError, OSError) as error:
+        detail = process.explain_end() if process is not None else ""
+        raise _explain(error, peername, detail) from error
+    return open_link(CLIENT, handshake.session, handshake.leftover)
+
+
+def _explain(error: Exception, peername: str, detail: str) -> EasyClusterError:
+    kind = type(error) if isinstance(error, ConnectError) else ConnectError
+    text = f"cannot connect to {peername}: {error}{detail}"
+    if isinstance(error, AuthenticationError):
+        text += " (give the server's key with kf=FILE or key=KEY in the spec, or with -k or -K)"
+    return kind(text)

@@ -1,0 +1,112 @@
+"""Where a key comes from: the options ``-k FILE`` and ``-K KEY`` of a master script, a file, a text.
+
+Warnings go to the logger ``easycluster.spec``, which is silent until the script configures logging.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from typing import Any, Protocol
+
+from easycluster_protocol.errors import KeyFileError, SpecError
+from easycluster_protocol.keys import decode_key, read_key_file, require_private
+
+logger = logging.getLogger("easycluster.spec")
+# Without a handler of its own, logging would print warnings to the terminal of every master script.
+logger.addHandler(logging.NullHandler())
+
+
+class _ArgparseLike(Protocol):
+    """An `argparse.ArgumentParser`, or a group of one."""
+
+    def add_argument(self, *names: Any, **settings: Any) -> Any: ...
+
+
+class _OptparseLike(Protocol):
+    """An `optparse.OptionParser`, or an `optparse.OptionGroup`."""
+
+    def add_option(self, *names: Any, **settings: Any) -> Any: ...
+
+
+def add_key_options(
+    parser: _ArgparseLike | _OptparseLike,
+    key_option: str | None = "-K",
+    keyfile_option: str | None = "-k",
+) -> None:
+    """Give a command line the options ``-K/--key KEY`` and ``-k/--keyfile FILE``.
+
+    Args:
+        parser: a parser or group of argparse or of optparse.
+        key_option: the short name of ``--key``; None leaves that option out.
+        keyfile_option: the short name of ``--keyfile``; None leaves that option out.
+
+    Raises:
+        TypeError: `parser` is neither.
+    """
+    # argparse first: a subclass may offer add_option for the sake of old code.
+    add = getattr(parser, "add_argument", None) or getattr(parser, "add_option", None)
+    if add is None:
+        raise TypeError(f"{type(parser).__name__} is no parser of argparse or optparse")
+    if key_option is not None:
+        add(
+            *_names(key_option, "--key"),
+            dest="key",
+            metavar="KEY",
+            help="the key shared with the servers: 64 hexadecimal digits, or any text. "
+            "Other users of this machine can see it; better use a key file.",
+        )
+    if keyfile_option is not None:
+        add(
+            *_names(keyfile_option, "--keyfile"),
+            dest="keyfile",
+            metavar="FILE",
+            help="read the key shared with the servers from FILE",
+        )
+
+
+def _names(short: str, long: str) -> list[str]:
+    return [short, long] if short else [long]
+
+
+def key_from_options(opts: object, warn: bool = True) -> bytes:
+    """Return the key that the options of `add_key_options` give.
+
+    Args:
+        opts: the parsed options, of argparse or optparse.
+        warn: log a warning if other users of this machine can read the key.
+
+    Returns:
+        The key, or ``b""`` if there is none.
+
+    Raises:
+        SpecError: both options were given.
+        KeyFileError: the file does not hold a key.
+        OSError: the file cannot be read.
+    """
+    text: str | None = getattr(opts, "key", None)
+    path: str | None = getattr(opts, "keyfile", None)
+    if text is not None and path is not None:
+        raise SpecError("a key (-K, --key) and a key file (-k, --keyfile) were both given: leave one out")
+    if path is not None:
+        return key_from_file(path, warn)
+    if text is not None:
+        return key_from_text(text, "the command line", warn)
+    return b""
+
+
+def key_from_text(text: str, where: str, warn: bool) -> bytes:
+    """Return the key that a text stands for; with `warn`, log that `where` is no place for one."""
+    if warn:
+        logger.warning("other users of this machine may see the key in %s; a key file is safer", where)
+    return decode_key(text)
+
+
+def key_from_file(path: str | os.PathLike[str], warn: bool) -> bytes:
+    """Return the key in a file; with `warn`, log when other users can read it too."""
+    if warn:
+        try:
+            require_private(path)
+        except KeyFileError as error:
+            logger.warning("%s", error)
+    return read_key_file(path)

@@ -1,0 +1,188 @@
+"""EasyCluster: run Python on other machines.
+
+This package only re-exports; each name is imported from where it lives when it is first used, so
+that a server never imports the client::
+
+    easycluster_protocol    definitions, keys, errors
+    easycluster_client      clients and what goes with them; on masters only
+    easycluster_server      the server
+"""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+from importlib.util import find_spec
+from types import ModuleType
+from typing import TYPE_CHECKING, Any, Dict, List
+
+if TYPE_CHECKING:
+    from easycluster import server as server
+    from easycluster_client import (
+        Client as Client,
+    )
+    from easycluster_client import (
+        NonblockingResponse as NonblockingResponse,
+    )
+    from easycluster_client import (
+        add_key_options as add_key_options,
+    )
+    from easycluster_client import (
+        call_multi as call_multi,
+    )
+    from easycluster_client import (
+        eval_multi as eval_multi,
+    )
+    from easycluster_client import (
+        execblock_multi as execblock_multi,
+    )
+    from easycluster_client import (
+        key_from_options as key_from_options,
+    )
+    from easycluster_client import (
+        parse_connection_spec as parse_connection_spec,
+    )
+    from easycluster_protocol._constants import (
+        DEFAULT_PORT as DEFAULT_PORT,
+    )
+    from easycluster_protocol._constants import (
+        SINGLE as SINGLE,
+    )
+    from easycluster_protocol._constants import (
+        VERSION as VERSION,
+    )
+    from easycluster_protocol._definitions import (
+        define_common as define_common,
+    )
+    from easycluster_protocol._definitions import (
+        definitions_module as definitions_module,
+    )
+    from easycluster_protocol._exec_return import exec_return as exec_return
+    from easycluster_protocol.errors import (
+        AuthenticationError as AuthenticationError,
+    )
+    from easycluster_protocol.errors import (
+        ConnectError as ConnectError,
+    )
+    from easycluster_protocol.errors import (
+        ConnectionLost as ConnectionLost,
+    )
+    from easycluster_protocol.errors import (
+        DefinitionError as DefinitionError,
+    )
+    from easycluster_protocol.errors import (
+        DeserializationError as DeserializationError,
+    )
+    from easycluster_protocol.errors import (
+        EasyClusterError as EasyClusterError,
+    )
+    from easycluster_protocol.errors import (
+        KeyFileError as KeyFileError,
+    )
+    from easycluster_protocol.errors import (
+        ProtocolError as ProtocolError,
+    )
+    from easycluster_protocol.errors import (
+        RemoteException as RemoteException,
+    )
+    from easycluster_protocol.errors import (
+        RemoteTraceback as RemoteTraceback,
+    )
+    from easycluster_protocol.errors import (
+        SerializationError as SerializationError,
+    )
+    from easycluster_protocol.errors import (
+        SpecError as SpecError,
+    )
+    from easycluster_protocol.errors import (
+        UnknownRemoteError as UnknownRemoteError,
+    )
+    from easycluster_protocol.errors import (
+        VersionError as VersionError,
+    )
+    from easycluster_protocol.keys import (
+        decode_key as decode_key,
+    )
+    from easycluster_protocol.keys import (
+        generate_key as generate_key,
+    )
+    from easycluster_protocol.keys import (
+        read_key_file as read_key_file,
+    )
+    from easycluster_protocol.keys import (
+        write_key_file as write_key_file,
+    )
+
+# name → module that holds it
+_STARRED: Dict[str, str] = {
+    "RemoteException": "easycluster_protocol.errors",
+    "decode_key": "easycluster_protocol.keys",
+    "define_common": "easycluster_protocol._definitions",
+    "definitions_module": "easycluster_protocol._definitions",
+    "exec_return": "easycluster_protocol._exec_return",
+    "generate_key": "easycluster_protocol.keys",
+    "read_key_file": "easycluster_protocol.keys",
+    "write_key_file": "easycluster_protocol.keys",
+}
+_CLIENT_STARRED: Dict[str, str] = dict.fromkeys(
+    (
+        "Client",
+        "add_key_options",
+        "call_multi",
+        "eval_multi",
+        "execblock_multi",
+        "key_from_options",
+        "parse_connection_spec",
+    ),
+    "easycluster_client",
+)
+_ERRORS = (
+    "AuthenticationError ConnectError ConnectionLost DefinitionError DeserializationError EasyClusterError "
+    "KeyFileError ProtocolError RemoteTraceback SerializationError SpecError UnknownRemoteError VersionError"
+)
+_BY_NAME: Dict[str, str] = {
+    "NonblockingResponse": "easycluster_client",
+    "DEFAULT_PORT": "easycluster_protocol._constants",
+    "SINGLE": "easycluster_protocol._constants",
+    "VERSION": "easycluster_protocol._constants",
+}
+_BY_NAME.update(dict.fromkeys(_ERRORS.split(), "easycluster_protocol.errors"))
+
+_HOMES: Dict[str, str] = dict(_STARRED)
+_HOMES.update(_CLIENT_STARRED)
+_HOMES.update(_BY_NAME)
+
+_SUBMODULES = ("server", "remote_code")
+
+
+def _installed(package: str) -> bool:
+    try:
+        return find_spec(package) is not None
+    except ImportError:  # the importer of a bootstrapped host refuses what was not sent to it
+        return False
+
+
+# Names that need the client are star-exported only where it is installed.
+__all__ = [*_STARRED]  # noqa: PLE0604  # pyright: ignore[reportUnsupportedDunderAll]
+if _installed("easycluster_client"):
+    __all__ += [*_CLIENT_STARRED]  # noqa: PLE0604  # pyright: ignore[reportUnsupportedDunderAll]
+
+
+class _Facade(ModuleType):
+    """Imports a name from its home when it is first used (Python 3.6 has no module ``__getattr__``)."""
+
+    def __getattr__(self, name: str) -> Any:
+        if name in _SUBMODULES:
+            return import_module(f"easycluster.{name}")
+        home = _HOMES.get(name)
+        if home is None:
+            raise AttributeError(f"module 'easycluster' has no attribute {name!r}")
+        value = getattr(import_module(home), name)
+        setattr(self, name, value)
+        return value
+
+    def __dir__(self) -> List[str]:
+        return sorted(set(super().__dir__()) | set(_HOMES) | set(_SUBMODULES))
+
+
+sys.modules[__name__].__class__ = _Facade

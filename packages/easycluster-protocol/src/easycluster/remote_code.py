@@ -1,0 +1,5 @@
+"""The module that `define_common` fills; importing it makes it a definitions module."""
+
+from easycluster_protocol._definitions import install
+
+install(__name__)

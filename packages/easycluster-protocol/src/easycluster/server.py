@@ -1,0 +1,10 @@
+"""The server: ``easycluster.server.spawn_local()``, and running a standalone server from a script."""
+
+from __future__ import annotations
+
+from easycluster_server._cli import main as server_main
+from easycluster_server._guardian import detach
+from easycluster_server._listener import run_server, stop_server
+from easycluster_server._spawn import spawn_local
+
+__all__ = ["detach", "run_server", "server_main", "spawn_local", "stop_server"]

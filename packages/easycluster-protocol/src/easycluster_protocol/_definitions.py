@@ -1,0 +1,176 @@
+"""Definitions modules: modules whose source is given as blocks of text, and sent to servers.
+
+A definitions module exists on both ends under the same name, so its functions, classes and the
+instances of its classes are pickled by reference to that name.
+"""
+
+from __future__ import annotations
+
+import linecache
+import sys
+from importlib import import_module
+from types import ModuleType
+from typing import Any, Dict, List, Optional
+
+from ._serialize import describe
+from .errors import DefinitionError
+
+DEFAULT_NAME = "easycluster.remote_code"
+
+_PROLOGUE = "import easycluster\nfrom easycluster import *\n"
+
+
+class Block:
+    """One block of definitions: the name of its module, its number there, and its source."""
+
+    __slots__ = ("module", "number", "source")
+
+    def __init__(self, module: str, number: int, source: str) -> None:
+        self.module = module
+        self.number = number
+        self.source = source
+
+
+#: Every block that was defined in this process, in order: what servers need. Only ever added to.
+log: List[Block] = []
+
+
+class DefinitionsModule(ModuleType):
+    """A module that is filled by `define`."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name, "Definitions that are shared with servers.")
+        self.__dict__["__package__"] = name.rpartition(".")[0]
+        # Private names, so that definitions of the user's cannot clash with them.
+        self.__dict__["__easycluster_blocks__"] = 0
+        self.__dict__["__easycluster_prepared__"] = False
+
+    def define(self, code: str, local: bool = True) -> None:
+        """Add a block of definitions.
+
+        Args:
+            code: the source of the block.
+            local: whether to execute it here as well.
+
+        Raises:
+            SyntaxError: the block does not compile; it is not added then.
+            Exception: whatever executing it here raises; it is not added then.
+        """
+        namespace = self.__dict__
+        block = Block(self.__name__, namespace["__easycluster_blocks__"], code)
+        if local:
+            _execute(block, namespace)
+        else:
+            compile(code, filename(block), "exec", dont_inherit=True)
+        namespace["__easycluster_blocks__"] += 1
+        log.append(block)
+
+
+def filename(block: Block) -> str:
+    """Return the name under which stack traces show the block."""
+    return f"{block.module}[{block.number + 1}]"
+
+
+def _execute(block: Block, namespace: Dict[str, Any]) -> None:
+    """Execute a block in its module; its lines appear in stack traces."""
+    name = filename(block)
+    # No modification time: linecache then never drops the entry for want of a file.
+    linecache.cache[name] = (len(block.source), None, block.source.splitlines(True), name)
+    code = compile(block.source, name, "exec", dont_inherit=True)
+    if not namespace["__easycluster_prepared__"]:
+        exec(_PROLOGUE, namespace)
+        namespace["__easycluster_prepared__"] = True
+    exec(code, namespace)
+
+
+def define_sent(block: Block) -> None:
+    """Execute a block that a client sent.
+
+    Raises:
+        DefinitionError: it failed; names block and line, its cause is the original exception.
+    """
+    module = definitions_module(block.module)
+    try:
+        _execute(block, module.__dict__)
+    except BaseException as error:
+        where = f"block {block.number + 1} of the definitions module {block.module}"
+        line = _line_of(error, filename(block))
+        at = f", line {line}" if line else ""
+        raise DefinitionError(f"{where} failed{at}: {describe(error)}") from error
+
+
+def _line_of(error: BaseException, name: str) -> Optional[int]:
+    if isinstance(error, SyntaxError) and error.filename == name:
+        return error.lineno
+    line = None
+    traceback = error.__traceback__
+    while traceback is not None:
+        if traceback.tb_frame.f_code.co_filename == name:
+            line = traceback.tb_lineno
+        traceback = traceback.tb_next
+    return line
+
+
+def definitions_module(name: str, keep_source: bool = True) -> Any:  # noqa: ARG001 -- published
+    """Return the definitions module of that name; it is made when there is none.
+
+    Args:
+        name: its full name. The packages before the last dot are made when they do not exist.
+        keep_source: accepted for scripts written for EasyCluster 0.x; the source is always kept,
+            since servers need it.
+
+    Raises:
+        ValueError: an ordinary module has that name.
+    """
+    module = sys.modules.get(name)
+    if isinstance(module, DefinitionsModule):
+        return module
+    if module is not None or not all(part.isidentifier() for part in name.split(".")):
+        reason = "is the name of a module that exists" if module else "is no name of a module"
+        raise ValueError(f"{name!r} {reason}: choose another name for the definitions")
+    if name == DEFAULT_NAME:
+        import_module(name)  # it makes itself a definitions module
+        return sys.modules[name]
+    return install(name)
+
+
+def install(name: str) -> DefinitionsModule:
+    """Make a definitions module and enter it in ``sys.modules``, whatever stood there."""
+    module = DefinitionsModule(name)
+    parent, _, last = name.rpartition(".")
+    if parent:
+        setattr(_package(parent), last, module)
+    sys.modules[name] = module
+    return module
+
+
+def _package(name: str) -> Any:
+    try:
+        __import__(name)
+    except ImportError:
+        package = ModuleType(name)
+        package.__path__ = []
+        parent, _, last = name.rpartition(".")
+        if parent:
+            setattr(_package(parent), last, package)
+        sys.modules[name] = package
+    return sys.modules[name]
+
+
+def define_common(code: str, name: str = DEFAULT_NAME, local: bool = True) -> None:
+    """Define functions and classes on this end and on the servers.
+
+    Servers that are connected later get the definitions by themselves; those that are connected
+    already get them by `Client.update_definitions`.
+
+    Args:
+        code: Python source. It is executed in a module of its own, so it must import what it uses.
+        name: the name of that module.
+        local: whether to execute the code on this end as well.
+
+    Raises:
+        SyntaxError: the code does not compile.
+        ValueError: an ordinary module has that name.
+        Exception: whatever executing the code here raises.
+    """
+    definitions_module(name).define(code, local)

@@ -1,0 +1,168 @@
+"""The protocol machine of an open connection: bytes in, messages out; messages in, bytes out.
+
+Rule 1: what may be said in which state stands in the tables of this file and nowhere else.
+Rule 2: nothing here does I/O, waits, takes a lock or looks at a clock. `_receiver` and `_sender`
+are independent of each other, so one thread may receive while another sends.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Dict, Iterable, List, Optional, Tuple
+
+from . import _messages as m
+from ._frames import Authenticator
+from ._handshake import Session
+from ._messages import Message
+from ._receiver import Receiver
+from ._sender import SMALL_BODY, Plan, Sender
+from .errors import LocalProtocolError, RemoteProtocolError
+
+CLIENT = "client"
+SERVER = "server"
+
+#: Messages pass both ways.
+OPEN = "open"
+#: CLOSE was said: nothing follows in this direction.
+CLOSED = "closed"
+#: The rules were broken: nothing can be sent or received any more.
+FAILED = "failed"
+
+_BOTH = (m.CREDIT, m.PING, m.PONG)
+_FROM_CLIENT = (m.CALL, m.INVOKE, m.CANCEL, m.RELEASE, m.STOP_THREAD, m.STATUS_QUERY)
+_FROM_SERVER = (m.RESULT, m.FAILURE, m.STATUS)
+
+#: sender's role → state of the direction → kind of message → next state.
+TRANSITIONS: Dict[str, Dict[str, Dict[int, str]]] = {
+    CLIENT: {OPEN: {m.CLOSE: CLOSED}, CLOSED: {}, FAILED: {}},
+    SERVER: {OPEN: {m.CLOSE: CLOSED}, CLOSED: {}, FAILED: {}},
+}
+TRANSITIONS[CLIENT][OPEN].update(dict.fromkeys(_BOTH + _FROM_CLIENT, OPEN))
+TRANSITIONS[SERVER][OPEN].update(dict.fromkeys(_BOTH + _FROM_SERVER, OPEN))
+
+_PEER = {CLIENT: SERVER, SERVER: CLIENT}
+
+
+class Link:
+    """One end of an open connection.
+
+    Args:
+        role: `CLIENT` or `SERVER`.
+        session: what the handshake agreed on.
+    """
+
+    def __init__(self, role: str, session: Session) -> None:
+        self.role = role
+        self.session = session
+        self.receiver = Receiver(_authenticator(session.receive_key), session.compress)
+        self.sender = Sender(_authenticator(session.send_key), session.compress)
+        self._take = self.receiver.next_message
+        self._may_send = TRANSITIONS[role]
+        self._may_receive = TRANSITIONS[_PEER[role]]
+        self.sending = OPEN
+        self.receiving = OPEN
+        self._sendable = self._may_send[OPEN]
+        self._receivable = self._may_receive[OPEN]
+        # The message that `next_message` returned last: it may be asked for again, and was checked.
+        self._current: Optional[Message] = None
+
+    def __repr__(self) -> str:
+        return f"<Link {self.role}, sending: {self.sending}, receiving: {self.receiving}>"
+
+    def receive_data(self, data: bytes) -> None:
+        """Take in ``data``, any part of what the peer sent. Then call `next_message`."""
+        self.receiver.receive_data(data)
+
+    def next_message(self) -> Optional[Message]:
+        """Return the next message, the same until `advance` is called; None: more bytes are needed.
+
+        Raises:
+            RemoteProtocolError: the peer broke the rules; the link cannot be used any more.
+        """
+        try:
+            message = self._take()
+        except RemoteProtocolError:
+            self._fail()
+            raise
+        if message is not self._current:
+            if message is not None and message.kind not in self._receivable:
+                state = self.receiving
+                self._fail()
+                raise RemoteProtocolError(f"the peer sent {message!r} when it was {state}")
+            self._current = message
+        return message
+
+    def _fail(self) -> None:
+        self.receiving = self.sending = FAILED
+        self._receivable = self._may_receive[FAILED]
+        self._sendable = self._may_send[FAILED]
+
+    def advance(self) -> bool:
+        """Say that the message which `next_message` returned has been dealt with.
+
+        Returns:
+            Whether there may be another one already.
+        """
+        message = self._current
+        if message is not None and message.kind == m.CLOSE:
+            # First the state, then the receiver: an interrupt between them repeats this message,
+            # which `_current` lets pass.
+            self.receiving = self._may_receive[OPEN][m.CLOSE]
+            self._receivable = self._may_receive[self.receiving]
+        more = self.receiver.advance()
+        self._current = None  # it may be large
+        return more
+
+    def small(self, message: Message) -> Optional[bytes]:
+        """Return the payload for `Sender.commit_small`, or None when ``message`` needs `plans`.
+
+        Raises:
+            LocalProtocolError: this end may not say that now.
+        """
+        if message.kind not in self._sendable or message.kind == m.CLOSE:
+            self._check_sendable(message)
+        if message.buffers or len(message.body) > SMALL_BODY:
+            return None
+        return m.pack_small(message)
+
+    def plans(self, message: Message) -> Iterable[List[Plan]]:
+        """Return the frames of ``message`` in groups, for `Sender.commit`.
+
+        Raises:
+            LocalProtocolError: this end may not say that now.
+        """
+        self._check_sendable(message)
+        return self.sender.plans(message)
+
+    def data_to_send(self, message: Message) -> bytes:
+        """Return all bytes of ``message`` at once, as sent.
+
+        Raises:
+            LocalProtocolError: this end may not say that now.
+        """
+        self._check_sendable(message)
+        return self.sender.data_to_send(message)
+
+    def _check_sendable(self, message: Message) -> None:
+        try:
+            self.sending = self._sendable[message.kind]
+            self._sendable = self._may_send[self.sending]
+        except KeyError:
+            raise LocalProtocolError(
+                f"a {self.role} that is {self.sending} cannot send {message!r}"
+            ) from None
+
+    def receive_eof(self) -> Tuple[bool, str]:
+        """Say that no more bytes will come.
+
+        Returns:
+            Whether the peer ended the connection in order, and a sentence about it.
+        """
+        if self.receiving == CLOSED:
+            return True, "the peer closed the connection"
+        if self.receiver.between_frames:
+            return False, "the connection ended"
+        return False, "the connection ended in the middle of a message"
+
+
+def _authenticator(key: Any) -> Optional[Authenticator]:
+    return None if key is None else Authenticator(key)

@@ -1,0 +1,131 @@
+"""Every error that EasyCluster itself raises.
+
+Each derives from `EasyClusterError` and from the built-in that scripts already catch::
+
+    EasyClusterError
+    ├── SpecError               (ValueError)       a connection spec or option cannot be used
+    ├── KeyFileError            (ValueError)       a key or key file cannot be used
+    ├── ConnectError            (OSError)          a connection could not be made
+    │   ├── AuthenticationError (PermissionError)  the two ends do not share the key
+    │   └── VersionError                           the two ends cannot work together
+    ├── ConnectionLost          (ConnectionError, EOFError)   an open connection ended
+    ├── ProtocolError           (ConnectionError)  the bytes or the order of messages are wrong
+    │   ├── LocalProtocolError                     this end was asked to send something illegal
+    │   └── RemoteProtocolError                    the peer sent something illegal
+    ├── SerializationError      (PicklingError, TypeError)    a value could not be sent
+    ├── DeserializationError    (UnpicklingError, ValueError) a value could not be received
+    ├── DefinitionError         (ImportError)      a block of definitions failed on the server
+    ├── RemoteException                            carries an exception of remote code
+    ├── RemoteTraceback                            the cause of an exception raised again here
+    └── UnknownRemoteError                         stands for an exception class not known here
+"""
+
+from __future__ import annotations
+
+import pickle
+from typing import List, Optional, Sequence
+
+
+class EasyClusterError(Exception):
+    """Base class of all errors that EasyCluster raises."""
+
+
+class SpecError(EasyClusterError, ValueError):
+    """A connection spec, or one of its options, cannot be used; the message quotes it."""
+
+
+class KeyFileError(EasyClusterError, ValueError):
+    """A key, or the file that should hold one, cannot be used."""
+
+
+class ConnectError(EasyClusterError, OSError):
+    """A connection could not be made; the message names the host and says what to do."""
+
+
+class AuthenticationError(ConnectError, PermissionError):
+    """The two ends do not share the same key."""
+
+
+class VersionError(ConnectError):
+    """The two ends cannot work together; the message names both versions."""
+
+
+class ConnectionLost(EasyClusterError, ConnectionError, EOFError):
+    """An open connection ended, on purpose or not; every waiting call raises it."""
+
+
+class ProtocolError(EasyClusterError, ConnectionError):
+    """The rules of the wire were broken; the connection cannot be used any more."""
+
+
+class LocalProtocolError(ProtocolError):
+    """This end was asked to do what the protocol does not allow in its present state."""
+
+
+class RemoteProtocolError(ProtocolError):
+    """The peer sent what the protocol does not allow."""
+
+
+class SerializationError(EasyClusterError, pickle.PicklingError, TypeError):
+    """A value could not be pickled, so it was not sent; the connection is unharmed."""
+
+
+class DeserializationError(EasyClusterError, pickle.UnpicklingError, ValueError):
+    """A value arrived but could not be unpickled; the connection is unharmed."""
+
+
+class DefinitionError(EasyClusterError, ImportError):
+    """A block of definitions could not be executed on the server; names the block and line."""
+
+
+class RemoteException(EasyClusterError):
+    """An exception that remote code raised, with its stack trace there.
+
+    Attributes:
+        orig: the original exception, as far as it could be rebuilt here.
+        text: the remote stack trace, a list of lines as `traceback.format_exception` gives.
+    """
+
+    def __init__(self, orig: BaseException, text: Sequence[str]) -> None:
+        super().__init__(orig, list(text))
+        self.orig = orig
+        self.text: List[str] = list(text)
+
+    def __str__(self) -> str:
+        return "".join(self.text).rstrip("\n") or repr(self.orig)
+
+
+class RemoteTraceback(EasyClusterError):
+    """The cause of an exception that was raised again on the master: where it happened.
+
+    Attributes:
+        host: the name of the server, as `Client.peername`.
+        text: the remote stack trace, a list of lines.
+    """
+
+    def __init__(self, host: str, text: Sequence[str]) -> None:
+        super().__init__(host, list(text))
+        self.host = host
+        self.text: List[str] = list(text)
+
+    def __str__(self) -> str:
+        return "on {}\n{}".format(self.host, "".join(self.text).rstrip("\n"))
+
+
+class UnknownRemoteError(EasyClusterError):
+    """Stands for a remote exception whose class does not exist here or refuses to be rebuilt.
+
+    The class of the instance is made on the spot: it bears the original's name and also
+    derives from the original's nearest built-in base, so ``except ValueError`` still works.
+
+    Attributes:
+        remote_type: the full name of the original class.
+        reason: why the original could not be rebuilt, or None.
+    """
+
+    remote_type: str = ""
+    reason: Optional[str] = None
+
+    def __str__(self) -> str:
+        # The other base may want to make its text of what only the original had.
+        return str(self.args[0]) if self.args else ""

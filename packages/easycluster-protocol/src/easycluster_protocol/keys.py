@@ -1,0 +1,236 @@
+"""Shared keys: making them, reading them, and keeping them in files that nobody else reads.
+
+A key is `KEY_SIZE` random bytes. People meet it as text: 64 hexadecimal digits in a key file, or
+a password of their own. No message, repr or log of this module ever contains a key or its text.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import os
+import re
+import stat
+
+from .errors import KeyFileError
+
+#: Bytes of a key: as many as HMAC-SHA256 gives, which more would not make any stronger (RFC 2104).
+KEY_SIZE = 32
+
+#: The most bytes that a key file may have. A key takes 65; whatever is larger was named by mistake.
+MAX_KEY_FILE = 4096
+
+#: Iterations of PBKDF2 for a key given as text: about 50 ms on a desktop of 2023, which nobody
+#: notices once per connection and which slows guessing down. Both ends must use the same number.
+_ITERATIONS = 200_000
+
+#: Both ends must come to the same key from the text alone, so the salt cannot be random.
+_SALT = b"EasyCluster key from text, 1"
+
+_HEX_KEY = re.compile("[0-9A-Fa-f]{64}")
+
+#: O_EXCL already refuses a symbolic link; O_NOFOLLOW says so where O_EXCL is weak (old NFS).
+_CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
+
+
+def generate_key() -> bytes:
+    """Return a new random key of `KEY_SIZE` bytes."""
+    return os.urandom(KEY_SIZE)
+
+
+def decode_key(text: str | bytes) -> bytes:
+    """Return the key that a text stands for; whitespace around it does not count.
+
+    64 hexadecimal digits are the key itself. Any other text is stretched to a key by
+    PBKDF2-HMAC-SHA256 (RFC 8018, section 5.2); that includes the 32 digits in the key files of
+    published EasyCluster, which therefore still work. A blank text gives ``b""``: whoever is to
+    use the key refuses it then, see `check_key`.
+
+    Args:
+        text: what the user typed, or what a file contains (UTF-8).
+
+    Returns:
+        `KEY_SIZE` bytes, or none for a blank text.
+
+    Raises:
+        KeyFileError: the text has a character that no encoding knows (a lone surrogate).
+        TypeError: it is neither str nor bytes.
+    """
+    if not isinstance(text, str):
+        text = str(text, "utf-8", "surrogateescape")
+    text = text.strip()
+    if _HEX_KEY.fullmatch(text):
+        return bytes.fromhex(text)
+    encoded = _encode(text)
+    return _stretch(encoded) if encoded else b""
+
+
+def _encode(text: str) -> bytes:
+    """Return the bytes of a key's text; bytes of a command line that were no UTF-8 come back as they were."""
+    try:
+        return text.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:
+        pass
+    # Raised out here because the UnicodeEncodeError, which holds the text, would be its context.
+    raise KeyFileError("the key contains a character that cannot be encoded")
+
+
+# The cache is for masters that connect to hundreds of hosts with one password.
+@functools.lru_cache(maxsize=16)
+def _stretch(text: bytes) -> bytes:
+    return hashlib.pbkdf2_hmac("sha256", text, _SALT, _ITERATIONS, KEY_SIZE)
+
+
+def check_key(key: object, where: str) -> None:
+    """Make sure that a key can be used.
+
+    Args:
+        key: what is about to be used as a key.
+        where: what it is needed for, as the message is to say it: a connection spec, or "serving".
+
+    Raises:
+        KeyFileError: it is blank, has a wrong size, or is not bytes.
+    """
+    if not key:
+        problem = f"{where} needs a key, and none or a blank one was given"
+    elif not isinstance(key, bytes):
+        problem = f"the key for {where} is {type(key).__name__}, not bytes (decode_key() makes one from text)"
+    elif len(key) != KEY_SIZE:
+        problem = (
+            f"the key for {where} has {len(key)} bytes, not {KEY_SIZE} (decode_key() makes one from text)"
+        )
+    else:
+        return
+    raise KeyFileError(
+        problem + "; name one with -k FILE or -K KEY, or with kf=FILE or key=KEY in the connection spec"
+    )
+
+
+def read_key_file(path: str | bytes | os.PathLike[str]) -> bytes:
+    """Return the key in a file, as `write_key_file` or a user with an editor wrote it.
+
+    Args:
+        path: the file; may be a pipe, as in ``-k <(pass show cluster)``.
+
+    Raises:
+        KeyFileError: the file is blank, is not UTF-8 text or has more than `MAX_KEY_FILE` bytes.
+        OSError: it cannot be read, for one because it does not exist.
+    """
+    name = _file_name(path)
+    with open(name, "rb") as stream:
+        content = stream.read(MAX_KEY_FILE + 1)
+    if len(content) > MAX_KEY_FILE:
+        raise KeyFileError(f"{name!r} is no key file: it has more than {MAX_KEY_FILE} bytes")
+    # -sig: Windows editors put a byte order mark before the text. "replace" rather than an error,
+    # because a UnicodeDecodeError would carry the content along. A NUL means UTF-16, or no text at all.
+    text = content.decode("utf-8-sig", "replace")
+    if "\ufffd" in text or "\0" in text:
+        raise KeyFileError(
+            f"{name!r} is no key file: it is not text in UTF-8 (`easycluster -g FILE` makes one)"
+        )
+    key = decode_key(text)
+    if not key:
+        raise KeyFileError(f"the key file {name!r} is blank (`easycluster -g FILE` makes one)")
+    return key
+
+
+def write_key_file(path: str | bytes | os.PathLike[str], key: bytes, overwrite: bool = False) -> bool:
+    """Write a key to a new file that only the current user can read and write.
+
+    On Windows, permissions are those of the folder. When overwriting, a complete new file takes
+    the place of the old one: a reader sees one or the other, and a symbolic link at `path` is
+    itself replaced, never followed.
+
+    Args:
+        path: the file.
+        key: `KEY_SIZE` bytes.
+        overwrite: replace a file that exists.
+
+    Returns:
+        True, or False if the file exists and was left as it is.
+
+    Raises:
+        KeyFileError: `key` has a wrong size.
+        OSError: the file cannot be written; nothing is left behind.
+    """
+    name = _file_name(path)
+    if len(key) != KEY_SIZE:
+        raise KeyFileError(
+            f"a key of {len(key)} bytes cannot be written to {name!r}; generate_key() makes one of {KEY_SIZE}"
+        )
+    content = key.hex().encode("ascii") + b"\n"
+    if overwrite:
+        _replace(name, content)
+        return True
+    try:
+        _create(name, content)
+    except FileExistsError:
+        return False
+    return True
+
+
+def _replace(name: str, content: bytes) -> None:
+    # A name that cannot be guessed, in the same folder because a rename cannot leave the file system.
+    temporary = os.path.join(os.path.dirname(name), f".easycluster-{os.urandom(8).hex()}.tmp")
+    _create(temporary, content)
+    try:
+        os.replace(temporary, name)
+    except BaseException:
+        os.unlink(temporary)
+        raise
+
+
+def _create(name: str, content: bytes) -> None:
+    """Write a file that must not exist; remove it again if that fails halfway."""
+    descriptor = os.open(name, _CREATE, 0o600)
+    try:
+        with open(descriptor, "wb") as stream:
+            if hasattr(os, "fchmod"):
+                os.fchmod(stream.fileno(), 0o600)  # an odd umask may have taken our own right to read
+            stream.write(content)
+            stream.flush()
+            os.fsync(stream.fileno())
+    except BaseException:
+        os.unlink(name)
+        raise
+
+
+def require_private(path: str | bytes | os.PathLike[str]) -> None:
+    """Make sure that nobody but its owner can read or write a key file.
+
+    Only the permissions of POSIX are looked at; on Windows this does nothing.
+
+    Raises:
+        KeyFileError: group or others can read or write it; the message has the command that mends it.
+        OSError: the file cannot be looked at.
+    """
+    if os.name == "nt":
+        return
+    name = _file_name(path)
+    mode = stat.S_IMODE(os.stat(name).st_mode)
+    if not mode & (stat.S_IRGRP | stat.S_IWGRP | stat.S_IROTH | stat.S_IWOTH):
+        return
+    raise KeyFileError(
+        f"other users can read or write the key file {name!r} (mode {mode:04o}); "
+        f"run: chmod 600 {_shell_quoted(name)}"
+    )
+
+
+def _shell_quoted(name: str) -> str:
+    import shlex  # here because hardly any process needs it, and it is slow to import
+
+    return shlex.quote(os.path.join(os.curdir, name) if name.startswith("-") else name)
+
+
+def _file_name(path: str | bytes | os.PathLike[str]) -> str:
+    """Return a path as str; refuse one that no file can have, which `open` would not do as an OSError."""
+    name = os.fsdecode(path)
+    if not name:
+        raise KeyFileError("the name of the key file is blank")
+    try:
+        possible = b"\0" not in os.fsencode(name)
+    except UnicodeEncodeError:
+        possible = False
+    if not possible:
+        raise KeyFileError(f"{name!r} cannot be the name of a key file")
+    return name

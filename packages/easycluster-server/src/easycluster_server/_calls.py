@@ -1,0 +1,107 @@
+"""One call: from the message that asks for it to the message that answers it."""
+
+from __future__ import annotations
+
+import time
+from typing import Any, Callable, Optional, Tuple
+
+from easycluster_protocol import _messages as m
+from easycluster_protocol._failures import pack_exception
+from easycluster_protocol._messages import Message
+from easycluster_protocol._serialize import describe, dumps, explain_dumps, explain_loads, loads
+
+from ._root import Namespace, Root
+
+#: Called after each call with the name of what was called and how long it took, in seconds.
+OnCall = Callable[[str, float], None]
+
+
+def _timed(function: Any, name: str, on_call: OnCall) -> Any:
+    """Return what calls ``function`` and reports how long that took."""
+
+    def call_and_report(*args: Any, **kwargs: Any) -> Any:
+        begin = time.monotonic()
+        try:
+            return function(*args, **kwargs)
+        finally:
+            on_call(name, time.monotonic() - begin)
+
+    return call_and_report
+
+
+class Caller:
+    """Executes calls. Holds no state of a call, so any number of threads may use it at once.
+
+    Args:
+        namespace: resolves the names of functions.
+        pickle_protocol: the pickle protocol that both ends understand.
+        on_call: called after each call; None: nobody wants to know.
+    """
+
+    def __init__(self, namespace: Namespace, pickle_protocol: int, on_call: Optional[OnCall] = None) -> None:
+        self._namespace = namespace
+        self._on_call = on_call
+        self._root = Root(namespace)
+        self._protocol = pickle_protocol
+
+    def unpack(self, request: Message) -> Tuple[Any, str, Any, Any]:
+        """Return function, name, args and kwargs of a call.
+
+        Raises:
+            DeserializationError: an argument cannot be rebuilt.
+            NameError, AttributeError: there is no such function.
+        """
+        if request.damage is not None:
+            raise MemoryError(f"the arguments did not arrive: {request.damage}")
+        try:
+            values = loads(request.body, request.buffers)
+        except BaseException as error:
+            raise explain_loads("an argument of the call", error) from error
+        if request.kind == m.CALL:
+            name, args, kwargs = values
+            function = self._namespace.resolve(name)
+        else:
+            oid, name, args, kwargs = values
+            if oid != 0 or name not in Root.OPERATIONS:
+                raise AttributeError(f"object {oid} on the server has no method {name!r} that is exported")
+            function = getattr(self._root, name)
+        if self._on_call is not None:
+            function = _timed(function, name, self._on_call)
+        return function, name, args, kwargs
+
+    def failure(self, request: Message, error: BaseException) -> Message:
+        """Return the answer for a call that ended with ``error``."""
+        # Not by assignment: classes of exceptions may forbid it, as frozen dataclasses do.
+        BaseException.with_traceback(error, _users_part(error.__traceback__))
+        try:
+            body = pack_exception(error, self._protocol)
+        except BaseException:
+            body = self._pack_hostile(error)
+        return Message(m.FAILURE, request.request, body, request.thread)
+
+    def _pack_hostile(self, error: BaseException) -> bytes:
+        """Pack an exception that failed to be packed."""
+        try:
+            return pack_exception(error, self._protocol)  # perhaps that was the fault of a signal handler
+        except BaseException as second:  # it is hostile even to being described
+            text = f"the call raised {type(error).__name__}, which cannot be sent: {describe(second)}"
+            return pack_exception(RuntimeError(text), self._protocol)
+
+    def result(self, request: Message, name: str, value: Any) -> Message:
+        """Return the answer for a call that returned ``value``."""
+        try:
+            body, buffers = dumps(value, self._protocol)
+        except BaseException as error:
+            return self.failure(request, explain_dumps(f"the result of {name}", error))
+        return Message(m.RESULT, request.request, body, request.thread, buffers)
+
+
+def _users_part(traceback: Optional[Any]) -> Optional[Any]:
+    """Return the part of a traceback that lies in the user's code: ours, above it, says nothing."""
+    while traceback is not None and traceback.tb_frame.f_globals.get("__name__", "").startswith(
+        ("easycluster_server.", "easycluster_protocol.")
+    ):
+        if traceback.tb_next is None:
+            return None
+        traceback = traceback.tb_next
+    return traceback

@@ -1,0 +1,168 @@
+"""What a client can do on a server beside calling functions: object 0, the root."""
+
+from __future__ import annotations
+
+import builtins
+import itertools
+import linecache
+import sys
+from collections import deque
+from importlib import import_module
+from types import CodeType
+from typing import Any, Deque, Dict, Iterable
+
+from easycluster_protocol._definitions import DEFAULT_NAME, Block, define_sent, definitions_module
+from easycluster_protocol._exec_return import ExecReturn
+
+#: So many of the latest sources of ``eval`` and ``execblock`` are kept for stack traces.
+_SOURCES_KEPT = 256
+
+
+class Namespace:
+    """Resolves names the way clients expect: definitions, then builtins, then modules."""
+
+    def __init__(self) -> None:
+        self.use(DEFAULT_NAME)
+
+    def use(self, definitions: str) -> None:
+        """Resolve names in the definitions module of this name first."""
+        self.definitions = definitions
+        self._module = definitions_module(definitions)
+
+    @property
+    def globals(self) -> Dict[str, Any]:
+        """The namespace of the definitions module."""
+        namespace: Dict[str, Any] = self._module.__dict__
+        return namespace
+
+    def resolve(self, name: str) -> Any:
+        """Return the object of a dotted name.
+
+        Raises:
+            NameError: there is nothing of that name.
+            AttributeError: a later part of the name does not exist.
+        """
+        try:
+            return self.globals[name]
+        except KeyError:
+            pass
+        first, *rest = name.split(".")
+        value = self._first(first)
+        path = first
+        for part in rest:
+            path += "." + part
+            value = self._attribute(value, part, path)
+        return value
+
+    def _first(self, name: str) -> Any:
+        if name in self.globals:
+            return self.globals[name]
+        if hasattr(builtins, name):
+            return getattr(builtins, name)
+        try:
+            if name:
+                return import_module(name)
+        except ModuleNotFoundError as error:
+            if error.name != name:
+                raise
+        raise NameError(
+            f"name {name!r} is not defined: it is neither in {self.definitions} (a definition made "
+            "after connecting needs update_definitions()), nor a builtin, nor a module on the server"
+        )
+
+    @staticmethod
+    def _attribute(value: Any, part: str, path: str) -> Any:
+        try:
+            return getattr(value, part)
+        except AttributeError:
+            if sys.modules.get(path.rpartition(".")[0]) is not value:
+                raise
+        try:
+            return import_module(path)
+        except ModuleNotFoundError as error:
+            if error.name != path:
+                raise
+            raise AttributeError(
+                f"module {path.rpartition('.')[0]!r} on the server has no attribute {part!r}"
+            ) from None
+
+
+class Root:
+    """The operations of a client that are no calls of functions, by name."""
+
+    #: What a client may call; everything else is refused.
+    OPERATIONS = frozenset(
+        (
+            "define",
+            "eval",
+            "execblock",
+            "get_value",
+            "import_module",
+            "import_modules",
+            "set_value",
+            "use_definitions",
+        )
+    )
+
+    def __init__(self, namespace: Namespace) -> None:
+        self._namespace = namespace
+        self._numbers = itertools.count(1)
+        self._sources: Deque[str] = deque()
+
+    def _compile(self, source: Any, mode: str) -> CodeType:
+        """Compile source whose lines stack traces shall show, while it is one of the latest."""
+        name = f"{mode}[{next(self._numbers)}]"
+        if isinstance(source, str):  # compile() takes other things as well
+            linecache.cache[name] = (len(source), None, source.splitlines(True), name)
+            self._sources.append(name)
+        if len(self._sources) > _SOURCES_KEPT:
+            linecache.cache.pop(self._sources.popleft(), None)
+        code: CodeType = compile(source, name, mode, dont_inherit=True)
+        return code
+
+    def eval(self, expression: str) -> Any:
+        """Return the value of an expression in the definitions module."""
+        return eval(self._compile(expression, "eval"), self._namespace.globals)
+
+    def execblock(self, code: str) -> Any:
+        """Execute statements in the definitions module; return what they pass to `exec_return`."""
+        try:
+            exec(self._compile(code, "exec"), self._namespace.globals)
+        except ExecReturn as result:
+            return result.value
+        return None
+
+    def get_value(self, name: str) -> Any:
+        """Return the object of a dotted name."""
+        return self._namespace.resolve(name)
+
+    def set_value(self, name: str, value: Any) -> None:
+        """Bind a dotted name; its last part is set on the object of the parts before."""
+        owner, _, last = name.rpartition(".")
+        if owner:
+            setattr(self._namespace.resolve(owner), last, value)
+        else:
+            self._namespace.globals[last] = value
+
+    def import_module(self, name: str) -> None:
+        """Import a module, so that its dotted names resolve."""
+        import_module(name)
+        first = name.partition(".")[0]
+        self._namespace.globals[first] = sys.modules[first]
+
+    def import_modules(self, names: Iterable[str]) -> None:
+        """Import several modules, in order."""
+        for name in names:
+            self.import_module(name)
+
+    def define(self, module: str, number: int, source: str) -> None:
+        """Execute one block of definitions.
+
+        Raises:
+            DefinitionError: it failed.
+        """
+        define_sent(Block(module, number, source))
+
+    def use_definitions(self, name: str) -> None:
+        """Resolve names in the definitions module ``name`` first."""
+        self._namespace.use(name)

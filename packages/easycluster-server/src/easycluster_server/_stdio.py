@@ -1,0 +1,44 @@
+"""Serving one connection on standard input and output: what runs behind ssh and other pipes."""
+
+from __future__ import annotations
+
+import os
+import socket
+import stat
+import sys
+from typing import Any
+
+from ._transport import PipeTransport, SocketTransport
+from ._worker import run_pair
+
+
+def main(config: bytes = b"") -> None:  # noqa: ARG001 -- what the bootstrap calls takes it
+    """Serve the connection on descriptors 0 and 1; does not return.
+
+    The protocol moves to descriptors of its own at once. Afterwards standard input is empty and
+    standard output is standard error, so nothing that the user's code or its children print can
+    reach the protocol.
+    """
+    transport = _take_over()
+    restore_path = getattr(sys.modules.get("easycluster_bootstrap"), "restore_path", None)
+    if restore_path is not None:  # this code came through the pipe, and has imported what it needs
+        restore_path()
+    run_pair(transport, dict, ())
+
+
+def _take_over() -> Any:
+    read, write = os.dup(0), os.dup(1)
+    null = os.open(os.devnull, os.O_RDWR)
+    os.dup2(null, 0, inheritable=True)
+    os.close(null)
+    os.dup2(2, 1, inheritable=True)
+    # One socket for both directions can tell earlier and more surely that the other side is gone.
+    if _same_socket(read, write):
+        os.close(write)
+        return SocketTransport(socket.socket(fileno=read))
+    return PipeTransport(read, write)
+
+
+def _same_socket(read: int, write: int) -> bool:
+    first, second = os.fstat(read), os.fstat(write)
+    return stat.S_ISSOCK(first.st_mode) and (first.st_dev, first.st_ino) == (second.st_dev, second.st_ino)

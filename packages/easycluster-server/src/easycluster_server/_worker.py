@@ -1,0 +1,145 @@
+"""The two processes of a connection: how guardian and worker are made, and the worker's environment.
+
+`run_pair` forks: the calling process becomes the guardian, its child the worker. Neither returns.
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+import signal
+import sys
+from types import ModuleType
+from typing import Any, Callable, Dict, Optional
+
+from easycluster_protocol._handshake import ServerHandshake
+from easycluster_protocol._link import SERVER
+
+from . import _guardian, _handshake_io, _processes
+from ._processes import report
+from ._session import Session
+
+#: What the worker is told about its session. All keys are optional:
+#: environ, cwd, umask, path, argv: as for a fresh process; session: what the handshake in the
+#: listener agreed on; leftover: bytes after that handshake; verbosity: 2 logs calls; peer: who
+#: calls, for that log.
+Config = Dict[str, Any]
+
+
+def run_pair(transport: Any, read_config: Callable[[], Config], keep: Any) -> None:
+    """Become the guardian of a new worker that serves ``transport``; does not return.
+
+    Args:
+        transport: the connection.
+        read_config: called in the worker, which alone shall know the session's keys.
+        keep: the descriptors that the guardian must not hold, to be closed in it.
+    """
+    status = 1
+    try:
+        _processes.become_subreaper()
+        reading, writing = os.pipe()
+        guardian = os.getpid()
+        worker = os.fork()
+        if worker == 0:
+            os.close(reading)
+            _processes.die_with_parent(guardian)
+            _guardian.set_control(writing)
+            status = _work(transport, read_config)
+        else:
+            os.close(writing)
+            for descriptor in keep:
+                os.close(descriptor)
+            _guardian.Guardian(worker, transport, reading).watch()
+            status = 0
+    except BaseException as error:
+        report(error)
+    finally:
+        os._exit(status)
+
+
+def _work(transport: Any, read_config: Callable[[], Config]) -> int:
+    os.setsid()
+    config = read_config()
+    fresh_environment(config)
+    session = config.get("session")
+    if session is None:
+        handshake = ServerHandshake(None, **_describe_process())
+        try:
+            link = _handshake_io.complete(handshake, transport, SERVER)
+        except OSError as error:  # the client left, or is none of ours
+            sys.stderr.write(f"easycluster: {error}\n")
+            return 1
+    else:
+        link = _handshake_io.open_link(SERVER, session, config.get("leftover", b""))
+    serving = Session(link, transport, _guardian.report_end, _call_log(config))
+    serving.serve()
+    transport.close()
+    _leave()
+    return 0
+
+
+def _describe_process() -> Dict[str, Any]:
+    return {"process": os.getpid(), "host": os.uname().nodename}
+
+
+def _call_log(config: Config) -> Optional[Callable[[str, float], None]]:
+    if config.get("verbosity", 0) < 2:
+        return None
+    peer = config.get("peer", "local")
+
+    def log_call(name: str, seconds: float) -> None:
+        sys.stderr.write(f"easycluster: {peer} called {name}: {seconds * 1000:.1f} ms\n")
+        sys.stderr.flush()
+
+    return log_call
+
+
+def fresh_environment(config: Config) -> None:
+    """Make this forked process look like one that was started anew.
+
+    It never held a key, a listening socket or another connection, because its ancestor did not;
+    what remains are the traces of that ancestor's own work.
+    """
+    for number in range(1, signal.NSIG):
+        try:
+            if number not in (signal.SIGKILL, signal.SIGSTOP, signal.SIGPIPE, getattr(signal, "SIGXFSZ", 0)):
+                signal.signal(number, signal.SIG_DFL)
+        except (OSError, ValueError):  # not a signal of this system
+            pass
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.set_wakeup_fd(-1)
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
+    sys.modules["__main__"] = ModuleType("__main__")
+    sys.argv = list(config.get("argv", [""]))
+    if "random" in sys.modules:
+        sys.modules["random"].seed()
+    if "environ" in config:
+        os.environ.clear()
+        os.environ.update(config["environ"])
+    if "path" in config:
+        sys.path[:] = config["path"]
+    if "umask" in config:
+        os.umask(config["umask"])
+    if "cwd" in config:
+        _change_folder(config["cwd"])
+
+
+def _change_folder(path: str) -> None:
+    try:
+        os.chdir(path)
+    except OSError as error:
+        sys.stderr.write(f"easycluster: the working folder {path!r} cannot be used: {error}\n")
+
+
+def _leave() -> None:
+    """End as a script does: threads of the user's that are no daemons are not waited for, since the
+    client is gone, but ``atexit`` functions run and output is flushed."""
+    try:
+        atexit._run_exitfuncs()
+    except BaseException as error:
+        report(error)
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except Exception:
+            pass

@@ -1,0 +1,97 @@
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+
+import pytest
+
+from bootstrap.conftest import Host
+from easycluster_bootstrap import _bundle, _framing, bundle, new_marker
+
+SOURCES = {"easycluster_try": ("def main(config): pass\n", False)}
+
+
+def test_markers_differ() -> None:
+    """Every marker is new, visible ASCII, and long enough that no banner holds it by chance."""
+    one, other = new_marker(), new_marker()
+
+    assert one != other
+    assert one.isascii()
+    assert len(one.split()) == 1
+    assert len(one) >= 32
+
+
+def test_marker_is_not_readable_in_the_bundle() -> None:
+    """A host that echoes what it is sent does not thereby send the marker."""
+    marker = new_marker()
+
+    assert marker not in bundle(SOURCES, "easycluster_try:main", marker)
+
+
+@pytest.mark.parametrize(
+    "entry",
+    ["easycluster_try", "easycluster_try:", ":main", "easycluster_try:a.b", "os:system", "a b:c", "x\n:y"],
+)
+def test_bad_entry_is_refused(entry: str) -> None:
+    """An entry that is no module:function of the bundle is refused with the entry in the error."""
+    with pytest.raises(ValueError, match="entry") as caught:
+        bundle(SOURCES, entry, b"marker")
+
+    assert repr(entry) in str(caught.value)
+
+
+@pytest.mark.parametrize("marker", [b"", b"a b", b"a\n", "ä".encode()])
+def test_bad_marker_is_refused(marker: bytes) -> None:
+    """A marker that could be cut by a line feed, or is empty, is refused."""
+    with pytest.raises(ValueError, match="marker"):
+        bundle(SOURCES, "easycluster_try:main", marker)
+
+
+@pytest.mark.parametrize(
+    "name", ["", "a-b", "a.", "a b", "a\nb", "easycluster_bootstrap", "pack.age", "easycluster_try.x"]
+)
+def test_bad_module_name_is_refused(name: str) -> None:
+    """A name that is no module's, that is the importer's own, or whose package is missing is refused."""
+    with pytest.raises(ValueError, match=r"bundle|module") as caught:
+        bundle({**SOURCES, name: ("", False)}, "easycluster_try:main", b"marker")
+
+    assert repr(name) in str(caught.value)
+
+
+def test_frame_longer_than_its_header_can_say_is_refused() -> None:
+    """A part of 100 MB or more is refused instead of getting a header of another length."""
+
+    class Long(bytes):
+        def __len__(self) -> int:
+            return 10**8
+
+    with pytest.raises(ValueError, match="100000000 bytes"):
+        _framing.frame(Long())
+
+
+@pytest.fixture
+def fresh_caches() -> Iterator[None]:
+    """Nothing made with another `transform` is taken from the caches, or left in them."""
+    for cached in (_bundle._stage_frame, _bundle._modules_frame):
+        cached.cache_clear()
+    yield
+    for cached in (_bundle._stage_frame, _bundle._modules_frame):
+        cached.cache_clear()
+
+
+def test_everything_that_is_sent_is_transformed_once(
+    host: Host, monkeypatch: pytest.MonkeyPatch, fresh_caches: None
+) -> None:
+    """Stage, finder and modules pass through transform, and only for the first of many connections."""
+    seen: list[str] = []
+
+    def transform(source: str) -> str:
+        seen.append(source)
+        return source + "# transformed"
+
+    monkeypatch.setattr(_bundle, "transform", transform)
+    entry = "import inspect, sys\ndef main(config): print(inspect.getsource(sys.modules[__name__]))\n"
+    outcomes = [host.start(sys.executable, entry) for _ in range(2)]
+
+    assert len(seen) == 3
+    assert all(outcome.output and b"# transformed" in outcome.output for outcome in outcomes)

@@ -1,0 +1,87 @@
+"""What a test leaves behind: threads, processes anywhere below it, open descriptors.
+
+Processes are found in two ways: as descendants of this one, and by a mark in the environment that
+every process of this run starts with. The mark also finds daemons and what sshd started.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import os
+import threading
+from pathlib import Path
+from typing import NamedTuple
+
+from easycluster_server._processes import descendants, process_table
+from helpers.waiting import wait_until
+
+MARK = "EASYCLUSTER_TEST_RUN"
+
+
+class Snapshot(NamedTuple):
+    """What there is at one moment, as text; a process is named by its id and its start."""
+
+    threads: frozenset[str]
+    processes: frozenset[str]
+    descriptors: frozenset[str]
+
+    def beyond(self, before: Snapshot) -> dict[str, list[str]]:
+        """What has come since ``before``."""
+        pairs = zip(self._fields, self, before, strict=True)
+        return {name: sorted(now - then) for name, now, then in pairs if now - then}
+
+
+def take(mark: str) -> Snapshot:
+    """Look at this process and at what it started. ``mark`` is the value of `MARK`."""
+    threads = frozenset(f"{thread.ident} {thread.name}" for thread in threading.enumerate())
+    return Snapshot(threads, processes(mark), _descriptors())
+
+
+def processes(mark: str) -> frozenset[str]:
+    """The processes of this run but for this one, each as ``id@start``: command lines change."""
+    table = process_table()
+    below = {process.pid for process in descendants(os.getpid(), table)}
+    below.update(process.pid for process in table.values() if process.parent == os.getpid())
+    entry = f"{MARK}={mark}".encode()
+    found = [p for p in table.values() if p.pid in below or entry in _read(p.pid, "environ").split(b"\0")]
+    return frozenset(f"{p.pid}@{p.started}" for p in found if p.pid != os.getpid())
+
+
+def _read(pid: int, name: str) -> bytes:
+    try:
+        return Path(f"/proc/{pid}/{name}").read_bytes()
+    except OSError:  # it has gone, or is another user's
+        return b""
+
+
+def _describe(kind: str, item: str) -> str:
+    if kind != "processes":
+        return item
+    line = _read(int(item.partition("@")[0]), "cmdline").replace(b"\0", b" ").decode(errors="replace")
+    return f"{item} {line[:200].strip() or '<zombie>'!r}"
+
+
+def _descriptors() -> frozenset[str]:
+    found = []
+    for name in os.listdir("/proc/self/fd"):
+        with contextlib.suppress(OSError):  # the one that listdir itself had open
+            found.append(f"{name} -> {os.readlink(f'/proc/self/fd/{name}')}")
+    return frozenset(found)
+
+
+def assert_none_since(before: Snapshot, mark: str) -> None:
+    """Wait until nothing is left of what came since ``before``; fail with a list of it."""
+    gc.collect()
+    last: dict[str, list[str]] = {}
+
+    def nothing_left() -> bool:
+        nonlocal last
+        last = take(mark).beyond(before)
+        return not last
+
+    try:
+        wait_until(nothing_left)
+    except AssertionError:
+        lines = [f"  {kind}: {_describe(kind, item)}" for kind, items in last.items() for item in items]
+        raise AssertionError("the test left behind:\n" + "\n".join(lines)) from None

@@ -1,0 +1,85 @@
+"""Standalone servers, started by the real command as a user starts them."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+from helpers.children import start
+from helpers.waiting import PATIENCE, wait_until
+
+COMMAND = str(Path(sys.executable).parent / "easycluster")
+
+
+def run_command(*arguments: object, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run ``easycluster`` to its end."""
+    return subprocess.run(
+        [COMMAND, *map(str, arguments)],
+        env={**os.environ, **environment},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE * 2,
+        check=False,
+    )
+
+
+def generate_key_file(path: Path) -> Path:
+    """Make a key file by ``easycluster -g``."""
+    result = run_command("-g", path)
+    assert result.returncode == 0, result.stderr
+    return path
+
+
+class Server:
+    """A running ``easycluster -S``.
+
+    Args:
+        folder: for its log.
+        arguments: beside ``-S``; without ``-p`` it listens on a free port, without ``-b`` on 127.0.0.1,
+            with None among them on every address.
+
+    Attributes:
+        port: its TCP port.
+        announced: the line that it printed when it was ready.
+    """
+
+    def __init__(self, folder: Path, *arguments: object) -> None:
+        command = [COMMAND, "-S", *(str(argument) for argument in arguments if argument is not None)]
+        if "-p" not in command:
+            command += ["-p", "0"]
+        if "-b" not in command and None not in arguments:
+            command += ["-b", "127.0.0.1"]
+        self._log = folder / "server.log"
+        with self._log.open("wb") as log:
+            self.process = start(
+                command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+            )
+        try:
+            wait_until(lambda: "listens on" in self.log or self.process.poll() is not None)
+            self.announced = next((line for line in self.log.splitlines() if "listens on" in line), "")
+            assert self.announced, f"the server did not start: {self.log}"
+        except BaseException:
+            self.stop(signal.SIGKILL)
+            raise
+        self.port = int(re.findall(r":(\d+)(?:,|$)", self.announced)[0])
+
+    @property
+    def log(self) -> str:
+        """What it and its workers have printed so far."""
+        return self._log.read_text()
+
+    def wait_for_log(self, text: str) -> str:
+        """Wait until it has printed ``text``, and return all it has printed."""
+        wait_until(lambda: text in self.log, what=f"{text!r} in the server's log")
+        return self.log
+
+    def stop(self, number: int = signal.SIGTERM) -> int:
+        """End it by a signal; return its exit status."""
+        if self.process.poll() is None:
+            self.process.send_signal(number)
+        return self.process.wait(PATIENCE)

@@ -1,0 +1,180 @@
+"""Clients over every transport, servers and an sshd of our own, and the proof that nothing is left.
+
+- ``client``: a connected client; the test runs once for each of local, TCP and SSH.
+- ``connect``: makes further clients over the same transport: ``connect(enable_compression=True)``.
+- ``transport``: which of them it is: ``transport.name``.
+- ``tcp_server``, ``sshd``: one of each for the run. ``start_server``: servers for one test.
+- ``key_file``, ``key``: what ``tcp_server`` serves with.
+
+Every test starts without definitions and has to leave nothing behind, see `helpers.leaks`.
+"""
+
+from __future__ import annotations
+
+import linecache
+import os
+import sys
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import easycluster
+from easycluster_client import Client
+from easycluster_protocol import _definitions
+from easycluster_protocol.keys import read_key_file
+from easycluster_server._forkserver import fork_server
+from helpers import leaks
+from helpers.servers import Server, generate_key_file
+from helpers.sshd import Sshd
+
+Connect = Callable[..., Any]
+
+
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """Everything in this folder starts real processes."""
+    item.add_marker(pytest.mark.integration)
+
+
+@pytest.fixture(scope="session")
+def run_mark() -> Iterator[str]:
+    """The mark by which the processes of this run are found; what is long-lived by design runs."""
+    mark = uuid.uuid4().hex
+    os.environ[leaks.MARK] = mark
+    with easycluster.server.spawn_local() as client:
+        client.eval("None")  # starts the fork server
+    yield mark
+    fork_server.close()
+    del os.environ[leaks.MARK]
+
+
+@pytest.fixture(scope="session")
+def key_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The key file of ``tcp_server``."""
+    return generate_key_file(tmp_path_factory.mktemp("key") / "secret.key")
+
+
+@pytest.fixture(scope="session")
+def key(key_file: Path) -> bytes:
+    """The key of ``tcp_server``."""
+    return read_key_file(key_file)
+
+
+@pytest.fixture(scope="session")
+def tcp_server(run_mark: str, key_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A standalone server on 127.0.0.1."""
+    server = Server(tmp_path_factory.mktemp("server"), "-k", key_file)
+    with Client(read_key_file(key_file), "127.0.0.1", server.port) as client:
+        client.eval("None")  # its fork server has started once a call was answered, and stays
+    yield server
+    assert server.stop() == 0
+
+
+@pytest.fixture(scope="session")
+def sshd(run_mark: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sshd]:
+    """An sshd on 127.0.0.1; ``sshd.options`` are the options with which ssh reaches it."""
+    server = Sshd(tmp_path_factory.mktemp("sshd"), {leaks.MARK: run_mark})
+    yield server
+    server.stop()
+
+
+class Transport:
+    """A way to connect.
+
+    Args:
+        name: "local", "tcp" or "ssh".
+        make: makes a connected client of a class, with further arguments of that class.
+    """
+
+    def __init__(self, name: str, make: Connect) -> None:
+        self.name = name
+        self._make = make
+
+    def connect(self, clientclass: Any = Client, **options: Any) -> Any:
+        """Return a new connected client, made with ``options``."""
+        return self._make(clientclass, **options)
+
+
+def _connect_local(clientclass: Any, **options: Any) -> Any:
+    return easycluster.server.spawn_local(lambda: clientclass(**options))
+
+
+@pytest.fixture(scope="session", params=["local", "tcp", pytest.param("ssh", marks=pytest.mark.needs_sshd)])
+def transport(request: pytest.FixtureRequest, run_mark: str) -> Transport:
+    """Each transport in turn."""
+    if request.param == "local":
+        return Transport("local", _connect_local)
+    if request.param == "tcp":
+        server, key = request.getfixturevalue("tcp_server"), request.getfixturevalue("key")
+        return Transport("tcp", lambda kind, **options: kind(key, "127.0.0.1", server.port, **options))
+    sshd = request.getfixturevalue("sshd")
+    arguments = {"host": "h", "ssh": True, "rpython": sys.executable, "extra_args": sshd.options}
+    return Transport("ssh", lambda kind, **options: kind(**{**arguments, **options}))
+
+
+@pytest.fixture(autouse=True)
+def no_definitions() -> Iterator[None]:
+    """Definitions belong to the process; each test begins without any."""
+    _forget_definitions()
+    yield
+    _forget_definitions()
+
+
+def _forget_definitions() -> None:
+    for block in _definitions.log:
+        linecache.cache.pop(_definitions.filename(block), None)
+    _definitions.log.clear()
+    for name, module in list(sys.modules.items()):
+        if isinstance(module, _definitions.DefinitionsModule):
+            del sys.modules[name]
+    vars(easycluster).pop("remote_code", None)
+
+
+@pytest.fixture(autouse=True)
+def no_leaks(run_mark: str) -> Iterator[None]:
+    """Threads, processes and descriptors are the same before and after each test."""
+    before = leaks.take(run_mark)
+    yield
+    leaks.assert_none_since(before, run_mark)
+
+
+@pytest.fixture
+def connect(transport: Transport, no_leaks: None) -> Iterator[Connect]:
+    """Makes connected clients, which are closed after the test."""
+    clients: list[Any] = []
+
+    def connect(clientclass: Any = Client, **options: Any) -> Any:
+        client = transport.connect(clientclass, **options)
+        clients.append(client)
+        return client
+
+    yield connect
+    for client in clients:
+        client.close()
+
+
+@pytest.fixture
+def client(connect: Connect) -> Any:
+    """A connected client."""
+    return connect()
+
+
+@pytest.fixture
+def start_server(
+    key_file: Path, tmp_path_factory: pytest.TempPathFactory, no_leaks: None
+) -> Iterator[Callable[..., Server]]:
+    """Starts standalone servers for this test: ``start_server("-c", "QuietServer")``."""
+    servers: list[Server] = []
+
+    def start_server(*arguments: object) -> Server:
+        if not {"-k", "-K"}.intersection(map(str, arguments)):
+            arguments = ("-k", key_file, *arguments)
+        server = Server(tmp_path_factory.mktemp("server"), *arguments)
+        servers.append(server)
+        return server
+
+    yield start_server
+    for server in servers:
+        server.stop()

@@ -1,0 +1,211 @@
+"""The life of a connection: connect, use, close, connect again."""
+
+from __future__ import annotations
+
+import gc
+import select
+import socket
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+
+import easycluster
+from easycluster import VERSION, Client, define_common
+
+DEFINITIONS = "def add(a, b):\n    return a + b\n"
+
+
+def test_names_of_a_connection(client: Any, transport: Any, request: Any) -> None:
+    """An open connection tells with whom it is."""
+    if transport.name == "tcp":
+        port = request.getfixturevalue("tcp_server").port
+        expected: tuple[Any, ...] = (f"127.0.0.1:{port}", "127.0.0.1", port)
+    elif transport.name == "ssh":
+        expected = ("h:22", "h", None)
+    else:
+        expected = (client.peername, None, None)
+        assert client.peername.startswith("local:")
+
+    assert (client.peername, client.remote_host, client.remote_port) == expected
+    assert client.connected
+    assert client.server_version == VERSION
+    assert repr(client) == f"<Client connected to {client.peername}>"
+    assert repr(client.a.b) == f"<a.b on {client.peername}>"
+
+
+def test_ready(client: Any) -> None:
+    """A client whose constructor returned is ready."""
+    client.wait_ready()
+
+    assert client.ready()
+
+
+def test_descriptor(client: Any) -> None:
+    """The descriptor of a client becomes readable when an answer comes."""
+    response = client.eval("5", nonblocking=True)
+
+    readable, _, _ = select.select([client], [], [], 30)
+
+    assert readable == [client]
+    assert client.write_fileno() >= 0
+    assert response.wait() == 5
+
+
+def test_close(client: Any) -> None:
+    """A closed client says so, and closing it again does nothing."""
+    client.close()
+    client.close("another message")
+
+    assert not client.connected
+    assert repr(client) == "<Client not connected>"
+    with pytest.raises(OSError, match="not connected"):
+        client.eval("1")
+    with pytest.raises(OSError, match="not connected"):
+        client.wait_ready()
+
+
+def test_context_manager(transport: Any) -> None:
+    """A `with` block closes the client at its end, also when an error leaves the block."""
+    with transport.connect() as first:
+        assert first.eval("1") == 1
+    with pytest.raises(ValueError, match="left early"), transport.connect() as second:
+        raise ValueError("left early")
+
+    assert not first.connected
+    assert not second.connected
+
+
+def test_dropped_client(transport: Any) -> None:
+    """A client that is dropped without `close` leaves nothing behind, and warns of nothing."""
+    client = transport.connect()
+    assert client.eval("1") == 1
+
+    del client
+    gc.collect()
+
+
+def test_connect_after_constructor(tcp_server: Any, key: bytes) -> None:
+    """A client made without a host connects later; connecting twice is refused."""
+    late = Client(key)
+    assert not late.connected
+
+    late.connect("127.0.0.1", tcp_server.port, peername="my server")
+
+    assert late.peername == "my server"
+    with pytest.raises(ValueError, match=r"connected to my server: close\(\) it first"):
+        late.connect("127.0.0.1", tcp_server.port)
+    assert late.eval("1") == 1
+    late.close()
+    late.connect("127.0.0.1", tcp_server.port)
+    assert late.eval("1") == 1
+    late.close()
+
+
+def test_reconnect(connect: Any, transport: Any) -> None:
+    """`reconnect` gives a fresh process, to which the definitions are sent again."""
+    define_common(DEFINITIONS)
+    client = connect()
+    if transport.name == "local":
+        with pytest.raises(ValueError, match="reconnect"):
+            client.reconnect()
+        assert client.add(1, 2) == 3
+        return
+    before = client.os.getpid()
+    name = client.peername
+    define_common("def late():\n    return 'late'\n")
+    client.counter.value = 1
+
+    client.reconnect()
+
+    assert client.os.getpid() != before
+    assert client.peername == name
+    assert client.add(1, 2) == 3
+    assert client.late() == "late"
+    with pytest.raises(NameError):
+        client.raw_call("eval", ["counter"], origexc="quiet")
+
+
+def test_reconnect_after_close(connect: Any, transport: Any) -> None:
+    """`reconnect` also opens a client anew that was closed."""
+    client = connect()
+    if transport.name == "local":
+        return
+    client.close()
+
+    client.reconnect()
+
+    assert client.eval("1") == 1
+
+
+def test_reconnect_before_connecting() -> None:
+    """There is nothing to connect to again before the first connection."""
+    with pytest.raises(ValueError, match="connected to a host before"):
+        Client(b"k" * 32).reconnect()
+
+
+def test_set_socket() -> None:
+    """A client takes a socket on whose other end a server is about to serve."""
+    ours, theirs = socket.socketpair()
+    code = "from easycluster_server._stdio import main; main()"
+    with theirs:
+        process = subprocess.Popen(
+            [sys.executable, "-c", code], stdin=theirs.fileno(), stdout=theirs.fileno()
+        )
+    client = Client()
+
+    client.set_socket(ours, "by hand")
+
+    assert client.peername == "by hand"
+    assert client.eval("6 * 7") == 42
+    client.close()
+    assert process.wait(30) == 0
+
+
+def test_several_clients(connect: Any) -> None:
+    """Each connection has a process of its own; what one sets another does not see."""
+    first, second = connect(), connect()
+    first.x.value = 1
+
+    assert first.os.getpid() != second.os.getpid()
+    with pytest.raises(NameError):
+        second.raw_call("eval", ["x"], origexc="quiet")
+    first.close()
+    assert second.eval("2") == 2
+
+
+def test_compressed(connect: Any) -> None:
+    """With compression values of every size arrive as they were."""
+    client = connect(enable_compression=True)
+    define_common("def echo(x):\n    return x\n")
+    client.update_definitions()
+
+    for value in (b"", b"x", b"ab" * 1000, bytes(range(256)) * 20_000):
+        assert client.echo(value) == value
+
+
+def test_options_of_subclass(connect: Any) -> None:
+    """A subclass of Client connects like Client."""
+
+    class MyClient(Client):
+        """Has an attribute of its own."""
+
+        extra = 5
+
+    client = connect(MyClient)
+
+    assert type(client) is MyClient
+    assert client.extra == 5
+    assert client.eval("1") == 1
+
+
+def test_spawn_local_with_class() -> None:
+    """`spawn_local` takes the class of the client."""
+
+    class MyClient(Client):
+        """A class of the test's own."""
+
+    with easycluster.server.spawn_local(MyClient) as client:
+        assert type(client) is MyClient
+        assert client.eval("1") == 1

@@ -1,0 +1,241 @@
+"""Definitions: made here, sent to servers, found by name on both ends."""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+from typing import Any
+
+import pytest
+
+from easycluster import DefinitionError, define_common, definitions_module
+
+ADD = "def add(a, b):\n    return a + b\n"
+
+#: Each block leaves a trace where it is executed.
+TRACE = "import builtins\nbuiltins.trace = getattr(builtins, 'trace', ()) + ({!r},)\n"
+
+
+def define_trace(name: str) -> None:
+    """Add a block that leaves ``name`` in ``builtins.trace`` of servers."""
+    define_common(TRACE.format(name), local=False)
+
+
+def test_before_connecting(connect: Any) -> None:
+    """Definitions made before connecting are there without further ado."""
+    define_common(ADD)
+
+    assert connect().add(1, 2) == 3
+
+
+def test_here_as_well(connect: Any) -> None:
+    """Definitions can be imported on the master, by their documented name."""
+    define_common(ADD)
+
+    from easycluster.remote_code import add
+
+    assert add(1, 2) == 3
+    assert add is sys.modules["easycluster.remote_code"].add
+    assert import_module("easycluster").remote_code.add is add
+
+
+def test_not_here(connect: Any) -> None:
+    """With `local=False` a block is executed on servers only."""
+    define_common(ADD, local=False)
+
+    assert connect().add(1, 2) == 3
+    assert not hasattr(import_module("easycluster.remote_code"), "add")
+
+
+def test_after_connecting(client: Any) -> None:
+    """Definitions made after connecting need `update_definitions`."""
+    define_common(ADD)
+    with pytest.raises(NameError, match="update_definitions"):
+        client.add(1, 2, origexc="quiet")
+
+    client.update_definitions()
+
+    assert client.add(1, 2) == 3
+
+
+def test_each_block_is_sent_once(connect: Any) -> None:
+    """`update_definitions` sends what is new, in order, and nothing when nothing is."""
+    define_trace("first")
+    client = connect()
+    define_trace("second")
+    define_trace("third")
+    client.update_definitions()
+    number = client.eval("1", nonblocking=True).request_id
+
+    client.update_definitions()
+
+    assert client.eval("1", nonblocking=True).request_id == number + 1
+    assert client.trace.value == ("first", "second", "third")
+
+
+def test_several_modules(connect: Any) -> None:
+    """Blocks of several modules are sent; names resolve in the client's own."""
+    define_common("def where():\n    return __name__\n", "plant.hall1")
+    define_common("def where():\n    return __name__\n", "plant.hall2")
+    define_common("def where():\n    return __name__\n")
+
+    assert connect(definitions="plant.hall1").where() == "plant.hall1"
+    assert connect(definitions="plant.hall2").where() == "plant.hall2"
+    client = connect()
+    assert client.where() == "easycluster.remote_code"
+    assert client.plant.hall2.where() == "plant.hall2"
+    assert client.eval("where()") == "easycluster.remote_code"
+
+
+def test_own_module_resolves_everywhere(connect: Any) -> None:
+    """With another definitions module, values, expressions and blocks belong to that one."""
+    define_common("limit = 1\n", "settings_of_mine")
+    client = connect(definitions="settings_of_mine")
+
+    client.limit.value = 5
+    client.execblock("other = limit + 1")
+
+    assert client.eval("limit, other, __name__") == (5, 6, "settings_of_mine")
+
+
+def test_empty_module(connect: Any) -> None:
+    """A client may name a definitions module in which nothing is defined yet."""
+    client = connect(definitions="to_come")
+    define_common(ADD, "to_come")
+    client.update_definitions()
+
+    assert client.add(1, 2) == 3
+
+
+def test_definitions_module(connect: Any) -> None:
+    """`definitions_module` returns a module to define in, always the same."""
+    module = definitions_module("tools")
+    module.define(ADD)
+
+    assert module is definitions_module("tools")
+    assert module.add(1, 2) == 3
+    assert connect(definitions="tools").add(1, 2) == 3
+
+
+def test_name_of_ordinary_module() -> None:
+    """Definitions cannot go into an ordinary module."""
+    with pytest.raises(ValueError, match=r"'os\.path'.*another name"):
+        define_common(ADD, "os.path")
+
+
+def test_by_reference(connect: Any) -> None:
+    """Functions and classes of the definitions travel by reference, instances of classes by value."""
+    define_common(
+        "class Point:\n"
+        "    def __init__(self, x):\n"
+        "        self.x = x\n"
+        "def echo(value):\n"
+        "    return value\n"
+        "def move(point):\n"
+        "    assert type(point) is Point\n"
+        "    point.x += 1\n"
+        "    return point\n"
+    )
+    client = connect()
+    from easycluster.remote_code import Point, echo, move
+
+    point = Point(1)
+    moved = client.move(point)
+
+    assert client.echo([Point, echo, move]) == [Point, echo, move]
+    assert type(moved) is Point
+    assert (point.x, moved.x) == (1, 2)
+
+
+def test_own_names_are_there(connect: Any) -> None:
+    """A definitions module begins with `import easycluster` and the star import."""
+    define_common(
+        "def make():\n    return easycluster.VERSION, RemoteException.__name__, callable(exec_return)\n"
+    )
+
+    assert connect().make()[1:] == ("RemoteException", True)
+
+
+def test_error_before_connecting(transport: Any) -> None:
+    """A block that fails on the server makes connecting fail; the error names block and line."""
+    define_common(ADD)
+    define_common("x = 1\n\ny = 1 / 0\n", local=False)
+
+    with pytest.raises(
+        DefinitionError, match=r"block 2 .*easycluster\.remote_code.*line 3: ZeroDivisionError"
+    ):
+        transport.connect()
+
+
+def test_error_in_update(client: Any) -> None:
+    """A block that fails costs only itself: the blocks after it are sent, and none is sent again."""
+    define_trace("before")
+    define_common("import builtins\nno_such_name\n", local=False)
+    define_trace("after")
+
+    with pytest.raises(DefinitionError, match=r"block 2 .*, line 2: NameError: .*no_such_name") as caught:
+        client.update_definitions()
+    client.update_definitions()
+
+    assert isinstance(caught.value, ImportError)
+    assert client.trace.value == ("before", "after")
+
+
+def test_error_in_a_function_called(client: Any) -> None:
+    """The line in the error is the block's own, also when something else raised."""
+    define_common("import json\n\njson.loads('{')\n", local=False)
+
+    with pytest.raises(DefinitionError, match=r"block 1 .*, line 3: JSONDecodeError"):
+        client.update_definitions()
+
+    assert client.eval("1") == 1
+
+
+def test_import_error_in_block(client: Any) -> None:
+    """A module that the server lacks is named in the error."""
+    define_common("import os\nimport no_such_module\n", local=False)
+
+    with pytest.raises(DefinitionError, match=r"line 2: ModuleNotFoundError: .*no_such_module"):
+        client.update_definitions()
+
+
+def test_exit_in_block(client: Any) -> None:
+    """A block that calls `sys.exit` fails like any other."""
+    define_common("import sys\nsys.exit('no')\n", local=False)
+
+    with pytest.raises(DefinitionError, match=r"line 2: SystemExit: no"):
+        client.update_definitions()
+
+    assert client.eval("1") == 1
+
+
+def test_syntax_error_here() -> None:
+    """A block that does not compile is refused where it is made, and is not sent."""
+    for local in (True, False):
+        with pytest.raises(SyntaxError) as caught:
+            define_common("x = 1\ndef f(:\n", local=local)
+        assert caught.value.lineno == 2
+
+
+def test_syntax_error_there(connect: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A block that compiles here but not on the server's older Python is an error with its line."""
+    client = connect()
+    from easycluster_protocol import _definitions
+
+    block = _definitions.Block("easycluster.remote_code", 0, "x = 1\nprint 'python 2'\n")
+    _definitions.log.append(block)
+
+    with pytest.raises(DefinitionError, match=r"block 1 .*, line 2: SyntaxError"):
+        client.update_definitions()
+    assert client.eval("1") == 1
+
+
+def test_failed_block_here_is_not_sent(client: Any) -> None:
+    """A block that fails on the master raises there, and servers never see it."""
+    with pytest.raises(ZeroDivisionError):
+        define_common("1 / 0\n")
+    define_trace("only")
+
+    client.update_definitions()
+
+    assert client.trace.value == ("only",)

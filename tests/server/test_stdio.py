@@ -1,0 +1,89 @@
+"""What a server behind ssh makes of its standard descriptors, in a process of its own."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+
+from easycluster_protocol._handshake import ClientHandshake
+from easycluster_protocol._link import CLIENT
+from easycluster_server._handshake_io import complete
+from easycluster_server._transport import SocketTransport
+from helpers.waiting import PATIENCE
+
+pytestmark = pytest.mark.integration
+
+TAKE_OVER = """
+import os, subprocess, sys
+from easycluster_server import _stdio
+
+transport = _stdio._take_over()
+print("print")
+os.write(1, b"write\\n")
+subprocess.run(["sh", "-c", "cat; echo child"], check=True)
+sys.stdout.flush()
+os.write(transport.write_fileno(), repr((type(transport).__name__, os.read(transport.fileno(), 100))).encode())
+"""
+
+
+def run(code: str, stdin: Any, stdout: Any) -> subprocess.Popen[str]:
+    """Run code whose standard input and output are these."""
+    return subprocess.Popen(
+        [sys.executable, "-c", code], stdin=stdin, stdout=stdout, stderr=subprocess.PIPE, text=True
+    )
+
+
+@pytest.mark.parametrize("kind", ["socket", "two sockets", "pipes"])
+def test_standard_descriptors_are_taken_over(kind: str) -> None:
+    """The protocol gets them; afterwards standard input is empty, and all output is standard error."""
+    if kind == "pipes":
+        process = run(TAKE_OVER, subprocess.PIPE, subprocess.PIPE)
+        output, errors = process.communicate("for the protocol", PATIENCE)
+    else:
+        ours, theirs = socket.socketpair()
+        other, their_other = (ours.dup(), theirs.dup()) if kind == "socket" else socket.socketpair()
+        with ours, theirs, other, their_other:
+            process = run(TAKE_OVER, theirs, their_other)
+            ours.sendall(b"for the protocol")
+            _, errors = process.communicate(timeout=PATIENCE)
+            output = other.recv(1000).decode()
+
+    name = "SocketTransport" if kind == "socket" else "PipeTransport"
+    assert output == repr((name, b"for the protocol"))
+    assert sorted(errors.split()) == ["child", "print", "write"]
+
+
+def test_serving(capfd: pytest.CaptureFixture[str]) -> None:
+    """The entry serves one connection, and ends with it."""
+    ours, theirs = socket.socketpair()
+    with theirs:
+        process = run("from easycluster_server._stdio import main; main()", theirs, theirs)
+    ours.settimeout(PATIENCE)
+    handshake = ClientHandshake(None)
+    complete(handshake, SocketTransport(ours), CLIENT)
+    ours.close()
+    _, errors = process.communicate(timeout=PATIENCE)
+
+    assert handshake.peer is not None
+    assert handshake.peer.host == os.uname().nodename
+    assert (process.returncode, errors) == (0, "")
+
+
+@pytest.mark.parametrize("said", [b"", b"ls -l\n"])
+def test_no_client(said: bytes) -> None:
+    """Who leaves without a handshake, or says something else, is named in one line."""
+    ours, theirs = socket.socketpair()
+    with ours:
+        with theirs:
+            process = run("from easycluster_server._stdio import main; main()", theirs, theirs)
+        ours.sendall(said)
+        ours.shutdown(socket.SHUT_WR)
+        _, errors = process.communicate(timeout=PATIENCE)
+
+    assert errors.count("\n") == 1
+    assert errors.startswith("easycluster: the peer ")
