@@ -216,6 +216,7 @@ def test_sender_reads_when_nobody_else_does(server: Server) -> None:
 
     thread = threading.Thread(target=serve)
     thread.start()
+
     def note_wait(*arguments: Any) -> tuple[bool, bool]:
         blocked.set()
         return wait(*arguments)
