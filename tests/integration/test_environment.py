@@ -223,6 +223,7 @@ def test_each_connection_has_a_process_of_its_own(connect: Callable[[], Any]) ->
 # What it sees.
 
 
+@pytest.mark.untraced
 def test_it_looks_as_if_just_started(client: Any) -> None:
     """`__main__` is empty, no exit function is registered, and there are no arguments."""
     assert client.main_names() == []

@@ -25,6 +25,8 @@ from helpers.masters import Master, way_to_server
 from helpers.pipes import Pipe
 from helpers.waiting import PATIENCE, wait_until
 
+pytestmark = pytest.mark.untraced
+
 REMOTE = '''
 import os, signal, threading
 

@@ -578,6 +578,7 @@ def no_unpickling(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(pickle, name, refuse)
 
 
+@pytest.mark.untraced
 @pytest.mark.usefixtures("no_unpickling")
 @pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
 def test_nothing_is_unpickled(protocol: int) -> None:
@@ -595,6 +596,7 @@ def test_nothing_is_unpickled(protocol: int) -> None:
                 continue
 
 
+@pytest.mark.untraced
 @pytest.mark.usefixtures("no_unpickling")
 def test_a_handshake_needs_no_pickle() -> None:
     """A whole handshake, and the first message after it, arrive without anything unpickled."""

@@ -20,6 +20,8 @@ from easycluster_protocol._messages import Message
 from helpers.interrupts import Interrupted, Interrupter, every_interrupt
 from helpers.pair import MODES, LinkPair, receive, take_in
 
+pytestmark = pytest.mark.untraced
+
 LARGE = Message(m.CALL, 2, b"0123456789" * 7, -3, [b"abcdefgh" * 10, b"", b"x" * 33], [1, 2], [(3, 4)])
 OTHER_LARGE = Message(m.CALL, 3, b"", 5, [b"!" * 90])
 
