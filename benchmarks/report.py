@@ -34,6 +34,11 @@ def milliseconds(seconds: float) -> str:
     return f"{seconds * 1e3:.1f} ms"
 
 
+def count_bytes(number: float) -> str:
+    """Return a number of bytes, for print."""
+    return f"{number:,.0f} B"
+
+
 def per_second(seconds: float) -> str:
     """Return how often something happens that takes so long, for print."""
     return f"{1 / seconds:,.0f} /s"

@@ -11,11 +11,13 @@ from typing import Any
 import bulk
 import connect
 import in_flight
+import over_ssh
 import round_trip
 from processes import in_fresh_process
 from report import (
     Result,
     Set,
+    count_bytes,
     microseconds,
     milliseconds,
     per_second,
@@ -96,10 +98,19 @@ BENCHMARKS = (
         "connect, SSH (ssh host python -c pass)",
         milliseconds,
         2,
-        connect.measure_ssh,
+        over_ssh.measure_connect,
         {"rounds": 7},
-        connect.missing_for_ssh,
+        over_ssh.missing,
     ),
+    Benchmark(
+        "echo of 64 MiB, SSH (ssh host cat)",
+        milliseconds,
+        3,
+        over_ssh.measure_bulk,
+        {"rounds": 5},
+        over_ssh.missing,
+    ),
+    Benchmark("sent before the first call, SSH (limit)", count_bytes, 1, over_ssh.measure_sent, {}),
 )
 
 

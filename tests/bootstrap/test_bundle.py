@@ -69,29 +69,65 @@ def test_frame_longer_than_its_header_can_say_is_refused() -> None:
         _framing.frame(Long())
 
 
+@pytest.mark.parametrize(
+    ("source", "error", "words"),
+    [
+        ("x = 1\nx = = 2\n", SyntaxError, ["(easycluster_bad, line 2)"]),
+        ("x = 1\n'\udc80'\n", ValueError, ["'easycluster_bad'", "surrogates"]),
+    ],
+    ids=["syntax", "lone surrogate"],
+)
+def test_module_that_cannot_be_sent_is_named(source: str, error: type[Exception], words: list[str]) -> None:
+    """A module that the master cannot parse is refused before anything is sent, by name and line."""
+    with pytest.raises(error) as caught:
+        bundle({**SOURCES, "easycluster_bad": (source, False)}, "easycluster_try:main", b"marker")
+
+    for word in words:
+        assert word in str(caught.value)
+
+
+def clear_caches() -> None:
+    """Forgets everything that was made so far."""
+    for cached in (_bundle._stage_frame, _bundle._modules_frame, _bundle._minified):
+        cached.cache_clear()
+
+
 @pytest.fixture
 def fresh_caches() -> Iterator[None]:
-    """Nothing made with another `transform` is taken from the caches, or left in them."""
-    for cached in (_bundle._stage_frame, _bundle._modules_frame):
-        cached.cache_clear()
+    """Nothing made with another `minify` is taken from the caches, or left in them."""
+    clear_caches()
     yield
-    for cached in (_bundle._stage_frame, _bundle._modules_frame):
-        cached.cache_clear()
+    clear_caches()
 
 
-def test_everything_that_is_sent_is_transformed_once(
+def test_everything_that_is_sent_is_minified_once(
     host: Host, monkeypatch: pytest.MonkeyPatch, fresh_caches: None
 ) -> None:
-    """Stage, finder and modules pass through transform, and only for the first of many connections."""
+    """Stage, finder and modules are minified, and only for the first of many connections."""
     seen: list[str] = []
 
-    def transform(source: str) -> str:
+    def minify(source: str) -> str:
         seen.append(source)
-        return source + "# transformed"
+        return source + "# minified"
 
-    monkeypatch.setattr(_bundle, "transform", transform)
+    monkeypatch.setattr(_bundle, "minify", minify)
     entry = "import inspect, sys\ndef main(config): print(inspect.getsource(sys.modules[__name__]))\n"
     outcomes = [host.start(sys.executable, entry) for _ in range(2)]
+    host.start(sys.executable, {"easycluster_try": entry, "easycluster_more": ""})
 
-    assert len(seen) == 3
-    assert all(outcome.output and b"# transformed" in outcome.output for outcome in outcomes)
+    assert len(seen) == 4
+    assert len(set(seen)) == 4
+    assert all(outcome.output and b"# minified" in outcome.output for outcome in outcomes)
+
+
+def test_modules_are_sent_minified(host: Host) -> None:
+    """On the host a module has no comments, and its lines have the numbers that they have here."""
+    outcome = host.start(
+        sys.executable,
+        "import inspect, sys  # first\n\n# second\n"
+        "def main(config: bytes) -> None:\n    print(inspect.getsource(sys.modules[__name__]))\n",
+    )
+
+    assert outcome.output == (
+        b"import inspect,sys\n\n\ndef main(config):\n print(inspect.getsource(sys.modules[__name__]))\n\n"
+    )

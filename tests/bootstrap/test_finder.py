@@ -7,9 +7,12 @@ import pytest
 from bootstrap.conftest import Host
 from easycluster_bootstrap._finder import BundleFinder
 
+# Stands for what only a newer Python compiles: the master parses it without a complaint.
+UNCOMPILABLE = "x = 1\nreturn\n"
+
 
 def test_traceback_of_an_entry_that_raises_shows_source_lines(host: Host, python: str) -> None:
-    """An entry that raises ends the process with status 1 and a traceback with our source lines."""
+    """An entry that raises ends the process with status 1 and a traceback with our minified source lines."""
     outcome = host.start(
         python,
         {
@@ -22,7 +25,7 @@ def test_traceback_of_an_entry_that_raises_shows_source_lines(host: Host, python
     assert outcome.status == 1
     assert outcome.errors.startswith("Traceback (most recent call last):\n")
     assert '"easycluster-bundle/easycluster_try.py", line 3, in main\n    inner.fail()\n' in outcome.errors
-    assert "    raise KeyError('reason')  # here\n" in outcome.errors
+    assert "    raise KeyError('reason')\n" in outcome.errors
     assert outcome.errors.endswith("KeyError: 'reason'\n")
 
 
@@ -61,9 +64,7 @@ def main(config):
 """,
     )
 
-    lines = (
-        b"print(inspect.getsource(what).splitlines()[-1].strip(), flush=True)\npass  # thing\n_saved = None\n"
-    )
+    lines = b"print(inspect.getsource(what).splitlines()[-1].strip(),flush=True)\npass\n_saved=None\n"
     assert (outcome.status, outcome.output, outcome.errors) == (0, lines * 2, "")
 
 
@@ -141,14 +142,14 @@ def main(config):
 def test_modules_compile_when_imported(host: Host, python: str) -> None:
     """A module that is never imported is never compiled, so that what it holds costs and breaks nothing."""
     outcome = host.start(
-        python, {"easycluster_try": "def main(config): print('fine')\n", "easycluster_bad": "("}
+        python, {"easycluster_try": "def main(config): print('fine')\n", "easycluster_bad": UNCOMPILABLE}
     )
 
     assert (outcome.output, outcome.errors) == (b"fine\n", "")
 
 
 BROKEN = {
-    "syntax": ("x = 1\nx = = 2\n", "SyntaxError: invalid syntax", "easycluster_used.py:2"),
+    "syntax": (UNCOMPILABLE, "SyntaxError: 'return' outside function", "easycluster_used.py:2"),
     "import": (
         "\nimport no_such_module\n",
         "ModuleNotFoundError: No module named 'no_such_module'",

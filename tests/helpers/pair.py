@@ -14,7 +14,9 @@ from hypothesis import settings
 from hypothesis import strategies as st
 
 from easycluster_protocol import _messages as m
-from easycluster_protocol._handshake import ClientHandshake, Handshake, ServerHandshake
+from easycluster_protocol._handshake import Handshake
+from easycluster_protocol._handshake_client import ClientHandshake
+from easycluster_protocol._handshake_server import ServerHandshake
 from easycluster_protocol._limits import SMALL_MESSAGE
 from easycluster_protocol._link import CLIENT, SERVER, Link
 from easycluster_protocol._messages import Message
@@ -62,6 +64,7 @@ KINDS = {
         m.RELEASE,
         m.STOP_THREAD,
         m.STATUS_QUERY,
+        m.MODULES,
         m.CREDIT,
         m.PING,
         m.PONG,

@@ -40,6 +40,13 @@ def test_header_round_trip(kind: int, flags: int, stream: int, length: int) -> N
     assert frames.parse_header(header) == (kind, flags, stream, length)
 
 
+@pytest.mark.parametrize("length", [0, 1, MAX_FRAME])
+def test_header_of_messages(length: int) -> None:
+    """The header of a frame of messages is told from its length, and nothing is shorter than nothing."""
+    assert frames.pack_messages_header(length) == frames.pack_header(frames.MESSAGES, 0, 0, length)
+    assert frames.pack_messages_header(-1 - length) == b""
+
+
 @pytest.mark.parametrize("bit", range(8 * frames.HEADER_SIZE))
 def test_no_flipped_bit_passes(bit: int) -> None:
     """A header with any one bit flipped is no header, so no flipped bit ever asks for memory."""

@@ -13,7 +13,10 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from easycluster_protocol import _handshake as handshake
-from easycluster_protocol._handshake import ClientHandshake, Handshake, ServerHandshake
+from easycluster_protocol._handshake import Handshake
+from easycluster_protocol._handshake_client import ClientHandshake
+from easycluster_protocol._handshake_secrets import key_id
+from easycluster_protocol._handshake_server import ServerHandshake
 from easycluster_protocol._hello import Hello
 from easycluster_protocol._limits import MAX_HANDSHAKE
 from easycluster_protocol._link import CLIENT, SERVER
@@ -238,7 +241,8 @@ def test_wrong_key() -> None:
 
 def test_client_that_only_knows_the_name_of_the_key(monkeypatch: pytest.MonkeyPatch) -> None:
     """Who has seen a key's id on the wire, and not the key, gets as far as the proof."""
-    monkeypatch.setattr(handshake, "key_id", lambda key: b"the same")
+    for end in ("client", "secrets"):
+        monkeypatch.setattr(f"easycluster_protocol._handshake_{end}.key_id", lambda key: b"the same")
     client, server = ClientHandshake(OTHER_KEY), ServerHandshake(KEY)
     carrier = Carrier(client, server)
 
@@ -282,7 +286,7 @@ def test_nonces_have_one_size(nonce: bytes) -> None:
     """A nonce of another size is refused by either end."""
     server = ServerHandshake(KEY)
     with pytest.raises(AuthenticationError):
-        server.receive_data(packet(handshake.HELLO, Hello(nonce=nonce, key_id=handshake.key_id(KEY))))
+        server.receive_data(packet(handshake.HELLO, Hello(nonce=nonce, key_id=key_id(KEY))))
 
     client = ClientHandshake(KEY)
     with pytest.raises(RemoteProtocolError, match="not fresh"):
@@ -505,7 +509,7 @@ def test_largest_handshake() -> None:
 @given(st.integers(0, 4088), st.binary(max_size=40), st.integers(1, 4096))
 def test_memory_before_the_proof(size: int, rest: bytes, piece: int) -> None:
     """Whatever a peer sends before it has proved the key, no more than 4 KiB of that is held."""
-    hello = Hello(nonce=b"n" * 32, key_id=handshake.key_id(KEY)).encode()
+    hello = Hello(nonce=b"n" * 32, key_id=key_id(KEY)).encode()
     padding = b"\xff" + struct.pack(">H", size) + bytes(size)
     sent = packet(handshake.HELLO, hello + padding) + packet(handshake.PROOF, rest) * 200
     server = ServerHandshake(KEY)
@@ -532,7 +536,7 @@ PACKETS = st.builds(
     | st.builds(
         Hello,
         nonce=st.sampled_from([b"", b"n" * 32]),
-        key_id=st.sampled_from([b"", handshake.key_id(KEY)]),
+        key_id=st.sampled_from([b"", key_id(KEY)]),
         proof=st.binary(max_size=33),
         code=st.sampled_from(["", "key", "version"]),
         text=st.text(max_size=20).map(lambda text: text.encode("utf-8", "replace").decode()),

@@ -9,7 +9,10 @@ from typing import Any
 import pytest
 
 from easycluster_protocol import _handshake as handshake
-from easycluster_protocol._handshake import ClientHandshake, Handshake, ServerHandshake
+from easycluster_protocol._handshake import Handshake
+from easycluster_protocol._handshake_client import ClientHandshake
+from easycluster_protocol._handshake_secrets import key_id
+from easycluster_protocol._handshake_server import ServerHandshake
 from easycluster_protocol._hello import FIELDS, Hello
 from easycluster_protocol._link import CLIENT, SERVER, Link
 from easycluster_protocol._messages import PING, Message
@@ -296,7 +299,7 @@ def test_a_stranger_learns_nothing() -> None:
     said = []
     for key in (KEY, bytes(32)):
         server = ServerHandshake(key, SESSION_NAME, nonce=SERVER_NONCE)
-        hello = Hello(nonce=CLIENT_NONCE, key_id=handshake.key_id(key)).encode()
+        hello = Hello(nonce=CLIENT_NONCE, key_id=key_id(key)).encode()
         server.receive_data(b"EZCL\x01\x00" + struct.pack(">H", len(hello)) + hello)
         said.append(server.data_to_send())
 

@@ -21,7 +21,9 @@ import pytest
 from easycluster_protocol import _handshake as handshake
 from easycluster_protocol import _messages as m
 from easycluster_protocol import _streams
-from easycluster_protocol._handshake import ClientHandshake, Handshake, ServerHandshake, Session
+from easycluster_protocol._handshake import Handshake, Session
+from easycluster_protocol._handshake_client import ClientHandshake
+from easycluster_protocol._handshake_server import ServerHandshake
 from easycluster_protocol._hello import Hello
 from easycluster_protocol._link import CLIENT, SERVER, Link
 from easycluster_protocol._messages import Message

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from easycluster_protocol import _frames, _receiver, _sender
+from easycluster_protocol import _frame_reader, _frames, _receiver, _sender
 from easycluster_protocol import _messages as m
 from easycluster_protocol._link import CLOSED, SERVER, Link
 from easycluster_protocol._messages import Message
@@ -41,7 +41,7 @@ def small_limits(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(_sender, "_KEYED_PIECE", 64)
     monkeypatch.setattr(_sender, "SMALL_MESSAGE", 100)
     monkeypatch.setattr(_receiver, "_DIRECT_FROM", 20)
-    monkeypatch.setattr(_receiver, "_COPY_BELOW", 45)
+    monkeypatch.setattr(_frame_reader, "_COPY_BELOW", 45)
     monkeypatch.setattr(_frames, "COMPRESS_FROM", 40)
 
 
@@ -196,16 +196,15 @@ class Writer:
             self._send_large(message)
             return
         with self._interrupted:
-            buffers = self._sender.commit_small(payload)
-        if buffers is None:
+            committed = self._sender.commit_small(payload)
+        if committed is None:
             self._flush()
             with self._interrupted:
-                buffers = self._sender.commit_small(payload)
-        assert buffers is not None
-        self._transmit(buffers)
-        with self._interrupted:
-            busy = self._sender.busy
-        if busy:
+                committed = self._sender.commit_small(payload)
+        assert committed is not None
+        buffers, total, sent, _ = committed
+        sent.extend(map(self._take, (buffers,)))
+        if sum(sent) != total:
             self._flush()
 
     def _send_large(self, message: Message) -> None:

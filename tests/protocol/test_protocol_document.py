@@ -19,7 +19,8 @@ from easycluster_protocol import _handshake as handshake
 from easycluster_protocol import _limits as limits
 from easycluster_protocol import _messages as m
 from easycluster_protocol._failures import pack_exception
-from easycluster_protocol._handshake import ClientHandshake, ServerHandshake
+from easycluster_protocol._handshake_client import ClientHandshake
+from easycluster_protocol._handshake_server import ServerHandshake
 from easycluster_protocol._hello import FIELDS
 from easycluster_protocol._link import CLIENT, CLOSED, OPEN, SERVER, TRANSITIONS, Link
 from easycluster_protocol._messages import Message

@@ -7,11 +7,12 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from easycluster_protocol import _frame_reader, _receiver, _streams
 from easycluster_protocol import _frames as frames
 from easycluster_protocol import _messages as m
-from easycluster_protocol import _receiver, _streams
 from easycluster_protocol._frames import Authenticator
 from easycluster_protocol._limits import MAX_FRAME
+from easycluster_protocol._link import CLIENT, OPEN, TRANSITIONS
 from easycluster_protocol._messages import Message, pack_head
 from easycluster_protocol._receiver import Receiver
 from easycluster_protocol.errors import RemoteProtocolError
@@ -58,7 +59,7 @@ class Writer:
 
 def make_receiver(key: bytes | None = None, compress: bool = False) -> Receiver:
     """A receiver of what `Writer` writes."""
-    return Receiver(None if key is None else Authenticator(key), compress)
+    return Receiver(TRANSITIONS[CLIENT], OPEN, None if key is None else Authenticator(key), compress)
 
 
 def drain(receiver: Receiver) -> list[Message]:
@@ -219,6 +220,24 @@ def test_direct_reception() -> None:
     assert drain(receiver) == [Message(m.CALL, 1, body), Message(m.PING)]
 
 
+def test_many_tiny_pieces() -> None:
+    """What one reception into the place costs does not grow with how many there were before."""
+    writer, receiver = Writer(KEY), make_receiver(KEY)
+    body = bytes(range(256)) * 100
+    data = writer.begin(1, Message(m.CALL, 1, body)) + writer.data(1, body)
+    position = take_in(receiver, data[:1000])
+    assert receiver.next_message() is None
+    for _ in range(300):
+        position += take_in(receiver, data[position : position + 3])
+        position += take_in(receiver, data[position : position + 3])
+        assert receiver.next_message() is None
+        assert receiver.direct is not None
+        assert receiver.direct[1] == []
+
+    assert position == 1000 + 300 * 2 * 3
+    assert receive(receiver, data[position:]) == [Message(m.CALL, 1, body)]
+
+
 @pytest.mark.parametrize("size", [10, 1000, 20_000])
 def test_messages_without_memory(size: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """A message for which there is no memory arrives damaged; those around it arrive whole."""
@@ -290,7 +309,7 @@ def test_a_message_that_never_began() -> None:
 
 def test_too_many_messages_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """No more large messages can be under way than the limit, and as many can."""
-    monkeypatch.setattr(_receiver, "MAX_STREAMS", 3)
+    monkeypatch.setattr(_frame_reader, "MAX_STREAMS", 3)
     writer, receiver = Writer(), make_receiver()
     for number in range(3):
         receive(receiver, writer.begin(number, Message(m.CALL, number, b"a")))

@@ -29,7 +29,7 @@ def test_round_trip(protocol: int, value: Any) -> None:
     """Values come back as they were, with every pickle protocol that a peer may ask for."""
     body, buffers = serialize.dumps(value, protocol)
 
-    assert serialize.loads(memoryview(body), buffers) == value
+    assert serialize.loads(memoryview(body), buffers=buffers) == value
 
 
 @pytest.mark.parametrize(("size", "count"), [(OUT_OF_BAND, 1), (OUT_OF_BAND - 1, 0)])
@@ -43,7 +43,7 @@ def test_large_arrays_leave_the_pickle(size: int, count: int) -> None:
     if count:
         assert np.shares_memory(np.frombuffer(buffers[0], np.uint8), array)
         assert len(body) < 1000
-    assert (serialize.loads(body, buffers)["array"] == array).all()
+    assert (serialize.loads(body, buffers=buffers)["array"] == array).all()
 
 
 def test_buffers_are_flat_bytes() -> None:
@@ -53,7 +53,7 @@ def test_buffers_are_flat_bytes() -> None:
     body, buffers = serialize.dumps(array, 5)
 
     assert [(len(each), each.format) for each in buffers] == [(8 * OUT_OF_BAND, "B")]
-    received = serialize.loads(body, [memoryview(bytearray(buffers[0]))])
+    received = serialize.loads(body, buffers=[memoryview(bytearray(buffers[0]))])
     assert (received == array).all()
     assert received.flags.f_contiguous
     assert received.flags.writeable
@@ -65,7 +65,7 @@ def test_arrays_that_are_not_contiguous() -> None:
 
     body, buffers = serialize.dumps(array, 5)
 
-    assert (serialize.loads(body, buffers) == array).all()
+    assert (serialize.loads(body, buffers=buffers) == array).all()
 
 
 @pytest.mark.parametrize("protocol", [2, 3, 4])
@@ -88,7 +88,7 @@ def test_more_buffers_than_a_message_has_room_for(monkeypatch: pytest.MonkeyPatc
 
     assert len(buffers) == 2
     pack_head(Message(CALL, 1, body, buffers=buffers))
-    assert [each[0] for each in serialize.loads(body, buffers)] == [0, 1, 2, 3]
+    assert [each[0] for each in serialize.loads(body, buffers=buffers)] == [0, 1, 2, 3]
 
 
 def test_values_that_cannot_be_pickled() -> None:

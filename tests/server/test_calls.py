@@ -217,7 +217,7 @@ def test_failure_that_is_interrupted(caller: Caller, monkeypatch: pytest.MonkeyP
             raise Struck
         return original(error, protocol)
 
-    monkeypatch.setattr(_calls, "pack_exception", pack)
+    monkeypatch.setattr(_calls, "_pack_exception", pack)
     error, _ = described(caller.failure(REQUEST, KeyError("k")))
 
     assert isinstance(error, KeyError)

@@ -78,7 +78,7 @@ def fill(channel: Channel) -> None:
         payload = channel.link.small(call(0, 60_000))
         assert payload is not None
         sender.commit_small(payload)
-        while sender.busy and channel.transport.send(sender, sender.unsent(), False):
+        while sender.busy and channel.transport.send(sender.sent, sender.unsent(), False):
             pass
 
 
@@ -211,7 +211,7 @@ def test_what_an_interrupted_sender_left_is_sent(connect: Callable[..., Ends]) -
     ends.client.send(call(2))
 
     assert ends.receive(1) == [call(2)]
-    assert not ends.server.link.receiver._streams
+    assert not ends.server.link.receiver._reader.streams
 
 
 def test_what_an_interrupted_reader_left_is_delivered(connect: Callable[..., Ends]) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from easycluster_protocol._handshake import ClientHandshake
+from easycluster_protocol._handshake_client import ClientHandshake
 from easycluster_protocol._link import CLIENT
 from easycluster_server import _forkserver
 from easycluster_server._forkserver import ForkServer, master_environment

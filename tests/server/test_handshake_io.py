@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from easycluster_protocol import _messages as m
-from easycluster_protocol._handshake import ClientHandshake, ServerHandshake
+from easycluster_protocol._handshake_client import ClientHandshake
+from easycluster_protocol._handshake_server import ServerHandshake
 from easycluster_protocol._link import CLIENT, SERVER, Link
 from easycluster_protocol._messages import Message
 from easycluster_protocol.errors import AuthenticationError, ConnectError, RemoteProtocolError

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from easycluster_protocol._handshake import ClientHandshake
+from easycluster_protocol._handshake_client import ClientHandshake
 from easycluster_protocol._limits import MAX_HANDSHAKE
 from easycluster_protocol.errors import AuthenticationError, ConnectError, KeyFileError
 from easycluster_server import _listener

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from easycluster_protocol._handshake import ClientHandshake
+from easycluster_protocol._handshake_client import ClientHandshake
 from easycluster_protocol._link import CLIENT
 from easycluster_server._handshake_io import complete
 from easycluster_server._transport import SocketTransport

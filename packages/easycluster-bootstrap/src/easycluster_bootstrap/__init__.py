@@ -15,8 +15,8 @@ On the host, and only there, the module ``easycluster_bootstrap`` is the finder.
 
 from __future__ import annotations
 
-from easycluster_bootstrap._bundle import bundle, new_marker
+from easycluster_bootstrap._bundle import bundle, new_marker, pack
 from easycluster_bootstrap._collect import collect
 from easycluster_bootstrap._line import remote_command
 
-__all__ = ["bundle", "collect", "new_marker", "remote_command"]
+__all__ = ["bundle", "collect", "new_marker", "pack", "remote_command"]

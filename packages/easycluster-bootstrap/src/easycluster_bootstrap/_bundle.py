@@ -6,8 +6,8 @@ A bundle is three frames (see `_framing`)::
     zlib: the modules                           read by the stage
     zlib: marker \n entry \n config             read by the stage
 
-where each module is ``name is_package length\n`` and its source in UTF-8. The modules have a frame to
-themselves so that they are compressed once, not for each connection.
+where each module is ``name is_package length\n`` and its minified source in UTF-8. The modules have a frame
+to themselves so that they are compressed once, not for each connection.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from typing import Mapping, Tuple
 
 from easycluster_bootstrap._collect import collect
 from easycluster_bootstrap._framing import frame
+from easycluster_bootstrap._minify import minify
 
 _REMOTE_NAME = "easycluster_bootstrap"
 _NAME = r"[A-Za-z_][A-Za-z0-9_]*"
@@ -37,7 +38,8 @@ def bundle(sources: Mapping[str, Tuple[str, bool]], entry: str, marker: bytes, c
 
     Args:
         sources: full module name -> (source text, whether it is a package), as `collect` gives. Each needs
-            the packages above it. The host compiles a module when it is first imported.
+            the packages above it. They are minified (see `_minify`); the host compiles a module when it is
+            first imported.
         entry: ``module:function``; called on the host with one argument, `config`. When it returns, the
             process ends with exit status 0.
         marker: from `new_marker`; the host writes it and a line feed to stdout immediately before the entry
@@ -45,7 +47,9 @@ def bundle(sources: Mapping[str, Tuple[str, bool]], entry: str, marker: bytes, c
         config: handed to the entry.
 
     Raises:
-        ValueError: a name, the entry or the marker cannot be used; the message quotes it.
+        ValueError: a name, the entry or the marker cannot be used, or a source has no UTF-8; the message
+            quotes it.
+        SyntaxError: this Python cannot parse a module; the error has its name and the line.
     """
     match = _ENTRY.fullmatch(entry)
     if match is None or match["module"] not in sources:
@@ -58,28 +62,43 @@ def bundle(sources: Mapping[str, Tuple[str, bool]], entry: str, marker: bytes, c
     )
 
 
-def transform(source: str) -> str:
-    """Return the source of one module as it is sent; it must keep its line numbers.
+def pack(sources: Mapping[str, Tuple[str, bool]]) -> bytes:
+    """Return modules as they travel: minified, one after the other, compressed.
 
-    Everything that is sent passes through here once. As yet it goes as it is.
+    Args:
+        sources: full module name -> (source text, whether it is a package).
+
+    Raises:
+        ValueError: a source has no UTF-8; the message names the module.
+        SyntaxError: this Python cannot parse a module; the error has its name and the line.
     """
-    return source
+    packed = bytearray()
+    for name, (source, is_package) in sources.items():
+        data = _minified(name, source)
+        packed += b"%s %d %d\n%s" % (name.encode("ascii"), is_package, len(data), data)
+    return zlib.compress(packed, 9)
 
 
 @lru_cache(maxsize=1)
 def _stage_frame() -> bytes:
-    return frame(transform(_own_source("_stage")).encode("utf-8"))
+    return frame(_minified("_stage", _own_source("_stage")))
 
 
 @lru_cache(maxsize=4)  # a master uses one set of modules, tests a few
 def _modules_frame(sources: Tuple[Tuple[str, Tuple[str, bool]], ...]) -> bytes:
     _check_names(dict(sources))
-    modules = ((_REMOTE_NAME, (_own_source("_finder"), False)), *sources)
-    packed = bytearray()
-    for name, (source, is_package) in modules:
-        data = transform(source).encode("utf-8")
-        packed += b"%s %d %d\n%s" % (name.encode("ascii"), is_package, len(data), data)
-    return frame(zlib.compress(packed, 9))
+    return frame(pack({_REMOTE_NAME: (_own_source("_finder"), False), **dict(sources)}))
+
+
+@lru_cache(maxsize=256)  # two sets of modules have most of them in common
+def _minified(name: str, source: str) -> bytes:
+    try:
+        return minify(source).encode("utf-8")
+    except SyntaxError as error:
+        error.filename = name
+        raise
+    except ValueError as error:
+        raise ValueError(f"the source of {name!r} cannot be sent: {error}") from error
 
 
 def _check_names(sources: Mapping[str, Tuple[str, bool]]) -> None:

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 from easycluster_protocol import _definitions
 from easycluster_protocol import _messages as m
 from easycluster_protocol._constants import SINGLE, SINGLE_THREAD
-from easycluster_protocol._serialize import dumps, explain_dumps
+from easycluster_protocol._serialize import dumps
 from easycluster_protocol.errors import ConnectionLost
 
+from . import _by_value
 from ._response import NonblockingResponse
 from ._session import ClientSession
 
@@ -44,11 +45,13 @@ class CallMaker:
         self.session = session
         self._definitions_sent = 0
 
-    def call(self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        """Call a global of the server; ``kwargs`` may hold options of ours."""
+    def call(self, name: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Call a global of the server, or a function of this process; ``kwargs`` may hold options of
+        ours."""
+        what = name if isinstance(name, str) else _name_of(name)
         if kwargs:
-            return self._request(m.CALL, (name, args), kwargs, name)
-        return self.finish(self._send(m.CALL, (name, args, kwargs), name, _NO_OPTIONS), _NO_OPTIONS)
+            return self._request(m.CALL, (name, args), kwargs, what)
+        return self._make(m.CALL, (name, args, kwargs), what, _NO_OPTIONS)
 
     def operation(self, name: str, args: tuple[Any, ...], options: dict[str, Any] | None = None) -> Any:
         """Call an operation of the server's root object."""
@@ -56,11 +59,11 @@ class CallMaker:
 
     def invoke(self, oid: int, name: str, args: tuple[Any, ...], kwargs: dict[str, Any], options: Any) -> Any:
         """Call a method of a server object; ``kwargs`` are all the method's."""
-        return self.finish(self._send(m.INVOKE, (oid, name, args, kwargs), name, options), options)
+        return self._make(m.INVOKE, (oid, name, args, kwargs), name, options)
 
     def raw_call(self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any], options: Any) -> Any:
         """Call a global of the server; ``kwargs`` are all the function's."""
-        return self.finish(self._send(m.CALL, (name, args, kwargs), name, options), options)
+        return self._make(m.CALL, (name, args, kwargs), name, options)
 
     def _request(
         self, kind: int, start: tuple[Any, ...], kwargs: dict[str, Any], what: str, only_options: bool = False
@@ -68,11 +71,10 @@ class CallMaker:
         options = {key: kwargs.pop(key) for key in OPTIONS if key in kwargs}
         if only_options and kwargs:
             raise TypeError(f"{what}() got an unexpected keyword argument {next(iter(kwargs))!r}")
-        return self.finish(self._send(kind, (*start, kwargs), what, options), options)
+        return self._make(kind, (*start, kwargs), what, options)
 
-    def _send(
-        self, kind: int, values: tuple[Any, ...], what: str, options: Mapping[str, Any]
-    ) -> NonblockingResponse:
+    def _make(self, kind: int, values: tuple[Any, ...], what: str, options: Mapping[str, Any]) -> Any:
+        """Send a call; return what its caller gets: its value, or its response."""
         session = self.session
         if session is None:
             raise ConnectionLost("the client is not connected: call connect() first")
@@ -81,17 +83,15 @@ class CallMaker:
             thread = _thread_of(options.get("threadid"), thread)
         response = NonblockingResponse(self._client, what, options)
         try:
-            body, buffers = dumps(values, session.link.session.pickle_protocol)
-        except Exception as error:
-            raise self._explain(values, what, error) from error
+            body, buffers = dumps(values, session.pickle_protocol)
+            by_name = _by_value.MAIN not in body
+        except Exception:
+            body, buffers, by_name = b"", (), False
+        if not by_name:
+            body, buffers = _by_value.pack(values, session, what)
         session.request(response, kind, body, buffers, thread)
-        return response
-
-    def finish(self, response: NonblockingResponse, options: Mapping[str, Any]) -> Any:
-        """Return what the caller of a call gets: its value, its response, or nothing."""
         if options and (options.get("nonblocking") or response._completes):
             return response
-        session = response._session
         session.wait(response)
         if session.arrived:
             self.run_completions()
@@ -124,17 +124,11 @@ class CallMaker:
         if self.definitions != _definitions.DEFAULT_NAME:
             self.operation("use_definitions", (self.definitions,))
 
-    def _explain(self, values: tuple[Any, ...], what: str, error: Exception) -> Exception:
-        """Say which argument it was that could not be pickled."""
-        *_, args, kwargs = values
-        named = [(f"argument {index + 1}", value) for index, value in enumerate(args)]
-        named += [(f"argument {name!r}", value) for name, value in kwargs.items()]
-        for name, value in named:
-            try:
-                dumps(value, 4)
-            except Exception as culprit:
-                return explain_dumps(f"{name} of {what} (type {type(value).__name__})", culprit)
-        return explain_dumps(f"an argument of {what}", error)
+
+def _name_of(function: Any) -> str:
+    if not callable(function):
+        raise TypeError(f"what is called must be a function or the name of one, not {function!r}")
+    return str(getattr(function, "__qualname__", type(function).__name__))
 
 
 def _error_of(response: NonblockingResponse) -> BaseException | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from types import TracebackType
 from typing import Any
 
@@ -14,8 +14,10 @@ from easycluster_protocol.errors import ConnectionLost, RemoteException
 
 from ._calls import OPTIONS, CallMaker
 from ._connect import Address, Connected, connect, connect_socket
+from ._deadline import CONNECT_TIMEOUT, check_timeout
 from ._names import RemoteName, check_forwardable
 from ._session import ClientSession
+from ._shipment import second_part
 from ._spec import parse_connection_spec
 
 if sys.version_info >= (3, 11):  # novm
@@ -47,10 +49,13 @@ class Client:
         user: the user to log in as.
         rpython: the Python to run on the host.
         extra_args: further arguments of ssh.
+        connect_timeout: how long making a connection may take, in seconds. Time that ssh spends
+            waiting for a password, a passphrase or a confirmation does not count.
 
     Raises:
         ConnectError: the connection could not be made.
         KeyFileError: the key is no key.
+        ValueError: the limit is no positive number.
         DefinitionError: the definitions failed on the server.
     """
 
@@ -65,9 +70,11 @@ class Client:
         user: str | None = None,
         rpython: str | None = None,
         extra_args: Sequence[str] = (),
+        connect_timeout: float = CONNECT_TIMEOUT,
     ) -> None:
         self._easycluster = CallMaker(self, definitions)
         self._key = key
+        self._connect_timeout = check_timeout(connect_timeout)
         self._compress = enable_compression
         self._connected: Connected | None = None
         self._address: Address | None = None
@@ -113,7 +120,17 @@ class Client:
         """
         if self.connected:
             raise ValueError(f"the client is connected to {self.peername}: close() it first")
-        self._address = Address(self._key, host, port, ssh, user, rpython, tuple(extra_args), self._compress)
+        self._address = Address(
+            self._key,
+            host,
+            port,
+            ssh,
+            user,
+            rpython,
+            tuple(extra_args),
+            self._compress,
+            self._connect_timeout,
+        )
         self._use(connect(self._address), peername)
 
     def reconnect(self) -> None:
@@ -139,6 +156,8 @@ class Client:
     def _use(self, connected: Connected, peername: str | None) -> None:
         connected.peername = peername or connected.peername
         session = ClientSession(connected.link, connected.transport, connected.peername)
+        if connected.bare:
+            session.send_after_first_call(m.MODULES, second_part)
         self._connected = connected
         self._easycluster.open(session)
         try:
@@ -233,9 +252,17 @@ class Client:
         if session.error is not None:
             raise ConnectionLost(str(session.error))
 
-    def call(self, name: str, /, *args: Any, **kwargs: Any) -> Any:
-        """Call what bears the dotted name ``name`` on the server."""
-        return self._easycluster.call(name, args, kwargs)
+    def call(self, func: str | Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
+        """Call a function on the server.
+
+        Args:
+            func: its dotted name there, or a function of this process. What exists only here
+                (lambdas, closures, what ``__main__`` or a notebook defines) goes by value, also
+                among the arguments; what can be imported goes by name.
+            args: its arguments.
+            kwargs: its keyword arguments, beside the five keywords of every call.
+        """
+        return self._easycluster.call(func, args, kwargs)
 
     def raw_call(
         self, name: str, args: Iterable[Any], kwargs: dict[str, Any] | None = None, **options: Any

@@ -4,24 +4,21 @@ from __future__ import annotations
 
 import socket
 import struct
-import time
 import weakref
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 from easycluster_protocol._constants import DEFAULT_PORT
-from easycluster_protocol._handshake import ClientHandshake
+from easycluster_protocol._handshake_client import ClientHandshake
 from easycluster_protocol._link import CLIENT, Link
-from easycluster_protocol.errors import AuthenticationError, ConnectError, EasyClusterError, ProtocolError
+from easycluster_protocol.errors import AuthenticationError, ConnectError
 from easycluster_protocol.keys import check_key
 from easycluster_server._handshake_io import open_link, receive_once, send_pending
-from easycluster_server._transport import SocketTransport, wait
+from easycluster_server._transport import SocketTransport
 
-from ._ssh import SshProcess, start_ssh
-
-#: Seconds that making a connection may take.
-CONNECT_TIMEOUT = 30.0
+from ._deadline import CONNECT_TIMEOUT, Deadline
+from ._ssh import SshProcess
 
 
 @dataclass(frozen=True)
@@ -36,6 +33,7 @@ class Address:
     rpython: str | None
     extra_args: tuple[str, ...]
     compress: bool
+    timeout: float = CONNECT_TIMEOUT
 
     @property
     def uses_ssh(self) -> bool:
@@ -50,11 +48,25 @@ class Address:
 
 
 class Connected:
-    """An open connection and what must be ended with it."""
+    """An open connection and what must be ended with it.
+
+    Args:
+        link: the link, handshake done.
+        transport: its transport.
+        peername: the server's name, for messages.
+        finish: called when the transport has been closed.
+        bare: whether the server has none of our modules but those that were sent to it.
+    """
 
     def __init__(
-        self, link: Link, transport: SocketTransport, peername: str, finish: Callable[[], None] | None = None
+        self,
+        link: Link,
+        transport: SocketTransport,
+        peername: str,
+        finish: Callable[[], None] | None = None,
+        bare: bool = False,
     ) -> None:
+        self.bare = bare
         self.link = link
         self.transport = transport
         self.peername = peername
@@ -86,9 +98,11 @@ def connect_socket(connection: socket.socket, peername: str, compress: bool) -> 
     """Run the handshake of a private connection over a socket that is connected already."""
     transport = SocketTransport(connection)
     try:
-        link = _shake_hands(ClientHandshake(None, compress), transport, peername, CONNECT_TIMEOUT)
-    except BaseException:
+        link = _shake_hands(ClientHandshake(None, compress), transport, Deadline(CONNECT_TIMEOUT))
+    except BaseException as error:
         transport.close()
+        if isinstance(error, OSError):
+            raise _explain(error, peername) from error
         raise
     return Connected(link, transport, peername)
 
@@ -96,9 +110,9 @@ def connect_socket(connection: socket.socket, peername: str, compress: bool) -> 
 def _connect_tcp(address: Address) -> Connected:
     key = address.key or b""
     check_key(key, f"the connection to {address.peername}")
-    begin = time.monotonic()
+    deadline = Deadline(address.timeout)
     try:
-        connection = socket.create_connection((address.host, address.port or DEFAULT_PORT), CONNECT_TIMEOUT)
+        connection = socket.create_connection((address.host, address.port or DEFAULT_PORT), deadline.left)
     except (OSError, UnicodeError) as error:  # UnicodeError: a name that cannot be looked up
         raise ConnectError(
             f"cannot connect to {address.peername}: {error} (is the server running there? "
@@ -111,10 +125,11 @@ def _connect_tcp(address: Address) -> Connected:
         # is not reading.
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         transport = _LingeringTransport(connection)
-        timeout = CONNECT_TIMEOUT - (time.monotonic() - begin)
-        link = _shake_hands(ClientHandshake(key, address.compress), transport, address.peername, timeout)
-    except BaseException:
+        link = _shake_hands(ClientHandshake(key, address.compress), transport, deadline)
+    except BaseException as error:
         connection.close()
+        if isinstance(error, OSError):
+            raise _explain(error, address.peername) from error
         raise
     return Connected(link, transport, address.peername)
 
@@ -131,44 +146,38 @@ class _LingeringTransport(SocketTransport):
 
 
 def _connect_ssh(address: Address) -> Connected:
-    process = start_ssh(address)
-    transport = SocketTransport(process.connection)
+    process = SshProcess(address)
     try:
+        process.start()
+        transport = SocketTransport(process.connection)
+        deadline = Deadline(address.timeout, process.is_prompting)
         handshake = ClientHandshake(None, address.compress)
-        deadline = time.monotonic() + CONNECT_TIMEOUT
-        process.start_server(deadline)
-        link = _shake_hands(handshake, transport, address.peername, deadline - time.monotonic(), process)
-    except BaseException:
-        transport.close()
-        process.kill()
-        raise
-    return Connected(link, transport, address.peername, process.finish)
+        process.send_server(handshake.data_to_send(), deadline)
+        process.wait_for_server(deadline)
+        link = _shake_hands(handshake, transport, deadline)
+    except BaseException as error:
+        try:
+            if isinstance(error, OSError):
+                raise process.explain(error) from error
+            raise
+        finally:
+            process.kill()
+            process.connection.close()
+    return Connected(link, transport, address.peername, process.finish, bare=True)
 
 
-def _shake_hands(
-    handshake: ClientHandshake,
-    transport: Any,
-    peername: str,
-    timeout: float,
-    process: SshProcess | None = None,
-) -> Link:
-    deadline = time.monotonic() + timeout
-    try:
-        while handshake.session is None:
-            send_pending(handshake, transport)
-            if not wait(transport.fileno(), -1, max(0.0, deadline - time.monotonic()))[0]:
-                raise ConnectError(f"it did not answer the handshake within {timeout:.0f} seconds")
-            receive_once(handshake, transport)
+def _shake_hands(handshake: ClientHandshake, transport: Any, deadline: Deadline) -> Link:
+    while handshake.session is None:
         send_pending(handshake, transport)
-    except (ConnectError, ProtocolError, OSError) as error:
-        detail = process.explain_end() if process is not None else ""
-        raise _explain(error, peername, detail) from error
+        deadline.wait(transport.fileno())
+        receive_once(handshake, transport)
+    send_pending(handshake, transport)
     return open_link(CLIENT, handshake.session, handshake.leftover)
 
 
-def _explain(error: Exception, peername: str, detail: str) -> EasyClusterError:
+def _explain(error: OSError, peername: str) -> ConnectError:
     kind = type(error) if isinstance(error, ConnectError) else ConnectError
-    text = f"cannot connect to {peername}: {error}{detail}"
+    text = f"cannot connect to {peername}: {error}"
     if isinstance(error, AuthenticationError):
         text += " (give the server's key with kf=FILE or key=KEY in the spec, or with -k or -K)"
     return kind(text)

@@ -8,7 +8,9 @@ from typing import Any
 from ._client import Client
 
 
-def call_multi(connections: Iterable[Client], func: str, /, *args: Any, **kwargs: Any) -> list[Any]:
+def call_multi(
+    connections: Iterable[Client], func: str | Callable[..., Any], /, *args: Any, **kwargs: Any
+) -> list[Any]:
     """Call ``func`` with the same arguments on every connection, at once.
 
     Returns:

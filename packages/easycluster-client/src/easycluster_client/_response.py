@@ -125,7 +125,7 @@ class NonblockingResponse:
     def _resolve_result(self, message: Message) -> _Outcome:
         try:
             if message.damage is None:
-                return loads(message.body, message.buffers), None, None
+                return loads(message.body, buffers=message.buffers), None, None
             failure: BaseException = MemoryError(message.damage)
         except (Exception, SystemExit) as error:  # no value may end the master
             failure = error

@@ -15,6 +15,8 @@ from __future__ import annotations
 import itertools
 import threading
 import time
+from collections.abc import Callable
+from threading import get_ident
 from typing import Any
 
 from easycluster_protocol import _messages as m
@@ -25,6 +27,8 @@ from easycluster_server._channel import Channel
 from easycluster_server._transport import EndOfStream, broke, wait
 
 from ._response import NonblockingResponse
+
+_ANSWERS = frozenset((m.RESULT, m.FAILURE))
 
 #: Seconds after which a thread that waits for its turn looks whether anybody reads, and once more.
 _LOOK_AFTER = 1.0
@@ -50,6 +54,9 @@ class ClientSession:
         self.link = link
         self.transport = transport
         self.peername = peername
+        self.pickle_protocol = link.session.pickle_protocol
+        #: The packages whose modules have been sent.
+        self.supplied: set[str] = set()
         self._channel = Channel(link, transport, self._while_blocked)
         self._numbers = itertools.count(1)
         self._pending: dict[int, NonblockingResponse] = {}
@@ -94,12 +101,23 @@ class ClientSession:
         if self._error is not None and not response._done:
             response._lose(self._lost())
 
-    def control(self, kind: int, thread: int = 0) -> None:
-        """Send a message without a body that has no answer."""
+    def send_after_first_call(self, kind: int, body: Callable[[], bytes]) -> None:
+        """Send a message behind the first call."""
+
+        def request(*arguments: Any) -> None:
+            ClientSession.request(self, *arguments)
+            self.control(kind, 0, body())
+            # Last, so that who was interrupted does it again with the next call.
+            vars(self).pop("request", None)
+
+        self.request = request  # type: ignore[method-assign]
+
+    def control(self, kind: int, thread: int = 0, body: bytes = b"") -> None:
+        """Send a message that has no answer."""
         if self._error is not None:
             raise self._lost()
         try:
-            self._channel.send(Message(kind, 0, b"", thread))
+            self._channel.send(Message(kind, 0, body, thread))
         except OSError as error:
             if not self._is_end(error):
                 raise
@@ -119,12 +137,15 @@ class ClientSession:
         Raises:
             RuntimeError: a signal handler waits while its own thread is in the middle of reading.
         """
-        me = threading.get_ident()
+        me = get_ident()
         while not response._done:
-            gate = self._lead_or_queue(response, me)
-            if gate is not None:
-                self._wait_at(gate)
+            if self._turn.setdefault(0, me) != me:
+                self._wait_at(self._queue(response))
                 continue
+            if self._reading.locked():
+                raise RuntimeError(
+                    "a signal handler cannot wait for an answer while it interrupts the reading"
+                )
             try:
                 while not response._done and self._error is None:
                     self._receive(True, response)
@@ -144,14 +165,8 @@ class ClientSession:
         finally:
             self._hand_over()
 
-    def _lead_or_queue(self, response: NonblockingResponse, me: int) -> threading.Lock | None:
-        """Return None when this thread leads now, or the gate at which it has to wait."""
-        if self._turn.setdefault(0, me) == me:
-            if self._reading.locked():
-                raise RuntimeError(
-                    "a signal handler cannot wait for an answer while it interrupts the reading"
-                )
-            return None
+    def _queue(self, response: NonblockingResponse) -> threading.Lock:
+        """Return the gate at which this thread has to wait."""
         gate = threading.Lock()
         gate.acquire()
         self._gates[gate] = response
@@ -177,11 +192,11 @@ class ClientSession:
             self._gates.pop(gate, None)
 
     def _try_lead(self) -> bool:
-        me = threading.get_ident()
+        me = get_ident()
         return self._turn.setdefault(0, me) == me and not self._reading.locked()
 
     def _hand_over(self) -> None:
-        if self._turn.get(0) == threading.get_ident():
+        if self._turn.get(0) == get_ident():
             self._turn.pop(0, None)
         if self._gates:
             self._open_next()
@@ -225,15 +240,15 @@ class ClientSession:
         return False
 
     def _deliver(self, message: Message) -> None:
-        kind = message.kind
-        if kind in (m.RESULT, m.FAILURE):
-            response = self._pending.get(message.request)
+        if message.kind in _ANSWERS:
+            number = message.request
+            response = self._pending.get(number)
             if response is not None:
                 response._arrive(message)
                 if self._gates:
                     self._open_gates_of(response)
-                self._settle(message.request, response)
-        elif kind == m.PING:
+                self._settle(number, response)
+        elif message.kind == m.PING:
             self._channel.post(Message(m.PONG, message.request))
         # CLOSE is followed by the end of the stream. CREDIT, PONG and STATUS: nothing to do yet.
 

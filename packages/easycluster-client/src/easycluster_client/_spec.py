@@ -18,6 +18,7 @@ import shlex
 from collections.abc import Collection
 from typing import Literal, TypedDict, overload
 
+from easycluster_client._deadline import check_timeout
 from easycluster_client._options import key_from_file, key_from_text, logger
 from easycluster_client._spec_text import Malformed, check_user, quoted_spec, split_spec
 from easycluster_protocol._constants import DEFAULT_PORT
@@ -29,9 +30,7 @@ _SWITCH = {
 }
 
 
-class ConnectionParams(TypedDict):
-    """What a spec says, as the keyword arguments of `Client`."""
-
+class _RequiredParams(TypedDict):
     key: bytes
     host: str
     port: int | None
@@ -40,6 +39,12 @@ class ConnectionParams(TypedDict):
     user: str | None
     rpython: str | None
     extra_args: tuple[str, ...]
+
+
+class ConnectionParams(_RequiredParams, total=False):
+    """What a spec says, as the keyword arguments of `Client`."""
+
+    connect_timeout: float
 
 
 # Empty custom options come first; mypy cannot know that a Collection is not empty.
@@ -88,7 +93,8 @@ def parse_connection_spec(
             - ``ssh=yes``, ``no``, or the path of the program ``ssh``;
             - ``user=NAME``: the user for SSH, which alone does not turn SSH on;
             - ``rpython=COMMAND``: the Python to run on the server;
-            - ``extra=ARGUMENTS``: more arguments for ``ssh``, quoted as in a shell.
+            - ``extra=ARGUMENTS``: more arguments for ``ssh``, quoted as in a shell;
+            - ``connect_timeout=SECONDS``: how long connecting may take, see `Client`.
 
         default_port: the port of a spec that names none; None means `DEFAULT_PORT` for TCP, and for
             SSH whatever ``ssh`` is configured to use.
@@ -122,6 +128,9 @@ def parse_connection_spec(
             rpython=_pop_value(options, "rpython"),
             extra_args=_pop_arguments(options, "extra"),
         )
+        timeout = _pop_value(options, "connect_timeout")
+        if timeout is not None:
+            params["connect_timeout"] = _seconds(timeout)
         file, text = _pop_key_source(options)
     except Malformed as error:
         reason = str(error)
@@ -166,6 +175,13 @@ def _pop_switch(options: dict[str, str], name: str, default: bool) -> bool:
         return _SWITCH[value.lower()]
     except KeyError:
         raise Malformed(f"option {name!r} must be yes or no") from None
+
+
+def _seconds(text: str) -> float:
+    try:
+        return check_timeout(float(text))
+    except ValueError:
+        raise Malformed("option 'connect_timeout' must be a number of seconds above 0") from None
 
 
 def _pop_ssh(options: dict[str, str], default: bool) -> bool | str:

@@ -9,7 +9,9 @@ from collections.abc import Collection
 from typing import NamedTuple
 
 #: The options that every spec may have.
-OPTIONS = frozenset({"kf", "keyfile", "key", "compress", "ssh", "user", "rpython", "extra"})
+OPTIONS = frozenset(
+    {"kf", "keyfile", "key", "compress", "ssh", "user", "rpython", "extra", "connect_timeout"}
+)
 
 #: What a name may contain besides letters and digits: nothing that a shell or ``ssh`` interprets.
 _HOST_SIGNS = ".-_"

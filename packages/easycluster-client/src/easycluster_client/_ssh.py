@@ -2,136 +2,197 @@
 
 from __future__ import annotations
 
-import functools
+import os
 import socket
 import subprocess
-import time
-from typing import TYPE_CHECKING, Any
+import threading
+from typing import TYPE_CHECKING
 
 import easycluster_bootstrap as bootstrap
-from easycluster_protocol.errors import ConnectError
-from easycluster_server._transport import wait
+from easycluster_protocol.errors import ConnectError, EasyClusterError
 
+from . import _children, _ssh_command
+from ._deadline import Deadline, is_prompting
 from ._deadman import dead_man
+from ._remote_output import RemoteOutput
+from ._shipment import first_part
+from ._ssh_failures import Circumstances, explain
 
 if TYPE_CHECKING:
     from ._connect import Address
 
-_ENTRY = "easycluster_server._stdio:main"
-
-#: Seconds that ssh has to end by itself after an orderly close.
+#: Seconds that ssh has to end by itself after an orderly close, and to print its last words.
 _FINISH_GRACE = 5.0
+_LAST_WORDS = 1.0
 
-#: The most that a login may print before our code runs.
+#: The most that a login may print before our code runs, and how much of it an error quotes.
 _MAX_NOISE = 16 << 20
-
-
-@functools.lru_cache(maxsize=1)
-def _sources() -> Any:
-    return bootstrap.collect("easycluster", "easycluster_protocol", "easycluster_server")
+_QUOTED_NOISE = 1024
 
 
 class SshProcess:
-    """A running ssh.
+    """One ssh, from before its start until it is gone.
 
     Args:
-        process: the process.
+        address: where it connects to.
+
+    Attributes:
         connection: our end of its standard input and output.
-        peername: the server's name, for messages.
     """
 
-    def __init__(self, process: subprocess.Popen[bytes], connection: socket.socket, peername: str) -> None:
-        self._process = process
-        self.connection = connection
-        self._peername = peername
-        dead_man.add(process.pid)
+    def __init__(self, address: Address) -> None:
+        self._address = address
+        self._marker = bootstrap.new_marker()
+        self._noise = b""  # the last of what came before the marker
+        self._answered = False
+        self._owner = os.getpid()
+        self._process: subprocess.Popen[bytes] | None = None
+        self._output: RemoteOutput | None = None
+        self._launching: threading.Event | None = None
+        self._failure: Exception | None = None
+        self.connection, self._theirs = socket.socketpair()
 
-    def start_server(self, deadline: float) -> None:
-        """Send our code and wait until it runs.
+    def start(self) -> None:
+        """Start it. If this raises, `explain` or `kill` is what remains to be done.
 
         Raises:
-            ConnectError: it does not.
+            ConnectError: there is no ssh, or it cannot be started.
         """
-        marker = bootstrap.new_marker()
-        try:
-            self.connection.sendall(bootstrap.bundle(_sources(), _ENTRY, marker))
-            self._skip_noise(marker + b"\n", deadline)
-        except OSError as error:
-            if isinstance(error, ConnectError):
-                raise
-            raise ConnectError(f"cannot connect to {self._peername}: {error}{self.explain_end()}") from error
+        command = _ssh_command.command(self._address)
+        # No handler of a signal raises in another thread, so a process that was started is always noted.
+        launch = threading.Thread(target=self._launch, args=(command,), daemon=True)
+        self._launching = threading.Event()
+        launch.start()
+        self._launching.wait()
+        launch.join()
+        if self._failure is not None:
+            raise ConnectError(str(self._failure)) from self._failure
 
-    def _skip_noise(self, marker: bytes, deadline: float) -> None:
+    def _launch(self, command: list[str]) -> None:
+        assert self._launching is not None
+        try:
+            reading, writing = os.pipe()
+            with os.fdopen(writing, "wb") as errors:
+                self._output = RemoteOutput(reading)
+                end = self._theirs.fileno()
+                self._process = subprocess.Popen(command, stdin=end, stdout=end, stderr=errors)
+            dead_man.add(self._process.pid)
+        except Exception as error:
+            self._failure = error
+        finally:
+            self._theirs.close()
+            self._launching.set()
+
+    def is_prompting(self) -> bool:
+        """Whether ssh waits for the user."""
+        return self._process is not None and is_prompting(self._process.pid)
+
+    def send_server(self, opening: bytes, deadline: Deadline) -> None:
+        """Send our code, and the first bytes for the server that it starts.
+
+        Raises:
+            ConnectError: the time is over.
+            OSError: ssh has ended.
+        """
+        rest = memoryview(first_part(self._marker) + opening)
+        while rest:
+            deadline.wait(-1, self.connection.fileno())
+            rest = rest[self.connection.send(rest, socket.MSG_DONTWAIT) :]
+
+    def wait_for_server(self, deadline: Deadline) -> None:
+        """Wait until our code runs.
+
+        Raises:
+            ConnectError: the time is over, or ssh has ended.
+        """
+        self._skip_noise(self._marker + b"\n", deadline)
+        if self._output is not None:
+            self._output.show()
+
+    def _skip_noise(self, marker: bytes, deadline: Deadline) -> None:
         """Read up to and with the marker, and not a byte further: what follows is the protocol's."""
-        noise = b""
-        while not noise.endswith(marker):
-            if len(noise) > _MAX_NOISE:
-                raise ConnectError(f"cannot connect to {self._peername}: the login prints without end")
-            if not wait(self.connection.fileno(), -1, max(0.0, deadline - time.monotonic()))[0]:
-                raise ConnectError(
-                    f"cannot connect to {self._peername}: ssh or the host did not answer in time"
-                )
-            seen = self.connection.recv(65536, socket.MSG_PEEK)
-            start = max(0, len(noise) - len(marker))
-            window = noise[start:] + seen
+        count = 0
+        end = b""  # of what was read, shorter than the marker
+        while True:
+            deadline.wait(self.connection.fileno())
+            window = end + self.connection.recv(65536, socket.MSG_PEEK)
             found = window.find(marker)
-            take = len(seen) if found < 0 else found + len(marker) - (len(noise) - start)
-            data = self.connection.recv(take) if seen else b""
+            stop = len(window) if found < 0 else found + len(marker)
+            data = self.connection.recv(stop - len(end))
+            if found >= 0:
+                self._answered = True
+                return
+            count += len(data)
+            self._note_noise(data)
             if not data:
-                raise ConnectError(f"cannot connect to {self._peername}: ssh ended{self.explain_end()}")
-            noise += data
+                raise ConnectError
+            if count > _MAX_NOISE:
+                raise ConnectError(f"the login prints without end ({count >> 20} MiB so far)")
+            end = window[max(0, len(window) - len(marker) + 1) :]
 
-    def explain_end(self) -> str:
-        """Return what is known about the end of ssh, as the end of a sentence; it is waited for."""
+    def _note_noise(self, data: bytes) -> None:
+        self._noise = (self._noise + data)[-_QUOTED_NOISE:]
+
+    def _read_rest(self) -> None:
+        """Read what has come of the noise: ssh may have ended while we were still sending."""
+        count = 0
         try:
-            status = self._process.wait(2)
-        except subprocess.TimeoutExpired:
-            return ""
-        return f" (ssh ended with status {status}; what it printed stands above)"
+            while not self._answered and count < _MAX_NOISE:
+                data = self.connection.recv(65536, socket.MSG_DONTWAIT)
+                if not data:
+                    return
+                count += len(data)
+                self._note_noise(data)
+        except OSError:
+            pass
+
+    def explain(self, error: BaseException) -> ConnectError:
+        """End ssh; return the error for what happened, with all that is known about it.
+
+        To be called while `connection` is open, or ssh would complain of that.
+        """
+        # A broken pipe is only how the end of ssh shows itself.
+        reason = str(error) if isinstance(error, EasyClusterError) else ""
+        status = None
+        if self._process is not None:
+            if not reason or self._process.poll() is not None:
+                # It is ending by itself: wait, for its status says something.
+                _children.wait(self._process, _children.GRACE)
+            status = self._process.poll()
+        if self._output is not None:
+            self._output.discard()  # what it says is in the error
+        self.kill()
+        self._read_rest()
+        address = self._address
+        return explain(
+            Circumstances(
+                peername=address.peername,
+                by_hand=_ssh_command.by_hand(address),
+                known_name=f"[{address.host}]:{address.port}" if address.port else address.host,
+                rpython=address.rpython,
+                printed=self._output.text if self._output is not None else "",
+                answered=self._noise.decode("utf-8", "backslashreplace"),
+                status=status,
+                reason=reason,
+            )
+        )
 
     def finish(self) -> None:
         """Wait until ssh ends, which follows from the end of the connection; else end it."""
-        try:
-            self._process.wait(_FINISH_GRACE)
-        except subprocess.TimeoutExpired:
-            pass
+        if self._process is not None and self._owner == os.getpid():
+            _children.wait(self._process, _FINISH_GRACE)
         self.kill()
 
     def kill(self) -> None:
-        """End ssh now."""
-        if self._process.poll() is None:
-            self._process.kill()
-            self._process.wait()
-        dead_man.discard(self._process.pid)
-
-
-def ssh_command(address: Address) -> list[str]:
-    """Return the command line that runs our first line on the host."""
-    program = address.ssh if isinstance(address.ssh, str) else "ssh"
-    command = [program, *address.extra_args]
-    if address.port is not None:
-        command += ["-p", str(address.port)]
-    if address.user is not None:
-        command += ["-l", address.user]
-    # "--" ends the options, so no host name can be read as one.
-    return [*command, "--", address.host, bootstrap.remote_command(address.rpython)]
-
-
-def start_ssh(address: Address) -> SshProcess:
-    """Start ssh.
-
-    Raises:
-        ConnectError: there is no ssh.
-    """
-    command = ssh_command(address)
-    ours, theirs = socket.socketpair()
-    try:
-        with theirs:
-            process = subprocess.Popen(command, stdin=theirs.fileno(), stdout=theirs.fileno())
-    except OSError as error:
-        ours.close()
-        raise ConnectError(
-            f"cannot connect to {address.peername}: {command[0]!r} cannot be run: {error} "
-            "(install OpenSSH's client, or name another program with ssh=PATH)"
-        ) from error
-    return SshProcess(process, ours, address.peername)
+        """End ssh now. In a process that was forked from the one that started it this does nothing."""
+        if self._owner != os.getpid():
+            return
+        if self._launching is not None:
+            self._launching.wait(_children.GRACE)
+        self._theirs.close()
+        if self._process is not None and self._process.poll() is None:
+            _children.end(self._process)
+        if self._output is not None:
+            self._output.finish(_LAST_WORDS)
+        if self._process is not None:
+            dead_man.discard(self._process.pid)

@@ -15,7 +15,7 @@ from __future__ import annotations
 import pickle
 from typing import Any, Dict, List, Optional, Set, Tuple, cast
 
-from ._serialize import describe, text_of
+from ._serialize import describe, dumps_by_value, text_of
 from .errors import RemoteTraceback, UnknownRemoteError
 
 #: Longer chains are cut; the text holds them whole.
@@ -76,7 +76,7 @@ def _pickle_exception(error: BaseException, protocol: int) -> Tuple[Optional[byt
     reason = None
     for value in (error, _Bare(error, as_text=False), _Bare(error, as_text=True)):
         try:
-            pickled = pickle.dumps(value, protocol)
+            pickled = _dumps(value, protocol)
             if _same(pickle.loads(pickled), error, value):
                 return pickled, None
         except KeyboardInterrupt:
@@ -84,6 +84,17 @@ def _pickle_exception(error: BaseException, protocol: int) -> Tuple[Optional[byt
         except BaseException as failure:
             reason = reason or describe(failure)
     return None, reason or "its pickle gives something else"
+
+
+def _dumps(value: Any, protocol: int) -> bytes:
+    try:
+        return pickle.dumps(value, protocol)
+    except Exception:
+        by_value = dumps_by_value()
+        if by_value is None:
+            raise
+        pickled: bytes = by_value(value, protocol)
+        return pickled
 
 
 def _same(copy: Any, error: BaseException, value: Any) -> bool:

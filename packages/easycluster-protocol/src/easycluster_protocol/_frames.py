@@ -51,12 +51,17 @@ _pack_sequence = struct.Struct(">Q").pack
 FrameHeader = Tuple[int, int, int, int]
 
 
-# The headers of small calls differ in their lengths only, so the next one was mostly seen before.
-@lru_cache(maxsize=1024)
 def pack_header(kind: int, flags: int, stream: int, length: int) -> bytes:
     """Return the 16 bytes of a header."""
     fields = _FIELDS.pack(kind, flags, 0, stream, length)
     return fields + _CHECK.pack(crc32(fields))
+
+
+# The headers of small calls differ in their lengths only, so the next one was mostly seen before.
+@lru_cache(maxsize=1024)
+def pack_messages_header(length: int) -> bytes:
+    """Return the header of a MESSAGES frame that is not compressed; below 0 there is none."""
+    return b"" if length < 0 else pack_header(MESSAGES, 0, 0, length)
 
 
 @lru_cache(maxsize=1024)

@@ -28,19 +28,19 @@ The client proves the key first: a stranger learns nothing. Then, after RFC 5869
     prove-s    = HKDF-Expand(secret, "easycluster 1 server proof" + ..., 32)
     to server  = HKDF-Expand(secret, "easycluster 1 to server"    + ..., 32)   keys of the frames
     to client  = HKDF-Expand(secret, "easycluster 1 to client"    + ..., 32)
+
+Here stands what both ends share; `_handshake_client` and `_handshake_server` are the ends, and
+`_handshake_secrets` the formulas. A host that is reached by ssh gets only what it needs of them.
 """
 
 from __future__ import annotations
 
-import hashlib
-import hmac
-import os
 import struct
-from typing import Any, Callable, Dict, List, Mapping, Optional, Tuple
+from typing import Any, Callable, List, Mapping, Optional, Tuple
 
-from ._hello import VERSION, Hello, describe_self
+from ._hello import Hello
 from ._limits import MAX_HANDSHAKE
-from .errors import AuthenticationError, ConnectError, RemoteProtocolError, VersionError
+from .errors import ConnectError, RemoteProtocolError, VersionError
 
 MAGIC = b"EZCL"
 _PREFIX = struct.Struct(">4sBBH")
@@ -48,9 +48,6 @@ _PREFIX = struct.Struct(">4sBBH")
 HELLO, CHALLENGE, PROOF, WELCOME, REFUSE = 1, 2, 3, 4, 5
 
 NONCE_SIZE = 32
-
-#: How both ends of EasyCluster 0.x begin (observed on 0.22.3): a 16-byte message follows.
-_PUBLISHED = b"\x01\x00\x00\x00\x10"
 
 
 class Session:
@@ -85,34 +82,6 @@ class Session:
     def __repr__(self) -> str:
         kind = "private" if self.send_key is None else "keyed"
         return f"<Session {kind}, pickle protocol {self.pickle_protocol}, peer {self.peer!r}>"
-
-
-def key_id(key: bytes) -> bytes:
-    """Return the 8 bytes by which a key is named before it is proved."""
-    return hmac.new(key, b"easycluster 1 key id", hashlib.sha256).digest()[:8]
-
-
-def expand(secret: bytes, label: bytes, context: bytes) -> bytes:
-    """Return 32 bytes: HKDF-Expand of RFC 5869 with SHA-256, for one block."""
-    return hmac.new(secret, label + context + b"\1", hashlib.sha256).digest()
-
-
-class _Secrets:
-    """All keys that follow from the shared key and the first two packets."""
-
-    def __init__(self, key: bytes, client_nonce: bytes, server_nonce: bytes, opening: bytes) -> None:
-        secret = hmac.new(client_nonce + server_nonce, key, hashlib.sha256).digest()
-        context = hashlib.sha256(opening).digest()
-        self._client_proof = expand(secret, b"easycluster 1 client proof", context)
-        self._server_proof = expand(secret, b"easycluster 1 server proof", context)
-        self.to_server = expand(secret, b"easycluster 1 to server", context)
-        self.to_client = expand(secret, b"easycluster 1 to client", context)
-
-    def client_proof(self, transcript: bytes) -> bytes:
-        return hmac.new(self._client_proof, transcript, hashlib.sha256).digest()
-
-    def server_proof(self, transcript: bytes) -> bytes:
-        return hmac.new(self._server_proof, transcript, hashlib.sha256).digest()
 
 
 class Handshake:
@@ -173,7 +142,9 @@ class Handshake:
 
     def _receive_packet(self) -> bool:
         if not MAGIC.startswith(self._buffer[:4]):
-            raise RemoteProtocolError(_name_stranger(self._buffer))
+            from ._strangers import name_stranger  # rarely needed, so not sent over ssh at once
+
+            raise RemoteProtocolError(name_stranger(self._buffer))
         if len(self._buffer) < _PREFIX.size:
             return False
         _, kind, zero, length = _PREFIX.unpack_from(self._buffer)
@@ -207,148 +178,16 @@ class Handshake:
         self.session = Session(peer, pickle_protocol, compress, send, receive, name)
 
 
-def _name_stranger(data: bytes) -> str:
-    """Say what a peer is that does not begin as ours does."""
-    sample = bytes(data[:40])
-    if sample.startswith((b"GET ", b"POST", b"HTTP", b"HEAD", b"PUT ")):
-        return "the peer speaks HTTP, not the protocol of EasyCluster"
-    if sample.startswith(b"SSH-"):
-        return "the peer is an ssh server; to connect by ssh, write user@host or add :ssh=yes to the spec"
-    if sample.startswith(_PUBLISHED):
-        return (
-            "the peer is a published EasyCluster (0.x), which speaks another protocol: "
-            "install EasyCluster 1 at both ends"
-        )
-    return f"the peer does not speak the protocol of EasyCluster: it sent {sample!r}"
-
-
-def _printable(text: str, length: int) -> str:
+def printable(text: str, length: int) -> str:
     """Return the beginning of a text that anybody may have sent, fit for a terminal or a log."""
     return "".join(char for char in text[:length] if char.isprintable())
 
 
-def _check_versions(own: Hello, peer: Hello) -> None:
+def check_versions(own: Hello, peer: Hello) -> None:
     if peer.protocol_low > own.protocol_high or own.protocol_low > peer.protocol_high:
-        version = _printable(peer.version, 40) or "of unknown version"
+        version = printable(peer.version, 40) or "of unknown version"
         raise VersionError(
             f"EasyCluster {own.version} here speaks protocol {own.protocol_low} to {own.protocol_high}, "
             f"EasyCluster {version} there {peer.protocol_low} to "
             f"{peer.protocol_high}: install the same version at both ends"
         )
-
-
-class ClientHandshake(Handshake):
-    """The client's end.
-
-    Args:
-        key: the shared key; None for a private connection.
-        compress: whether the connection should be compressed.
-        fields: further fields of HELLO, for tests and for later extensions.
-    """
-
-    def __init__(self, key: Optional[bytes] = None, compress: bool = False, **fields: object) -> None:
-        super().__init__("wait for challenge" if key is not None else "wait for welcome")
-        self._key = key
-        self._secrets: Optional[_Secrets] = None
-        if key is not None:
-            fields = {"nonce": os.urandom(NONCE_SIZE), "key_id": key_id(key), **fields}
-        self._own = describe_self(compress=int(compress), **fields)
-        self._send(HELLO, self._own)
-
-    def _on_challenge(self, hello: Hello, before: bytes) -> None:
-        assert self._key is not None
-        self.peer = hello
-        _check_versions(self._own, hello)
-        if len(hello.nonce) != NONCE_SIZE or hello.nonce == self._own.nonce:
-            raise RemoteProtocolError("the server's challenge is not fresh")
-        self._secrets = _Secrets(self._key, self._own.nonce, hello.nonce, self._transcript)
-        self._send(PROOF, Hello(proof=self._secrets.client_proof(self._transcript)))
-        self._state = "wait for proof"
-
-    def _on_proof(self, hello: Hello, before: bytes) -> None:
-        assert self._secrets is not None and self.peer is not None
-        expected = self._secrets.server_proof(before + hello.session)
-        if not hmac.compare_digest(expected, hello.proof):
-            raise AuthenticationError("the server does not hold the same key")
-        self._agree(self._own, self.peer, self._secrets.to_server, self._secrets.to_client, hello.session)
-
-    def _on_welcome(self, hello: Hello, before: bytes) -> None:
-        self.peer = hello
-        _check_versions(self._own, hello)
-        self._agree(self._own, hello, None, None, hello.session)
-
-    def _on_refuse(self, hello: Hello, before: bytes) -> None:
-        errors: Dict[str, type] = {"key": AuthenticationError, "version": VersionError}
-        # The refusal is not authenticated: its text is shown as what the other side claims.
-        text = _printable(hello.text, 500)
-        raise errors.get(hello.code, ConnectError)(f"the server refused the connection: {text}")
-
-    _handlers: Mapping[Tuple[str, int], Callable[[Any, Hello, bytes], None]] = {
-        ("wait for challenge", CHALLENGE): _on_challenge,
-        ("wait for challenge", REFUSE): _on_refuse,
-        ("wait for proof", WELCOME): _on_proof,
-        ("wait for proof", REFUSE): _on_refuse,
-        ("wait for welcome", WELCOME): _on_welcome,
-        ("wait for welcome", REFUSE): _on_refuse,
-    }
-
-
-class ServerHandshake(Handshake):
-    """The server's end.
-
-    Args:
-        key: the shared key; None for a private connection.
-        session: the name that this session shall have, random bytes.
-        fields: further fields of CHALLENGE or WELCOME.
-    """
-
-    def __init__(self, key: Optional[bytes] = None, session: bytes = b"", **fields: object) -> None:
-        super().__init__("wait for hello")
-        self._key = key
-        self._name = session
-        self._secrets: Optional[_Secrets] = None
-        if key is not None:
-            fields = {"nonce": os.urandom(NONCE_SIZE), **fields}
-        else:
-            fields = {"session": session, **fields}
-        self._own = describe_self(**fields)
-
-    def receive_data(self, data: bytes) -> None:
-        """Take in ``data``; as `Handshake.receive_data`, but a refusal is ready to be sent then."""
-        try:
-            super().receive_data(data)
-        except (AuthenticationError, VersionError) as error:
-            code = "key" if isinstance(error, AuthenticationError) else "version"
-            self._send(REFUSE, Hello(code=code, text=str(error), version=VERSION))
-            raise
-
-    def refuse(self, code: str, text: str) -> None:
-        """End the handshake with a refusal, which `data_to_send` then returns."""
-        self._state = "failed"
-        self._send(REFUSE, Hello(code=code, text=text, version=VERSION))
-
-    def _on_hello(self, hello: Hello, before: bytes) -> None:
-        self.peer = hello
-        _check_versions(self._own, hello)
-        if self._key is None:
-            self._send(WELCOME, self._own)
-            self._agree(self._own, hello, None, None, self._name)
-            return
-        if len(hello.nonce) != NONCE_SIZE or not hmac.compare_digest(hello.key_id, key_id(self._key)):
-            raise AuthenticationError("the key is not the one of this server")
-        self._send(CHALLENGE, self._own)
-        self._secrets = _Secrets(self._key, hello.nonce, self._own.nonce, self._transcript)
-        self._state = "wait for proof"
-
-    def _on_proof(self, hello: Hello, before: bytes) -> None:
-        assert self._secrets is not None and self.peer is not None
-        if not hmac.compare_digest(self._secrets.client_proof(before), hello.proof):
-            raise AuthenticationError("the key is not the one of this server")
-        proof = self._secrets.server_proof(self._transcript + self._name)
-        self._send(WELCOME, Hello(proof=proof, session=self._name))
-        self._agree(self._own, self.peer, self._secrets.to_client, self._secrets.to_server, self._name)
-
-    _handlers: Mapping[Tuple[str, int], Callable[[Any, Hello, bytes], None]] = {
-        ("wait for hello", HELLO): _on_hello,
-        ("wait for proof", PROOF): _on_proof,
-    }

@@ -28,7 +28,7 @@ CLOSED = "closed"
 FAILED = "failed"
 
 _BOTH = (m.CREDIT, m.PING, m.PONG)
-_FROM_CLIENT = (m.CALL, m.INVOKE, m.CANCEL, m.RELEASE, m.STOP_THREAD, m.STATUS_QUERY)
+_FROM_CLIENT = (m.CALL, m.INVOKE, m.CANCEL, m.RELEASE, m.STOP_THREAD, m.STATUS_QUERY, m.MODULES)
 _FROM_SERVER = (m.RESULT, m.FAILURE, m.STATUS)
 
 #: sender's role → state of the direction → kind of message → next state.
@@ -53,20 +53,22 @@ class Link:
     def __init__(self, role: str, session: Session) -> None:
         self.role = role
         self.session = session
-        self.receiver = Receiver(_authenticator(session.receive_key), session.compress)
+        self.receiver = Receiver(
+            TRANSITIONS[_PEER[role]], OPEN, _authenticator(session.receive_key), session.compress
+        )
         self.sender = Sender(_authenticator(session.send_key), session.compress)
-        self._take = self.receiver.next_message
-        self._may_send = TRANSITIONS[role]
-        self._may_receive = TRANSITIONS[_PEER[role]]
-        self.sending = OPEN
-        self.receiving = OPEN
-        self._sendable = self._may_send[OPEN]
-        self._receivable = self._may_receive[OPEN]
-        # The message that `next_message` returned last: it may be asked for again, and was checked.
-        self._current: Optional[Message] = None
+        self._failed = False
+        self._begin_sending(OPEN)
+        #: See `Receiver.advance`.
+        self.advance = self.receiver.advance
 
     def __repr__(self) -> str:
         return f"<Link {self.role}, sending: {self.sending}, receiving: {self.receiving}>"
+
+    @property
+    def receiving(self) -> str:
+        """The state of the direction from the peer."""
+        return FAILED if self._failed else self.receiver.phase
 
     def receive_data(self, data: bytes) -> None:
         """Take in ``data``, any part of what the peer sent. Then call `next_message`."""
@@ -79,48 +81,16 @@ class Link:
             RemoteProtocolError: the peer broke the rules; the link cannot be used any more.
         """
         try:
-            message = self._take()
+            return self.receiver.next_message()
         except RemoteProtocolError:
-            self._fail()
+            self._failed = True
+            self._begin_sending(FAILED)
             raise
-        if message is not self._current:
-            if message is not None and message.kind not in self._receivable:
-                state = self.receiving
-                self._fail()
-                raise RemoteProtocolError(f"the peer sent {message!r} when it was {state}")
-            self._current = message
-        return message
-
-    def _fail(self) -> None:
-        self.receiving = self.sending = FAILED
-        self._receivable = self._may_receive[FAILED]
-        self._sendable = self._may_send[FAILED]
-
-    def advance(self) -> bool:
-        """Say that the message which `next_message` returned has been dealt with.
-
-        Returns:
-            Whether there may be another one already.
-        """
-        message = self._current
-        if message is not None and message.kind == m.CLOSE:
-            # First the state, then the receiver: an interrupt between them repeats this message,
-            # which `_current` lets pass.
-            self.receiving = self._may_receive[OPEN][m.CLOSE]
-            self._receivable = self._may_receive[self.receiving]
-        more = self.receiver.advance()
-        self._current = None  # it may be large
-        return more
 
     def small(self, message: Message) -> Optional[bytes]:
-        """Return the payload for `Sender.commit_small`, or None when ``message`` needs `plans`.
-
-        Raises:
-            LocalProtocolError: this end may not say that now.
-        """
-        if message.kind not in self._sendable or message.kind == m.CLOSE:
-            self._check_sendable(message)
-        if message.buffers or len(message.body) > SMALL_BODY:
+        """Return the payload for `Sender.commit_small`, or None when ``message`` needs `plans`, which
+        also says whether this end may say that now."""
+        if message.kind not in self._steady or message.buffers or len(message.body) > SMALL_BODY:
             return None
         return m.pack_small(message)
 
@@ -143,13 +113,19 @@ class Link:
         return self.sender.data_to_send(message)
 
     def _check_sendable(self, message: Message) -> None:
+        state = self.sending  # another thread may fail to receive meanwhile
         try:
-            self.sending = self._sendable[message.kind]
-            self._sendable = self._may_send[self.sending]
+            after = TRANSITIONS[self.role][state][message.kind]
         except KeyError:
-            raise LocalProtocolError(
-                f"a {self.role} that is {self.sending} cannot send {message!r}"
-            ) from None
+            raise LocalProtocolError(f"a {self.role} that is {state} cannot send {message!r}") from None
+        if after != state:
+            self._begin_sending(after)
+
+    def _begin_sending(self, state: str) -> None:
+        row = TRANSITIONS[self.role][state]
+        # What may be said and changes nothing.
+        self._steady = frozenset(kind for kind, after in row.items() if after == state)
+        self.sending = state
 
     def receive_eof(self) -> Tuple[bool, str]:
         """Say that no more bytes will come.

@@ -39,6 +39,7 @@ STOP_THREAD = 10  # client: end this server thread when its calls are done
 CLOSE = 11  # both: nothing follows; body: the reason, UTF-8
 STATUS_QUERY = 12  # client, to a guardian: how is the worker?
 STATUS = 13  # guardian: body: the answer, in the handshake's encoding
+MODULES = 14  # client: modules that the server may import; body: see easycluster_server._supplied
 
 KIND_NAMES: Dict[int, str] = {
     CALL: "CALL",
@@ -54,10 +55,15 @@ KIND_NAMES: Dict[int, str] = {
     CLOSE: "CLOSE",
     STATUS_QUERY: "STATUS_QUERY",
     STATUS: "STATUS",
+    MODULES: "MODULES",
 }
 
 HEAD = struct.Struct(">B3xIIIqQQ")
 HEAD_SIZE = HEAD.size
+
+#: The same for messages without tables.
+_PLAIN_HEAD = struct.Struct(">B3x12sqQQ")
+_NO_TABLES = bytes(12)
 
 Head = Tuple["Message", int, Tuple[int, ...], int]
 
@@ -159,18 +165,21 @@ def pack_small(message: Message) -> bytes:
     body: bytes = message.body
     if not message.references and not message.releases:
         try:
-            return HEAD.pack(message.kind, 0, 0, 0, message.thread, message.request, len(body)) + body
+            head = _PLAIN_HEAD.pack(message.kind, _NO_TABLES, message.thread, message.request, len(body))
+            return head + body
         except struct.error:  # `pack_head` says what is wrong
             pass
     return pack_head(message) + body
 
 
 def parse_small(payload: Any) -> Optional[Message]:
-    """Return the one message that fills ``payload`` and has no tables, or None: use `parse_head`."""
-    if len(payload) < HEAD_SIZE:
+    """Return the one message that fills ``payload`` and has no tables, or None: use `parse_head`.
+    Its kind may be unknown."""
+    try:
+        kind, tables, thread, request, size = _PLAIN_HEAD.unpack_from(payload)
+    except struct.error:  # cut short
         return None
-    kind, references, releases, buffers, thread, request, body = HEAD.unpack_from(payload)
-    if references or releases or buffers or body != len(payload) - HEAD_SIZE or kind not in KIND_NAMES:
+    if tables != _NO_TABLES or size != len(payload) - HEAD_SIZE:
         return None
     return Message(kind, request, payload[HEAD_SIZE:], thread)
 

@@ -10,50 +10,32 @@ effects is the same the second time. The transport appends what it receives by o
 
 from __future__ import annotations
 
-from typing import Any, Dict, List, Optional, Tuple
+from typing import Any, List, Mapping, Optional, Sequence, Tuple
 
 from . import _frames
-from ._frames import HEADER_SIZE, TAG_SIZE, Authenticator, FrameHeader, parse_header
-from ._limits import MAX_STREAMS, SMALL_MESSAGE
-from ._messages import Message, parse_head, parse_small
-from ._streams import IncomingStream
+from ._frame_reader import Fill, FrameReader, Whole
+from ._frames import HEADER_SIZE, Authenticator, pack_messages_header, parse_header
+from ._limits import SMALL_MESSAGE
+from ._messages import Message, parse_small
 from .errors import RemoteProtocolError
 
-#: What has been received so far:
+#: phase of the direction → kind of message → next phase, see `_link`.
+Rules = Mapping[str, Mapping[int, str]]
+
+#: What is left over of earlier receptions:
 #: the bytes received and joined, and how many of them are dealt with;
-#: the number of the frame that comes next;
-#: the list to which the transport appends further bytes;
 #: how many bytes must lie there before a step can be made;
 #: the DATA frame that is being received straight to its place, or None;
 #: the messages of the last frame that are not taken yet.
-_State = Tuple[bytes, int, int, List[bytes], int, "Optional[_Fill]", Tuple[Message, ...]]
+_Rest = Tuple[bytes, int, int, Optional[Fill], Sequence[Message]]
 
+#: What has been received so far:
+#: the number of the frame that comes next;
+#: the list to which the transport appends further bytes;
+#: the phase of the direction;
+#: what is left over, or None when nothing is.
+_State = Tuple[int, List[bytes], str, Optional[_Rest]]
 
-class _Fill:
-    """A DATA frame that is being received straight to its place.
-
-    Attributes:
-        stream, number: the large message that it belongs to.
-        prefix: header and tag of the frame, as received.
-        whole: where the payload belongs.
-        rest: the part of it that was still to come when the header came.
-        counts: the sizes of what has come of `rest`.
-    """
-
-    __slots__ = ("stream", "number", "prefix", "whole", "rest", "counts")
-
-    def __init__(
-        self, stream: IncomingStream, number: int, prefix: bytes, whole: memoryview, here: int
-    ) -> None:
-        self.stream = stream
-        self.number = number
-        self.prefix = prefix
-        self.whole = whole
-        self.rest = whole[here:]
-        self.counts: List[int] = []
-
-
-_COPY_BELOW = 4096
 
 #: From this many missing bytes on, a DATA frame is received straight to its place.
 _DIRECT_FROM = SMALL_MESSAGE // 4
@@ -63,42 +45,59 @@ class Receiver:
     """One direction of a connection, as its receiver sees it.
 
     Args:
+        rules: what may be received in which phase.
+        phase: the first phase.
         authenticator: checks the tags of a keyed connection; None for a private one.
         compressed: whether the peer may send compressed frames.
     """
 
-    def __init__(self, authenticator: Optional[Authenticator] = None, compressed: bool = False) -> None:
+    def __init__(
+        self,
+        rules: Rules,
+        phase: str,
+        authenticator: Optional[Authenticator] = None,
+        compressed: bool = False,
+    ) -> None:
+        self._rules = rules
         self._authenticator = authenticator
-        self._compressed = compressed
-        self._prefix = HEADER_SIZE + (TAG_SIZE if authenticator is not None else 0)
-        self._streams: Dict[int, IncomingStream] = {}
-        self._state: _State = (b"", 0, 0, [], self._prefix, None, ())
-        # The message to be taken next, the state after it, whether there may be another, and the
-        # number of the large message that it was, or None.
-        self._ready: Optional[Tuple[Message, _State, bool, Optional[int]]] = None
+        self._reader = FrameReader(authenticator, compressed)
+        self._prefix = self._reader.prefix
+        self._state: _State = (0, [], phase, None)
+        # The message to be taken next, the state after it, and the number of the large message that
+        # it was, or None.
+        self._ready: Optional[Tuple[Message, _State, Optional[int]]] = None
 
     @property
-    def inbox(self) -> List[bytes]:
-        """The list to which received bytes are appended; ask again for each reception."""
+    def phase(self) -> str:
+        """The phase of the direction, after the messages that were dealt with."""
+        return self._state[2]
+
+    @property
+    def inbox(self) -> Any:
+        """The list to which received bytes are appended; ask again for each reception. None: receive
+        to `direct` instead."""
         # A caller that was interrupted may receive before it takes the message that is ready.
-        ready = self._ready
-        return self._state[3] if ready is None else ready[1][3]
+        state = self._state if self._ready is None else self._ready[1]
+        if state[3] is None or self.direct is None:
+            return state[1]
+        return None
 
     @property
     def direct(self) -> Optional[Tuple[memoryview, List[int]]]:
         """Where to receive next when the place is known: the view to fill, and the list to which
         the number of bytes filled is appended. None: append to `inbox` instead."""
-        fill = self._state[5]
+        rest = self._state[3]
+        fill = None if rest is None else rest[3]
         if fill is None:
             return None
-        rest = fill.rest[sum(fill.counts) :]
-        return (rest, fill.counts) if rest else None
+        view = fill.rest[sum(fill.counts) :]
+        return (view, fill.counts) if view else None
 
     @property
     def between_frames(self) -> bool:
         """Whether nothing is half received, so that the end of the stream is no accident."""
-        data, offset, _, inbox, _, fill, _ = self._state
-        return len(data) == offset and not any(inbox) and fill is None and not self._streams
+        _, inbox, _, rest = self._state
+        return rest is None and not any(inbox) and not self._reader.streams
 
     def receive_data(self, data: bytes) -> None:
         """Take in ``data``, any part of what the peer sent. Then call `next_message`."""
@@ -113,7 +112,7 @@ class Receiver:
             target[:taken] = view[:taken]
             counts.append(taken)
             view = view[taken:]
-            while not self._ready and self._step():
+            while self._ready is None and self._step():
                 pass
 
     def next_message(self) -> Optional[Message]:
@@ -138,21 +137,40 @@ class Receiver:
         ready = self._ready
         if ready is None:
             return True
-        _, after, more, stream = ready
+        _, after, stream = ready
         if stream is not None:
-            self._streams.pop(stream, None)
+            self._reader.streams.pop(stream, None)
         self._state = after
         self._ready = None
-        return more or bool(after[3])
+        return True if after[1] else after[3] is not None
 
-    def _step(self) -> bool:  # noqa: C901, PLR0911, PLR0912 -- on the way of every call: each further call of ours costs it 2 %
+    def _step(self) -> bool:
         """Deal with one frame, or what is there of it; False when more bytes are needed."""
-        data, offset, sequence, inbox, need, fill, queue = self._state
+        sequence, inbox, phase, rest = self._state
+        # Mostly one small message comes, alone and in one piece: its length tells its header.
+        if rest is None and len(inbox) == 1:
+            data, start = inbox[0], self._prefix
+            header = data[:HEADER_SIZE]
+            if header == pack_messages_header(len(data) - start):
+                payload = data[start:]
+                if self._authenticator is not None:
+                    self._authenticator.check(sequence, header, payload, data[HEADER_SIZE:start])
+                message = parse_small(payload)
+                if message is not None:
+                    after = self._rules[phase].get(message.kind)
+                    if after is not None:
+                        self._ready = (message, (sequence + 1, [], after, None), None)
+                        return True
+        return self._step_in_general()
+
+    def _step_in_general(self) -> bool:
+        sequence, inbox, phase, rest = self._state
+        data, offset, need, fill, queue = rest or (b"", 0, self._prefix, None, ())
         if queue:
-            self._ready = (queue[0], (data, offset, sequence, inbox, need, fill, queue[1:]), True, None)
+            self._commit((queue, None), (sequence, inbox, phase), data, offset)
             return True
         if fill is not None:
-            return self._step_fill(fill, sequence, inbox)
+            return self._step_fill(fill, (sequence, inbox, phase))
         if inbox:
             if offset == len(data) and len(inbox) == 1:
                 (data,) = inbox
@@ -163,111 +181,44 @@ class Receiver:
             offset, inbox = 0, []
         if len(data) - offset < need:
             return False
-        head = data[offset : offset + HEADER_SIZE]
-        header = parse_header(head)
-        kind, flags, number, length = header
-        start = offset + self._prefix
-        end = start + length
+        header = parse_header(data[offset : offset + HEADER_SIZE])
+        kind, flags, _, length = header
+        end = offset + self._prefix + length
         missing = end - len(data)
-        if missing > 0:
-            if kind == _frames.DATA and not flags and missing >= _DIRECT_FROM:
-                return self._begin_fill(data, offset, sequence, header)
-            self._state = (data, offset, sequence, inbox, end - offset, None, ())
-            return False
-        # A copy of few bytes costs less than a view of them.
-        payload: Any = data[start:end] if length < _COPY_BELOW else memoryview(data)[start:end]
-        if self._authenticator is not None:
-            self._authenticator.check(sequence, head, payload, data[start - TAG_SIZE : start])
-        if flags:
-            payload = self._decompress(payload)
-        after: _State = (data, end, sequence + 1, inbox, self._prefix, None, ())
-        if kind != _frames.MESSAGES:
-            self._handle_stream(kind, number, payload, after)
-            return True
-        message = parse_small(payload)
-        if message is not None:
-            self._ready = (message, after, end < len(data), None)
+        if missing <= 0:
+            whole = self._reader.read(data, end, sequence, header)
+            self._commit(whole, (sequence + 1, inbox, phase), data, end)
+        elif kind == _frames.DATA and not flags and missing >= _DIRECT_FROM:
+            fill = self._reader.begin_fill(data, offset, sequence, header)
+            self._state = (sequence, [], phase, (b"", 0, self._prefix, fill, ()))
         else:
-            self._handle_messages(payload, after)
+            self._state = (sequence, inbox, phase, (data, offset, end - offset, None, ()))
+            return False
         return True
 
-    def _decompress(self, payload: Any) -> bytes:
-        if not self._compressed:
-            raise RemoteProtocolError("the peer compressed a frame although that was not agreed")
-        return _frames.decompress(payload)
+    def _commit(self, whole: Whole, state: Tuple[int, List[bytes], str], data: bytes, offset: int) -> None:
+        """Note that ``data`` is dealt with up to ``offset``, and that these messages are to be taken."""
+        messages, stream = whole
+        sequence, inbox, phase = state
+        queue = messages[1:]
+        rest = (data, offset, self._prefix, None, queue) if queue or offset < len(data) else None
+        if not messages:
+            self._state = (sequence, inbox, phase, rest)
+            return
+        message = messages[0]
+        after = self._rules[phase].get(message.kind)
+        if after is None:
+            raise RemoteProtocolError(f"the peer sent {message!r} when it was {phase}")
+        self._ready = (message, (sequence, inbox, after, rest), stream)
 
-    def _handle_stream(self, kind: int, number: int, payload: Any, after: _State) -> None:
-        if kind == _frames.DATA:
-            stream = self._stream(number)
-            target = stream.destination(after[2] - 1, len(payload))
-            if target is not None:
-                target[:] = payload
-            self._count(number, stream, len(payload), after)
-        elif kind == _frames.BEGIN:
-            self._count(number, self._begin(number, payload, after[2] - 1), 0, after)
-        else:
-            self._streams.pop(number, None)
-            self._state = after
-
-    def _handle_messages(self, payload: Any, after: _State) -> None:
-        messages: List[Message] = []
-        position = 0
-        while position < len(payload) or not messages:  # no frame is without a message
-            message, body, buffers, size = parse_head(payload, position)
-            end = position + size + body
-            if buffers or end > len(payload):
-                raise RemoteProtocolError("a message does not fit the frame that holds it")
-            message.body = payload[position + size : end]
-            messages.append(message)
-            position = end
-        self._state = (*after[:6], tuple(messages))
-
-    def _begin(self, number: int, payload: Any, sequence: int) -> IncomingStream:
-        under_way = self._streams.get(number)
-        if under_way is not None and under_way.began != sequence:
-            raise RemoteProtocolError(f"the peer began message {number} twice")
-        if under_way is None and len(self._streams) >= MAX_STREAMS:
-            raise RemoteProtocolError(f"the peer began more than {MAX_STREAMS} large messages at once")
-        stream = self._streams[number] = IncomingStream(payload, sequence)
-        return stream
-
-    def _stream(self, number: int) -> IncomingStream:
-        try:
-            return self._streams[number]
-        except KeyError:
-            raise RemoteProtocolError(
-                f"the peer went on with message {number}, which it never began"
-            ) from None
-
-    def _count(self, number: int, stream: IncomingStream, length: int, after: _State) -> None:
-        """Count the frame before ``after`` and commit it, with the message if that is whole now."""
-        if length:
-            stream.count(after[2] - 1, length)
-        if stream.complete:
-            self._ready = (stream.finish(), after, True, number)
-        else:
-            self._state = after
-
-    def _begin_fill(self, data: bytes, offset: int, sequence: int, header: FrameHeader) -> bool:
-        """Begin to receive a DATA frame straight to its place."""
-        _, _, number, length = header
-        start = offset + self._prefix
-        stream = self._stream(number)
-        whole = stream.destination(sequence, length)
-        if whole is None:  # nowhere to put it: take it in and forget it
-            whole = memoryview(bytearray(length))
-        here = len(data) - start
-        whole[:here] = data[start:]
-        fill = _Fill(stream, number, data[offset:start], whole, here)
-        self._state = (b"", 0, sequence, [], self._prefix, fill, ())
-        return True
-
-    def _step_fill(self, fill: _Fill, sequence: int, inbox: List[bytes]) -> bool:
-        if sum(fill.counts) < len(fill.rest):
+    def _step_fill(self, fill: Fill, state: Tuple[int, List[bytes], str]) -> bool:
+        sequence, inbox, phase = state
+        come = sum(fill.counts)
+        if come < len(fill.rest):
+            if come:
+                fill = Fill(fill.stream, fill.number, fill.prefix, fill.whole, fill.rest[come:])
+                self._state = (sequence, inbox, phase, (b"", 0, self._prefix, fill, ()))
             return False
-        if self._authenticator is not None:
-            header, tag = fill.prefix[:HEADER_SIZE], fill.prefix[HEADER_SIZE:]
-            self._authenticator.check(sequence, header, fill.whole, tag)
-        after: _State = (b"", 0, sequence + 1, inbox, self._prefix, None, ())
-        self._count(fill.number, fill.stream, len(fill.whole), after)
+        whole = self._reader.finish_fill(fill, sequence)
+        self._commit(whole, (sequence + 1, inbox, phase), b"", 0)
         return True

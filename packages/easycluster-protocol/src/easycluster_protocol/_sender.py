@@ -17,12 +17,12 @@ from collections import deque
 from typing import Any, Deque, Iterable, Iterator, List, Optional, Tuple
 
 from . import _frames
-from ._frames import Authenticator, pack_header, seal
+from ._frames import Authenticator, pack_messages_header, seal
 from ._limits import MAX_FRAME, SMALL_MESSAGE
 from ._messages import Message, pack_head
 
 #: (buffers of the frames, their total size, sizes of what was sent, number of the next frame)
-_State = Tuple[List[Any], int, List[int], int]
+State = Tuple[List[Any], int, List[int], int]
 
 #: One frame that is not numbered yet: kind, stream, payload.
 Plan = Tuple[int, int, Any]
@@ -46,7 +46,7 @@ class Sender:
     def __init__(self, authenticator: Optional[Authenticator] = None, compress: bool = False) -> None:
         self._authenticator = authenticator
         self._compress = compress
-        self._state: _State = ([], 0, [], 0)
+        self._state: State = ([], 0, [], 0)
         self._streams = itertools.count(1)
         self._aborted: Deque[int] = deque()
 
@@ -61,7 +61,7 @@ class Sender:
         """The list to which the transport appends the size of what it has sent."""
         return self._state[2]
 
-    def commit_small(self, payload: bytes) -> Optional[List[Any]]:
+    def commit_small(self, payload: bytes) -> Optional[State]:
         """Number and authenticate one frame of complete messages, see `commit`.
 
         Returns:
@@ -73,14 +73,13 @@ class Sender:
             return None
         if self._compress or self._aborted:
             self.commit([(_frames.MESSAGES, 0, payload)])
-            return self.unsent()
-        header = pack_header(_frames.MESSAGES, 0, 0, len(payload))
+            return self._state
+        header = pack_messages_header(len(payload))
         if self._authenticator is not None:
             header += self._authenticator.tag(sequence, header, payload)
         frame = header + payload
-        buffers = [frame]
-        self._state = (buffers, len(frame), [], sequence + 1)
-        return buffers
+        state = self._state = ([frame], len(frame), [], sequence + 1)
+        return state
 
     def plans(self, message: Message) -> Iterable[List[Plan]]:
         """Return the frames of ``message`` in groups to be committed one after the other.

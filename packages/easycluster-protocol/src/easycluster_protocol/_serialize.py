@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 import sys
+from functools import partial
 from typing import Any, List, Sequence, Tuple
 
 from ._limits import MAX_TABLE, OUT_OF_BAND
@@ -11,42 +12,53 @@ from .errors import DeserializationError, SerializationError
 
 if sys.version_info >= (3, 8):  # novm
 
-    def dumps(value: Any, protocol: int) -> Tuple[bytes, Sequence[Any]]:
+    def dumps(value: Any, protocol: int, pickle_it: Any = pickle.dumps) -> Tuple[bytes, Sequence[Any]]:
         """Pickle ``value``.
 
         Args:
             value: what to pickle.
             protocol: the pickle protocol that both ends understand.
+            pickle_it: `pickle.dumps`, or what takes its place.
 
         Returns:
             The pickle, and the large buffers that travel beside it, each a flat view of bytes.
         """
         if protocol < 5:
-            return pickle.dumps(value, protocol), ()
+            return pickle_it(value, protocol), ()
         buffers: List[memoryview] = []
+        return pickle_it(value, protocol, buffer_callback=partial(_keep_in_pickle, buffers)), buffers
 
-        def keep_in_pickle(buffer: pickle.PickleBuffer) -> bool:
-            raw = buffer.raw()
-            if raw.nbytes < OUT_OF_BAND or len(buffers) == MAX_TABLE:
-                return True
-            buffers.append(raw)
-            return False
+    def _keep_in_pickle(large: List[memoryview], buffer: pickle.PickleBuffer) -> bool:
+        raw = buffer.raw()
+        if raw.nbytes < OUT_OF_BAND or len(large) == MAX_TABLE:
+            return True
+        large.append(raw)
+        return False
 
-        return pickle.dumps(value, protocol, buffer_callback=keep_in_pickle), buffers
-
-    def loads(body: Any, buffers: Sequence[Any] = ()) -> Any:
-        """Unpickle ``body`` with the buffers that came beside it."""
-        return pickle.loads(body, buffers=buffers)
+    #: Unpickles a body, with the ``buffers`` that came beside it.
+    loads = pickle.loads
 
 else:
 
-    def dumps(value: Any, protocol: int) -> Tuple[bytes, Sequence[Any]]:
+    def dumps(value: Any, protocol: int, pickle_it: Any = pickle.dumps) -> Tuple[bytes, Sequence[Any]]:
         """Pickle ``value``; this Python keeps large buffers in the pickle."""
-        return pickle.dumps(value, protocol), ()
+        return pickle_it(value, protocol), ()
 
     def loads(body: Any, buffers: Sequence[Any] = ()) -> Any:  # noqa: ARG001 -- the same for all
         """Unpickle ``body``; this Python knows no buffers beside it."""
         return pickle.loads(body)
+
+
+def dumps_by_value() -> Any:
+    """Return what pickles classes and functions by value that came here by value, else None: it came
+    with them."""
+    cloudpickle = sys.modules.get("cloudpickle")
+    if cloudpickle is None:
+        return None
+    # Most sessions never need it; over ssh it comes behind the first call.
+    from ._by_value import make_dumps
+
+    return make_dumps(cloudpickle)
 
 
 def explain_dumps(what: str, error: BaseException) -> SerializationError:

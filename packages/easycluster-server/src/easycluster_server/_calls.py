@@ -6,9 +6,15 @@ import time
 from typing import Any, Callable, Optional, Tuple
 
 from easycluster_protocol import _messages as m
-from easycluster_protocol._failures import pack_exception
 from easycluster_protocol._messages import Message
-from easycluster_protocol._serialize import describe, dumps, explain_dumps, explain_loads, loads
+from easycluster_protocol._serialize import (
+    describe,
+    dumps,
+    dumps_by_value,
+    explain_dumps,
+    explain_loads,
+    loads,
+)
 
 from ._root import Namespace, Root
 
@@ -54,7 +60,7 @@ class Caller:
         if request.damage is not None:
             raise MemoryError(f"the arguments did not arrive: {request.damage}")
         try:
-            values = loads(request.body, request.buffers)
+            values = loads(request.body, buffers=request.buffers)
         except BaseException as error:
             raise explain_loads("an argument of the call", error) from error
         if request.kind == m.CALL:
@@ -66,7 +72,7 @@ class Caller:
                 raise AttributeError(f"object {oid} on the server has no method {name!r} that is exported")
             function = getattr(self._root, name)
         if self._on_call is not None:
-            function = _timed(function, name, self._on_call)
+            function = _timed(function, _name_of(name), self._on_call)
         return function, name, args, kwargs
 
     def failure(self, request: Message, error: BaseException) -> Message:
@@ -74,7 +80,7 @@ class Caller:
         # Not by assignment: classes of exceptions may forbid it, as frozen dataclasses do.
         BaseException.with_traceback(error, _users_part(error.__traceback__))
         try:
-            body = pack_exception(error, self._protocol)
+            body = _pack_exception(error, self._protocol)
         except BaseException:
             body = self._pack_hostile(error)
         return Message(m.FAILURE, request.request, body, request.thread)
@@ -82,18 +88,43 @@ class Caller:
     def _pack_hostile(self, error: BaseException) -> bytes:
         """Pack an exception that failed to be packed."""
         try:
-            return pack_exception(error, self._protocol)  # perhaps that was the fault of a signal handler
+            return _pack_exception(error, self._protocol)  # perhaps that was the fault of a signal handler
         except BaseException as second:  # it is hostile even to being described
             text = f"the call raised {type(error).__name__}, which cannot be sent: {describe(second)}"
-            return pack_exception(RuntimeError(text), self._protocol)
+            return _pack_exception(RuntimeError(text), self._protocol)
 
-    def result(self, request: Message, name: str, value: Any) -> Message:
+    def result(self, request: Message, name: Any, value: Any) -> Message:
         """Return the answer for a call that returned ``value``."""
         try:
             body, buffers = dumps(value, self._protocol)
         except BaseException as error:
-            return self.failure(request, explain_dumps(f"the result of {name}", error))
+            return self._result_by_value(request, name, value, error)
         return Message(m.RESULT, request.request, body, request.thread, buffers)
+
+    def _result_by_value(self, request: Message, name: Any, value: Any, error: BaseException) -> Message:
+        """Return the answer for a call that returned what cannot be pickled by name."""
+        try:
+            by_value = dumps_by_value() if isinstance(error, Exception) else None
+            if by_value is not None:
+                body, buffers = dumps(value, self._protocol, by_value)
+                return Message(m.RESULT, request.request, body, request.thread, buffers)
+        except BaseException as second:
+            error = second
+        return self.failure(request, explain_dumps(f"the result of {_name_of(name)}", error))
+
+
+def _name_of(function: Any) -> str:
+    """Return the name of what was called: a name, or a function that came by value."""
+    if isinstance(function, str):
+        return function
+    return str(getattr(function, "__qualname__", type(function).__name__))
+
+
+def _pack_exception(error: BaseException, protocol: int) -> bytes:
+    # Most sessions never need it; over ssh it comes behind the first call.
+    from easycluster_protocol._failures import pack_exception
+
+    return pack_exception(error, protocol)
 
 
 def _users_part(traceback: Optional[Any]) -> Optional[Any]:

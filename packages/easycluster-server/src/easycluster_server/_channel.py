@@ -57,12 +57,13 @@ class Channel:
             return
         sender = link.sender
         with self._send_lock:
-            buffers = sender.commit_small(payload)
-            if buffers is None:  # an interrupted sender left something
+            committed = sender.commit_small(payload)
+            while committed is None:  # an interrupted sender left something
                 self._flush()
-                buffers = sender.commit_small(payload) or []
-            self.transport.send(sender, buffers, self._block)
-            if sender.busy:
+                committed = sender.commit_small(payload)
+            buffers, total, sent, _ = committed
+            self.transport.send(sent, buffers, self._block)
+            if sum(sent) != total:
                 self._flush()
         if self._posted:
             self._send_posted()
@@ -104,7 +105,7 @@ class Channel:
     def _flush_at_once(self) -> bool:
         sender = self.link.sender
         while sender.unsent():
-            if not self.transport.send(sender, sender.unsent(), False):
+            if not self.transport.send(sender.sent, sender.unsent(), False):
                 return False
         return True
 
@@ -144,7 +145,7 @@ class Channel:
             rest = sender.unsent()
             if not rest:
                 return
-            if not self.transport.send(sender, rest, blocked is None) and blocked is not None:
+            if not self.transport.send(sender.sent, rest, blocked is None) and blocked is not None:
                 blocked()
 
     def receive(self, deliver: Callable[[Message], None], block: bool) -> bool:

@@ -25,7 +25,7 @@ def send_pending(handshake: Handshake, transport: Any) -> None:
     data = handshake.data_to_send()
     while data:
         step = _Bytes()
-        transport.send(step, [data], True)
+        transport.send(step.sent, [data], True)
         data = data[sum(step.sent) :]
 
 

@@ -18,7 +18,7 @@ import time
 from collections import OrderedDict
 from typing import Any, Iterable, List, Optional, Sequence, Tuple
 
-from easycluster_protocol._handshake import ServerHandshake
+from easycluster_protocol._handshake_server import ServerHandshake
 from easycluster_protocol._limits import HANDSHAKE_SECONDS, MAX_HANDSHAKE
 from easycluster_protocol.errors import ConnectError, ProtocolError
 from easycluster_protocol.keys import check_key

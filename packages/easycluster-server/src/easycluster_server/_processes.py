@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from typing import Dict, Iterable, List, Set
+from io import TextIOWrapper
+from typing import Any, Dict, Iterable, List, Set
 
 from easycluster_protocol._serialize import describe
 
@@ -32,13 +33,52 @@ class Process:
 
 
 def _prctl(option: int, argument: int) -> bool:
+    libc = _libc()
+    try:
+        return bool(libc.prctl(option, argument, 0, 0, 0) == 0)
+    except AttributeError:
+        return False
+
+
+def _libc() -> Any:
+    """Return the C library of this process, or None."""
     try:
         import ctypes  # not in every Python of an embedded system
 
-        libc = ctypes.CDLL(None, use_errno=True)
-        return bool(libc.prctl(option, argument, 0, 0, 0) == 0)
-    except (ImportError, OSError, AttributeError):
-        return False
+        return ctypes.CDLL(None)
+    except (ImportError, OSError):
+        return None
+
+
+def buffer_lines() -> None:
+    """Let what is printed leave this process line by line, also what C code prints: standard output
+    is no terminal, so it would be held back until much has come together."""
+    sys.stdout.flush()
+    if sys.version_info >= (3, 7):
+        stdout: Any = sys.stdout
+        stdout.reconfigure(line_buffering=True)  # novm
+    else:
+        encoding, errors = sys.stdout.encoding, sys.stdout.errors
+        sys.stdout = TextIOWrapper(sys.stdout.detach(), encoding, errors, line_buffering=True)
+    try:
+        import ctypes
+
+        libc = ctypes.CDLL(None)
+        libc.setlinebuf(ctypes.c_void_p.in_dll(libc, "stdout"))
+    except (ImportError, OSError, AttributeError, ValueError):  # another C library than Linux has
+        pass
+
+
+def flush_output() -> None:
+    """Let everything leave that was printed, also by C code."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except Exception:
+            pass
+    libc = _libc()
+    if libc is not None:
+        libc.fflush(None)
 
 
 def occupy_standard_descriptors() -> None:

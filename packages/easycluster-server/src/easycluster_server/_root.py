@@ -27,16 +27,11 @@ class Namespace:
     def use(self, definitions: str) -> None:
         """Resolve names in the definitions module of this name first."""
         self.definitions = definitions
-        self._module = definitions_module(definitions)
+        #: The namespace of the definitions module.
+        self.globals: Dict[str, Any] = definitions_module(definitions).__dict__
 
-    @property
-    def globals(self) -> Dict[str, Any]:
-        """The namespace of the definitions module."""
-        namespace: Dict[str, Any] = self._module.__dict__
-        return namespace
-
-    def resolve(self, name: str) -> Any:
-        """Return the object of a dotted name.
+    def resolve(self, name: Any) -> Any:
+        """Return the object of a dotted name; what is no text is the object itself.
 
         Raises:
             NameError: there is nothing of that name.
@@ -44,8 +39,10 @@ class Namespace:
         """
         try:
             return self.globals[name]
-        except KeyError:
+        except (KeyError, TypeError):  # TypeError: a callable that has no hash
             pass
+        if not isinstance(name, str):  # the function itself, see `Client.call`
+            return name
         first, *rest = name.split(".")
         value = self._first(first)
         path = first

@@ -24,11 +24,14 @@ from ._executor import Executor
 from ._follower import Follower
 from ._processes import report_briefly
 from ._root import Namespace
+from ._supplied import supplied
 from ._transport import EndOfStream, broke, wait
 
 #: How a session ended, as the guardian is told.
 CLOSED = "closed"
 LOST = "lost"
+
+_CALLS = frozenset((m.CALL, m.INVOKE))
 
 #: How many raising signal handlers may come one right upon the other between two calls.
 _LEVELS = 8
@@ -113,8 +116,7 @@ class Session:
             self._step()
 
     def _step(self) -> None:
-        executor = self._executor
-        queue = executor.main_queue
+        main, queue = self._executor.main, self._executor.main_queue
         if not queue:
             with self._turn:
                 if not queue and self._ended is None:
@@ -122,13 +124,13 @@ class Session:
         if queue:
             request = queue[0]
             # In this order: a follower that falls asleep just now looks at `busy` once more.
-            executor.main.busy = request.request
+            main.busy = request.request
             if self._follower.asleep:
                 self._follower.wake()
             # After `busy` was set: who ends the session meanwhile interrupts the call, or it is not begun.
             if self._ended is None:
-                executor.main.serve(request)
-            executor.main.busy = 0
+                main.serve(request)
+            main.busy = 0
             queue.popleft()
 
     def _receive(self, block: bool) -> bool:
@@ -159,15 +161,26 @@ class Session:
 
     def _deliver(self, message: Message) -> None:
         kind = message.kind
-        if kind in (m.CALL, m.INVOKE):
+        if kind in _CALLS:
             self._executor.deliver(message)
         elif kind == m.PING:
             self._channel.post(Message(m.PONG, message.request))
+        elif kind == m.MODULES:
+            self._supply(message)
         elif kind == m.STOP_THREAD:
             self._executor.stop_thread(message.thread)
         elif kind == m.CLOSE:
             self._end(CLOSED)
         # CANCEL, RELEASE, CREDIT, PONG and STATUS_QUERY: understood, and nothing to do yet.
+
+    def _supply(self, message: Message) -> None:
+        try:
+            if message.damage is not None:
+                raise ValueError(f"modules that the client sent did not arrive: {message.damage}")
+            supplied.add(message.body)
+        except ValueError as error:  # whoever imports one of them gets an error
+            sys.stderr.write(f"easycluster: {error}\n")
+            supplied.give_up()
 
     def _lost(self) -> None:
         self._end(LOST)
@@ -179,6 +192,7 @@ class Session:
         how = self._outcome.setdefault(0, how)
         self._on_end(how)
         self._ended = how
+        supplied.give_up()
         # Let a call that the main thread is in end by itself if it can: its `finally` blocks run.
         # The guardian does not wait for long.
         if self._executor.main.interruptible:

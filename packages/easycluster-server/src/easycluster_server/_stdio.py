@@ -8,12 +8,16 @@ import stat
 import sys
 from typing import Any
 
+from ._supplied import supplied
 from ._transport import PipeTransport, SocketTransport
 from ._worker import run_pair
 
 
-def main(config: bytes = b"") -> None:  # noqa: ARG001 -- what the bootstrap calls takes it
+def main(config: bytes = b"") -> None:
     """Serve the connection on descriptors 0 and 1; does not return.
+
+    Args:
+        config: the names of our modules that will come after the first call, with blanks between.
 
     The protocol moves to descriptors of its own at once. Afterwards standard input is empty and
     standard output is standard error, so nothing that the user's code or its children print can
@@ -23,6 +27,8 @@ def main(config: bytes = b"") -> None:  # noqa: ARG001 -- what the bootstrap cal
     restore_path = getattr(sys.modules.get("easycluster_bootstrap"), "restore_path", None)
     if restore_path is not None:  # this code came through the pipe, and has imported what it needs
         restore_path()
+    if config:
+        supplied.expect(config.decode("ascii").split())
     run_pair(transport, dict, ())
 
 

@@ -14,7 +14,6 @@ from typing import Any, Dict, List, Tuple
 
 from easycluster_protocol._limits import SMALL_MESSAGE
 from easycluster_protocol._receiver import Receiver
-from easycluster_protocol._sender import Sender
 
 #: Buffers that one gathered write takes; the smallest IOV_MAX that systems have is 1024.
 _GATHER = 512
@@ -99,27 +98,26 @@ class SocketTransport:
             OSError: the connection broke.
         """
         flags = 0 if block else _NOW
-        direct = receiver.direct
+        notes = receiver.inbox
         try:
-            if direct is None:
-                inbox = receiver.inbox
-                inbox.extend(map(self._recv, (SMALL_MESSAGE,), (flags,)))
-                ended = not inbox[-1]
+            if notes is not None:
+                notes.extend(map(self._recv, (SMALL_MESSAGE,), (flags,)))
             else:
-                view, counts = direct
-                counts.extend(map(self._recv_into, (view,), (0,), (flags,)))
-                ended = not counts[-1]
+                direct = receiver.direct
+                assert direct is not None
+                view, notes = direct
+                notes.extend(map(self._recv_into, (view,), (0,), (flags,)))
         except BlockingIOError:
             return False
-        if ended:
+        if not notes[-1]:
             raise EndOfStream("the peer closed the connection")
         return True
 
-    def send(self, sender: Sender, buffers: List[Any], block: bool) -> bool:
+    def send(self, sent: List[int], buffers: List[Any], block: bool) -> bool:
         """Send once, some of ``buffers``.
 
         Args:
-            sender: is told how much was sent.
+            sent: to it is appended how much was sent.
             buffers: what remains to be sent.
             block: whether to wait until something can be sent.
 
@@ -129,9 +127,9 @@ class SocketTransport:
         flags = 0 if block else _NOW
         try:
             if len(buffers) == 1 or self._sendmsg is None:
-                sender.sent.extend(map(self._send, (buffers[0],), (flags,)))
+                sent.extend(map(self._send, (buffers[0],), (flags,)))
             else:
-                sender.sent.extend(map(self._sendmsg, (buffers[:_GATHER],), ((),), (flags,)))
+                sent.extend(map(self._sendmsg, (buffers[:_GATHER],), ((),), (flags,)))
         except BlockingIOError:
             return False
         return True
@@ -169,27 +167,26 @@ class PipeTransport:
         """Receive once; see `SocketTransport.receive`."""
         if not block and not wait(self._read, -1, 0)[0]:
             return False
-        direct = receiver.direct
-        if direct is None:
-            inbox = receiver.inbox
-            inbox.extend(map(os.read, (self._read,), (SMALL_MESSAGE,)))
-            ended = not inbox[-1]
+        notes = receiver.inbox
+        if notes is not None:
+            notes.extend(map(os.read, (self._read,), (SMALL_MESSAGE,)))
         else:
-            view, counts = direct
-            counts.extend(map(os.readv, (self._read,), ((view,),)))
-            ended = not counts[-1]
-        if ended:
+            direct = receiver.direct
+            assert direct is not None
+            view, notes = direct
+            notes.extend(map(os.readv, (self._read,), ((view,),)))
+        if not notes[-1]:
             raise EndOfStream("the peer closed the connection")
         return True
 
-    def send(self, sender: Sender, buffers: List[Any], block: bool) -> bool:
+    def send(self, sent: List[int], buffers: List[Any], block: bool) -> bool:
         """Send once; see `SocketTransport.send`."""
         if not block:
             if not wait(-1, self._write, 0)[1]:
                 return False
             # A pipe in blocking mode takes all or waits; for so much there is room now.
             buffers = [b"".join(buffers[:_GATHER])[: select.PIPE_BUF]]
-        sender.sent.extend(map(os.writev, (self._write,), (buffers[:_GATHER],)))
+        sent.extend(map(os.writev, (self._write,), (buffers[:_GATHER],)))
         return True
 
     def shutdown(self) -> None:

@@ -12,7 +12,7 @@ import sys
 from types import ModuleType
 from typing import Any, Callable, Dict, Optional
 
-from easycluster_protocol._handshake import ServerHandshake
+from easycluster_protocol._handshake_server import ServerHandshake
 from easycluster_protocol._link import SERVER
 
 from . import _guardian, _handshake_io, _processes
@@ -61,6 +61,7 @@ def _work(transport: Any, read_config: Callable[[], Config]) -> int:
     os.setsid()
     config = read_config()
     fresh_environment(config)
+    _processes.buffer_lines()
     session = config.get("session")
     if session is None:
         handshake = ServerHandshake(None, **_describe_process())
@@ -138,8 +139,4 @@ def _leave() -> None:
         atexit._run_exitfuncs()
     except BaseException as error:
         report(error)
-    for stream in (sys.stdout, sys.stderr):
-        try:
-            stream.flush()
-        except Exception:
-            pass
+    _processes.flush_output()

@@ -1,0 +1,265 @@
+"""Makes Python source shorter without moving any statement to another line.
+
+Gone are comments, docstrings and other strings that stand alone, annotations, imports from ``__future__``,
+``if TYPE_CHECKING:`` blocks, names imported from typing that nothing uses any more, and all the blanks and
+indentation that can go. The rest does what it did, but for what reads docstrings or the annotations of
+functions at run time.
+
+Annotations in the body of a class often do something (dataclasses, NamedTuple, TypedDict, Protocol). They go
+from plain classes only: no decorator, no metaclass, and all bases among `object`, Python's own exceptions and
+plain classes of the same module; and not in a module that mentions ``__init_subclass__`` or a way to read
+annotations. Elsewhere they stay, as strings if that is what ``from __future__ import annotations`` made of
+them, so that Python 3.6 need not know what they name.
+
+`_layout` has the tokens; what goes is decided here, on the syntax tree.
+"""
+
+from __future__ import annotations
+
+import ast
+import builtins
+import re
+import unicodedata
+from bisect import bisect_left
+from tokenize import DEDENT, INDENT
+from typing import Dict, Iterator, List, Sequence, Union
+
+from easycluster_bootstrap._layout import Edit, Token, edited, lay_out, read_tokens
+
+_FLAG = "TYPE_CHECKING"
+# Python 3.6 does by itself what these ask for, or, for annotations, nothing is left to ask it for.
+_OLD_FEATURES = {
+    "absolute_import",
+    "annotations",
+    "division",
+    "generators",
+    "nested_scopes",
+    "print_function",
+    "unicode_literals",
+    "with_statement",
+}
+_PLAIN_BASES = {"object"}.union(
+    name
+    for name, value in vars(builtins).items()
+    if isinstance(value, type) and issubclass(value, BaseException)
+)
+_USES_ANNOTATIONS = re.compile("__annotat|__init_subclass__|get_annotations|get_type_hints")
+# What follows a backslash is no part of a word: "\nAny".
+_WORD = re.compile(r"\\.|\w+", re.DOTALL)
+
+_Function = Union[ast.FunctionDef, ast.AsyncFunctionDef]
+_Node = Union[ast.stmt, ast.expr, ast.arg]
+
+
+def minify(source: str) -> str:
+    """Return the source without what does nothing; what stays keeps its line number.
+
+    Args:
+        source: a module that the running Python can parse; line ends may be any.
+
+    Raises:
+        SyntaxError: it cannot be parsed; the error has the line.
+        ValueError: it holds a lone surrogate or, on older versions, a NUL.
+    """
+    source = source.replace("\r\n", "\n").replace("\r", "\n")
+    source = source[source.startswith("\ufeff") :]
+    tree = ast.parse(source)
+    tokens = read_tokens(source)
+    return lay_out(edited(tokens, _Removals(source, tree, tokens).edits))
+
+
+class _Removals:
+    """What goes from a module.
+
+    Attributes:
+        edits: for `edited`.
+    """
+
+    def __init__(self, source: str, tree: ast.Module, tokens: List[Token]) -> None:
+        self.edits: Dict[int, Edit] = {}
+        self._tokens = tokens
+        self._starts = [token.start for token in tokens]
+        self._lines = None if source.isascii() else [line.encode("utf-8") for line in source.split("\n")]
+        self._are_strings = any(
+            alias.name == "annotations" for node in _imports(tree, "__future__") for alias in node.names
+        )
+        self._has_flag = _FLAG in source and _is_never_set(tree)
+        self._may_be_plain = _USES_ANNOTATIONS.search(source) is None
+        self._plain = set(_PLAIN_BASES)
+        self._walk(tree.body)
+        self._trim_typing(tree)
+
+    # What goes.
+
+    def _walk(self, body: Sequence[ast.stmt], in_function: bool = False, keeps: bool = False) -> None:
+        """Remove what goes from a block.
+
+        Args:
+            body: the block.
+            in_function: a name that is bound here, be it in vain, is not the module's.
+            keeps: variables keep their annotations.
+        """
+        gone = [node for node in body if self._visit(node, in_function, keeps)]
+        filler = "0" if len(gone) == len(body) else ""
+        for node in gone:
+            self._drop(node, filler)
+            filler = ""
+
+    def _visit(self, node: ast.stmt, in_function: bool, keeps: bool) -> bool:
+        """Remove what goes from a statement, but return True if that is all of it."""
+        if isinstance(node, ast.Expr):
+            return isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
+        if isinstance(node, ast.ImportFrom):
+            return _is_from(node, "__future__") and self._trim(node, _needed_features(node))
+        if isinstance(node, ast.If) and not in_function and self._is_for_types(node):
+            return True
+        if isinstance(node, ast.AnnAssign):
+            self._visit_variable(node, keeps)
+        elif isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+            self._visit_signature(node)
+            self._walk(node.body, in_function=True)
+        elif isinstance(node, ast.ClassDef):
+            self._walk(node.body, in_function, keeps=not self._is_plain(node))
+        else:
+            for block in _blocks(node):
+                self._walk(block, in_function, keeps)
+        return False
+
+    def _visit_variable(self, node: ast.AnnAssign, keeps: bool) -> None:
+        colon = self._find(":", self._end(node.target))
+        start = colon + 1
+        end = self._end(node) if node.value is None else self._find("=", self._end(node.annotation))
+        if not keeps and node.value is not None:
+            self.edits[colon] = Edit(end, "")
+        elif not keeps:
+            # The statement makes the name local, which may matter.
+            self.edits[start] = Edit(end, "0")
+        elif self._are_strings:
+            line = (token._replace(start=(1, 0), end=(1, 0)) for token in self._tokens[start:end])
+            self.edits[start] = Edit(end, repr(lay_out(line)[:-1]))
+
+    def _visit_signature(self, node: _Function) -> None:
+        takes = node.args
+        for arg in (*takes.posonlyargs, *takes.args, takes.vararg, *takes.kwonlyargs, takes.kwarg):
+            if arg is not None and arg.annotation is not None:
+                self.edits[self._start(arg) + 1] = Edit(self._end(arg), "")
+        if node.returns is not None:
+            start = self._start(node.returns)
+            while self._tokens[start].string != "->":
+                start -= 1
+            self.edits[start] = Edit(self._find(":", self._end(node.returns)), "")
+
+    def _is_plain(self, node: ast.ClassDef) -> bool:
+        self._plain.discard(node.name)
+        plain = (
+            self._may_be_plain
+            and not node.decorator_list
+            and not node.keywords
+            and all(isinstance(base, ast.Name) and base.id in self._plain for base in node.bases)
+        )
+        if plain and node.col_offset == 0:  # one that is not the module's could be taken for another
+            self._plain.add(node.name)
+        return plain
+
+    def _is_for_types(self, node: ast.If) -> bool:
+        return (
+            self._has_flag
+            and isinstance(node.test, ast.Name)
+            and node.test.id == _FLAG
+            and not node.orelse
+            and self._tokens[self._start(node)].string == "if"
+        )
+
+    def _trim_typing(self, tree: ast.Module) -> None:
+        """Remove the names from typing that occur nowhere else as a word, be it in a string."""
+        imports = [node for node in _imports(tree, "typing") if node.names[0].name != "*"]
+        for node in imports:
+            self._drop(node, "")
+        text = " ".join(token.string for token in edited(self._tokens, self.edits))
+        words = set(_WORD.findall(unicodedata.normalize("NFKC", text)))
+        for node in imports:
+            del self.edits[self._start(node)]
+            if self._trim(node, [alias for alias in node.names if (alias.asname or alias.name) in words]):
+                self._drop(node, "")
+
+    # Edits.
+
+    def _trim(self, node: ast.ImportFrom, kept: List[ast.alias]) -> bool:
+        """Let an import keep some names, but return True if there are none."""
+        if 0 < len(kept) < len(node.names):
+            names = ",".join(
+                f"{alias.name} as {alias.asname}" if alias.asname else alias.name for alias in kept
+            )
+            self.edits[self._start(node)] = Edit(self._end(node), f"from {node.module} import {names}")
+        return not kept
+
+    def _drop(self, node: ast.stmt, filler: str) -> None:
+        end = self._end(node)
+        if self._tokens[end].string == ";":
+            end += 1
+        self.edits[self._start(node)] = Edit(end, filler)
+
+    # Indexes of tokens.
+
+    def _start(self, node: _Node) -> int:
+        index = self._index(node.lineno, node.col_offset)
+        while self._tokens[index].type in (INDENT, DEDENT):
+            index += 1
+        return index
+
+    def _end(self, node: _Node) -> int:
+        return self._index(node.end_lineno or 0, node.end_col_offset or 0)
+
+    def _index(self, row: int, column: int) -> int:
+        if self._lines is not None:
+            column = len(self._lines[row - 1][:column].decode("utf-8"))
+        return bisect_left(self._starts, (row, column))
+
+    def _find(self, operator: str, index: int) -> int:
+        while self._tokens[index].string != operator:
+            index += 1
+        return index
+
+
+def _imports(tree: ast.Module, module: str) -> List[ast.ImportFrom]:
+    return [node for node in tree.body if isinstance(node, ast.ImportFrom) and _is_from(node, module)]
+
+
+def _is_from(node: ast.ImportFrom, module: str) -> bool:
+    return node.module == module and node.level == 0
+
+
+def _needed_features(node: ast.ImportFrom) -> List[ast.alias]:
+    return [alias for alias in node.names if alias.name not in _OLD_FEATURES]
+
+
+def _blocks(node: ast.stmt) -> Iterator[List[ast.stmt]]:
+    for field in ("body", "orelse", "finalbody"):
+        block: List[ast.stmt] = getattr(node, field, [])
+        if block:
+            yield block
+    for field in ("handlers", "cases"):
+        for item in getattr(node, field, []):
+            yield item.body
+
+
+def _is_never_set(tree: ast.Module) -> bool:
+    """Return whether TYPE_CHECKING is False wherever it is the module's."""
+    harmless: List[ast.AST] = [alias for node in _imports(tree, "typing") for alias in node.names]
+    for node in tree.body:
+        if (
+            isinstance(node, ast.Assign)
+            and isinstance(node.value, ast.Constant)
+            and node.value.value is False
+        ):
+            harmless += node.targets
+    bindings = [node for node in ast.walk(tree) if _FLAG in _bound(node)]
+    return bool(bindings) and all(any(node is other for other in harmless) for node in bindings)
+
+
+def _bound(node: ast.AST) -> List[str]:
+    if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+        return [node.id]
+    if isinstance(node, ast.alias):
+        return [node.asname or node.name]
+    return []

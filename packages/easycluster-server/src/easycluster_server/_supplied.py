@@ -1,0 +1,125 @@
+r"""Modules that the client sends while the connection is open: imported from memory, never written to disk.
+
+Over SSH the client first sends only what every session needs; the rest of our own modules follows
+the first call. Over any connection it sends what a function that goes by value needs.
+
+A message of kind MODULES holds, compressed by zlib, for each module ``name is_package length\n`` and
+its source in UTF-8, as a bundle of the bootstrap does.
+"""
+
+from __future__ import annotations
+
+import sys
+import threading
+import zlib
+from importlib.machinery import ModuleSpec, SourceFileLoader
+from typing import Any, Dict, FrozenSet, Iterable, Optional, Tuple
+
+#: The most that the modules of one message may be, uncompressed, in bytes.
+_LIMIT = 16 << 20
+
+#: Seconds for which an import waits for modules that are on their way.
+_PATIENCE = 30.0
+
+
+class _MemoryLoader(SourceFileLoader):
+    """Loads a module whose source it holds."""
+
+    def __init__(self, fullname: str, path: str, source: bytes) -> None:
+        super().__init__(fullname, path)
+        self._source = source
+
+    def get_data(self, path: str) -> bytes:
+        return self._source
+
+    def path_stats(self, path: str) -> Any:
+        raise OSError(f"{path} is not on disk")  # so no bytecode is looked for, or written
+
+
+class SuppliedModules:
+    """An importer of what the client has sent.
+
+    The thread that reads adds modules; any other may import them. `expected` are names that the
+    client will surely send: whoever imports one of them early waits for it.
+    """
+
+    def __init__(self) -> None:
+        self._sources: Dict[str, Tuple[bytes, bool]] = {}
+        self._expected: FrozenSet[str] = frozenset()
+        self._complete = threading.Event()
+        self._complete.set()
+
+    def expect(self, names: Iterable[str]) -> None:
+        """Say which modules will come, perhaps behind others."""
+        self._expected = frozenset(names)
+        self._complete.clear()
+        self._install()
+
+    def add(self, packed: Any) -> None:
+        """Take in the modules of one message.
+
+        Raises:
+            ValueError: they cannot be read.
+        """
+        self._sources.update(_unpack(packed))
+        self._install()
+        if self._expected.issubset(self._sources):
+            self._complete.set()
+
+    def give_up(self) -> None:
+        """Say that nothing more will come."""
+        self._complete.set()
+
+    def _install(self) -> None:
+        if self not in sys.meta_path:
+            finder: Any = self
+            sys.meta_path.insert(0, finder)
+
+    def find_spec(self, fullname: str, path: Any = None, target: Any = None) -> Optional[ModuleSpec]:
+        """Return the spec of a module that the client has sent, else None."""
+        if fullname in self._expected:
+            self._complete.wait(_PATIENCE)
+        found = self._sources.get(fullname)
+        if found is None:
+            return None
+        source, is_package = found
+        # Not like <this>, or tracebacks would show no source lines.
+        file = f"easycluster-supplied/{fullname.replace('.', '/')}{'/__init__' if is_package else ''}.py"
+        loader: Any = _MemoryLoader(fullname, file, source)
+        # Not by `spec_from_file_location`, which puts the current folder before it and looks for
+        # submodules there.
+        spec = ModuleSpec(fullname, loader, origin=file, is_package=is_package)
+        spec.has_location = True
+        return spec
+
+
+def _unpack(packed: Any) -> Dict[str, Tuple[bytes, bool]]:
+    try:
+        return _split(_decompress(packed))
+    except (zlib.error, ValueError) as error:
+        raise ValueError(f"modules that the client sent cannot be read: {error}") from error
+
+
+def _decompress(packed: Any) -> bytes:
+    engine = zlib.decompressobj()
+    data = engine.decompress(packed, _LIMIT)
+    if engine.unconsumed_tail or engine.unused_data or not engine.eof:
+        size = f"{len(packed)} bytes, decompressed {len(data)}"
+        raise ValueError(f"they are cut off, or more than the {_LIMIT >> 20} MiB allowed ({size})")
+    return data
+
+
+def _split(data: bytes) -> Dict[str, Tuple[bytes, bool]]:
+    sources: Dict[str, Tuple[bytes, bool]] = {}
+    start = 0
+    while start < len(data):
+        end = data.index(b"\n", start)
+        name, is_package, size = data[start:end].decode().split()
+        start = end + 1 + int(size)
+        if not end < start <= len(data):
+            raise ValueError(f"module {name} cannot have {size} bytes")
+        sources[name] = data[end + 1 : start], is_package == "1"
+    return sources
+
+
+supplied = SuppliedModules()

@@ -1,0 +1,173 @@
+"""Whatever the source holds, the minified one does the same on the same lines."""
+
+from __future__ import annotations
+
+import importlib.util
+import traceback
+import warnings
+from collections.abc import Iterator
+from inspect import CO_OPTIMIZED
+from pathlib import Path
+from types import CodeType, FunctionType, ModuleType
+from typing import Any
+
+import pytest
+
+from bootstrap.conftest import PYTHONS, Host, version
+from bootstrap.minify_check import assert_same
+from bootstrap.obstacles import OBSTACLES
+from easycluster_bootstrap import collect
+from easycluster_bootstrap._minify import minify
+
+OURS = {
+    name: source
+    for name, (source, _) in collect(
+        "easycluster",
+        "easycluster_protocol",
+        "easycluster_server",
+        "easycluster_client",
+        "easycluster_bootstrap",
+    ).items()
+}
+SHIPPED = {name: source for name, source in OURS.items() if not name.startswith("easycluster_client")}
+STANDARD = [
+    "argparse",
+    "asyncio.base_events",
+    "dataclasses",
+    "enum",
+    "inspect",
+    "tokenize",
+    "typing",
+    "unittest.mock",
+]
+
+
+def outcome(source: str) -> tuple[dict[str, str], list[int | None]]:
+    """Runs a source that raises in the end: what it leaves, and the lines of the traceback."""
+    namespace: dict[str, Any] = {"__name__": "case"}
+    lines: list[int | None] = []
+    code = compile(source, "<case>", "exec", dont_inherit=True)
+    try:
+        exec(code, namespace)
+    except LookupError as error:
+        lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__)]
+    others = (FunctionType, ModuleType, type)
+    return {
+        name: repr(value)
+        for name, value in namespace.items()
+        if not name.startswith("__") and not isinstance(value, others) and " at 0x" not in repr(value)
+    }, lines
+
+
+def functions(code: CodeType) -> Iterator[tuple[Any, ...]]:
+    """Lists functions and classes: where they begin, and which names are local to functions."""
+    for inner in code.co_consts:
+        if isinstance(inner, CodeType) and not inner.co_name.startswith("__annotate"):
+            is_function = inner.co_flags & CO_OPTIMIZED and not inner.co_name.startswith("<generic")
+            yield inner.co_name, inner.co_firstlineno
+            if is_function:
+                yield inner.co_varnames, inner.co_freevars, inner.co_flags
+            yield from functions(inner)
+
+
+@pytest.mark.parametrize("source", OBSTACLES.values(), ids=OBSTACLES)
+def test_minified_source_does_the_same(source: str) -> None:
+    """What a module computes, its locals, and the lines of functions and tracebacks are as before."""
+    last = "def last(): raise LookupError(\n'x')\n\nlast()"
+    source += last if source.endswith(("\n", "\r")) else "\n" + last
+
+    result = minify(source)
+
+    source = source.lstrip("\ufeff")
+    assert_same(source.replace("\r\n", "\n").replace("\r", "\n"), result)
+    values, lines = outcome(source)
+    assert outcome(result) == (values, lines)
+    assert len(lines) == 3
+    before, after = (compile(text, "<case>", "exec", dont_inherit=True) for text in (source, result))
+    assert list(functions(after)) == list(functions(before))
+
+
+@pytest.mark.parametrize("source", OBSTACLES.values(), ids=OBSTACLES)
+def test_minified_source_cannot_get_shorter(source: str) -> None:
+    """Minified once more, a source stays as it is."""
+    result = minify(source)
+
+    assert minify(result) == result
+
+
+def test_no_warning_is_added() -> None:
+    """A blank is put where Python could do without, but warns."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        result = minify("print(1if 0 else 2,0x1for 3, 1.if 1. else 1jor 2)\n")
+
+    assert result == "print(1 if 0 else 2,0x1f or 3,1. if 1. else 1j or 2)\n"
+
+
+@pytest.mark.parametrize(
+    ("source", "line"), [("x = 1\nx = = 2\n", 2), ("x = 1\n\nif x:\npass", 4), ("\n\n(", 3), ("'''\n\n", 1)]
+)
+def test_source_that_cannot_be_parsed_is_refused(source: str, line: int) -> None:
+    """What this Python cannot parse is a SyntaxError with the line."""
+    with pytest.raises(SyntaxError) as caught:
+        minify(source)
+
+    assert caught.value.lineno == line
+
+
+@pytest.mark.parametrize("source", ["x = 1\0", "x = '\udc80'"], ids=["NUL", "lone surrogate"])
+def test_text_that_is_no_source_is_refused(source: str) -> None:
+    """What cannot be the text of a module is refused."""
+    with pytest.raises((SyntaxError, ValueError)):
+        minify(source)
+
+
+@pytest.mark.parametrize("name", STANDARD)
+def test_standard_modules(name: str) -> None:
+    """Large modules by many authors lose what has no effect and nothing else."""
+    spec = importlib.util.find_spec(name)
+    assert spec is not None
+    assert spec.origin is not None
+    source = Path(spec.origin).read_text(encoding="utf-8")
+
+    result = minify(source)
+
+    assert_same(source, result)
+    assert len(result) < 0.8 * len(source)
+    assert minify(result) == result
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_our_modules(name: str) -> None:
+    """All our modules lose what has no effect and nothing else."""
+    result = minify(OURS[name])
+
+    assert_same(OURS[name], result)
+    for gone in ("#", "from __future__", "if TYPE_CHECKING:"):
+        assert not any(line.strip().startswith(gone) for line in result.split("\n"))
+
+
+def test_cloudpickle(host: Host, python: str) -> None:
+    """Cloudpickle, sent minified, pickles a function by value on every Python that it supports."""
+    (name,) = {name for name, path in PYTHONS.items() if path == python}
+    if version(name) < (3, 8):
+        pytest.skip("cloudpickle needs Python 3.8")
+    sources = {name: source for name, (source, _) in collect("cloudpickle").items()}
+    entry = "import cloudpickle, pickle\ndef main(config): print(pickle.loads(cloudpickle.dumps(lambda x: x + 1))(1))\n"
+
+    result = host.start(python, {**sources, "easycluster_try": entry})
+
+    assert (result.output, result.errors) == (b"2\n", "")
+
+
+def test_what_is_sent_can_be_imported(host: Host, python: str) -> None:
+    """Every module that can be sent is imported from a bundle, by every Python from 3.6 on."""
+    names = [
+        name for name in SHIPPED if not name.startswith("easycluster_bootstrap") and "__main__" not in name
+    ]
+    entry = f"import importlib\ndef main(config):\n    for name in {names}: importlib.import_module(name)\n"
+    sources = {name: SHIPPED[name] for name in SHIPPED if not name.startswith("easycluster_bootstrap")}
+
+    result = host.start(python, {**sources, "easycluster_try": entry})
+
+    assert (result.status, result.errors) == (0, "")

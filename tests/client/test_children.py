@@ -1,0 +1,134 @@
+"""Processes that are ended, with those that they have started."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from easycluster_client import _children
+from easycluster_server._processes import Process, descendants, process_table
+from helpers.masters import lives
+from helpers.waiting import wait_until
+
+pytestmark = pytest.mark.integration
+
+
+@pytest.fixture
+def running() -> Iterator[list[subprocess.Popen[bytes]]]:
+    """What is put here is killed and waited for after the test."""
+    found: list[subprocess.Popen[bytes]] = []
+    yield found
+    for each in found:
+        each.kill()
+        each.wait()
+
+
+def below(process: subprocess.Popen[bytes]) -> list[Process]:
+    """The descendants of a process."""
+    return descendants(process.pid, process_table())
+
+
+def test_children(running: list[subprocess.Popen[bytes]]) -> None:
+    """A process is ended with its children, and theirs."""
+    script = "(sleep 1000; :) & sleep 1000"
+    running.append(process := subprocess.Popen(["sh", "-c", script]))
+    children = wait_until(lambda: len(found := below(process)) == 3 and found)
+    assert isinstance(children, list)
+
+    _children.end(process)
+
+    assert process.returncode == -15
+    assert [each.pid for each in children if lives(each)] == []
+
+
+def test_others(running: list[subprocess.Popen[bytes]]) -> None:
+    """No other process is touched."""
+    running += [subprocess.Popen(["sleep", "1000"]) for _ in range(2)]
+
+    _children.end(running[0])
+
+    assert running[0].returncode == -15
+    assert running[1].poll() is None
+
+
+def test_order(running: list[subprocess.Popen[bytes]], tmp_path: Path) -> None:
+    """Who wants to put something in order before it goes may do so: parents and children are asked to end."""
+    ended = tmp_path / "ended"
+    ended.touch()
+    child = f"trap 'echo child >>{ended}; exit' TERM; echo >{tmp_path}/child; while :; do sleep 0.01; done"
+    (tmp_path / "child.sh").write_text(child)
+    parent = (
+        f"trap 'wait; echo parent >>{ended}; exit 3' TERM; sh {tmp_path}/child.sh & "
+        f"echo >{tmp_path}/parent; while :; do sleep 0.01; done"
+    )
+    running.append(process := subprocess.Popen(["sh", "-c", parent]))
+    wait_until((tmp_path / "parent").exists)
+    wait_until((tmp_path / "child").exists)
+
+    _children.end(process)
+
+    assert ended.read_text().split() == ["child", "parent"]
+    assert process.returncode == 3
+
+
+def test_deaf(
+    running: list[subprocess.Popen[bytes]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who does not go when asked is killed, children as well."""
+    monkeypatch.setattr(_children, "GRACE", 0.2)
+    deaf = "trap '' TERM; echo >{}; while :; do sleep 1000; done"
+    child, parent = tmp_path / "child", tmp_path / "parent"
+    script = f"({deaf.format(child)}) & {deaf.format(parent)}"
+    running.append(process := subprocess.Popen(["sh", "-c", script]))
+    wait_until(child.exists)
+    wait_until(parent.exists)
+    children = wait_until(lambda: len(found := below(process)) == 3 and found)
+    assert isinstance(children, list)
+
+    _children.end(process)
+
+    assert process.returncode == -9
+    assert [each.pid for each in children if lives(each)] == []
+
+
+def test_deaf_child(
+    running: list[subprocess.Popen[bytes]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A child that does not go when asked is killed although its parent has gone."""
+    monkeypatch.setattr(_children, "GRACE", 0.2)
+    ready = tmp_path / "ready"
+    script = f"sh -c 'trap \"\" TERM; echo >{ready}; sleep 1000; sleep 1000' & wait"
+    running.append(process := subprocess.Popen(["sh", "-c", script]))
+    wait_until(ready.exists)
+    children = below(process)
+
+    _children.end(process)
+
+    assert process.returncode == -15
+    assert [each.pid for each in children if lives(each)] == []
+
+
+def test_ended_already(running: list[subprocess.Popen[bytes]]) -> None:
+    """A process that has ended by itself keeps its status."""
+    running.append(process := subprocess.Popen(["sh", "-c", "exit 7"]))
+    _children.wait(process, 30)
+
+    _children.end(process)
+
+    assert process.returncode == 7
+
+
+def test_wait(running: list[subprocess.Popen[bytes]]) -> None:
+    """Waiting ends with the process or with the time."""
+    running.append(process := subprocess.Popen(["cat"], stdin=subprocess.PIPE))
+    assert process.stdin is not None
+
+    _children.wait(process, 0.01)
+    assert process.returncode is None
+    process.stdin.close()
+    _children.wait(process, 30)
+
+    assert process.returncode == 0

@@ -1,0 +1,61 @@
+"""Signal handlers that raise while a connection is made by SSH: in every place of the client's code."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import easycluster_bootstrap
+import easycluster_client
+from easycluster_client import _connect
+from easycluster_protocol._handshake_client import ClientHandshake
+from easycluster_protocol._handshake_server import ServerHandshake
+from helpers import checkpoints, leaks
+from helpers.checkpoints import places, strike
+from helpers.fake_ssh import address
+
+MARKER = b"easycluster-0123456789abcdef0123456789abcdef"
+
+#: Says what a host says, and stays.
+ANSWERING = """\
+#!/bin/sh
+[ "$1" = -G ] && exit 1
+cat {answer}
+exec cat >/dev/null
+"""
+
+
+@pytest.fixture
+def program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A program in the place of ssh, which answers at once as a host would."""
+    monkeypatch.setattr(easycluster_bootstrap, "new_marker", lambda: MARKER)
+    server = ServerHandshake(None, process=1, host="h")
+    server.receive_data(ClientHandshake(None).data_to_send())
+    (tmp_path / "answer").write_bytes(b"Welcome!\n" + MARKER + b"\n" + server.data_to_send())
+    path = tmp_path / "ssh"
+    path.write_text(ANSWERING.format(answer=tmp_path / "answer"))
+    path.chmod(0o755)
+    return str(path)
+
+
+def test_connecting(program: str, run_mark: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Wherever connecting is interrupted, no process, no thread and no descriptor is left."""
+    checkpoints._switch_on()
+    # The handshake is tested by itself, and has hundreds of places.
+    monkeypatch.setattr(checkpoints, "_FOLDERS", (str(Path(easycluster_client.__file__).parent) + os.sep,))
+    before = leaks.take(run_mark)
+
+    def once(at: int) -> bool:
+        outcome: Any = strike(lambda: _connect.connect(address(program)), at)
+        if outcome.value is not None:
+            outcome.value.transport.close()
+            outcome.value.finish()
+        left = leaks.take(run_mark).beyond(before)
+        assert "processes" not in left, (outcome, left)
+        return outcome.struck > 0
+
+    assert places(once) > 50
+    leaks.assert_none_since(before, run_mark)
