@@ -57,8 +57,8 @@ class Session:
 class Maker:
     """Makes calls over such a session."""
 
-    def __init__(self, session: Session | None = None) -> None:
-        self.session: Any = session or Session()
+    def __init__(self, session: Any = None) -> None:
+        self.session: Any = Session() if session is None else session
         client: Any = SimpleNamespace(peername="there:22")
         self._maker = CallMaker(client, "definitions")
         self._maker.open(self.session)
@@ -167,9 +167,9 @@ def test_a_lost_connection() -> None:
 def test_another_python(python: str, implementation: str, main: Any) -> None:
     """Code for another Python is not sent: the error names both, the host and what to do."""
     maker = Maker(Session(python, implementation))
-    for call in (lambda: maker.call(main.double, 1), lambda: maker.call("f", [main.Full()])):
+    for function, args in [(main.double, [1]), ("f", [[main.Full()]])]:
         with pytest.raises(SerializationError) as caught:
-            call()
+            maker.call(function, *args)
         text = str(caught.value)
         assert (
             f"there:22 runs {implementation} {python} and this is {OWN.implementation} {OWN.python}" in text

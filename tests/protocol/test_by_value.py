@@ -113,13 +113,14 @@ def test_classes_of_classes() -> None:
 
     class Base:
         __slots__ = ("value",)
+        value: Any
 
     class Derived(Base):
         def kind(self) -> Any:
             return Derived
 
     derived = Derived()
-    derived.value = Colour.RED  # type: ignore[attr-defined]
+    derived.value = Colour.RED
     failure = Failure("no")
     found = back([derived, failure, Colour, Derived])
 

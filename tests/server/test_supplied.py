@@ -177,7 +177,7 @@ def test_imported_modules_stay(supplied: SuppliedModules) -> None:
 
     assert import_it("ec_empty") is first
     assert import_it("ec_more")
-    assert sys.meta_path.count(supplied) == 1  # type: ignore[arg-type]
+    assert sys.meta_path.count(supplied) == 1
 
 
 @pytest.mark.parametrize("size", range(len(PACKED)))

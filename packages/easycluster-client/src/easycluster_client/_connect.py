@@ -155,6 +155,8 @@ def _connect_ssh(address: Address) -> Connected:
         process.send_server(handshake.data_to_send(), deadline)
         process.wait_for_server(deadline)
         link = _shake_hands(handshake, transport, deadline)
+        # From here on whoever drops this ends ssh.
+        return Connected(link, transport, address.peername, process.finish, bare=True)
     except BaseException as error:
         try:
             if isinstance(error, OSError):
@@ -163,7 +165,6 @@ def _connect_ssh(address: Address) -> Connected:
         finally:
             process.kill()
             process.connection.close()
-    return Connected(link, transport, address.peername, process.finish, bare=True)
 
 
 def _shake_hands(handshake: ClientHandshake, transport: Any, deadline: Deadline) -> Link:

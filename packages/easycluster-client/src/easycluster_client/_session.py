@@ -110,7 +110,7 @@ class ClientSession:
             # Last, so that who was interrupted does it again with the next call.
             vars(self).pop("request", None)
 
-        self.request = request  # type: ignore[method-assign]
+        self.request = request  # type: ignore[method-assign, assignment]
 
     def control(self, kind: int, thread: int = 0, body: bytes = b"") -> None:
         """Send a message that has no answer."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 import sys
 from functools import lru_cache
 from types import CodeType
-from typing import Any, Set
+from typing import Any, Set, cast
 
 #: The ids of classes that are being rebuilt here and were not here before.
 _new: Set[str] = set()
@@ -31,11 +31,11 @@ def _make_dumps(kind: Any) -> Any:
     import io
 
     class Pickler(kind):  # type: ignore[misc]
-        def reducer_override(self, value: Any) -> Any:
+        def reducer_override(self: Any, value: Any) -> Any:
             if type(value) is CodeType:
                 return make_code, (_TAG, *self.dispatch_table[CodeType](value))
-            reduced = super().reducer_override(value)
-            if isinstance(value, type) and isinstance(reduced, tuple) and len(reduced) == 6:
+            reduced: Any = kind.reducer_override(self, value)
+            if _is_class_by_value(value, reduced):
                 make, args, state, _, _, fill = reduced
                 identity = args[-2]
                 return find_class, (identity, make, args), (identity, fill, state), None, None, fill_class
@@ -47,6 +47,10 @@ def _make_dumps(kind: Any) -> Any:
             return file.getvalue()
 
     return dumps
+
+
+def _is_class_by_value(value: Any, reduced: Any) -> bool:
+    return isinstance(value, type) and isinstance(reduced, tuple) and len(cast("Any", reduced)) == 6
 
 
 def find_class(identity: str, make: Any, args: Any) -> Any:

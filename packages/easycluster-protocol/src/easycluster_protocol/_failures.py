@@ -63,9 +63,9 @@ def _following(error: BaseException) -> Tuple[Optional[BaseException], str]:
 
 
 def _format(error: BaseException) -> List[str]:
-    import traceback  # costs 20 ms, and most sessions never need it
-
     try:
+        import traceback  # costs 5 ms, and most sessions never need it
+
         return traceback.format_exception(type(error), error, error.__traceback__)
     except Exception:  # an exception whose own methods fail
         return [describe(error) + "\n"]

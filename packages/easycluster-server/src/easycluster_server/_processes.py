@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import os
 import signal
 import sys
@@ -59,6 +60,8 @@ def buffer_lines() -> None:
         stdout.reconfigure(line_buffering=True)  # novm
     else:
         encoding, errors = sys.stdout.encoding, sys.stdout.errors
+        if codecs.lookup(encoding).name == "ascii" and "PYTHONIOENCODING" not in os.environ:
+            encoding = "utf-8"  # as newer Pythons do in the C locale
         sys.stdout = TextIOWrapper(sys.stdout.detach(), encoding, errors, line_buffering=True)
     try:
         import ctypes

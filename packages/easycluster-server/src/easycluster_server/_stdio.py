@@ -6,6 +6,7 @@ import os
 import socket
 import stat
 import sys
+from importlib import import_module
 from typing import Any
 
 from ._supplied import supplied
@@ -24,12 +25,23 @@ def main(config: bytes = b"") -> None:
     reach the protocol.
     """
     transport = _take_over()
+    _import_late_modules()
     restore_path = getattr(sys.modules.get("easycluster_bootstrap"), "restore_path", None)
     if restore_path is not None:  # this code came through the pipe, and has imported what it needs
         restore_path()
     if config:
         supplied.expect(config.decode("ascii").split())
     run_pair(transport, dict, ())
+
+
+def _import_late_modules() -> None:
+    """Import what our modules import only when they need it: from now on the user's folder, which may
+    hold files of the same names, is searched first, and bytecode is written."""
+    for name in ("ctypes", "importlib.util", "traceback"):
+        try:
+            import_module(name)
+        except ImportError:  # not in every Python of an embedded system
+            pass
 
 
 def _take_over() -> Any:

@@ -1,0 +1,181 @@
+"""What is sent of our code over ssh: no more at first than every session needs, and the rest when it is used."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from easycluster import Client, define_common
+from easycluster_client import _client, _shipment
+from helpers.sshd import Sshd
+
+pytestmark = pytest.mark.needs_sshd
+
+IMPORTED = "{name for name in __import__('sys').modules if name.startswith(('easycluster', 'cloudpickle'))}"
+
+#: Python reports what it opens.
+WATCH = """
+import os, sys
+opened = []
+def watch(event, args):
+    if event in ("open", "os.mkdir", "os.rename"):
+        opened.append((event, str(args[0])))
+sys.addaudithook(watch)
+"""
+
+
+@pytest.fixture
+def bare(sshd: Sshd, no_leaks: None) -> Iterator[Callable[[], Client]]:
+    """Makes clients of a host that has nothing of ours."""
+    clients: list[Client] = []
+
+    def connect() -> Client:
+        clients.append(Client(host="h", ssh=True, rpython=sys.executable, extra_args=sshd.options))
+        return clients[-1]
+
+    yield connect
+    for client in clients:
+        client.close()
+
+
+def later_modules() -> list[str]:
+    """The names of what comes later; importing the command line's module runs nothing."""
+    return sorted(_shipment._LATER)
+
+
+def test_the_first_part_is_minimal(bare: Callable[[], Client]) -> None:
+    """After connecting and one call every module of the first part was imported, and none of the second."""
+    sources = _shipment._sources()
+    imported = bare().eval(IMPORTED)
+    first = {name for name in sources if name not in _shipment._LATER}
+    modules = {name for name in first if not sources[name][1]}
+
+    assert modules - imported == set()
+    assert imported - first == {"easycluster_bootstrap"}
+
+
+def test_later_modules_can_be_imported(bare: Callable[[], Client]) -> None:
+    """Each module that comes later can be imported in the very first call of a session, and from any thread."""
+    client = bare()
+    responses = [
+        client.import_module(name, nonblocking=True, threadid=number % 4)
+        for number, name in enumerate(later_modules())
+    ]
+    for response in responses:
+        response.wait()
+
+    assert set(later_modules()) <= client.eval(IMPORTED)
+    for name in later_modules():
+        file = f"easycluster-supplied/{name.replace('.', '/')}.py"
+        assert client.eval(f"__import__('sys').modules[{name!r}].__file__") == file
+
+
+def test_first_call_that_fails(bare: Callable[[], Client]) -> None:
+    """An exception in the first call, for which a module has to come, is the one that was raised."""
+    with pytest.raises(ZeroDivisionError) as caught:
+        bare().eval("1 / 0", origexc="quiet")
+
+    assert "ZeroDivisionError" in str(caught.value.__cause__)
+
+
+def test_definitions_that_fail(bare: Callable[[], Client]) -> None:
+    """So is one in the definitions, which are sent before the user's first call."""
+    define_common("raise KeyError('on purpose')", local=False)
+    with pytest.raises(Exception, match="failed, line 1: KeyError"):
+        bare()
+
+
+def test_by_value_in_the_first_call(bare: Callable[[], Client]) -> None:
+    """A function by value may be the first call, give a class by value back, and fail so."""
+
+    class Wrong(Exception):
+        pass
+
+    def fail() -> None:
+        raise Wrong("on purpose")
+
+    with pytest.raises(Wrong, match="on purpose"):
+        bare().call(fail, origexc="quiet")
+    assert type(bare().call(lambda: Wrong("back"))) is Wrong
+
+
+def test_first_calls_of_several_threads(bare: Callable[[], Client]) -> None:
+    """Threads that make the first calls at once may all need what comes later."""
+    client, start, found = bare(), threading.Barrier(5), []
+
+    def call(number: int) -> None:
+        start.wait()
+        try:
+            client.eval(f"{{}}[{number}]", threadid=number, origexc="quiet")
+        except BaseException as error:
+            found.append(repr(error))
+
+    threads = [threading.Thread(target=call, args=(number,)) for number in range(5)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert sorted(found) == [f"KeyError({number})" for number in range(5)]
+
+
+def test_first_call_that_is_interrupted(bare: Callable[[], Client], monkeypatch: pytest.MonkeyPatch) -> None:
+    """When Ctrl-C comes between the first call and the second part, that comes behind the next call, and who waited
+    for it goes on."""
+    interrupts = [KeyboardInterrupt()]
+
+    def second_part() -> bytes:
+        if interrupts:
+            raise interrupts.pop()
+        return _shipment.second_part()
+
+    monkeypatch.setattr(_client, "second_part", second_part)
+    client = bare()
+    with pytest.raises(KeyboardInterrupt):
+        client.execblock(
+            "import easycluster_protocol.keys\nvalue = easycluster_protocol.keys.__file__", origexc="quiet"
+        )
+
+    assert client.eval("value") == "easycluster-supplied/easycluster_protocol/keys.py"
+    with pytest.raises(ZeroDivisionError):
+        client.eval("1 / 0", origexc="quiet")
+
+
+def test_what_is_never_sent(bare: Callable[[], Client]) -> None:
+    """A module of ours that belongs to masters is not taken from the host, and the error says so."""
+    client = bare()
+    for _ in range(2):
+        with pytest.raises(ModuleNotFoundError, match="'easycluster_client' \\(it was not sent to this host"):
+            client.import_module("easycluster_client", origexc="quiet")
+    with pytest.raises(ModuleNotFoundError, match="not sent"):
+        client.import_module("easycluster_protocol.no_such_module", origexc="quiet")
+
+
+def test_nothing_is_looked_for_on_disk(bare: Callable[[], Client]) -> None:
+    """Modules that come later, and cloudpickle, are neither read from files nor written to any."""
+    client = bare()
+    client.execblock(WATCH)
+    client.execblock("import sys; assert sys.dont_write_bytecode is False")
+    client.import_modules(later_modules())
+    assert client.call(lambda x: x + 1, 1) == 2
+    opened = client.eval("opened")
+
+    assert [each for each in opened if "easycluster" in each[1] or "cloudpickle" in each[1]] == []
+    client.execblock("open(os.devnull).close()")
+    assert ("open", "/dev/null") in client.eval("opened")
+
+
+def test_tracebacks_show_our_source(bare: Callable[[], Client]) -> None:
+    """A traceback through a module that came later shows its lines."""
+    with pytest.raises(FileNotFoundError) as caught:
+        bare().execblock(
+            "from easycluster_protocol import keys\nkeys.read_key_file('/no/such/file')", origexc="quiet"
+        )
+    trace = str(caught.value.__cause__)
+
+    assert 'File "exec[1]", line 2, in <module>' in trace
+    assert 'File "easycluster-supplied/easycluster_protocol/keys.py", line ' in trace
+    assert ", in read_key_file\n    with open(" in trace
