@@ -58,7 +58,9 @@ class Maker:
     """Makes calls over such a session."""
 
     def __init__(self, session: Any = None) -> None:
-        self.session: Any = Session() if session is None else session
+        self.session: Any = session
+        if session is None:
+            self.session = Session()
         client: Any = SimpleNamespace(peername="there:22")
         self._maker = CallMaker(client, "definitions")
         self._maker.open(self.session)
@@ -167,9 +169,10 @@ def test_a_lost_connection() -> None:
 def test_another_python(python: str, implementation: str, main: Any) -> None:
     """Code for another Python is not sent: the error names both, the host and what to do."""
     maker = Maker(Session(python, implementation))
-    for function, args in [(main.double, [1]), ("f", [[main.Full()]])]:
+    calls: list[tuple[Any, Any]] = [(main.double, 1), ("f", [main.Full()])]
+    for function, argument in calls:
         with pytest.raises(SerializationError) as caught:
-            maker.call(function, *args)
+            maker.call(function, argument)
         text = str(caught.value)
         assert (
             f"there:22 runs {implementation} {python} and this is {OWN.implementation} {OWN.python}" in text
