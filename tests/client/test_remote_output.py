@@ -2,63 +2,18 @@
 
 from __future__ import annotations
 
-import io
-import os
-import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Callable
 
 import pytest
 
 from easycluster_client import _remote_output
-from easycluster_client._remote_output import RemoteOutput
-from helpers.screens import Host, Recorder, has_come
+from helpers.screens import Host, Recorder, has_come, let_it_look, make_screen, serve_hosts, threads
 from helpers.waiting import PATIENCE, wait_until
 
-THREAD = "easycluster-output"
-
-
-@pytest.fixture
-def screen() -> Recorder:
-    """What stands for standard error in this test, from the first host on."""
-    return Recorder()
-
-
-@pytest.fixture
-def host(screen: Recorder, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Host]]:
-    """Makes hosts; in the end they leave, and the thread has ended."""
-    hosts: list[Host] = []
-
-    def make(shown: bool = True) -> Host:
-        if not hosts:  # not before: pytest sets it anew when a test begins
-            monkeypatch.setattr(sys, "stderr", screen)
-        hosts.append(Host(shown))
-        return hosts[-1]
-
-    yield make
-    for each in hosts:
-        each.leave()
-        each.output.finish(PATIENCE)
-    wait_until(lambda: not threads())
-    assert _remote_output._reader._outputs == []
-
-
-def threads() -> list[threading.Thread]:
-    """The threads that read."""
-    return [thread for thread in threading.enumerate() if thread.name == THREAD]
-
-
-def let_it_look(host: Callable[..., Host], screen: Recorder) -> None:
-    """Return when all that was printed before has been read and dealt with."""
-    # The outputs are gone through in the order in which they were made.
-    before = screen.text
-    marker = host()
-    marker.say("now\n")
-    wait_until(lambda: screen.text.endswith("now\n"))
-    screen.writes[:] = [before] if before else []
-    screen.flushed = len(screen.writes)
+screen = pytest.fixture(make_screen)
+host = pytest.fixture(serve_hosts)
 
 
 def test_lines(host: Callable[..., Host], screen: Recorder) -> None:
@@ -267,162 +222,6 @@ def test_discarded_after_a_while(
     let_it_look(host, screen)
 
     assert screen.text == ""
-
-
-# Where it goes.
-
-
-class Broken(Recorder):
-    """Fails to write."""
-
-    def __init__(self, error: type[BaseException]) -> None:
-        super().__init__()
-        self._error = error
-
-    def write(self, text: str) -> None:
-        raise self._error("on purpose")
-
-
-@pytest.mark.parametrize(
-    "stream",
-    [None, 5, Broken(OSError), Broken(ValueError), Broken(RuntimeError), io.BytesIO()],
-    ids=["None", "no stream", "OSError", "ValueError", "RuntimeError", "for bytes"],
-)
-def test_stream_that_cannot_be_written(
-    host: Callable[..., Host], screen: Recorder, monkeypatch: pytest.MonkeyPatch, stream: Any
-) -> None:
-    """Whatever standard error is or does, the hosts' words are read on: else the hosts would have to wait."""
-    one = host()
-    monkeypatch.setattr(sys, "stderr", stream)
-    one.say("lost\n")
-    wait_until(lambda: one.output.text == "lost\n" and one.output._unshown == b"")
-
-    monkeypatch.setattr(sys, "stderr", screen)
-    one.say("found\n")
-
-    screen.wait_for("found\n")
-
-
-def test_stream_that_is_replaced(
-    host: Callable[..., Host], screen: Recorder, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Each time it is written to what standard error is then."""
-    one = host()
-    one.say("first\n")
-    screen.wait_for("first\n")
-    other = Recorder()
-    monkeypatch.setattr(sys, "stderr", other)
-    one.say("second\n")
-
-    other.wait_for("second\n")
-    assert screen.text == "first\n"
-
-
-def test_stream_with_few_letters(
-    host: Callable[..., Host], screen: Recorder, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """What the stream cannot write is written as an escape."""
-    one = host()
-    raw = io.BytesIO()
-    monkeypatch.setattr(sys, "stderr", io.TextIOWrapper(raw, "ascii"))
-    one.say("käse\n")
-
-    wait_until(lambda: raw.getvalue() == rb"k\xe4se" + b"\n")
-
-
-# The thread.
-
-
-def test_one_thread(host: Callable[..., Host], screen: Recorder) -> None:
-    """One thread reads for all; it ends with the last of them, and the next one starts another."""
-    assert threads() == []
-    hosts = [host() for _ in range(5)]
-    assert len(threads()) == 1
-    for each in hosts:
-        each.leave()
-        each.output.finish(PATIENCE)
-    wait_until(lambda: not threads())
-
-    again = host()
-    again.say("again\n")
-
-    screen.wait_for("again\n")
-    assert len(threads()) == 1
-
-
-def test_many_in_turn(host: Callable[..., Host], screen: Recorder) -> None:
-    """However the end of one and the beginning of the next meet, every word is shown."""
-    for number in range(300):
-        one = host()
-        one.say(f"{number}\n")
-        one.leave()
-        if number % 3:
-            one.output.finish(PATIENCE)
-
-    wait_until(lambda: screen.text.count("\n") == 300)
-    assert sorted(map(int, screen.text.split())) == list(range(300))
-
-
-def test_many_looks(host: Callable[..., Host], screen: Recorder) -> None:
-    """Waking the thread more often than it can look does no harm."""
-    one = host()
-    for _ in range(100_000):
-        _remote_output._reader.wake()
-    one.say("still here\n")
-
-    screen.wait_for("still here\n")
-
-
-def test_waiting_costs_nothing(
-    host: Callable[..., Host], screen: Recorder, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """While nothing comes the thread sleeps."""
-    monkeypatch.setattr(_remote_output, "_HOLD", 1000)
-    polls: list[int] = []
-    poll = _remote_output._Reader._poll
-
-    def count_polls(self: Any, outputs: list[RemoteOutput]) -> set[int]:
-        polls.append(1)
-        return poll(self, outputs)
-
-    monkeypatch.setattr(_remote_output._Reader, "_poll", count_polls)
-    first, second, third = host(), host(shown=False), host(shown=False)
-    third.output.discard()
-    second.say("held back\n")
-    first.say("a\n")
-    screen.wait_for("a\n")
-    count = len(polls)
-    with pytest.raises(AssertionError):
-        wait_until(lambda: len(polls) > count + 5, 0.2)
-
-
-def test_forked_master(host: Callable[..., Host], screen: Recorder) -> None:
-    """A process that the master forks has its own outputs, and leaves the master's alone."""
-    one = host()
-    reading, writing = os.pipe()
-    with _remote_output._reader._lock:  # as if another thread held it just then
-        pid = os.fork()
-    if pid == 0:
-        status = 1
-        try:
-            sys.stderr = child_screen = Recorder()
-            own = Host()
-            own.say("of the child\n")
-            child_screen.wait_for("of the child\n")
-            own.leave()
-            own.output.finish(PATIENCE)
-            wait_until(lambda: not threads(), 5)
-            os.write(writing, b"done")
-            status = 0
-        finally:
-            os._exit(status)
-    os.close(writing)
-    with os.fdopen(reading, "rb") as file:
-        assert file.read() == b"done"
-    assert os.waitpid(pid, 0)[1] == 0
-
-    one.say("of the master\n")
-    screen.wait_for("of the master\n")
 
 
 def test_kept_words_are_the_last(host: Callable[..., Host], screen: Recorder) -> None:

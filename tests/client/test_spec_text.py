@@ -105,7 +105,10 @@ MALFORMED = [
     ("host:kf=x.key:", "malformed option ''"),
     ("host:kf=C:x.key", "malformed option 'x.key'"),
     ("u@h:extra=-L 8080:localhost:80", "malformed option 'localhost'"),
-    ("host:foo=1", "unknown option 'foo'; there are compress, connect_timeout, extra, key, keyfile, kf, rpython, ssh, user ("),
+    (
+        "host:foo=1",
+        "unknown option 'foo'; there are compress, connect_timeout, extra, key, keyfile, kf, rpython, ssh, user (",
+    ),
     ("host:COMPRESS=1", "unknown option 'COMPRESS'"),
     ("host: compress=1", "unknown option ' compress'"),
     ("host:=1", "unknown option ''"),

@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+import sys
+import threading
+from collections.abc import Callable, Iterator
 
+import pytest
+
+from easycluster_client import _remote_output
 from easycluster_client._remote_output import RemoteOutput
-from helpers.waiting import wait_until
+from helpers.waiting import PATIENCE, wait_until
+
+THREAD = "easycluster-output"
 
 
 class Recorder:
@@ -46,7 +53,7 @@ class Host:
             self.output.show()
 
     def say(self, text: str | bytes) -> None:
-        """Print; wait until the master has it."""
+        """Print."""
         data = text.encode() if isinstance(text, str) else text
         os.write(self._writing, data)
 
@@ -60,3 +67,42 @@ class Host:
 def has_come(output: RemoteOutput, text: str) -> Callable[[], bool]:
     """Whether the last that came of an output is this."""
     return lambda: output.text.endswith(text)
+
+
+def make_screen() -> Recorder:
+    """The fixture ``screen``: what stands for standard error, from the first host on."""
+    return Recorder()
+
+
+def serve_hosts(screen: Recorder, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Host]]:
+    """The fixture ``host``, which makes hosts; in the end they leave, and the thread has ended."""
+    hosts: list[Host] = []
+
+    def make(shown: bool = True) -> Host:
+        if not hosts:  # not before: pytest sets it anew when a test begins
+            monkeypatch.setattr(sys, "stderr", screen)
+        hosts.append(Host(shown))
+        return hosts[-1]
+
+    yield make
+    for each in hosts:
+        each.leave()
+        each.output.finish(PATIENCE)
+    wait_until(lambda: not threads())
+    assert _remote_output._reader._outputs == []
+
+
+def threads() -> list[threading.Thread]:
+    """The threads that read."""
+    return [thread for thread in threading.enumerate() if thread.name == THREAD]
+
+
+def let_it_look(host: Callable[..., Host], screen: Recorder) -> None:
+    """Return when all that was printed before has been read and dealt with."""
+    # The outputs are gone through in the order in which they were made.
+    before = screen.text
+    marker = host()
+    marker.say("now\n")
+    wait_until(lambda: screen.text.endswith("now\n"))
+    screen.writes[:] = [before] if before else []
+    screen.flushed = len(screen.writes)

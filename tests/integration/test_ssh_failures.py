@@ -10,9 +10,7 @@ import shlex
 import signal
 import socket
 import sys
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -21,9 +19,10 @@ import pytest
 from easycluster import AuthenticationError, Client, ConnectError, VersionError
 from easycluster_client import _children
 from easycluster_server._processes import descendants, process_table
-from helpers.masters import Master, all_below, wait_until_gone, way_to_server
 from helpers.sshd import Sshd, free_port
-from helpers.waiting import PATIENCE, wait_until
+from helpers.stand_ins import listener, make_stand_ins, say_nothing
+
+stand_in = pytest.fixture(make_stand_ins)
 
 PYTHON_2 = Path("~/.pyenv/versions/2.7.18/bin/python").expanduser()
 
@@ -175,33 +174,6 @@ def test_real_python_2(sshd: Sshd) -> None:
     assert isinstance(error, VersionError)
 
 
-@contextmanager
-def listener(behave: Callable[[socket.socket], None]) -> Iterator[int]:
-    """Somebody who treats the one connection as ``behave`` says; gives the port."""
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        listening.settimeout(PATIENCE)
-
-        def serve() -> None:
-            connection, _ = listening.accept()
-            with connection:
-                connection.settimeout(PATIENCE)
-                behave(connection)
-
-        thread = threading.Thread(target=serve)
-        thread.start()
-        yield listening.getsockname()[1]
-        thread.join()
-
-
-def say_nothing(connection: socket.socket) -> None:
-    """Read until the other side leaves."""
-    try:
-        while connection.recv(4096):
-            pass
-    except ConnectionResetError:
-        pass
-
-
 def leave(connection: socket.socket) -> None:
     """Close the connection at once."""
 
@@ -252,19 +224,6 @@ def test_ssh_is_killed(sshd: Sshd) -> None:
 
 
 # Programs that stand for ssh.
-
-
-@pytest.fixture
-def stand_in(tmp_path: Path) -> Callable[[str], str]:
-    """Makes a program of a script; it has the remote command in ``$command``, and answers no questions."""
-
-    def make(script: str) -> str:
-        path = tmp_path / "stand-in"
-        path.write_text(f'#!/bin/sh\n[ "$1" = -G ] && exit 1\nfor command; do :; done\n{script}\n')
-        path.chmod(0o755)
-        return str(path)
-
-    return make
 
 
 STAND_INS: dict[str, tuple[str, dict[str, Any], list[str]]] = {
@@ -359,115 +318,3 @@ def test_no_ssh() -> None:
     assert_says(
         error, "there is no program '/no/such/ssh' (install OpenSSH's client, or name another program with"
     )
-
-
-# Interrupts.
-
-CONNECTING = """
-try:
-    connect({options})
-except KeyboardInterrupt:
-    say(event="interrupted")
-hear()
-"""
-
-
-@pytest.mark.needs_sshd
-@pytest.mark.parametrize("whom", ["the master", "all"])
-def test_interrupt_while_connecting(request: Any, tmp_path: Path, whom: str) -> None:
-    """Ctrl-C while ssh waits for the host raises KeyboardInterrupt in the master, and ssh has gone then."""
-    begun = threading.Event()
-
-    def behave(connection: socket.socket) -> None:
-        begun.set()
-        say_nothing(connection)
-
-    how = way_to_server(request, "ssh")
-    with (
-        listener(behave) as port,
-        Master(how, "os.setpgid(0, 0)\n" + CONNECTING.format(options=f"port={port}"), tmp_path) as master,
-    ):
-        assert begun.wait(PATIENCE)
-        wait_until(lambda: os.getpgid(master.pid) == master.pid)
-        (ssh,) = (
-            each for each in all_below(master.pid) if Path(f"/proc/{each.pid}/comm").read_text() == "ssh\n"
-        )
-        if whom == "all":
-            os.killpg(master.pid, signal.SIGINT)
-        else:
-            os.kill(master.pid, signal.SIGINT)
-        assert master.hear() == {"event": "interrupted"}
-
-        assert Path(f"/proc/{ssh.pid}").exists() is False
-        wait_until(lambda: all_below(master.pid)[1:] == [])
-        master.say()
-        assert master.wait() == 0
-
-
-def test_other_signals_end_ssh(stand_in: Callable[[str], str], request: Any, tmp_path: Path) -> None:
-    """When the master is killed while it connects, ssh ends as well."""
-    script = f"""
-    say(pid=os.getpid())
-    Client(None, "h", ssh={stand_in("echo >&2; exec sleep 1000")!r})
-    """
-    with Master({"name": "ssh"}, script, tmp_path) as master:
-        master.hear()
-
-        def connecting() -> list[Any]:
-            return [
-                each
-                for each in all_below(master.pid)
-                if Path(f"/proc/{each.pid}/comm").read_text() in ("sleep\n", "python\n", "python3\n")
-            ]
-
-        wait_until(
-            lambda: any(Path(f"/proc/{each.pid}/comm").read_text() == "sleep\n" for each in connecting())
-        )
-        # The helper that watches over ssh has been told of it by then, or is being told.
-        processes = wait_until(lambda: len(found := connecting()) == 3 and found)
-        master.kill()
-        assert processes
-        wait_until_gone(processes)
-
-
-def test_user_error_is_none_of_ours(stand_in: Callable[[str], str]) -> None:
-    """What a signal handler of the user's raises is passed on as it is."""
-
-    class Mine(Exception):
-        """Raised by the handler."""
-
-    def raise_mine(number: int, frame: Any) -> None:
-        raise Mine
-
-    before = signal.signal(signal.SIGUSR1, raise_mine)
-    try:
-        with pytest.raises(Mine):
-            Client(None, "h", ssh=stand_in("kill -USR1 $PPID; exec sleep 1000"))
-    finally:
-        signal.signal(signal.SIGUSR1, before)
-
-
-# A master that forks.
-
-FORKING = """
-client = connect()
-assert client.eval("1") == 1
-child = os.fork()
-if child == 0:
-    sys.exit(0)  # with all that is done at exit
-status = os.waitpid(child, 0)[1]
-say(status=status, value=client.eval("2"), server=client.os.getpid())
-hear()
-"""
-
-
-@pytest.mark.needs_sshd
-def test_master_forks(request: Any, tmp_path: Path) -> None:
-    """A child of the master that exits leaves the connection open, and ssh still ends with the master."""
-    master = Master(way_to_server(request, "ssh"), FORKING, tmp_path, ("-W", "ignore"))
-    with master:
-        heard = master.hear()
-        processes = all_below(master.pid)
-        assert (heard["status"], heard["value"]) == (0, 2)
-        master.kill()
-        wait_until_gone(processes)

@@ -7,6 +7,7 @@ import gc
 import subprocess
 import sys
 import threading
+from importlib import import_module
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
@@ -14,6 +15,8 @@ import pytest
 
 from easycluster_protocol import _by_value
 from easycluster_protocol._serialize import dumps, dumps_by_value, loads
+
+cloudpickle = import_module("cloudpickle")  # it has no types
 
 
 def back(value: Any, protocol: int = 5) -> Any:
@@ -40,6 +43,7 @@ def counter() -> Any:
 
 def test_no_cloudpickle(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where nothing came by value, nothing can go back so; nor while cloudpickle is being imported."""
+    assert dumps_by_value() is _by_value.make_dumps(cloudpickle)
     monkeypatch.delitem(sys.modules, "cloudpickle")
     assert dumps_by_value() is None
     monkeypatch.setitem(sys.modules, "cloudpickle", ModuleType("cloudpickle"))

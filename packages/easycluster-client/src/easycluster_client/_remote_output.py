@@ -101,7 +101,10 @@ class RemoteOutput:
     def end(self) -> None:
         """Show what remains and close the descriptor."""
         self.flush(everything=True)
-        os.close(self.descriptor)
+        try:
+            os.close(self.descriptor)
+        except OSError:  # somebody has closed it, as programs do that become daemons
+            pass
         self._ended.set()
 
 
