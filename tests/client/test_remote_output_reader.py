@@ -207,7 +207,8 @@ def test_descriptor_is_closed(host: Callable[..., Host], screen: Recorder) -> No
     """When somebody closes all descriptors, as for a daemon, the thread goes on with those that come then."""
     one = host()
     os.close(one.output.descriptor)
-    one.output.finish(PATIENCE)
+    one.output.finish(0.01)
+    wait_until(lambda: not threads())
 
     host().say("still here\n")
 

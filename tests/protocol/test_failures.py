@@ -17,6 +17,13 @@ from easycluster_protocol import _failures as failures
 from easycluster_protocol._failures import pack_exception, unpack_exception
 from easycluster_protocol.errors import RemoteTraceback, UnknownRemoteError
 
+
+@pytest.fixture(autouse=True)
+def nothing_by_value(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Other tests may have imported cloudpickle in this process; here nothing has come by value."""
+    monkeypatch.delitem(sys.modules, "cloudpickle", raising=False)
+
+
 PROTOCOLS = range(2, pickle.HIGHEST_PROTOCOL + 1)
 
 
