@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from easycluster_server._processes import Process
 from helpers.waiting import PATIENCE
 
 
@@ -48,3 +49,11 @@ def make_stand_ins(tmp_path: Path) -> Callable[[str], str]:
         return str(path)
 
     return make
+
+
+def name_of(process: Process) -> str:
+    """The name of a process's program; nothing when it has gone."""
+    try:
+        return Path(f"/proc/{process.pid}/comm").read_text().rstrip()
+    except OSError:
+        return ""

@@ -20,7 +20,7 @@ from easycluster import AuthenticationError, Client, ConnectError, VersionError
 from easycluster_client import _children
 from easycluster_server._processes import descendants, process_table
 from helpers.sshd import Sshd, free_port
-from helpers.stand_ins import listener, make_stand_ins, say_nothing
+from helpers.stand_ins import listener, make_stand_ins, name_of, say_nothing
 
 stand_in = pytest.fixture(make_stand_ins)
 
@@ -212,8 +212,7 @@ def test_ssh_is_killed(sshd: Sshd) -> None:
 
     def kill(connection: socket.socket) -> None:
         ours = descendants(os.getpid(), process_table())
-        names = {each.pid: Path(f"/proc/{each.pid}/comm").read_text() for each in ours}
-        (pid,) = (pid for pid, name in names.items() if name == "ssh\n")
+        (pid,) = (each.pid for each in ours if name_of(each) == "ssh")
         os.kill(pid, signal.SIGKILL)
         say_nothing(connection)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import socket
+import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -13,9 +14,10 @@ from typing import Any
 import pytest
 
 from easycluster import Client
+from easycluster_server._processes import Process
 from helpers.masters import Master, all_below, wait_until_gone
 from helpers.sshd import Sshd
-from helpers.stand_ins import listener, make_stand_ins, say_nothing
+from helpers.stand_ins import listener, make_stand_ins, name_of, say_nothing
 from helpers.waiting import PATIENCE, wait_until
 
 stand_in = pytest.fixture(make_stand_ins)
@@ -46,16 +48,14 @@ def test_interrupt_while_connecting(sshd: Sshd, tmp_path: Path, whom: str) -> No
     ):
         assert begun.wait(PATIENCE)
         wait_until(lambda: os.getpgid(master.pid) == master.pid)
-        (ssh,) = (
-            each for each in all_below(master.pid) if Path(f"/proc/{each.pid}/comm").read_text() == "ssh\n"
-        )
+        (ssh,) = (each for each in all_below(master.pid) if name_of(each) == "ssh")
         if whom == "all":
             os.killpg(master.pid, signal.SIGINT)
         else:
             os.kill(master.pid, signal.SIGINT)
         assert master.hear() == {"event": "interrupted"}
 
-        assert Path(f"/proc/{ssh.pid}").exists() is False
+        assert not Path(f"/proc/{ssh.pid}").exists()
         wait_until(lambda: all_below(master.pid)[1:] == [])
         master.say()
         assert master.wait() == 0
@@ -70,20 +70,13 @@ def test_other_signals_end_ssh(stand_in: Callable[[str], str], tmp_path: Path) -
     with Master({"name": "ssh"}, script, tmp_path) as master:
         master.hear()
 
-        def connecting() -> list[Any]:
-            return [
-                each
-                for each in all_below(master.pid)
-                if Path(f"/proc/{each.pid}/comm").read_text() in ("sleep\n", "python\n", "python3\n")
-            ]
+        def connecting() -> dict[str, Process]:
+            return {name_of(each): each for each in all_below(master.pid)[1:]}
 
-        wait_until(
-            lambda: any(Path(f"/proc/{each.pid}/comm").read_text() == "sleep\n" for each in connecting())
-        )
-        # The helper that watches over ssh has been told of it by then, or is being told.
-        processes = wait_until(lambda: len(found := connecting()) == 3 and found)
+        # ssh, and the helper that watches over it.
+        wait_until(lambda: set(connecting()) == {"sleep", Path(sys.executable).name[:15]})
+        processes = all_below(master.pid)
         master.kill()
-        assert processes
         wait_until_gone(processes)
 
 
