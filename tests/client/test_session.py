@@ -367,3 +367,20 @@ def test_close_waits_for_answers_under_way(server: Server) -> None:
     thread.join(PATIENCE)
 
     assert done.is_set()
+
+
+def test_answers_after_close_do_not_count(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a call raises because closing interrupted it is no answer: the call ends with the text of the close."""
+    response = server.request()
+    message = Message(m.RESULT, response.request_id, pickle.dumps("interrupted"))
+    say_goodbye = server.session._say_goodbye
+
+    def answer_then_say_goodbye(outstanding: bool) -> None:
+        server.session._deliver(message)
+        say_goodbye(outstanding)
+
+    monkeypatch.setattr(server.session, "_say_goodbye", answer_then_say_goodbye)
+    server.session.close("closed by hand")
+
+    with pytest.raises(ConnectionLost, match="closed by hand"):
+        response.wait()

@@ -300,9 +300,15 @@ class ClientSession:
 
     def close(self, text: str) -> None:
         """End the connection in order; every outstanding call raises `ConnectionLost`."""
-        outstanding = bool(self._pending)
+        pending = self._pending
         if self._error is None:
-            self._say_goodbye(outstanding)
+            # No answer counts from here on: closing interrupts the calls on the server, and what they
+            # raise then may arrive before the end.
+            self._pending = {}
+            try:
+                self._say_goodbye(bool(pending))
+            finally:
+                self._pending = pending
         self._fail(text, None)
         self.transport.close()
 
