@@ -5,10 +5,13 @@ import sys
 import pytest
 
 from bootstrap.conftest import Host
-from easycluster_bootstrap._finder import BundleFinder
+from easycluster_bootstrap import pack
+from easycluster_bootstrap._finder import _Finder
 
 # Stands for what only a newer Python compiles: the master parses it without a complaint.
 UNCOMPILABLE = "x = 1\nreturn\n"
+
+FAILING = "def fail():\n    raise KeyError('reason')  # here\n"
 
 
 def test_traceback_of_an_entry_that_raises_shows_source_lines(host: Host, python: str) -> None:
@@ -222,13 +225,43 @@ def main(config):
     assert outcome.output.decode() == expected.replace(", '__main__'", "")
 
 
-def test_loader_answers_for_its_own_modules_only() -> None:
-    """The finder says nothing about foreign names and raises ImportError for sources it does not have."""
-    finder = BundleFinder({"easycluster_x": (b"", False)})
+def test_modules_that_come_later(host: Host, python: str) -> None:
+    """The entry can add modules, which are found in front of those on disk, show their lines and leave no bytecode."""
+    host.write("lib/later.py", "WHERE = 'disk'\n")
+    host.env["PYTHONPATH"] = str(host.home / "lib")
+    later = {"later": ("from .inner import fail\nWHERE = __file__\n", True), "later.inner": (FAILING, False)}
+
+    outcome = host.start(
+        python,
+        """
+import os, sys, traceback
+def main(config):
+    bootstrap = sys.modules["easycluster_bootstrap"]
+    bootstrap.restore_path()
+    bootstrap.add(config)
+    import later
+    print(later.WHERE, later.__path__)
+    try:
+        later.fail()
+    except KeyError:
+        traceback.print_exc()
+    try:
+        bootstrap.add(config[:-1])
+    except Exception as error:
+        print(type(error).__name__)
+""",
+        config=pack(later),
+    )
+
+    assert outcome.output == b"easycluster-bundle/later/__init__.py []\nerror\n"
+    assert '"easycluster-bundle/later/inner.py", line 2, in fail\n    raise KeyError' in outcome.errors
+    assert sorted(host.home.rglob("*")) == [host.home / "lib", host.home / "lib" / "later.py"]
+
+
+def test_only_our_names_are_hidden() -> None:
+    """The finder says nothing about foreign names, and refuses ours that were not sent."""
+    finder = _Finder()
 
     assert finder.find_spec("json") is None
-    with pytest.raises(ImportError, match="'json' is not in EasyCluster's bundle") as caught:
-        finder.get_source("json")
-    assert caught.value.name == "json"
     with pytest.raises(ModuleNotFoundError, match="'easycluster_y'"):
         finder.find_spec("easycluster_y")

@@ -1,4 +1,4 @@
-"""What is sent of our own code: two parts that are all of it, the second behind the first call, come what may."""
+"""What is sent of our own code: two parts that are all of it, the second ahead of the first call, come what may."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Pair:
         self._link = links.server
         self.session = ClientSession(links.client, SocketTransport(ours), "the server")
         self.asked = 0
-        self.session.send_after_first_call(m.MODULES, self._body)
+        self.session.send_before_first_call(m.MODULES, self._body)
         self._client: Any = SimpleNamespace(peername="the server", _easycluster=self)
 
     def _body(self) -> bytes:
@@ -82,12 +82,12 @@ def pair() -> Iterator[Pair]:
     pair.close()
 
 
-def test_the_second_part_follows_the_first_call(pair: Pair) -> None:
-    """It is sent once, behind the first call and before its answer is waited for."""
+def test_the_second_part_goes_ahead_of_the_first_call(pair: Pair) -> None:
+    """It is sent once, when something is called."""
     first = pair.request()
     second = pair.request()
 
-    assert pair.received() == [m.CALL, m.MODULES, *[m.CALL] * 3]
+    assert pair.received() == [m.MODULES, *[m.CALL] * 4]
     for response in (first, second):
         pair.answer(response)
         assert response.wait() == "value"
@@ -99,7 +99,7 @@ def test_other_messages_do_not_bring_it(pair: Pair) -> None:
     pair.session.control(m.MODULES, 0, b"cloudpickle")
 
     assert pair.asked == 0
-    assert pair.received() == [m.MODULES, m.CALL, m.MODULES, m.CALL]
+    assert pair.received() == [m.MODULES, m.MODULES, m.CALL, m.CALL]
 
 
 def test_a_connection_that_is_lost_at_once(pair: Pair) -> None:
@@ -111,15 +111,14 @@ def test_a_connection_that_is_lost_at_once(pair: Pair) -> None:
 
 
 def test_interrupted_everywhere() -> None:
-    """Wherever a signal handler raises in the first call, the second part comes with that call or the next."""
+    """Wherever a signal handler raises in the first call, the second part comes ahead of all calls."""
 
     def interrupt(at: int) -> bool:
         pair = Pair()
         try:
             outcome = strike(pair.request, at)
             kinds = pair.received()
-            # At the latest behind the next call, of which there were two.
-            assert m.MODULES in kinds[:-1], outcome.where
+            assert kinds[0] == m.MODULES, outcome.where
             assert kinds.count(m.CALL) in (2, 3), outcome.where
             return outcome.struck > 0
         finally:
@@ -133,19 +132,13 @@ def test_two_parts_are_all() -> None:
     everything = set(_shipment._sources())
     second = set(_unpack(_shipment.second_part()))
 
-    assert second == _shipment._LATER
+    assert everything - second == _shipment._AT_ONCE
     assert second < everything
-    assert "easycluster_server._session" in everything - second
 
 
-def test_packages_come_first() -> None:
-    """The packages of what comes later are there from the beginning."""
-    assert not {name for name in _shipment._LATER if _shipment._sources()[name][1]}
-
-
-def test_the_first_part_names_the_second() -> None:
-    """The host is told for which modules it may wait; it gets the sources of the others."""
-    first = _shipment.first_part(b"marker")
+def test_the_first_part() -> None:
+    """It has the sources of what is needed at once, and says what the client says of itself."""
+    first = _shipment.first_part(b"marker", 5, True)
     parts, start = [], 0
     while start < len(first):  # as `_framing` says
         end = start + 22 + int(first[start + 13 : start + 21])
@@ -155,6 +148,6 @@ def test_the_first_part_names_the_second() -> None:
     marker, entry, config = session.split(b"\n")
 
     assert (marker, entry) == (b"marker", b"easycluster_server._stdio:main")
-    assert set(config.decode().split()) == _shipment._LATER
+    assert config == b"5 1"
     for name, (_, is_package) in _shipment._sources().items():
-        assert (b"%s %d " % (name.encode(), is_package) in modules) == (name not in _shipment._LATER)
+        assert (b"%s %d " % (name.encode(), is_package) in modules) == (name in _shipment._AT_ONCE)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pickle
 import socket
 import threading
 from collections.abc import Iterator
@@ -15,6 +16,7 @@ from easycluster_client import _deadman, _ssh
 from easycluster_client._deadline import Deadline
 from easycluster_client._shipment import first_part
 from easycluster_client._ssh import SshProcess
+from easycluster_protocol._hello import describe_self
 from easycluster_server._processes import process_table, read_process
 from helpers.fake_ssh import FakeSsh, address, end_ssh, pid_of, start_ssh
 from helpers.waiting import PATIENCE, wait_until
@@ -92,13 +94,13 @@ def test_sending_to_one_that_does_not_read(
     processes.append(start_ssh(address(fake.path)))
 
     with pytest.raises(ConnectError, match="no answer within 0.2 seconds"):
-        processes[0].send_server(b"", Deadline(0.2))
+        processes[0].send_server(describe_self(), Deadline(0.2))
 
 
 def test_sending_in_small_pieces(
     fake: FakeSsh, processes: list[SshProcess], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """However little a socket holds, all arrives in the end: our code and what follows it."""
+    """However little a socket holds, all of our code arrives in the end."""
     real = socket.socketpair
 
     def small() -> tuple[socket.socket, socket.socket]:
@@ -110,11 +112,11 @@ def test_sending_in_small_pieces(
     monkeypatch.setattr(socket, "socketpair", small)
     fake.write(f"#!/bin/sh\n[ $1 = -G ] && exit 1\nexec cat >{tmp_path}/received\n")
     processes.append(ssh := start_ssh(address(fake.path)))
-    ssh.send_server(b"what follows", Deadline(PATIENCE))
+    ssh.send_server(describe_self(compress=1), Deadline(PATIENCE))
     ssh.connection.shutdown(socket.SHUT_WR)
     ssh.finish()
 
-    assert (tmp_path / "received").read_bytes() == first_part(ssh._marker) + b"what follows"
+    assert (tmp_path / "received").read_bytes() == first_part(ssh._marker, pickle.HIGHEST_PROTOCOL, True)
 
 
 # Reading what comes before the server.

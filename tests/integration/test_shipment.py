@@ -43,18 +43,24 @@ def bare(sshd: Sshd, no_leaks: None) -> Iterator[Callable[[], Client]]:
 
 def later_modules() -> list[str]:
     """The names of what comes later; importing the command line's module runs nothing."""
-    return sorted(_shipment._LATER)
+    return sorted(set(_shipment._sources()) - _shipment._AT_ONCE)
 
 
 def test_the_first_part_is_minimal(bare: Callable[[], Client]) -> None:
-    """After connecting and one call every module of the first part was imported, and none of the second."""
-    sources = _shipment._sources()
+    """After one call every module of the first part was imported, and of the second those that each call needs."""
     imported = bare().eval(IMPORTED)
-    first = {name for name in sources if name not in _shipment._LATER}
-    modules = {name for name in first if not sources[name][1]}
 
-    assert modules - imported == set()
-    assert imported - first == {"easycluster_bootstrap"}
+    assert imported >= _shipment._AT_ONCE
+    assert imported - _shipment._AT_ONCE == {
+        "easycluster",
+        "easycluster.remote_code",
+        "easycluster_bootstrap",
+        "easycluster_protocol._definitions",
+        "easycluster_protocol._exec_return",
+        "easycluster_protocol._serialize",
+        "easycluster_server._calls",
+        "easycluster_server._root",
+    }
 
 
 def test_later_modules_can_be_imported(bare: Callable[[], Client]) -> None:
@@ -68,8 +74,9 @@ def test_later_modules_can_be_imported(bare: Callable[[], Client]) -> None:
         response.wait()
 
     assert set(later_modules()) <= client.eval(IMPORTED)
-    for name in later_modules():
-        file = f"easycluster-supplied/{name.replace('.', '/')}.py"
+    for name in set(later_modules()) - {"easycluster.remote_code"}:  # which puts another in its place
+        tail = "/__init__.py" if _shipment._sources()[name][1] else ".py"
+        file = f"easycluster-bundle/{name.replace('.', '/')}{tail}"
         assert client.eval(f"__import__('sys').modules[{name!r}].__file__") == file
 
 
@@ -123,8 +130,7 @@ def test_first_calls_of_several_threads(bare: Callable[[], Client]) -> None:
 
 
 def test_first_call_that_is_interrupted(bare: Callable[[], Client], monkeypatch: pytest.MonkeyPatch) -> None:
-    """When Ctrl-C comes between the first call and the second part, that comes behind the next call, and who waited
-    for it goes on."""
+    """When Ctrl-C comes before the second part is sent, it goes ahead of the next call."""
     interrupts = [KeyboardInterrupt()]
 
     def second_part() -> bytes:
@@ -135,11 +141,9 @@ def test_first_call_that_is_interrupted(bare: Callable[[], Client], monkeypatch:
     monkeypatch.setattr(_client, "second_part", second_part)
     client = bare()
     with pytest.raises(KeyboardInterrupt):
-        client.execblock(
-            "import easycluster_protocol.keys\nvalue = easycluster_protocol.keys.__file__", origexc="quiet"
-        )
+        client.eval("1")
 
-    assert client.eval("value") == "easycluster-supplied/easycluster_protocol/keys.py"
+    assert client.eval("6 * 7") == 42
     with pytest.raises(ZeroDivisionError):
         client.eval("1 / 0", origexc="quiet")
 
@@ -177,5 +181,5 @@ def test_tracebacks_show_our_source(bare: Callable[[], Client]) -> None:
     trace = str(caught.value.__cause__)
 
     assert 'File "exec[1]", line 2, in <module>' in trace
-    assert 'File "easycluster-supplied/easycluster_protocol/keys.py", line ' in trace
+    assert 'File "easycluster-bundle/easycluster_protocol/keys.py", line ' in trace
     assert ", in read_key_file\n    with open(" in trace

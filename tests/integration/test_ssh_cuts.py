@@ -20,13 +20,11 @@ from easycluster_client import _connect
 from easycluster_client._connect import Address
 from easycluster_client._shipment import first_part
 from easycluster_client._ssh import SshProcess
-from easycluster_protocol._handshake_client import ClientHandshake
-from easycluster_protocol._handshake_server import ServerHandshake
+from easycluster_protocol._hello import WELCOME, describe_self, packet
 from helpers.fake_ssh import address
 
 MARKER = b"easycluster-0123456789abcdef0123456789abcdef"
-SHIPMENT = first_part(MARKER)
-OPENING = ClientHandshake(None).data_to_send()
+SHIPMENT = first_part(MARKER, 5, False)
 
 #: Becomes the host again and again, by a fork of a warm interpreter: each time only so many bytes of
 #: what is sent arrive. Prints for each of these numbers how the process ended and what it printed.
@@ -149,19 +147,6 @@ def test_client_when_code_is_lost(
     assert capfd.readouterr() == ("", "")
 
 
-@pytest.mark.parametrize("size", [0, 1, 7, 8, len(OPENING) // 2, len(OPENING) - 1])
-def test_client_when_handshake_is_lost(passing: Callable[[str], str], size: int) -> None:
-    """When the connection is lost in the client's handshake, the server is there already, and leaves."""
-    program = passing(f"head -c {len(SHIPMENT) + size}")
-    with pytest.raises(ConnectError) as caught:
-        Client(None, "h", ssh=program, rpython=f"{shlex.quote(sys.executable)} -I -S")
-
-    text = str(caught.value)
-    assert text.startswith("cannot connect to h:22 by SSH: ")
-    assert "the peer closed the connection during the handshake" in text
-    assert "Traceback" not in text
-
-
 def test_nothing_is_lost(passing: Callable[[str], str]) -> None:
     """The program that stands for ssh is a good one otherwise."""
     with Client(None, "h", ssh=passing("cat"), rpython=f"{shlex.quote(sys.executable)} -I -S") as client:
@@ -191,9 +176,7 @@ class Answering(SshProcess):
 
 def whole_answer() -> bytes:
     """What a host says when all goes well, up to the end of the handshake."""
-    server = ServerHandshake(None, process=1, host="h")
-    server.receive_data(OPENING)
-    return b"Welcome!\r\n" + MARKER + b"\n" + server.data_to_send()
+    return b"Welcome!\r\n" + MARKER + b"\n" + packet(WELCOME, describe_self(process=1, host="h"))
 
 
 @pytest.fixture

@@ -11,8 +11,7 @@ import pytest
 import easycluster_bootstrap
 import easycluster_client
 from easycluster_client import _connect, _ssh
-from easycluster_protocol._handshake_client import ClientHandshake
-from easycluster_protocol._handshake_server import ServerHandshake
+from easycluster_protocol._hello import WELCOME, describe_self, packet
 from helpers import checkpoints, leaks
 from helpers.checkpoints import places, strike
 from helpers.fake_ssh import address
@@ -32,9 +31,8 @@ exec cat >/dev/null
 def program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     """A program in the place of ssh, which answers at once as a host would."""
     monkeypatch.setattr(easycluster_bootstrap, "new_marker", lambda: MARKER)
-    server = ServerHandshake(None, process=1, host="h")
-    server.receive_data(ClientHandshake(None).data_to_send())
-    (tmp_path / "answer").write_bytes(b"Welcome!\n" + MARKER + b"\n" + server.data_to_send())
+    welcome = packet(WELCOME, describe_self(process=1, host="h"))
+    (tmp_path / "answer").write_bytes(b"Welcome!\n" + MARKER + b"\n" + welcome)
     path = tmp_path / "ssh"
     path.write_text(ANSWERING.format(answer=tmp_path / "answer"))
     path.chmod(0o755)
@@ -46,7 +44,7 @@ def test_connecting(program: str, run_mark: str, monkeypatch: pytest.MonkeyPatch
     """Wherever connecting is interrupted, no process, no thread and no descriptor is left."""
     checkpoints._switch_on()
     # The handshake is tested by itself, and has hundreds of places. So has what compresses our code.
-    monkeypatch.setattr(_ssh, "first_part", lambda marker: b"our code")
+    monkeypatch.setattr(_ssh, "first_part", lambda *arguments: b"our code")
     monkeypatch.setattr(checkpoints, "_FOLDERS", (str(Path(easycluster_client.__file__).parent) + os.sep,))
     before = leaks.take(run_mark)
 

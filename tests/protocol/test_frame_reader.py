@@ -4,8 +4,9 @@ import pytest
 
 from easycluster_protocol import _frames as frames
 from easycluster_protocol import _messages as m
+from easycluster_protocol._authenticator import Authenticator
 from easycluster_protocol._frame_reader import FrameReader
-from easycluster_protocol._frames import Authenticator, parse_header
+from easycluster_protocol._frames import parse_header
 from easycluster_protocol._messages import Message, pack_head
 from easycluster_protocol.errors import RemoteProtocolError
 from helpers.pair import KEY

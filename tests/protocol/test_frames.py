@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from easycluster_protocol import _frames as frames
+from easycluster_protocol._authenticator import Authenticator
 from easycluster_protocol._limits import COMPRESS_FROM, MAX_FRAME
 from easycluster_protocol.errors import RemoteProtocolError
 from helpers.pair import FUZZ, KEY, OTHER_KEY
@@ -102,7 +103,7 @@ def test_any_header_is_parsed_or_refused(data: bytes) -> None:
 def test_tag_is_hmac_sha256(key: bytes, sequence: int, header: bytes, payload: bytes) -> None:
     """The tag is HMAC-SHA256 of the standard library, cut to 16 bytes, over number, header and payload."""
     expected = hmac.new(key, struct.pack(">Q", sequence) + header + payload, hashlib.sha256).digest()[:16]
-    authenticator = frames.Authenticator(key)
+    authenticator = Authenticator(key)
 
     assert authenticator.tag(sequence, header, payload) == expected
     assert authenticator.tag(sequence, header, memoryview(payload)) == expected
@@ -110,7 +111,7 @@ def test_tag_is_hmac_sha256(key: bytes, sequence: int, header: bytes, payload: b
 
 
 HEADER = frames.pack_header(frames.MESSAGES, 0, 0, 7)
-TAG = frames.Authenticator(KEY).tag(5, HEADER, b"payload")
+TAG = Authenticator(KEY).tag(5, HEADER, b"payload")
 
 
 @pytest.mark.parametrize(
@@ -145,7 +146,7 @@ def test_a_tag_is_good_for_one_frame(
 ) -> None:
     """Any other key, number, header, payload or tag is refused, and the message names the frame."""
     with pytest.raises(RemoteProtocolError, match=f"frame {sequence} was not sent by the holder of the key"):
-        frames.Authenticator(key).check(sequence, header, payload, tag)
+        Authenticator(key).check(sequence, header, payload, tag)
 
 
 # Payloads.
@@ -182,7 +183,7 @@ def test_payloads_that_would_not_shrink_are_not_compressed() -> None:
 def test_compressed_payloads_come_back(size: int) -> None:
     """A compressed payload up to the size of a frame is what was sent, and the tag is over what is sent."""
     payload = b"x" * size
-    authenticator = frames.Authenticator(KEY)
+    authenticator = Authenticator(KEY)
 
     head, sent = frames.seal(authenticator, 3, frames.DATA, 1, payload, compress=True)
 

@@ -12,12 +12,11 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from easycluster_protocol import _handshake as handshake
 from easycluster_protocol._handshake import Handshake
 from easycluster_protocol._handshake_client import ClientHandshake
 from easycluster_protocol._handshake_secrets import key_id
 from easycluster_protocol._handshake_server import ServerHandshake
-from easycluster_protocol._hello import Hello
+from easycluster_protocol._hello import CHALLENGE, HELLO, PROOF, REFUSE, WELCOME, Hello
 from easycluster_protocol._limits import MAX_HANDSHAKE
 from easycluster_protocol._link import CLIENT, SERVER
 from easycluster_protocol.errors import (
@@ -173,7 +172,7 @@ def test_fields_of_later_versions_are_skipped() -> None:
     """A server takes a HELLO with fields that it does not know."""
     server = ServerHandshake()
 
-    server.receive_data(packet(handshake.HELLO, Hello(protocol_high=9).encode() + b"\xfe\x00\x01x"))
+    server.receive_data(packet(HELLO, Hello(protocol_high=9).encode() + b"\xfe\x00\x01x"))
 
     assert server.session is not None
 
@@ -212,11 +211,11 @@ def test_key_schedule_is_hkdf() -> None:
     secret = hmac.new(b"c" * 32 + b"s" * 32, KEY, "sha256").digest()
     opening = hashlib.sha256(hello + challenge).digest()
     client_proof = hmac.new(expand("easycluster 1 client proof"), hello + challenge, "sha256").digest()
-    assert proof == packet(handshake.PROOF, Hello(proof=client_proof))
+    assert proof == packet(PROOF, Hello(proof=client_proof))
     server_proof = hmac.new(
         expand("easycluster 1 server proof"), hello + challenge + proof + SESSION_NAME, "sha256"
     ).digest()
-    assert welcome == packet(handshake.WELCOME, Hello(proof=server_proof, session=SESSION_NAME))
+    assert welcome == packet(WELCOME, Hello(proof=server_proof, session=SESSION_NAME))
     assert server.session is not None
     assert server.session.receive_key == expand("easycluster 1 to server")
     assert server.session.send_key == expand("easycluster 1 to client")
@@ -241,7 +240,7 @@ def test_wrong_key() -> None:
 
 def test_client_that_only_knows_the_name_of_the_key(monkeypatch: pytest.MonkeyPatch) -> None:
     """Who has seen a key's id on the wire, and not the key, gets as far as the proof."""
-    for end in ("client", "secrets"):
+    for end in ("client", "server"):
         monkeypatch.setattr(f"easycluster_protocol._handshake_{end}.key_id", lambda key: b"the same")
     client, server = ClientHandshake(OTHER_KEY), ServerHandshake(KEY)
     carrier = Carrier(client, server)
@@ -250,10 +249,10 @@ def test_client_that_only_knows_the_name_of_the_key(monkeypatch: pytest.MonkeyPa
         carrier.run()
 
     assert [data[4] for _, data in carrier.packets] == [
-        handshake.HELLO,
-        handshake.CHALLENGE,
-        handshake.PROOF,
-        handshake.REFUSE,
+        HELLO,
+        CHALLENGE,
+        PROOF,
+        REFUSE,
     ]
     with pytest.raises(AuthenticationError, match="the server refused"):
         client.receive_data(carrier.packets[-1].data)
@@ -286,11 +285,11 @@ def test_nonces_have_one_size(nonce: bytes) -> None:
     """A nonce of another size is refused by either end."""
     server = ServerHandshake(KEY)
     with pytest.raises(AuthenticationError):
-        server.receive_data(packet(handshake.HELLO, Hello(nonce=nonce, key_id=key_id(KEY))))
+        server.receive_data(packet(HELLO, Hello(nonce=nonce, key_id=key_id(KEY))))
 
     client = ClientHandshake(KEY)
     with pytest.raises(RemoteProtocolError, match="not fresh"):
-        client.receive_data(packet(handshake.CHALLENGE, Hello(nonce=nonce)))
+        client.receive_data(packet(CHALLENGE, Hello(nonce=nonce)))
 
 
 # Versions.
@@ -321,7 +320,7 @@ def test_versions_that_overlap(low: int, high: int) -> None:
     assert client.session is not None
 
 
-@pytest.mark.parametrize(("key", "kind"), [(None, handshake.WELCOME), (KEY, handshake.CHALLENGE)])
+@pytest.mark.parametrize(("key", "kind"), [(None, WELCOME), (KEY, CHALLENGE)])
 def test_client_refuses_a_version_too(key: bytes | None, kind: int) -> None:
     """A server that did not notice is refused by the client."""
     client = ClientHandshake(key)
@@ -336,7 +335,7 @@ def test_version_of_a_stranger_is_shown_with_care() -> None:
     hostile = "1\x1b[2J\n\u202e" + "9" * 3000
 
     with pytest.raises(VersionError) as caught:
-        server.receive_data(packet(handshake.HELLO, Hello(protocol_low=2, version=hostile)))
+        server.receive_data(packet(HELLO, Hello(protocol_low=2, version=hostile)))
 
     assert str(caught.value).isprintable()
     assert len(str(caught.value)) < 400
@@ -383,7 +382,7 @@ def test_refusal_is_shown_with_care() -> None:
     client = ClientHandshake(KEY)
 
     with pytest.raises(ConnectError, match="no  entry!!!") as caught:
-        client.receive_data(packet(handshake.REFUSE, Hello(text=text, code="x\n")))
+        client.receive_data(packet(REFUSE, Hello(text=text, code="x\n")))
 
     assert str(caught.value).isprintable()
     assert len(str(caught.value)) < 600
@@ -392,7 +391,7 @@ def test_refusal_is_shown_with_care() -> None:
 def test_server_takes_no_refusal() -> None:
     """Only servers refuse."""
     with pytest.raises(RemoteProtocolError, match="handshake packet 5"):
-        ServerHandshake().receive_data(packet(handshake.REFUSE))
+        ServerHandshake().receive_data(packet(REFUSE))
 
 
 # The end of the stream.
@@ -406,7 +405,7 @@ def test_end_during_the_handshake() -> None:
         client.receive_eof()
 
     with pytest.raises(RemoteProtocolError, match="in state 'failed'"):
-        client.receive_data(packet(handshake.WELCOME))
+        client.receive_data(packet(WELCOME))
 
 
 # Strangers.
@@ -475,10 +474,10 @@ def test_first_packets(key: bytes | None, kind: int, role: str) -> None:
     """Whatever packet comes first, an end takes what its table holds and refuses the rest."""
     end = ClientHandshake(key) if role == CLIENT else ServerHandshake(key)
     known: Any = {
-        (CLIENT, None): {handshake.WELCOME: None, handshake.REFUSE: ConnectError},
-        (CLIENT, KEY): {handshake.CHALLENGE: RemoteProtocolError, handshake.REFUSE: ConnectError},
-        (SERVER, None): {handshake.HELLO: None},
-        (SERVER, KEY): {handshake.HELLO: AuthenticationError},
+        (CLIENT, None): {WELCOME: None, REFUSE: ConnectError},
+        (CLIENT, KEY): {CHALLENGE: RemoteProtocolError, REFUSE: ConnectError},
+        (SERVER, None): {HELLO: None},
+        (SERVER, KEY): {HELLO: AuthenticationError},
     }[role, key]
     error = known.get(kind, RemoteProtocolError)
     if error is None:
@@ -499,7 +498,7 @@ def test_reserved_byte() -> None:
 
 def test_largest_handshake() -> None:
     """A packet that fills the limit is taken; one byte more is refused when its head has come."""
-    ServerHandshake().receive_data(packet(handshake.HELLO, b"\xff\x0f\xf5" + bytes(4085)))
+    ServerHandshake().receive_data(packet(HELLO, b"\xff\x0f\xf5" + bytes(4085)))
 
     with pytest.raises(RemoteProtocolError, match="too large"):
         ServerHandshake().receive_data(b"EZCL\x01\x00" + struct.pack(">H", 4089))
@@ -511,7 +510,7 @@ def test_memory_before_the_proof(size: int, rest: bytes, piece: int) -> None:
     """Whatever a peer sends before it has proved the key, no more than 4 KiB of that is held."""
     hello = Hello(nonce=b"n" * 32, key_id=key_id(KEY)).encode()
     padding = b"\xff" + struct.pack(">H", size) + bytes(size)
-    sent = packet(handshake.HELLO, hello + padding) + packet(handshake.PROOF, rest) * 200
+    sent = packet(HELLO, hello + padding) + packet(PROOF, rest) * 200
     server = ServerHandshake(KEY)
 
     for part in pieces(sent, [piece]):

@@ -8,12 +8,11 @@ from typing import Any
 
 import pytest
 
-from easycluster_protocol import _handshake as handshake
 from easycluster_protocol._handshake import Handshake
 from easycluster_protocol._handshake_client import ClientHandshake
 from easycluster_protocol._handshake_secrets import key_id
 from easycluster_protocol._handshake_server import ServerHandshake
-from easycluster_protocol._hello import FIELDS, Hello
+from easycluster_protocol._hello import CHALLENGE, FIELDS, WELCOME, Hello
 from easycluster_protocol._link import CLIENT, SERVER, Link
 from easycluster_protocol._messages import PING, Message
 from easycluster_protocol.errors import AuthenticationError, ConnectError, ProtocolError, RemoteProtocolError
@@ -265,7 +264,7 @@ def test_reflected_nonce() -> None:
     """A server that only repeats what the client said is told from one that has a nonce of its own."""
     client = new_client()
     reflected = bytearray(client.data_to_send())
-    reflected[4] = handshake.CHALLENGE
+    reflected[4] = CHALLENGE
 
     with pytest.raises(RemoteProtocolError, match="not fresh"):
         client.receive_data(bytes(reflected))
@@ -277,7 +276,7 @@ def test_reflected_proof() -> None:
     server.receive_data(client.data_to_send())
     client.receive_data(server.data_to_send())
     reflected = bytearray(client.data_to_send())
-    reflected[4] = handshake.WELCOME
+    reflected[4] = WELCOME
 
     with pytest.raises(AuthenticationError, match="the server does not hold the same key"):
         client.receive_data(bytes(reflected))

@@ -18,10 +18,10 @@ from typing import Any
 
 import pytest
 
-from easycluster_protocol import _handshake as handshake
+from easycluster_protocol import _hello, _streams
 from easycluster_protocol import _messages as m
-from easycluster_protocol import _streams
-from easycluster_protocol._handshake import Handshake, Session
+from easycluster_protocol._agreement import Session
+from easycluster_protocol._handshake import Handshake
 from easycluster_protocol._handshake_client import ClientHandshake
 from easycluster_protocol._handshake_server import ServerHandshake
 from easycluster_protocol._hello import Hello
@@ -222,7 +222,7 @@ def test_recorded_frames_with_a_flipped_bit(name: str, role: str, monkeypatch: p
 
 def test_packet_types_are_frozen() -> None:
     """Every type of packet has the number that it was published with."""
-    assert {number: getattr(handshake, kind) for number, kind in PACKET_NAMES.items()} == {
+    assert {number: getattr(_hello, kind) for number, kind in PACKET_NAMES.items()} == {
         number: number for number in PACKET_NAMES
     }
 

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from easycluster_protocol import _frames as frames
-from easycluster_protocol import _handshake as handshake
+from easycluster_protocol import _hello
 from easycluster_protocol import _limits as limits
 from easycluster_protocol import _messages as m
 from easycluster_protocol._failures import pack_exception
@@ -68,7 +68,7 @@ def test_packet_types() -> None:
     (line,) = (meaning for offset, _, meaning in rows("offset", "Packets") if offset == "4")
 
     assert re.findall(r"(\d) (\w+)", line) == [(str(number), name) for name, number in PACKETS.items()]
-    assert all(getattr(handshake, name) == number for name, number in PACKETS.items())
+    assert all(getattr(_hello, name) == number for name, number in PACKETS.items())
 
 
 def test_frames() -> None:

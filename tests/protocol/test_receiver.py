@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from easycluster_protocol import _frame_reader, _receiver, _streams
 from easycluster_protocol import _frames as frames
 from easycluster_protocol import _messages as m
-from easycluster_protocol._frames import Authenticator
+from easycluster_protocol._authenticator import Authenticator
 from easycluster_protocol._limits import MAX_FRAME
 from easycluster_protocol._link import CLIENT, OPEN, TRANSITIONS
 from easycluster_protocol._messages import Message, pack_head

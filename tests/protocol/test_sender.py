@@ -10,7 +10,7 @@ from hypothesis import given
 from easycluster_protocol import _frames as frames
 from easycluster_protocol import _messages as m
 from easycluster_protocol import _sender
-from easycluster_protocol._frames import Authenticator
+from easycluster_protocol._authenticator import Authenticator
 from easycluster_protocol._limits import MAX_FRAME, SMALL_MESSAGE
 from easycluster_protocol._messages import Message, pack_head
 from easycluster_protocol._sender import Sender

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import dataclasses
 import pickle
+import re
 import sys
 from types import ModuleType, SimpleNamespace
 from typing import Any
@@ -132,6 +133,17 @@ def test_calls_are_timed() -> None:
     assert all(seconds >= 0 for _, seconds in told)
 
 
+@pytest.mark.parametrize("verbosity", [0, 1, 2])
+def test_log_of_calls(capsys: pytest.CaptureFixture[str], verbosity: int) -> None:
+    """Calls are logged from verbosity 2 on, with who calls what for how long."""
+    caller = _calls.make_caller(5, verbosity, "192.0.2.1:5")
+    function, _, args, kwargs = caller.unpack(call(m.CALL, "int", ("5",), {}))
+    assert function(*args, **kwargs) == 5
+
+    expected = r"easycluster: 192\.0\.2\.1:5 called int: \d+\.\d ms\n" if verbosity == 2 else ""
+    assert re.fullmatch(expected, capsys.readouterr().err)
+
+
 # Answers.
 
 
@@ -174,7 +186,8 @@ def test_stack_traces_are_the_users(monkeypatch: pytest.MonkeyPatch, name: str, 
     monkeypatch.setattr(sys.modules[__name__], "refuse", refuse, raising=False)
     sent: list[Message] = []
     channel: Any = SimpleNamespace(send=sent.append)
-    executor = Executor(Caller(Namespace(), 5), channel, lambda: None)
+    executor = Executor(channel, lambda: None)
+    executor.caller = Caller(Namespace(), 5)
     executor.main.serve(call(m.CALL, name, (), {}))
     _, lines = unpack_exception(sent[0].body, "host")
     frames = [line for line in lines if line.startswith("  File")]

@@ -62,7 +62,8 @@ class Parts:
         self.caller = FakeCaller()
         self.channel = FakeChannel()
         self.lost: list[bool] = []
-        self.executor = Executor(self.caller, self.channel, lambda: self.lost.append(True))  # type: ignore[arg-type]
+        self.executor = Executor(self.channel, lambda: self.lost.append(True))  # type: ignore[arg-type]
+        self.executor.caller = self.caller
 
 
 @pytest.fixture

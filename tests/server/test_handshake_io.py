@@ -13,7 +13,7 @@ from easycluster_protocol._handshake_server import ServerHandshake
 from easycluster_protocol._link import CLIENT, SERVER, Link
 from easycluster_protocol._messages import Message
 from easycluster_protocol.errors import AuthenticationError, ConnectError, RemoteProtocolError
-from easycluster_server._handshake_io import complete, open_link
+from easycluster_server._handshake_io import complete
 from easycluster_server._transport import SocketTransport
 from helpers.pair import KEY, OTHER_KEY, take_messages
 
@@ -86,5 +86,5 @@ def test_bytes_after_the_handshake(transports: Any) -> None:
     assert server.session is not None
     early = Link(CLIENT, client.session).data_to_send(Message(m.PING, 1))
 
-    assert take_messages(open_link(SERVER, server.session, early)) == [Message(m.PING, 1)]
-    assert take_messages(open_link(SERVER, server.session, b"")) == []
+    assert take_messages(Link(SERVER, server.session, early)) == [Message(m.PING, 1)]
+    assert take_messages(Link(SERVER, server.session, b"")) == []

@@ -14,7 +14,9 @@ import pytest
 from easycluster_protocol import _messages as m
 from easycluster_protocol._messages import Message
 from easycluster_server import _session
+from easycluster_server._calls import Caller, make_caller
 from easycluster_server._session import CLOSED, LOST, Session
+from easycluster_server._supplied import supplied
 from helpers.checkpoints import places, strike
 from helpers.pair import MODES
 from helpers.peers import SINGLE, Peer
@@ -73,8 +75,14 @@ def make_session(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Sess
     handler = signal.getsignal(signal.SIGINT)
     made: list[Session] = []
 
-    def make(peer: Peer, ends: list[str] | None = None) -> Session:
-        session = Session(peer.link, peer.transport, (ends if ends is not None else []).append)
+    def make(
+        peer: Peer,
+        ends: list[str] | None = None,
+        caller: Callable[[], Caller] = lambda: make_caller(5),
+        add_modules: Callable[[Any], None] = supplied.add,
+    ) -> Session:
+        on_end = (ends if ends is not None else []).append
+        session = Session(peer.link, peer.transport, on_end, caller, add_modules)
         made.append(session)
         return session
 
@@ -283,6 +291,73 @@ def test_answer_that_cannot_be_sent(
         assert [peer.value(3), peer.value(4)] == [3, 4]
 
 
+# What is sent later.
+
+
+def test_what_calls_need_is_made_once(make_session: Callable[..., Session], probe: Probe) -> None:
+    """Nothing that only calls need is asked for before the first, and then once."""
+    made: list[bool] = []
+
+    def caller() -> Caller:
+        made.append(True)
+        return make_caller(5)
+
+    with Peer() as peer:
+        peer.send(Message(m.PING, 7), Message(m.CLOSE))
+        make_session(peer, None, caller).serve()
+        assert made == []
+    with Peer() as peer:
+        session = make_session(peer, None, caller)
+        peer.send(*(peer.call(number, f"{NAME}.mark", number, thread=number % 3) for number in range(1, 9)))
+        client = in_background(closing(peer, *range(1, 9)))
+        session.serve()
+        client.join()
+
+    assert made == [True]
+    assert sorted(probe.started) == list(range(1, 9))
+
+
+def test_what_calls_need_cannot_be_had(
+    make_session: Callable[..., Session], probe: Probe, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """When what calls need cannot be imported, the reason is printed and the connection ends: nobody waits."""
+
+    def caller() -> Caller:
+        raise ImportError("no such part")
+
+    ends: list[str] = []
+    with Peer() as peer:
+        session = make_session(peer, ends, caller)
+        peer.send(peer.call(1, f"{NAME}.mark", 1))
+
+        assert session.serve() == LOST
+    assert ends == [LOST]
+    assert capsys.readouterr().err.endswith("ImportError: no such part\n")
+    assert probe.started == []
+
+
+def test_modules_that_cannot_be_read(
+    make_session: Callable[..., Session], probe: Probe, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Modules that are damaged, or taken by nobody, cost one line; calls go on."""
+    taken: list[Any] = []
+
+    def add_modules(packed: Any) -> None:
+        taken.append(bytes(packed))
+        raise ValueError("they are cut off")
+
+    with Peer() as peer:
+        session = make_session(peer, None, lambda: make_caller(5), add_modules)
+        peer.send(Message(m.MODULES, 0, b"sources"), peer.call(1, f"{NAME}.mark", 1))
+        client = in_background(closing(peer, 1))
+        session.serve()
+        client.join()
+
+        assert peer.value(1) == 1
+    assert taken == [b"sources"]
+    assert capsys.readouterr().err == "easycluster: they are cut off\n"
+
+
 # Signal handlers that raise.
 
 
@@ -300,6 +375,9 @@ def test_interrupts_between_calls(
         with Peer(MODES[mode]) as peer:
             session = make_session(peer, ends)
             session._follower.start()
+            # No handler of the user's can be there before a first call, nor in the very beginning.
+            session._executor.caller = session._make_caller()
+            session._deliver_call = session._executor.deliver
             peer.send(
                 peer.call(1, f"{NAME}.mark", 1),
                 peer.call(2, f"{NAME}.mark", 2, thread=5),
@@ -307,7 +385,6 @@ def test_interrupts_between_calls(
                 peer.call(4, f"{NAME}.big", 4, 100_000),
             )
             client = in_background(closing(peer, 1, 2, 3, 4))
-            # Not in the very beginning, when no handler of the user's can be there yet.
             outcome = strike(lambda: session._serve(_session._LEVELS), at + 2 * _session._LEVELS, times)
             client.join()
             session._follower.stop()

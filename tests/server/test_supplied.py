@@ -1,4 +1,4 @@
-"""Modules that a client sends: imported from memory, by whoever waits for them, or reported when they are damaged."""
+"""Modules that a client sends: imported from memory, or reported when they are damaged."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import inspect
 import linecache
 import os
 import sys
-import threading
 import traceback
 import zlib
 from collections.abc import Iterator
@@ -19,7 +18,6 @@ import pytest
 import easycluster_bootstrap as bootstrap
 from easycluster_server import _supplied
 from easycluster_server._supplied import SuppliedModules
-from helpers.waiting import PATIENCE, wait_until
 
 SOURCES = {
     "ec_supplied": ("from .inner import fail\nNAME = __name__\n", True),
@@ -37,42 +35,9 @@ def supplied(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Suppli
     monkeypatch.chdir(tmp_path)
     finder = SuppliedModules()
     yield finder
-    finder.give_up()
     sys.meta_path[:] = [each for each in sys.meta_path if each is not finder]
     for name in [name for name in sys.modules if name.startswith("ec_")]:
         del sys.modules[name]
-
-
-class Importer(threading.Thread):
-    """Imports a module in a thread of its own.
-
-    Attributes:
-        error: what that raised, if anything.
-    """
-
-    def __init__(self, finder: SuppliedModules, name: str) -> None:
-        super().__init__(daemon=True)
-        self.error: BaseException | None = None
-        self._name = name
-        self._finder = finder
-        self.start()
-
-    def run(self) -> None:
-        """Ask the finder, as an import does."""
-        try:
-            if self._finder.find_spec(self._name) is None:
-                raise ModuleNotFoundError(self._name)
-        except BaseException as error:
-            self.error = error
-
-    def waits(self) -> bool:
-        """Whether it stands in the finder."""
-        frame = sys._current_frames().get(self.ident or 0)
-        names = []
-        while frame is not None:
-            names.append(frame.f_code.co_name)
-            frame = frame.f_back
-        return names[:1] == ["wait"] and "find_spec" in names
 
 
 def import_it(name: str) -> Any:
@@ -236,53 +201,3 @@ def test_any_buffer(supplied: SuppliedModules) -> None:
     """The body may be any kind of bytes, as it comes from the receiver."""
     for kind in (bytes, bytearray, memoryview):
         supplied.add(kind(PACKED))
-
-
-def test_expected_modules_are_waited_for(supplied: SuppliedModules) -> None:
-    """Who imports a module that will come waits until it is there, and not until others are."""
-    supplied.expect(["ec_supplied", "ec_empty"])
-    waiting = Importer(supplied, "ec_supplied")
-    wait_until(waiting.waits)
-    supplied.add(bootstrap.pack({"ec_first": ("", False)}))
-
-    # What came first, as cloudpickle may, is there at once; for the others everybody still waits.
-    assert supplied.find_spec("ec_first") is not None
-    second = Importer(supplied, "ec_empty")
-    wait_until(lambda: second.waits() or not second.is_alive())
-    supplied.add(PACKED)
-    for each in (waiting, second):
-        each.join(PATIENCE)
-        assert (each.is_alive(), each.error) == (False, None)
-
-
-def test_who_imports_later_does_not_wait(supplied: SuppliedModules, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Once they have come, imports of expected modules do not wait, nor does any other before."""
-    supplied.expect(["ec_supplied", "ec_supplied.gone"])
-    monkeypatch.setattr(_supplied, "_PATIENCE", None)
-
-    assert supplied.find_spec("ec_unexpected") is None
-    supplied.add(bootstrap.pack({"ec_supplied.gone": ("", False)}))
-    supplied.add(PACKED)
-    assert supplied.find_spec("ec_supplied") is not None
-
-
-def test_giving_up(supplied: SuppliedModules) -> None:
-    """When nothing more will come, whoever waits goes on, without the module."""
-    supplied.expect(["ec_supplied", "ec_empty"])
-    waiting = [Importer(supplied, name) for name in ("ec_supplied", "ec_empty")]
-    wait_until(lambda: all(each.waits() for each in waiting))
-    supplied.give_up()
-
-    for each in waiting:
-        each.join(PATIENCE)
-        assert isinstance(each.error, ModuleNotFoundError)
-    assert supplied.find_spec("ec_supplied") is None
-
-
-def test_patience_ends(supplied: SuppliedModules, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A client that never sends what it said costs an import a while, and an error."""
-    monkeypatch.setattr(_supplied, "_PATIENCE", 0.01)
-    supplied.expect(["ec_supplied"])
-
-    with pytest.raises(ModuleNotFoundError):
-        import_it("ec_supplied")

@@ -8,10 +8,6 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import pytest
-
-from easycluster_server import _worker
-
 PRELUDE = """
 import atexit, json, os, random, signal, sys, threading
 from easycluster_server import _worker
@@ -104,14 +100,3 @@ os._exit(0)
 
     assert found == 1
     assert errors.rstrip().endswith("ValueError: in an exit function")
-
-
-@pytest.mark.parametrize("verbosity", [0, 1, 2])
-def test_log_of_calls(capsys: pytest.CaptureFixture[str], verbosity: int) -> None:
-    """Calls are logged from verbosity 2 on, with who calls what for how long."""
-    log = _worker._call_log({"verbosity": verbosity, "peer": "192.0.2.1:5"})
-    if log is not None:
-        log("f", 0.0123)
-
-    printed = "easycluster: 192.0.2.1:5 called f: 12.3 ms\n" if verbosity == 2 else ""
-    assert capsys.readouterr().err == printed

@@ -2,9 +2,9 @@ r"""What is written to the command's stdin before anything else.
 
 A bundle is three frames (see `_framing`)::
 
-    the source of _stage                        read by the short line
-    zlib: the modules                           read by the stage
-    zlib: marker \n entry \n config             read by the stage
+    the source of _stage                            read by the short line
+    zlib: the source of _finder \0 the modules      read by the stage
+    zlib: marker \n entry \n config                 read by the stage
 
 where each module is ``name is_package length\n`` and its minified source in UTF-8. The modules have a frame
 to themselves so that they are compressed once, not for each connection.
@@ -72,11 +72,15 @@ def pack(sources: Mapping[str, Tuple[str, bool]]) -> bytes:
         ValueError: a source has no UTF-8; the message names the module.
         SyntaxError: this Python cannot parse a module; the error has its name and the line.
     """
-    packed = bytearray()
+    return zlib.compress(_joined(sources), 9)
+
+
+def _joined(sources: Mapping[str, Tuple[str, bool]]) -> bytes:
+    joined = bytearray()
     for name, (source, is_package) in sources.items():
         data = _minified(name, source)
-        packed += b"%s %d %d\n%s" % (name.encode("ascii"), is_package, len(data), data)
-    return zlib.compress(packed, 9)
+        joined += b"%s %d %d\n%s" % (name.encode("ascii"), is_package, len(data), data)
+    return bytes(joined)
 
 
 @lru_cache(maxsize=1)
@@ -87,7 +91,8 @@ def _stage_frame() -> bytes:
 @lru_cache(maxsize=4)  # a master uses one set of modules, tests a few
 def _modules_frame(sources: Tuple[Tuple[str, Tuple[str, bool]], ...]) -> bytes:
     _check_names(dict(sources))
-    return frame(pack({_REMOTE_NAME: (_own_source("_finder"), False), **dict(sources)}))
+    finder = _minified("_finder", _own_source("_finder"))
+    return frame(zlib.compress(finder + b"\0" + _joined(dict(sources)), 9))
 
 
 @lru_cache(maxsize=256)  # two sets of modules have most of them in common

@@ -1,48 +1,62 @@
 """The importer that serves our code from memory; on the host it is the module ``easycluster_bootstrap``.
 
 Runs on the host only. Valid on 3.6 as it stands. The finder has the methods of `importlib.abc.MetaPathFinder`
-and `importlib.abc.ExecutionLoader` but does not derive from them: importing importlib.abc takes 20 to 30 ms
-on Python 3.12 and 3.13, more than the rest of the bootstrap together.
+but does not derive from it: importing importlib.abc takes 20 to 30 ms on Python 3.12 and 3.13, more than the
+rest of the bootstrap together.
 """
 # ruff: noqa: FA100 -- Python 3.6 has no `from __future__ import annotations`
 
 import os
 import sys
+import zlib
 from importlib import import_module
 from importlib.machinery import ModuleSpec, SourceFileLoader
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from types import CodeType, ModuleType
+    from types import ModuleType
     from typing import Any, Dict, List, Optional, Sequence, Tuple
 
 _saved: "Optional[Tuple[List[str], bool]]" = None
 """What `restore_path` puts back: sys.path and whether to write bytecode. None once it has."""
 
+_sources: "Dict[str, Tuple[bytes, bool]]" = {}
+"""Full module name -> (source in UTF-8, whether it is a package)."""
 
-class BundleFinder:
-    """Finds and loads the modules of a bundle, and hides any other module of ours that the host may have.
 
-    Args:
-        sources: full module name -> (source in UTF-8, whether it is a package).
-    """
+class _Loader(SourceFileLoader):
+    """Loads one module of ours; Python's own one leaves no frame of an importer in tracebacks."""
 
-    def __init__(self, sources: "Dict[str, Tuple[bytes, bool]]") -> None:
-        self._sources = sources
+    def get_data(self, path: "Any") -> bytes:
+        """Return the source."""
+        return _sources[self.name][0]
+
+    def get_source(self, fullname: str) -> str:
+        """Return the source as text; linecache, and thus tracebacks and inspect, ask for it."""
+        return _sources[fullname][0].decode()
+
+    def path_stats(self, path: "Any") -> "Any":
+        """Raise `OSError`: there is no file, so no bytecode is looked for."""
+        raise OSError
+
+
+class _Finder:
+    """Finds the modules that were sent, and hides any other module of ours that the host may have."""
 
     def find_spec(
         self, fullname: str, path: "Optional[Sequence[str]]" = None, target: "Optional[ModuleType]" = None
     ) -> "Optional[ModuleSpec]":
-        """Return the spec of a module of the bundle, None for a module that is none of ours.
+        """Return the spec of a module that was sent, None for a module that is none of ours.
 
         Raises:
-            ModuleNotFoundError: the name is ours but not in the bundle; a copy on the host's disk could be of
+            ModuleNotFoundError: the name is ours but was not sent; a copy on the host's disk could be of
                 any version, so it is never used.
         """
-        if fullname in self._sources:
-            loader: Any = self
-            package = self.is_package(fullname)
-            spec = ModuleSpec(fullname, loader, origin=self.get_filename(fullname), is_package=package)
+        if fullname in _sources:
+            is_package = _sources[fullname][1]
+            # A made-up name like ``<this>`` would keep source lines out of tracebacks.
+            file = f"easycluster-bundle/{fullname.replace('.', '/')}{'/__init__' if is_package else ''}.py"
+            spec = ModuleSpec(fullname, _Loader(fullname, file), origin=file, is_package=is_package)
             spec.has_location = True
             return spec
         if fullname.startswith("easycluster"):
@@ -53,82 +67,67 @@ class BundleFinder:
             )
         return None
 
-    def create_module(self, spec: "ModuleSpec") -> None:
-        """Return None: an ordinary module will do."""
 
-    # Borrowed, not written here: Python leaves the frames of its own function out of tracebacks.
-    exec_module: "Any" = SourceFileLoader.exec_module
+def add(packed: bytes) -> None:
+    """Make modules importable, compressed as `pack` of the bundle leaves them.
 
-    def get_code(self, fullname: str) -> "CodeType":
-        """Return the compiled module."""
-        return compile(self.get_source(fullname), self.get_filename(fullname), "exec", dont_inherit=True)
-
-    def get_source(self, fullname: str) -> str:
-        """Return the source text; linecache and thus tracebacks and inspect ask for it."""
-        return self._find(fullname)[0].decode("utf-8")
-
-    def get_filename(self, fullname: str) -> str:
-        """Return the made-up file name; one like ``<this>`` would keep source lines out of tracebacks."""
-        tail = "/__init__.py" if self.is_package(fullname) else ".py"
-        return "easycluster-bundle/" + fullname.replace(".", "/") + tail
-
-    def is_package(self, fullname: str) -> bool:
-        """Return whether the module is a package."""
-        return self._find(fullname)[1]
-
-    def _find(self, fullname: str) -> "Tuple[bytes, bool]":
-        try:
-            return self._sources[fullname]
-        except KeyError:
-            raise ImportError(f"{fullname!r} is not in EasyCluster's bundle", name=fullname) from None
-
-
-def install(sources: "Dict[str, Tuple[bytes, bool]]", path: "List[str]", write_bytecode: bool) -> None:
-    """Make the bundle importable and remember what `restore_path` shall put back."""
-    global _saved
-    _saved = path, not write_bytecode
-    this = sys.modules[__name__]
-    # A .pth file or sitecustomize may have imported what is installed on the host.
-    for name in [name for name in sys.modules if name.startswith("easycluster") and name != __name__]:
-        del sys.modules[name]
-    finder: Any = BundleFinder(sources)
-    sys.meta_path.insert(0, finder)
-    # This module was not imported by the finder, but its source lines shall be found too.
-    this.__spec__ = finder.find_spec(__name__)
-    this.__loader__ = finder
-    this.__file__ = finder.get_filename(__name__)
-
-
-def restore_path() -> None:
-    """Let imports work as in any Python on this host: the current folder first, bytecode written.
-
-    The entry calls this once it has imported all of its own. Calls after the first do nothing.
+    Raises:
+        ValueError, zlib.error: that is not what they are.
     """
-    global _saved
-    if _saved is not None:
-        sys.path[:], sys.dont_write_bytecode = _saved
-        _saved = None
+    _add(zlib.decompress(packed))
 
 
-def run(entry: str, marker: bytes, config: bytes, hook: "Any") -> None:
-    """Import the entry, write the marker and call the entry with `config`.
+def _add(packed: bytes) -> None:
+    start = 0
+    while start < len(packed):
+        end = packed.index(b"\n", start)
+        name, is_package, size = packed[start:end].decode().split()
+        start = end + 1 + int(size)
+        _sources[name] = packed[end + 1 : start], is_package == "1"
+
+
+def start(
+    source: bytes, packed: bytes, session: bytes, path: "List[str]", write_bytecode: bool, hook: "Any"
+) -> None:
+    """Import the entry, write the marker to stdout and call the entry.
 
     Args:
-        entry: ``module:function``.
-        marker: what to write to stdout, with a line feed, immediately before the call.
-        config: the argument of the entry.
+        source: of this module.
+        packed: the modules.
+        session: marker, entry (``module:function``) and the argument of the entry, in lines.
+        path: what sys.path shall be after `restore_path`.
+        write_bytecode: whether bytecode shall be written then.
         hook: the sys.excepthook to put back before the call.
 
     Raises:
         SystemExit: with one line on stderr and status 1 if the entry cannot be imported or nobody reads the
             marker; with a traceback on stderr and status 1 if the entry raises.
     """
-    module, _, function = entry.partition(":")
+    global _saved
+    _saved = path, not write_bytecode
+    # A .pth file or sitecustomize may have imported what is installed on the host.
+    for name in [name for name in sys.modules if name.startswith("easycluster") and name != __name__]:
+        del sys.modules[name]
     try:
+        _sources[__name__] = source, False
+        _add(packed)
+        finder: Any = _Finder()
+        sys.meta_path.insert(0, finder)
+        # This module was not imported by the finder, but its source lines shall be found too.
+        this = sys.modules[__name__]
+        this.__spec__ = spec = finder.find_spec(__name__)
+        this.__loader__, this.__file__ = spec.loader, spec.origin
+        marker, entry, config = session.split(b"\n", 2)
+        module, _, function = entry.decode().partition(":")
         call = getattr(import_module(module), function)
-        _tidy_main()
+        # What the short line left in __main__; scripts shall find it as new.
+        main = vars(sys.modules["__main__"])
+        for name in [name for name in main if not name.startswith("__")]:
+            del main[name]
         sys.excepthook = hook
-        _write(marker + b"\n")
+        marker += b"\n"
+        while marker:
+            marker = marker[os.write(1, marker) :]
     except Exception as error:
         sys.exit("EasyCluster could not start: " + _describe(error))
     try:
@@ -141,16 +140,15 @@ def run(entry: str, marker: bytes, config: bytes, hook: "Any") -> None:
         sys.exit(1)
 
 
-def _tidy_main() -> None:
-    """Remove what the short line left in __main__; scripts shall find it as new."""
-    names = vars(sys.modules["__main__"])
-    for name in [name for name in names if not name.startswith("__")]:
-        del names[name]
+def restore_path() -> None:
+    """Let imports work as in any Python on this host: the current folder first, bytecode written.
 
-
-def _write(data: bytes) -> None:
-    while data:
-        data = data[os.write(1, data) :]
+    The entry calls this once it has imported all of its own. Calls after the first do nothing.
+    """
+    global _saved
+    if _saved is not None:
+        sys.path[:], sys.dont_write_bytecode = _saved
+        _saved = None
 
 
 def _describe(error: Exception) -> str:

@@ -28,7 +28,7 @@ _SCRIPT = (
     "exit 127"
 )
 
-# The names that it leaves behind are removed by `_finder.run`.
+# The names that it leaves behind are removed by `_finder.start`.
 _STATEMENTS = [
     "import sys",
     "V=sys.version_info",
@@ -56,7 +56,7 @@ _STATEMENTS = [
         f"exec(compile(bytes(B[{HEADER_LENGTH}:]),"
         '"easycluster-bundle/easycluster_bootstrap/_stage.py","exec"),G)'
     ),
-    'G["load"](P,H)',
+    'G["load"](R,B,P,H)',
 ]
 _LINE = ";".join(_STATEMENTS)
 

@@ -1,18 +1,20 @@
 # ruff: noqa: FA100 -- Python 3.6 has no `from __future__ import annotations`
 # Runs on the host, from the short line (see _line.py), when nothing else can be imported yet. Sent as it is:
-# zlib too is a module that must not be taken from the current folder.
+# zlib too is a module that must not be taken from the current folder. Whatever fails here, the line reports.
 import os
 import sys
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Dict, List, Tuple
+    from typing import Any, Callable, List
 
 
-def load(path: "List[str]", hook: "Any") -> None:
+def load(read: "Callable[[int], Any]", data: bytearray, path: "List[str]", hook: "Any") -> None:
     """Read the rest of the bundle and hand over to `_finder`.
 
     Args:
+        read: reads from stdin until `data` has so many bytes, never more.
+        data: what has been read.
         path: sys.path as it was when Python started.
         hook: sys.excepthook as it was when Python started.
     """
@@ -25,20 +27,19 @@ def load(path: "List[str]", hook: "Any") -> None:
             path.insert(0, "")
     # PYTHONPATH=/somewhere: (with that colon, which is common) puts the current folder in by its full name.
     sys.path[:] = [entry for entry in sys.path if not is_current_folder(entry)]
-    try:
-        import zlib
-        from types import ModuleType
+    from zlib import decompress
 
-        sources = unpack(zlib.decompress(read_frame()))
-        marker, entry, config = zlib.decompress(read_frame()).split(b"\n", 2)
-    except Exception as error:
-        sys.exit(f"EasyCluster could not start: reading its code failed ({type(error).__name__}: {error})")
-    name = "easycluster_bootstrap"
-    finder: Any = ModuleType(name)
-    sys.modules[name] = finder
-    exec(compile(sources[name][0], "easycluster-bundle/easycluster_bootstrap.py", "exec"), finder.__dict__)
-    finder.install(sources, path, write_bytecode)
-    finder.run(entry.decode(), marker, config, hook)
+    def part() -> bytes:
+        start = len(data)
+        read(start + 22)
+        read(start + 22 + int(data[start + 13 :]))
+        return decompress(data[start + 22 :])
+
+    source, packed = part().split(b"\0", 1)
+    finder: Any = type(sys)("easycluster_bootstrap")
+    sys.modules[finder.__name__] = finder
+    exec(compile(source, "easycluster-bundle/easycluster_bootstrap.py", "exec"), finder.__dict__)
+    finder.start(source, packed, part(), path, write_bytecode, hook)
 
 
 def is_current_folder(entry: str) -> bool:
@@ -46,32 +47,3 @@ def is_current_folder(entry: str) -> bool:
         return os.path.samefile(entry, ".")
     except OSError:
         return False
-
-
-def read_frame() -> bytes:
-    header = read(22)
-    if header[:13] != b"EasyCluster1 ":
-        raise ValueError(f"found {header!r} where the next part should begin")
-    return read(int(header[13:]))
-
-
-def read(size: int) -> bytes:
-    # Unbuffered and exact: what follows on stdin belongs to the entry.
-    data = bytearray()
-    while len(data) < size:
-        chunk = os.read(0, min(size - len(data), 65536))
-        if not chunk:
-            raise EOFError(f"stdin ended after {len(data)} of {size} bytes of a part")
-        data += chunk
-    return bytes(data)
-
-
-def unpack(packed: bytes) -> "Dict[str, Tuple[bytes, bool]]":
-    sources: Dict[str, Tuple[bytes, bool]] = {}
-    start = 0
-    while start < len(packed):
-        end = packed.index(b"\n", start)
-        name, is_package, size = packed[start:end].decode().split()
-        start = end + 1 + int(size)
-        sources[name] = packed[end + 1 : start], is_package == "1"
-    return sources

@@ -157,7 +157,7 @@ class Client:
         connected.peername = peername or connected.peername
         session = ClientSession(connected.link, connected.transport, connected.peername)
         if connected.bare:
-            session.send_after_first_call(m.MODULES, second_part)
+            session.send_before_first_call(m.MODULES, second_part)
         self._connected = connected
         self._easycluster.open(session)
         try:

@@ -14,7 +14,7 @@ from easycluster_protocol._handshake_client import ClientHandshake
 from easycluster_protocol._link import CLIENT, Link
 from easycluster_protocol.errors import AuthenticationError, ConnectError
 from easycluster_protocol.keys import check_key
-from easycluster_server._handshake_io import open_link, receive_once, send_pending
+from easycluster_server._handshake_io import receive_once, send_pending
 from easycluster_server._transport import SocketTransport
 
 from ._deadline import CONNECT_TIMEOUT, Deadline
@@ -151,8 +151,8 @@ def _connect_ssh(address: Address) -> Connected:
         process.start()
         transport = SocketTransport(process.connection)
         deadline = Deadline(address.timeout, process.is_prompting)
-        handshake = ClientHandshake(None, address.compress)
-        process.send_server(handshake.data_to_send(), deadline)
+        handshake = ClientHandshake(None, address.compress, announced=True)
+        process.send_server(handshake.own, deadline)
         process.wait_for_server(deadline)
         link = _shake_hands(handshake, transport, deadline)
         # From here on whoever drops this ends ssh.
@@ -173,7 +173,7 @@ def _shake_hands(handshake: ClientHandshake, transport: Any, deadline: Deadline)
         deadline.wait(transport.fileno())
         receive_once(handshake, transport)
     send_pending(handshake, transport)
-    return open_link(CLIENT, handshake.session, handshake.leftover)
+    return Link(CLIENT, handshake.session, handshake.leftover)
 
 
 def _explain(error: OSError, peername: str) -> ConnectError:

@@ -101,14 +101,14 @@ class ClientSession:
         if self._error is not None and not response._done:
             response._lose(self._lost())
 
-    def send_after_first_call(self, kind: int, body: Callable[[], bytes]) -> None:
-        """Send a message behind the first call."""
+    def send_before_first_call(self, kind: int, body: Callable[[], bytes]) -> None:
+        """Send a message ahead of the first call."""
 
         def request(*arguments: Any) -> None:
-            ClientSession.request(self, *arguments)
             self.control(kind, 0, body())
-            # Last, so that who was interrupted does it again with the next call.
+            # Not before: another thread that calls meanwhile, or after an interrupt, relies on it.
             vars(self).pop("request", None)
+            ClientSession.request(self, *arguments)
 
         self.request = request  # type: ignore[method-assign, assignment]
 

@@ -1,5 +1,5 @@
-"""What is sent of our own code to a host that has nothing of it: what every session needs at once, and the
-rest behind its first call."""
+"""What is sent of our own code to a host that has nothing of it: at once what a connection needs, and
+ahead of its first call what calls need."""
 
 from __future__ import annotations
 
@@ -8,21 +8,32 @@ from collections.abc import Mapping
 
 import easycluster_bootstrap as bootstrap
 
-#: What a session does not need before its first call; everything else does.
-_LATER = frozenset(
+#: What a server on a pipe needs until something is called.
+_AT_ONCE = frozenset(
     (
-        "easycluster.__main__",
-        "easycluster.server",
-        "easycluster_protocol._by_value",
-        "easycluster_protocol._failures",
-        "easycluster_protocol._handshake_client",
-        "easycluster_protocol._handshake_secrets",
-        "easycluster_protocol._strangers",
-        "easycluster_protocol.keys",
-        "easycluster_server._cli",
-        "easycluster_server._forkserver",
-        "easycluster_server._listener",
-        "easycluster_server._spawn",
+        "easycluster_protocol",
+        "easycluster_protocol._agreement",
+        "easycluster_protocol._constants",
+        "easycluster_protocol._frame_reader",
+        "easycluster_protocol._frames",
+        "easycluster_protocol._hello",
+        "easycluster_protocol._limits",
+        "easycluster_protocol._link",
+        "easycluster_protocol._messages",
+        "easycluster_protocol._receiver",
+        "easycluster_protocol._sender",
+        "easycluster_protocol._streams",
+        "easycluster_protocol.errors",
+        "easycluster_server",
+        "easycluster_server._channel",
+        "easycluster_server._executor",
+        "easycluster_server._follower",
+        "easycluster_server._guardian",
+        "easycluster_server._processes",
+        "easycluster_server._session",
+        "easycluster_server._stdio",
+        "easycluster_server._transport",
+        "easycluster_server._worker",
     )
 )
 
@@ -34,13 +45,19 @@ def _sources() -> Mapping[str, tuple[str, bool]]:
     return bootstrap.collect("easycluster", "easycluster_protocol", "easycluster_server")
 
 
-def first_part(marker: bytes) -> bytes:
-    """Return what goes to the host before anything else; it writes ``marker`` when it has started."""
-    sources = {name: source for name, source in _sources().items() if name not in _LATER}
-    return bootstrap.bundle(sources, _ENTRY, marker, " ".join(sorted(_LATER)).encode("ascii"))
+def first_part(marker: bytes, pickle_protocol: int, compress: bool) -> bytes:
+    """Return what goes to the host before anything else; it writes ``marker`` when it has started.
+
+    Args:
+        marker: from `easycluster_bootstrap.new_marker`.
+        pickle_protocol: the highest of this end.
+        compress: whether the connection shall be compressed.
+    """
+    sources = {name: source for name, source in _sources().items() if name in _AT_ONCE}
+    return bootstrap.bundle(sources, _ENTRY, marker, b"%d %d" % (pickle_protocol, compress))
 
 
 @functools.lru_cache(maxsize=1)
 def second_part() -> bytes:
-    """Return the body of the message that follows the first call."""
-    return bootstrap.pack({name: source for name, source in _sources().items() if name in _LATER})
+    """Return the body of the message that goes ahead of the first call."""
+    return bootstrap.pack({name: source for name, source in _sources().items() if name not in _AT_ONCE})

@@ -19,6 +19,8 @@ from ._shipment import first_part
 from ._ssh_failures import Circumstances, explain
 
 if TYPE_CHECKING:
+    from easycluster_protocol._hello import Hello
+
     from ._connect import Address
 
 #: Seconds that ssh has to end by itself after an orderly close, and to print its last words.
@@ -87,14 +89,14 @@ class SshProcess:
         """Whether ssh waits for the user."""
         return self._process is not None and is_prompting(self._process.pid)
 
-    def send_server(self, opening: bytes, deadline: Deadline) -> None:
-        """Send our code, and the first bytes for the server that it starts.
+    def send_server(self, client: Hello, deadline: Deadline) -> None:
+        """Send our code, and what the client says of itself.
 
         Raises:
             ConnectError: the time is over.
             OSError: ssh has ended.
         """
-        rest = memoryview(first_part(self._marker) + opening)
+        rest = memoryview(first_part(self._marker, client.pickle_protocol, client.compress))
         while rest:
             deadline.wait(-1, self.connection.fileno())
             rest = rest[self.connection.send(rest, socket.MSG_DONTWAIT) :]

@@ -10,7 +10,7 @@ from __future__ import annotations
 import sys
 from functools import lru_cache
 from types import CodeType
-from typing import Any, Set, cast
+from typing import Any, Set
 
 #: The ids of classes that are being rebuilt here and were not here before.
 _new: Set[str] = set()
@@ -50,7 +50,9 @@ def _make_dumps(kind: Any) -> Any:
 
 
 def _is_class_by_value(value: Any, reduced: Any) -> bool:
-    return isinstance(value, type) and isinstance(reduced, tuple) and len(cast("Any", reduced)) == 6
+    if not isinstance(value, type) or not isinstance(reduced, tuple):
+        return False
+    return len(reduced) == 6  # pyright: ignore[reportUnknownArgumentType]
 
 
 def find_class(identity: str, make: Any, args: Any) -> Any:

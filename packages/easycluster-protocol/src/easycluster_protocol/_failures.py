@@ -13,7 +13,7 @@ the exception and one for each link of its chain of causes.
 from __future__ import annotations
 
 import pickle
-from typing import Any, Dict, List, Optional, Set, Tuple, cast
+from typing import Any, Dict, List, Optional, Set, Tuple
 
 from ._serialize import describe, dumps_by_value, text_of
 from .errors import RemoteTraceback, UnknownRemoteError
@@ -132,7 +132,7 @@ class _Bare:
             notes = attributes.pop("__notes__", None)
             attributes = {name: _safe_repr(value) for name, value in attributes.items()}
             if isinstance(notes, (list, tuple)):
-                attributes["__notes__"] = list(map(_safe_repr, cast("List[Any]", notes)))
+                attributes["__notes__"] = list(map(_safe_repr, notes))  # pyright: ignore[reportUnknownArgumentType]
         return _rebuild, (type(self._error), args, attributes)
 
 

@@ -5,17 +5,21 @@ Each method may be interrupted and called again with the same frame; the effect 
 
 from __future__ import annotations
 
-from typing import Any, Dict, List, Optional, Sequence, Tuple
+from typing import TYPE_CHECKING, Any, Dict, List, Optional, Sequence, Tuple
 
 from . import _frames
-from ._frames import HEADER_SIZE, TAG_SIZE, Authenticator, FrameHeader
+from ._frames import HEADER_SIZE, TAG_SIZE
 from ._limits import MAX_STREAMS
 from ._messages import Message, parse_head, parse_small
 from ._streams import IncomingStream
 from .errors import RemoteProtocolError
 
-#: The messages that came whole with a frame, and the number of the large one among them, or None.
-Whole = Tuple[Sequence[Message], Optional[int]]
+if TYPE_CHECKING:
+    from ._authenticator import Authenticator
+    from ._frames import FrameHeader
+
+    #: The messages that came whole with a frame, and the number of the large one among them, or None.
+    Whole = Tuple[Sequence[Message], Optional[int]]
 
 _COPY_BELOW = 4096
 

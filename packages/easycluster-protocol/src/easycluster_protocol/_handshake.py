@@ -9,7 +9,8 @@ Every packet is::
     6       2     length of what follows, big-endian
     8       ...   fields, see `_hello`
 
-Private connections (ssh, pipes, local): the client sends HELLO, the server WELCOME.
+Private connections (ssh, pipes, local): the client sends HELLO, the server WELCOME. A server that the
+client has sent itself, as over ssh, is told with its code what HELLO would say.
 
 Keyed connections::
 
@@ -30,58 +31,18 @@ The client proves the key first: a stranger learns nothing. Then, after RFC 5869
     to client  = HKDF-Expand(secret, "easycluster 1 to client"    + ..., 32)
 
 Here stands what both ends share; `_handshake_client` and `_handshake_server` are the ends, and
-`_handshake_secrets` the formulas. A host that is reached by ssh gets only what it needs of them.
+`_handshake_secrets` the formulas.
 """
 
 from __future__ import annotations
 
-import struct
 from typing import Any, Callable, List, Mapping, Optional, Tuple
 
-from ._hello import Hello
+from ._agreement import Session, agree
+from ._hello import MAGIC, PREFIX, Hello, packet
 from ._limits import MAX_HANDSHAKE
+from ._strangers import name_stranger
 from .errors import ConnectError, RemoteProtocolError, VersionError
-
-MAGIC = b"EZCL"
-_PREFIX = struct.Struct(">4sBBH")
-
-HELLO, CHALLENGE, PROOF, WELCOME, REFUSE = 1, 2, 3, 4, 5
-
-NONCE_SIZE = 32
-
-
-class Session:
-    """What a handshake agrees on.
-
-    Attributes:
-        peer: what the peer said of itself.
-        pickle_protocol: the highest that both ends understand.
-        compress: whether both ends may compress what they send.
-        send_key, receive_key: 32 bytes each; None on private connections.
-        name: the name that the server gave the session, random bytes.
-    """
-
-    __slots__ = ("peer", "pickle_protocol", "compress", "send_key", "receive_key", "name")
-
-    def __init__(
-        self,
-        peer: Hello,
-        pickle_protocol: int,
-        compress: bool,
-        send_key: Optional[bytes],
-        receive_key: Optional[bytes],
-        name: bytes,
-    ) -> None:
-        self.peer = peer
-        self.pickle_protocol = pickle_protocol
-        self.compress = compress
-        self.send_key = send_key
-        self.receive_key = receive_key
-        self.name = name
-
-    def __repr__(self) -> str:
-        kind = "private" if self.send_key is None else "keyed"
-        return f"<Session {kind}, pickle protocol {self.pickle_protocol}, peer {self.peer!r}>"
 
 
 class Handshake:
@@ -142,40 +103,33 @@ class Handshake:
 
     def _receive_packet(self) -> bool:
         if not MAGIC.startswith(self._buffer[:4]):
-            from ._strangers import name_stranger  # rarely needed, so not sent over ssh at once
-
             raise RemoteProtocolError(name_stranger(self._buffer))
-        if len(self._buffer) < _PREFIX.size:
+        if len(self._buffer) < PREFIX.size:
             return False
-        _, kind, zero, length = _PREFIX.unpack_from(self._buffer)
-        if zero or len(self._transcript) + _PREFIX.size + length > MAX_HANDSHAKE:
+        _, kind, zero, length = PREFIX.unpack_from(self._buffer)
+        if zero or len(self._transcript) + PREFIX.size + length > MAX_HANDSHAKE:
             raise RemoteProtocolError("the peer sent a handshake packet that is too large or illegal")
-        end = _PREFIX.size + length
+        end = PREFIX.size + length
         if len(self._buffer) < end:
             return False
-        packet, self._buffer = self._buffer[:end], self._buffer[end:]
+        data, self._buffer = self._buffer[:end], self._buffer[end:]
         handler = self._handlers.get((self._state, kind))
         if handler is None:
             raise RemoteProtocolError(f"the peer sent handshake packet {kind} in state {self._state!r}")
-        before, self._transcript = self._transcript, self._transcript + packet
-        handler(self, Hello.decode(packet[_PREFIX.size :]), before)
+        before, self._transcript = self._transcript, self._transcript + data
+        handler(self, Hello.decode(data[PREFIX.size :]), before)
         return True
 
     def _send(self, kind: int, hello: Hello) -> None:
-        payload = hello.encode()
-        packet = _PREFIX.pack(MAGIC, kind, 0, len(payload)) + payload
-        self._transcript += packet
-        self._out.append(packet)
+        data = packet(kind, hello)
+        self._transcript += data
+        self._out.append(data)
 
     def _agree(
         self, own: Hello, peer: Hello, send: Optional[bytes], receive: Optional[bytes], name: bytes
     ) -> None:
-        # Both ends must come to the same answer, so what either can read counts for both directions.
-        both_can = all("zlib" in end.codecs.split(",") for end in (own, peer))
-        compress = bool(own.compress or peer.compress) and both_can
-        pickle_protocol = min(own.pickle_protocol, peer.pickle_protocol)
         self._state = "done"
-        self.session = Session(peer, pickle_protocol, compress, send, receive, name)
+        self.session = agree(own, peer, send, receive, name)
 
 
 def printable(text: str, length: int) -> str:

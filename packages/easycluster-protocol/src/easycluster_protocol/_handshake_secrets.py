@@ -5,6 +5,9 @@ from __future__ import annotations
 import hashlib
 import hmac
 
+#: Bytes of the random number that each end adds.
+NONCE_SIZE = 32
+
 
 def key_id(key: bytes) -> bytes:
     """Return the 8 bytes by which a key is named before it is proved."""

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import os
 from hmac import compare_digest
-from typing import TYPE_CHECKING, Any, Callable, Mapping, Optional, Tuple
+from typing import Any, Callable, Mapping, Optional, Tuple
 
-from ._handshake import CHALLENGE, HELLO, NONCE_SIZE, PROOF, REFUSE, WELCOME, Handshake, check_versions
-from ._hello import VERSION, Hello, describe_self
+from ._handshake import Handshake, check_versions
+from ._handshake_secrets import NONCE_SIZE, Secrets, key_id
+from ._hello import CHALLENGE, HELLO, PROOF, REFUSE, VERSION, WELCOME, Hello, describe_self
 from .errors import AuthenticationError, VersionError
-
-if TYPE_CHECKING:
-    from ._handshake_secrets import Secrets
 
 
 class ServerHandshake(Handshake):
@@ -55,8 +53,6 @@ class ServerHandshake(Handshake):
             self._send(WELCOME, self._own)
             self._agree(self._own, hello, None, None, self._name)
             return
-        from ._handshake_secrets import Secrets, key_id  # a host that is reached by ssh does without
-
         if len(hello.nonce) != NONCE_SIZE or not compare_digest(hello.key_id, key_id(self._key)):
             raise AuthenticationError("the key is not the one of this server")
         self._send(CHALLENGE, self._own)

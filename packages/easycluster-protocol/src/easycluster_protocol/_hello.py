@@ -19,7 +19,15 @@ VERSION = "1.0.0"
 #: The versions of the protocol that this code speaks, from lowest to highest.
 PROTOCOL_VERSIONS = (1, 1)
 
-_PREFIX = struct.Struct(">BH")
+_FIELD = struct.Struct(">BH")
+
+#: The types of packets, see `_handshake`.
+HELLO, CHALLENGE, PROOF, WELCOME, REFUSE = 1, 2, 3, 4, 5
+
+MAGIC = b"EZCL"
+
+#: What every packet begins with: magic, type, zero, length of the fields.
+PREFIX = struct.Struct(">4sBBH")
 
 _TEXT, _NUMBER, _BYTES = "text", "number", "bytes"
 
@@ -78,7 +86,7 @@ class Hello:
         for tag, (name, form, _) in sorted(FIELDS.items()):
             if name in self._given:
                 value = _to_bytes(getattr(self, name), form)
-                parts += [_PREFIX.pack(tag, len(value)), value]
+                parts += [_FIELD.pack(tag, len(value)), value]
         return b"".join(parts)
 
     @classmethod
@@ -91,10 +99,10 @@ class Hello:
         fields: Dict[str, Any] = {}
         offset = 0
         while offset < len(data):
-            if len(data) - offset < _PREFIX.size:
+            if len(data) - offset < _FIELD.size:
                 raise RemoteProtocolError("a handshake field is cut short")
-            tag, length = _PREFIX.unpack_from(data, offset)
-            offset += _PREFIX.size
+            tag, length = _FIELD.unpack_from(data, offset)
+            offset += _FIELD.size
             value = bytes(data[offset : offset + length])
             offset += length
             if len(value) != length:
@@ -124,6 +132,12 @@ def _from_bytes(name: str, value: bytes, form: str) -> Any:
         return value.decode("utf-8")
     except (struct.error, UnicodeDecodeError) as error:
         raise RemoteProtocolError(f"the handshake field {name} cannot be read") from error
+
+
+def packet(kind: int, hello: Hello) -> bytes:
+    """Return the packet of a handshake that holds these fields."""
+    fields = hello.encode()
+    return PREFIX.pack(MAGIC, kind, 0, len(fields)) + fields
 
 
 def describe_self(**fields: Any) -> Hello:

@@ -7,15 +7,18 @@ are independent of each other, so one thread may receive while another sends.
 
 from __future__ import annotations
 
-from typing import Any, Dict, Iterable, List, Optional, Tuple
+from typing import TYPE_CHECKING, Any, Dict, Iterable, List, Optional, Tuple
 
 from . import _messages as m
-from ._frames import Authenticator
-from ._handshake import Session
 from ._messages import Message
 from ._receiver import Receiver
-from ._sender import SMALL_BODY, Plan, Sender
+from ._sender import SMALL_BODY, Sender
 from .errors import LocalProtocolError, RemoteProtocolError
+
+if TYPE_CHECKING:
+    from ._agreement import Session
+    from ._authenticator import Authenticator
+    from ._sender import Plan
 
 CLIENT = "client"
 SERVER = "server"
@@ -48,9 +51,10 @@ class Link:
     Args:
         role: `CLIENT` or `SERVER`.
         session: what the handshake agreed on.
+        early: bytes of the peer that came together with the end of the handshake.
     """
 
-    def __init__(self, role: str, session: Session) -> None:
+    def __init__(self, role: str, session: Session, early: bytes = b"") -> None:
         self.role = role
         self.session = session
         self.receiver = Receiver(
@@ -61,6 +65,8 @@ class Link:
         self._begin_sending(OPEN)
         #: See `Receiver.advance`.
         self.advance = self.receiver.advance
+        if early:
+            self.receive_data(early)
 
     def __repr__(self) -> str:
         return f"<Link {self.role}, sending: {self.sending}, receiving: {self.receiving}>"
@@ -141,4 +147,8 @@ class Link:
 
 
 def _authenticator(key: Any) -> Optional[Authenticator]:
-    return None if key is None else Authenticator(key)
+    if key is None:
+        return None
+    from ._authenticator import Authenticator  # private connections do without its modules
+
+    return Authenticator(key)

@@ -21,10 +21,13 @@ fails its own call and no other. All numbers are big-endian::
 from __future__ import annotations
 
 import struct
-from typing import Any, Dict, List, Optional, Sequence, Tuple
+from typing import TYPE_CHECKING, Any, Dict, List, Optional, Sequence, Tuple
 
 from ._limits import MAX_TABLE
 from .errors import LocalProtocolError, RemoteProtocolError
+
+if TYPE_CHECKING:
+    Head = Tuple["Message", int, Tuple[int, ...], int]
 
 CALL = 1  # client: call a global; body: pickle of (name, args, kwargs)
 INVOKE = 2  # client: call a method; body: pickle of (object id, name, args, kwargs)
@@ -64,8 +67,6 @@ HEAD_SIZE = HEAD.size
 #: The same for messages without tables.
 _PLAIN_HEAD = struct.Struct(">B3x12sqQQ")
 _NO_TABLES = bytes(12)
-
-Head = Tuple["Message", int, Tuple[int, ...], int]
 
 
 class Message:

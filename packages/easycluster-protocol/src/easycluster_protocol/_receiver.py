@@ -10,32 +10,35 @@ effects is the same the second time. The transport appends what it receives by o
 
 from __future__ import annotations
 
-from typing import Any, List, Mapping, Optional, Sequence, Tuple
+from typing import TYPE_CHECKING, Any, List, Mapping, Optional, Sequence, Tuple
 
 from . import _frames
-from ._frame_reader import Fill, FrameReader, Whole
-from ._frames import HEADER_SIZE, Authenticator, pack_messages_header, parse_header
+from ._frame_reader import Fill, FrameReader
+from ._frames import HEADER_SIZE, pack_messages_header, parse_header
 from ._limits import SMALL_MESSAGE
 from ._messages import Message, parse_small
 from .errors import RemoteProtocolError
 
-#: phase of the direction → kind of message → next phase, see `_link`.
-Rules = Mapping[str, Mapping[int, str]]
+if TYPE_CHECKING:
+    from ._authenticator import Authenticator
+    from ._frame_reader import Whole
 
-#: What is left over of earlier receptions:
-#: the bytes received and joined, and how many of them are dealt with;
-#: how many bytes must lie there before a step can be made;
-#: the DATA frame that is being received straight to its place, or None;
-#: the messages of the last frame that are not taken yet.
-_Rest = Tuple[bytes, int, int, Optional[Fill], Sequence[Message]]
+    #: phase of the direction → kind of message → next phase, see `_link`.
+    Rules = Mapping[str, Mapping[int, str]]
 
-#: What has been received so far:
-#: the number of the frame that comes next;
-#: the list to which the transport appends further bytes;
-#: the phase of the direction;
-#: what is left over, or None when nothing is.
-_State = Tuple[int, List[bytes], str, Optional[_Rest]]
+    #: What is left over of earlier receptions:
+    #: the bytes received and joined, and how many of them are dealt with;
+    #: how many bytes must lie there before a step can be made;
+    #: the DATA frame that is being received straight to its place, or None;
+    #: the messages of the last frame that are not taken yet.
+    _Rest = Tuple[bytes, int, int, Optional[Fill], Sequence[Message]]
 
+    #: What has been received so far:
+    #: the number of the frame that comes next;
+    #: the list to which the transport appends further bytes;
+    #: the phase of the direction;
+    #: what is left over, or None when nothing is.
+    _State = Tuple[int, List[bytes], str, Optional[_Rest]]
 
 #: From this many missing bytes on, a DATA frame is received straight to its place.
 _DIRECT_FROM = SMALL_MESSAGE // 4

@@ -14,18 +14,21 @@ from __future__ import annotations
 
 import itertools
 from collections import deque
-from typing import Any, Deque, Iterable, Iterator, List, Optional, Tuple
+from typing import TYPE_CHECKING, Any, Deque, Iterable, Iterator, List, Optional, Tuple
 
 from . import _frames
-from ._frames import Authenticator, pack_messages_header, seal
+from ._frames import pack_messages_header, seal
 from ._limits import MAX_FRAME, SMALL_MESSAGE
 from ._messages import Message, pack_head
 
-#: (buffers of the frames, their total size, sizes of what was sent, number of the next frame)
-State = Tuple[List[Any], int, List[int], int]
+if TYPE_CHECKING:
+    from ._authenticator import Authenticator
 
-#: One frame that is not numbered yet: kind, stream, payload.
-Plan = Tuple[int, int, Any]
+    #: (buffers of the frames, their total size, sizes of what was sent, number of the next frame)
+    State = Tuple[List[Any], int, List[int], int]
+
+    #: One frame that is not numbered yet: kind, stream, payload.
+    Plan = Tuple[int, int, Any]
 
 #: Bodies up to this size travel in one frame with their envelope.
 SMALL_BODY = SMALL_MESSAGE - 1024

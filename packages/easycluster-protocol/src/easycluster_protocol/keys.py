@@ -7,7 +7,6 @@ a password of their own. No message, repr or log of this module ever contains a 
 from __future__ import annotations
 
 import functools
-import hashlib
 import os
 import re
 import stat
@@ -78,6 +77,8 @@ def _encode(text: str) -> bytes:
 # The cache is for masters that connect to hundreds of hosts with one password.
 @functools.lru_cache(maxsize=16)
 def _stretch(text: bytes) -> bytes:
+    import hashlib  # here because every definitions module imports these functions, and few call them
+
     return hashlib.pbkdf2_hmac("sha256", text, _SALT, _ITERATIONS, KEY_SIZE)
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 import time
-from typing import Any, Callable, Optional, Tuple
+from typing import TYPE_CHECKING, Any, Callable, Optional, Tuple
 
 from easycluster_protocol import _messages as m
 from easycluster_protocol._messages import Message
@@ -18,8 +19,25 @@ from easycluster_protocol._serialize import (
 
 from ._root import Namespace, Root
 
-#: Called after each call with the name of what was called and how long it took, in seconds.
-OnCall = Callable[[str, float], None]
+if TYPE_CHECKING:
+    #: Called after each call with the name of what was called and how long it took, in seconds.
+    OnCall = Callable[[str, float], None]
+
+
+def make_caller(pickle_protocol: int, verbosity: int = 0, peer: str = "local") -> Caller:
+    """Return what executes the calls of a session.
+
+    Args:
+        pickle_protocol: the pickle protocol that both ends understand.
+        verbosity: 2 logs every call to standard error.
+        peer: who calls, for that log.
+    """
+
+    def log_call(name: str, seconds: float) -> None:
+        sys.stderr.write(f"easycluster: {peer} called {name}: {seconds * 1000:.1f} ms\n")
+        sys.stderr.flush()
+
+    return Caller(Namespace(), pickle_protocol, log_call if verbosity >= 2 else None)
 
 
 def _timed(function: Any, name: str, on_call: OnCall) -> Any:

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from typing import Any, Callable, Deque, List, Optional
+from typing import TYPE_CHECKING, Any, Callable, Deque, List, Optional
 
 from easycluster_protocol._link import Link
 from easycluster_protocol._messages import Message
 
-#: Called while a send waits for room; returns when some may have come.
-WhileBlocked = Callable[[], None]
+if TYPE_CHECKING:
+    #: Called while a send waits for room; returns when some may have come.
+    WhileBlocked = Callable[[], None]
 
 
 class Channel:

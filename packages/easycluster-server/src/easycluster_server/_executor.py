@@ -18,16 +18,18 @@ import os
 import sys
 import threading
 from collections import deque
-from typing import Any, Callable, Deque, Dict, Optional, Tuple
+from typing import TYPE_CHECKING, Any, Callable, Deque, Dict, Optional, Tuple
 
 from easycluster_protocol._constants import SINGLE_THREAD
 from easycluster_protocol._messages import Message
 from easycluster_protocol.errors import LocalProtocolError
 
-from ._calls import Caller
 from ._channel import Channel
 from ._processes import report
 from ._transport import broke
+
+if TYPE_CHECKING:
+    from ._calls import Caller
 
 if sys.version_info >= (3, 7):
     from queue import SimpleQueue as _AnyQueue  # novm
@@ -79,7 +81,11 @@ class Job:
             self.serve(request)
         except BaseException as error:
             report(error)
-            self._executor.post(self._executor.caller.failure(request, error))
+            try:
+                self._executor.post(self._executor.caller.failure(request, error))
+            except BaseException as second:  # nothing can be said any more; the client must not wait for it
+                report(second)
+                self._executor.give_up()
             self._answered = request.request
             self._answer = None
 
@@ -124,18 +130,20 @@ class Executor:
     """The threads of one session and the calls that wait for them.
 
     Args:
-        caller: executes calls.
         channel: takes the answers.
         on_send_failure: called when an answer cannot be sent because the connection is gone.
+
+    Attributes:
+        caller: executes calls; to be set before the first is delivered.
     """
+
+    caller: Caller
 
     def __init__(
         self,
-        caller: Caller,
         channel: Channel,
         on_send_failure: Callable[[], None],
     ) -> None:
-        self.caller = caller
         self.main = Job(self)
         self.main_queue: Deque[Message] = deque()
         self._finishing = threading.Lock()
@@ -198,6 +206,10 @@ class Executor:
             if not broke(error):
                 raise
             self._on_send_failure()
+
+    def give_up(self) -> None:
+        """End the session."""
+        self._on_send_failure()
 
     def post(self, answer: Message) -> None:
         """Send a small answer, or let the thread that is sending take it along."""

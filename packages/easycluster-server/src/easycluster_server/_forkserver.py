@@ -18,11 +18,23 @@ import subprocess
 import sys
 import threading
 from importlib import import_module
-from typing import Any, Dict, List, Optional, Tuple
+from typing import TYPE_CHECKING, Any, Dict, List, Optional, Tuple
 
 from . import _processes
 from ._transport import SocketTransport, wait
-from ._worker import Config, run_pair
+from ._worker import run_pair
+
+if TYPE_CHECKING:
+    from ._worker import Config
+
+#: What workers import when they need it; they shall find it here.
+_FOR_WORKERS = (
+    "easycluster_protocol._authenticator",
+    "easycluster_protocol._handshake_server",
+    "easycluster_server._calls",
+    "easycluster_server._handshake_io",
+    "easycluster_server._supplied",
+)
 
 _REQUEST = b"f"
 _DESCRIPTORS = 4
@@ -36,6 +48,8 @@ def main(control_descriptor: int) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the owner
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # guardians are reaped by the kernel
     control = socket.socket(fileno=control_descriptor)
+    for name in _FOR_WORKERS:
+        import_module(name)
     warm = False
     while True:
         # The first connection does not wait for what only definitions need; later ones find it here.

@@ -56,12 +56,4 @@ def complete(handshake: Handshake, transport: Any, role: str) -> Link:
         send_pending(handshake, transport)
         receive_once(handshake, transport)
     send_pending(handshake, transport)
-    return open_link(role, handshake.session, handshake.leftover)
-
-
-def open_link(role: str, session: Any, leftover: bytes) -> Link:
-    """Return the link of a finished handshake, with the bytes that came after it."""
-    link = Link(role, session)
-    if leftover:
-        link.receive_data(leftover)
-    return link
+    return Link(role, handshake.session, handshake.leftover)

@@ -9,8 +9,6 @@ import sys
 from io import TextIOWrapper
 from typing import Any, Dict, Iterable, List, Set
 
-from easycluster_protocol._serialize import describe
-
 _PR_SET_PDEATHSIG = 1
 _PR_SET_CHILD_SUBREAPER = 36
 
@@ -70,6 +68,12 @@ def buffer_lines() -> None:
         libc.setlinebuf(ctypes.c_void_p.in_dll(libc, "stdout"))
     except (ImportError, OSError, AttributeError, ValueError):  # another C library than Linux has
         pass
+
+
+def write(descriptor: int, data: bytes) -> None:
+    """Write all of ``data``, which the kernel has room for."""
+    while data:
+        data = data[os.write(descriptor, data) :]
 
 
 def flush_output() -> None:
@@ -174,6 +178,8 @@ def report(error: BaseException) -> None:
 
 def report_briefly(error: BaseException) -> None:
     """Print one line about an exception that came between two calls to standard error."""
+    from easycluster_protocol._serialize import describe  # comes with the first call, over ssh
+
     place = ""
     traceback = error.__traceback__
     while traceback is not None:

@@ -11,21 +11,21 @@ import signal
 import sys
 import threading
 import time
-from typing import Any, Callable, Dict, Optional, Set
+from typing import TYPE_CHECKING, Any, Callable, Dict, Optional, Set
 
 from easycluster_protocol import _messages as m
 from easycluster_protocol._link import Link
 from easycluster_protocol._messages import Message
 from easycluster_protocol.errors import ProtocolError
 
-from ._calls import Caller, OnCall
 from ._channel import Channel
 from ._executor import Executor
 from ._follower import Follower
-from ._processes import report_briefly
-from ._root import Namespace
-from ._supplied import supplied
+from ._processes import report, report_briefly
 from ._transport import EndOfStream, broke, wait
+
+if TYPE_CHECKING:
+    from ._calls import Caller
 
 #: How a session ended, as the guardian is told.
 CLOSED = "closed"
@@ -45,7 +45,8 @@ class Session:
         transport: its transport.
         on_end: called when the connection has ended, with `CLOSED` or `LOST`; in any thread,
             perhaps twice with the same.
-        on_call: called after each call with its name and duration.
+        make_caller: called once, when the first call has come; returns what executes calls.
+        add_modules: takes modules that the client has sent; raises `Exception` if they are none.
     """
 
     def __init__(
@@ -53,14 +54,17 @@ class Session:
         link: Link,
         transport: Any,
         on_end: Callable[[str], None],
-        on_call: Optional[OnCall] = None,
+        make_caller: Callable[[], Caller],
+        add_modules: Callable[[Any], None],
     ) -> None:
         self._link = link
         self._transport = transport
         self._on_end = on_end
         self._channel = Channel(link, transport)
-        caller = Caller(Namespace(), link.session.pickle_protocol, on_call)
-        self._executor = Executor(caller, self._channel, self._lost)
+        self._executor = Executor(self._channel, self._lost)
+        self._make_caller = make_caller
+        self._add_modules = add_modules
+        self._deliver_call: Callable[[Message], None] = self._deliver_first_call
         self._turn: Any = threading.RLock()  # not to be entered twice: such a lock knows its owner
         self._follower = Follower(self._busy, self._follow)
         self._ended: Optional[str] = None
@@ -162,7 +166,7 @@ class Session:
     def _deliver(self, message: Message) -> None:
         kind = message.kind
         if kind in _CALLS:
-            self._executor.deliver(message)
+            self._deliver_call(message)
         elif kind == m.PING:
             self._channel.post(Message(m.PONG, message.request))
         elif kind == m.MODULES:
@@ -173,14 +177,23 @@ class Session:
             self._end(CLOSED)
         # CANCEL, RELEASE, CREDIT, PONG and STATUS_QUERY: understood, and nothing to do yet.
 
+    def _deliver_first_call(self, message: Message) -> None:
+        try:
+            self._executor.caller = self._make_caller()
+        except BaseException as error:  # no call could even fail without it
+            report(error)
+            self._end(LOST)
+        else:
+            self._deliver_call = self._executor.deliver
+            self._executor.deliver(message)
+
     def _supply(self, message: Message) -> None:
         try:
             if message.damage is not None:
                 raise ValueError(f"modules that the client sent did not arrive: {message.damage}")
-            supplied.add(message.body)
-        except ValueError as error:  # whoever imports one of them gets an error
+            self._add_modules(message.body)
+        except Exception as error:  # whoever imports one of them gets an error
             sys.stderr.write(f"easycluster: {error}\n")
-            supplied.give_up()
 
     def _lost(self) -> None:
         self._end(LOST)
@@ -192,7 +205,6 @@ class Session:
         how = self._outcome.setdefault(0, how)
         self._on_end(how)
         self._ended = how
-        supplied.give_up()
         # Let a call that the main thread is in end by itself if it can: its `finally` blocks run.
         # The guardian does not wait for long.
         if self._executor.main.interruptible:

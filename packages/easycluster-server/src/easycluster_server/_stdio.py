@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import _socket
 import os
-import socket
 import stat
 import sys
 from importlib import import_module
 from typing import Any
 
-from ._supplied import supplied
+from easycluster_protocol._hello import Hello
+
 from ._transport import PipeTransport, SocketTransport
 from ._worker import run_pair
 
@@ -18,30 +19,30 @@ def main(config: bytes = b"") -> None:
     """Serve the connection on descriptors 0 and 1; does not return.
 
     Args:
-        config: the names of our modules that will come after the first call, with blanks between.
+        config: what the client says of itself, if it has sent this code: its highest pickle protocol and
+            whether to compress (1 or 0), with a blank between. It then sends no HELLO.
 
     The protocol moves to descriptors of its own at once. Afterwards standard input is empty and
     standard output is standard error, so nothing that the user's code or its children print can
     reach the protocol.
     """
     transport = _take_over()
-    _import_late_modules()
-    restore_path = getattr(sys.modules.get("easycluster_bootstrap"), "restore_path", None)
-    if restore_path is not None:  # this code came through the pipe, and has imported what it needs
-        restore_path()
+    settings = {}
     if config:
-        supplied.expect(config.decode("ascii").split())
-    run_pair(transport, dict, ())
+        pickle_protocol, compress = map(int, config.split())
+        client = Hello(pickle_protocol=pickle_protocol, compress=compress, codecs="zlib")
+        importer = sys.modules["easycluster_bootstrap"]
+        settings = {"client": client, "before_calls": _open_the_path, "add_modules": importer.add}
+    run_pair(transport, lambda: settings, ())
 
 
-def _import_late_modules() -> None:
-    """Import what our modules import only when they need it: from now on the user's folder, which may
-    hold files of the same names, is searched first, and bytecode is written."""
-    for name in ("ctypes", "importlib.util", "traceback"):
-        try:
-            import_module(name)
-        except ImportError:  # not in every Python of an embedded system
-            pass
+def _open_the_path() -> None:
+    """Let imports work as the user expects: from now on the user's folder, which may hold files named
+    as standard modules, is searched first, and bytecode is written."""
+    # What our modules import only when they need it.
+    for name in ("importlib.util", "traceback"):
+        import_module(name)
+    sys.modules["easycluster_bootstrap"].restore_path()
 
 
 def _take_over() -> Any:
@@ -53,7 +54,7 @@ def _take_over() -> Any:
     # One socket for both directions can tell earlier and more surely that the other side is gone.
     if _same_socket(read, write):
         os.close(write)
-        return SocketTransport(socket.socket(fileno=read))
+        return SocketTransport(_socket.socket(fileno=read))
     return PipeTransport(read, write)
 
 

@@ -1,7 +1,7 @@
 r"""Modules that the client sends while the connection is open: imported from memory, never written to disk.
 
-Over SSH the client first sends only what every session needs; the rest of our own modules follows
-the first call. Over any connection it sends what a function that goes by value needs.
+That is what a function that goes by value needs. Where our own code came through ssh, the bootstrap's
+importer takes them.
 
 A message of kind MODULES holds, compressed by zlib, for each module ``name is_package length\n`` and
 its source in UTF-8, as a bundle of the bootstrap does.
@@ -10,16 +10,12 @@ its source in UTF-8, as a bundle of the bootstrap does.
 from __future__ import annotations
 
 import sys
-import threading
 import zlib
 from importlib.machinery import ModuleSpec, SourceFileLoader
-from typing import Any, Dict, FrozenSet, Iterable, Optional, Tuple
+from typing import Any, Dict, Optional, Tuple
 
 #: The most that the modules of one message may be, uncompressed, in bytes.
 _LIMIT = 16 << 20
-
-#: Seconds for which an import waits for modules that are on their way.
-_PATIENCE = 30.0
 
 
 class _MemoryLoader(SourceFileLoader):
@@ -39,21 +35,11 @@ class _MemoryLoader(SourceFileLoader):
 class SuppliedModules:
     """An importer of what the client has sent.
 
-    The thread that reads adds modules; any other may import them. `expected` are names that the
-    client will surely send: whoever imports one of them early waits for it.
+    The thread that reads adds modules; any other may import them.
     """
 
     def __init__(self) -> None:
         self._sources: Dict[str, Tuple[bytes, bool]] = {}
-        self._expected: FrozenSet[str] = frozenset()
-        self._complete = threading.Event()
-        self._complete.set()
-
-    def expect(self, names: Iterable[str]) -> None:
-        """Say which modules will come, perhaps behind others."""
-        self._expected = frozenset(names)
-        self._complete.clear()
-        self._install()
 
     def add(self, packed: Any) -> None:
         """Take in the modules of one message.
@@ -62,23 +48,12 @@ class SuppliedModules:
             ValueError: they cannot be read.
         """
         self._sources.update(_unpack(packed))
-        self._install()
-        if self._expected.issubset(self._sources):
-            self._complete.set()
-
-    def give_up(self) -> None:
-        """Say that nothing more will come."""
-        self._complete.set()
-
-    def _install(self) -> None:
         if self not in sys.meta_path:
             finder: Any = self
             sys.meta_path.insert(0, finder)
 
     def find_spec(self, fullname: str, path: Any = None, target: Any = None) -> Optional[ModuleSpec]:
         """Return the spec of a module that the client has sent, else None."""
-        if fullname in self._expected:
-            self._complete.wait(_PATIENCE)
         found = self._sources.get(fullname)
         if found is None:
             return None

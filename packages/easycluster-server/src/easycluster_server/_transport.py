@@ -7,9 +7,9 @@ two and desynchronise the stream.
 
 from __future__ import annotations
 
+import _socket  # all that is needed of `socket`, which takes 5 ms to import
 import os
 import select
-import socket
 from typing import Any, Dict, List, Tuple
 
 from easycluster_protocol._limits import SMALL_MESSAGE
@@ -18,7 +18,7 @@ from easycluster_protocol._receiver import Receiver
 #: Buffers that one gathered write takes; the smallest IOV_MAX that systems have is 1024.
 _GATHER = 512
 
-_NOW = getattr(socket, "MSG_DONTWAIT", 0)
+_NOW = getattr(_socket, "MSG_DONTWAIT", 0)
 
 
 class EndOfStream(EOFError):
@@ -69,7 +69,7 @@ class SocketTransport:
         connection: the socket; it is closed by `close`.
     """
 
-    def __init__(self, connection: socket.socket) -> None:
+    def __init__(self, connection: _socket.socket) -> None:
         connection.setblocking(True)
         self.socket = connection
         self._recv = connection.recv
@@ -137,7 +137,7 @@ class SocketTransport:
     def shutdown(self) -> None:
         """End both directions at once, also for processes that hold copies of the descriptor."""
         try:
-            self.socket.shutdown(socket.SHUT_RDWR)
+            self.socket.shutdown(_socket.SHUT_RDWR)
         except OSError:
             pass
 

@@ -10,20 +10,24 @@ import os
 import signal
 import sys
 from types import ModuleType
-from typing import Any, Callable, Dict, Optional
+from typing import TYPE_CHECKING, Any, Callable, Dict
 
-from easycluster_protocol._handshake_server import ServerHandshake
-from easycluster_protocol._link import SERVER
+from easycluster_protocol._agreement import agree
+from easycluster_protocol._hello import WELCOME, describe_self, packet
+from easycluster_protocol._link import SERVER, Link
 
-from . import _guardian, _handshake_io, _processes
+from . import _guardian, _processes
 from ._processes import report
 from ._session import Session
 
-#: What the worker is told about its session. All keys are optional:
-#: environ, cwd, umask, path, argv: as for a fresh process; session: what the handshake in the
-#: listener agreed on; leftover: bytes after that handshake; verbosity: 2 logs calls; peer: who
-#: calls, for that log.
-Config = Dict[str, Any]
+if TYPE_CHECKING:
+    #: What the worker is told about its session. All keys are optional:
+    #: environ, cwd, umask, path, argv: as for a fresh process; session: what the handshake in the
+    #: listener agreed on; leftover: bytes after that handshake; client: what the client says of itself, where
+    #: that came another way than by its HELLO; before_calls: called when the first call has come;
+    #: add_modules: takes modules that the client sends later; verbosity: 2 logs calls; peer: who calls, for
+    #: that log.
+    Config = Dict[str, Any]
 
 
 def run_pair(transport: Any, read_config: Callable[[], Config], keep: Any) -> None:
@@ -62,37 +66,50 @@ def _work(transport: Any, read_config: Callable[[], Config]) -> int:
     config = read_config()
     fresh_environment(config)
     _processes.buffer_lines()
-    session = config.get("session")
-    if session is None:
-        handshake = ServerHandshake(None, **_describe_process())
-        try:
-            link = _handshake_io.complete(handshake, transport, SERVER)
-        except OSError as error:  # the client left, or is none of ours
-            sys.stderr.write(f"easycluster: {error}\n")
-            return 1
-    else:
-        link = _handshake_io.open_link(SERVER, session, config.get("leftover", b""))
-    serving = Session(link, transport, _guardian.report_end, _call_log(config))
-    serving.serve()
+    try:
+        link = _open_link(config, transport)
+    except OSError as error:  # the client left, or is none of ours
+        sys.stderr.write(f"easycluster: {error}\n")
+        return 1
+
+    def make_caller() -> Any:
+        return _make_caller(config, link.session.pickle_protocol)
+
+    add_modules = config.get("add_modules", _add_modules)
+    Session(link, transport, _guardian.report_end, make_caller, add_modules).serve()
     transport.close()
     _leave()
     return 0
 
 
-def _describe_process() -> Dict[str, Any]:
-    return {"process": os.getpid(), "host": os.uname().nodename}
+def _open_link(config: Config, transport: Any) -> Link:
+    if "session" in config:
+        return Link(SERVER, config["session"], config.get("leftover", b""))
+    own: Any = {"process": os.getpid(), "host": os.uname().nodename}
+    if "client" in config:
+        hello = describe_self(**own)
+        _processes.write(transport.write_fileno(), packet(WELCOME, hello))
+        return Link(SERVER, agree(hello, config["client"]))
+    # Not sent over ssh, or not at once.
+    from easycluster_protocol._handshake_server import ServerHandshake
+
+    from . import _handshake_io
+
+    return _handshake_io.complete(ServerHandshake(None, **own), transport, SERVER)
 
 
-def _call_log(config: Config) -> Optional[Callable[[str, float], None]]:
-    if config.get("verbosity", 0) < 2:
-        return None
-    peer = config.get("peer", "local")
+def _add_modules(packed: Any) -> None:
+    from ._supplied import supplied  # needless where the bootstrap has an importer already
 
-    def log_call(name: str, seconds: float) -> None:
-        sys.stderr.write(f"easycluster: {peer} called {name}: {seconds * 1000:.1f} ms\n")
-        sys.stderr.flush()
+    supplied.add(packed)
 
-    return log_call
+
+def _make_caller(config: Config, pickle_protocol: int) -> Any:
+    # Over ssh it comes just ahead of the first call.
+    from ._calls import make_caller
+
+    config.get("before_calls", int)()
+    return make_caller(pickle_protocol, config.get("verbosity", 0), config.get("peer", "local"))
 
 
 def fresh_environment(config: Config) -> None:
