@@ -18,6 +18,7 @@ import os
 import sys
 import threading
 from collections import deque
+from importlib import import_module
 from typing import TYPE_CHECKING, Any, Callable, Deque, Dict, Optional, Tuple
 
 from easycluster_protocol._constants import SINGLE_THREAD
@@ -31,12 +32,11 @@ from ._transport import broke
 if TYPE_CHECKING:
     from ._calls import Caller
 
-if sys.version_info >= (3, 7):
-    from queue import SimpleQueue as _AnyQueue  # novm
-else:
-    from queue import Queue as _AnyQueue
-
-_Queue: Any = _AnyQueue
+_Queue: Any
+try:
+    _Queue = import_module("_queue").SimpleQueue  # all that is needed of `queue`
+except ImportError:  # Python 3.6, PyPy
+    _Queue = import_module("queue").Queue
 
 
 class Job:

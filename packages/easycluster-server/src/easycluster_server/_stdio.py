@@ -32,17 +32,23 @@ def main(config: bytes = b"") -> None:
         pickle_protocol, compress = map(int, config.split())
         client = Hello(pickle_protocol=pickle_protocol, compress=compress, codecs="zlib")
         importer = sys.modules["easycluster_bootstrap"]
-        settings = {"client": client, "before_calls": _open_the_path, "add_modules": importer.add}
+        settings = {
+            "client": client,
+            "after_welcome": _import_early,
+            "before_calls": importer.restore_path,
+            "add_modules": importer.add,
+        }
     run_pair(transport, lambda: settings, ())
 
 
-def _open_the_path() -> None:
-    """Let imports work as the user expects: from now on the user's folder, which may hold files named
-    as standard modules, is searched first, and bytecode is written."""
-    # What our modules import only when they need it.
-    for name in ("importlib.util", "traceback"):
+def _import_early() -> None:
+    """Import the standard modules that our code imports only when it is called: the user's folder, which may
+    hold files of the same names, is searched before them as soon as anything of the user's may run.
+
+    Meanwhile the client prepares its first call.
+    """
+    for name in ("pickle", "linecache", "traceback", "importlib.util"):
         import_module(name)
-    sys.modules["easycluster_bootstrap"].restore_path()
 
 
 def _take_over() -> Any:

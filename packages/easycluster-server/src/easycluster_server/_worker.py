@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     #: What the worker is told about its session. All keys are optional:
     #: environ, cwd, umask, path, argv: as for a fresh process; session: what the handshake in the
     #: listener agreed on; leftover: bytes after that handshake; client: what the client says of itself, where
-    #: that came another way than by its HELLO; before_calls: called when the first call has come;
+    #: that came another way than by its HELLO; after_welcome: called when that has its answer;
+    #: before_calls: called when the first call has come;
     #: add_modules: takes modules that the client sends later; verbosity: 2 logs calls; peer: who calls, for
     #: that log.
     Config = Dict[str, Any]
@@ -89,6 +90,7 @@ def _open_link(config: Config, transport: Any) -> Link:
     if "client" in config:
         hello = describe_self(**own)
         _processes.write(transport.write_fileno(), packet(WELCOME, hello))
+        config["after_welcome"]()
         return Link(SERVER, agree(hello, config["client"]))
     # Not sent over ssh, or not at once.
     from easycluster_protocol._handshake_server import ServerHandshake
