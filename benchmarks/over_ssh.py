@@ -47,14 +47,20 @@ def missing() -> str:
     return ""
 
 
-def measure_sent() -> Set:
-    """Count the bytes that go through ssh before the first call, beside how many there may be."""
+def measure_sent(calls: bool) -> Set:
+    """Count the bytes that go through ssh, beside how many there may be before the first call.
+
+    Args:
+        calls: whether to count up to the first result, which is more than the limit speaks of.
+    """
     with tempfile.TemporaryDirectory() as folder:
         program, sent = Path(folder, "ssh"), Path(folder, "sent")
         program.write_text(_NOTING)
         program.chmod(0o700)
         os.environ["EASYCLUSTER_SENT"] = str(sent)
-        with Client(host="benchmark", ssh=str(program), rpython=PYTHON):
+        with Client(host="benchmark", ssh=str(program), rpython=PYTHON) as client:
+            if calls:
+                client.eval("None")
             return [(float(sent.stat().st_size), float(_SENT_LIMIT))]
 
 

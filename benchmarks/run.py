@@ -110,7 +110,10 @@ BENCHMARKS = (
         {"rounds": 5},
         over_ssh.missing,
     ),
-    Benchmark("sent before the first call, SSH (limit)", count_bytes, 1, over_ssh.measure_sent, {}),
+    Benchmark(
+        "sent before the first call, SSH (limit)", count_bytes, 1, over_ssh.measure_sent, {"calls": False}
+    ),
+    Benchmark("sent up to the first result, SSH", count_bytes, 1, over_ssh.measure_sent, {"calls": True}),
 )
 
 

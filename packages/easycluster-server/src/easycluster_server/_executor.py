@@ -107,8 +107,10 @@ class Job:
                 if os.getpid() != executor.pid:
                     leave_forked()
             return executor.caller.result(request, name, value)
-        except BaseException as error:
-            return executor.caller.failure(request, error)
+        except BaseException as raised:
+            error = raised
+        # Not while it is handled: PyPy would undo what is done to its stack trace.
+        return executor.caller.failure(request, error)
 
 
 class _Lane:
