@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import pytest
 
 from easycluster_client import _children
 from easycluster_server._processes import Process, descendants, process_table
-from helpers.masters import lives
+from helpers.masters import end, lives
 from helpers.waiting import wait_until
 
 pytestmark = pytest.mark.integration
@@ -132,3 +133,40 @@ def test_wait(running: list[subprocess.Popen[bytes]]) -> None:
     _children.wait(process, 30)
 
     assert process.returncode == 0
+
+
+def test_waited_for_already(running: list[subprocess.Popen[bytes]]) -> None:
+    """When a process has been waited for, whoever has its id now is left alone, and what that one has started."""
+    running.append(other := subprocess.Popen(["sh", "-c", "sleep 1000; :"]))
+    (child,) = wait_until(lambda: below(other))
+    with subprocess.Popen(["true"]) as process:
+        pass
+    process.pid = other.pid
+
+    _children.end(process)
+
+    assert lives(child)
+    assert other.poll() is None
+    end(child)
+
+
+IN_NAMESPACE = """
+import subprocess
+import sys
+from easycluster_client import _children
+process = subprocess.Popen(["sleep", "600"])
+print(_children.start_of_child(process.pid), _children._below(process.pid))
+_children.end(process)
+print(process.returncode)
+"""
+
+
+@pytest.mark.needs_mounts
+@pytest.mark.parametrize("options", [[], ["--mount-proc"]], ids=["foreign", "own"])
+def test_namespace_of_processes(options: list[str]) -> None:
+    """In a namespace whose /proc shows other processes nothing is looked for in there."""
+    command = ["unshare", "--pid", "--fork", *options, sys.executable, "-c", IN_NAMESPACE]
+    printed = subprocess.run(command, check=True, capture_output=True, text=True).stdout.split("\n")
+
+    assert (printed[0] == "0 []") == (not options)
+    assert printed[1] == "-15"

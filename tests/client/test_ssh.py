@@ -64,7 +64,7 @@ def test_other_process_finishes_nothing(
     told: list[object] = []
     monkeypatch.setattr(_deadman.dead_man, "discard", told.append)
     pid = os.getpid()
-    with monkeypatch.context() as patch:
+    with processes[0].connection.dup(), monkeypatch.context() as patch:  # the master's own stays open
         patch.setattr(os, "getpid", lambda: pid + 1)
         processes[0].finish()
 
@@ -72,6 +72,39 @@ def test_other_process_finishes_nothing(
     now = read_process(pid_of(processes[0]))
     assert now is not None
     assert now.state != "Z"
+
+
+def test_finish_takes_what_still_comes(fake: FakeSsh, processes: list[SshProcess]) -> None:
+    """An ssh that has more to get rid of than a socket holds ends by itself, whatever it says then."""
+    fake.write("#!/bin/sh\n[ $1 = -G ] && exit 1\ncat >/dev/null\nhead -c 1000000 /dev/zero && exit 7\n")
+    processes.append(ssh := start_ssh(address(fake.path)))
+    process = ssh._process
+    assert process is not None
+
+    ssh.finish()
+
+    assert process.returncode == 7
+    assert ssh.connection.fileno() == -1
+
+
+def test_finish_is_interrupted(
+    fake: FakeSsh, processes: list[SshProcess], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who is interrupted while ssh ends leaves no ssh behind."""
+
+    def interrupt(*arguments: object) -> None:
+        raise KeyboardInterrupt
+
+    fake.write("#!/bin/sh\n[ $1 = -G ] && exit 1\nexec sleep 1000\n")
+    processes.append(ssh := start_ssh(address(fake.path)))
+    pid = pid_of(ssh)
+    monkeypatch.setattr(_ssh, "wait", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        ssh.finish()
+
+    assert pid not in process_table()
+    assert pid not in _deadman.dead_man._noted
+    assert ssh.connection.fileno() == -1
 
 
 # Sending.

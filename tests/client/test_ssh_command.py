@@ -115,6 +115,36 @@ def test_server_alive(
     assert fake.started()[:-1] == [*expected, "--", "h"]
 
 
+@pytest.mark.parametrize(
+    ("setting", "first", "last"),
+    [
+        ("requesttty auto", [], []),
+        ("requesttty no", [], []),
+        ("requesttty false", [], []),
+        ("requesttty yes", [], ["-T"]),
+        ("requesttty true", [], ["-T"]),
+        ("requesttty force", [], ["-T"]),
+        ("remotecommand none", [], []),
+        ("remotecommand none such", ["-o", "RemoteCommand=none"], []),
+        ("remotecommand tmux new", ["-o", "RemoteCommand=none"], []),
+        ("sessiontype default", [], []),
+        ("sessiontype none", ["-o", "SessionType=default"], []),
+        ("stdinnull no", [], []),
+        ("stdinnull yes", ["-o", "StdinNull=no"], []),
+        ("forkafterauthentication false", [], []),
+        ("forkafterauthentication true", ["-o", "ForkAfterAuthentication=no"], []),
+    ],
+)
+def test_settings_that_break_a_connection(
+    fake: FakeSsh, processes: list[SshProcess], setting: str, first: list[str], last: list[str]
+) -> None:
+    """What ssh says it is configured to is undone where our command would not run, or not get its bytes."""
+    fake.configure(f"host h\n{setting}\n")
+    processes.append(start_ssh(address(fake.path, extra_args=("-4",))))
+
+    assert fake.started()[:-1] == [*first, "-4", *last, "--", "h"]
+
+
 @pytest.mark.parametrize("sentence", ["exec sleep 1000", "sleep 1000\nexit 0"], ids=["itself", "child"])
 def test_program_that_does_not_know_g(
     fake: FakeSsh, processes: list[SshProcess], monkeypatch: pytest.MonkeyPatch, tmp_path: Path, sentence: str
@@ -153,7 +183,8 @@ def test_server_alive_of_the_real_ssh(
     path = tmp_path / "config"
     path.write_text(config)
 
-    assert _ssh_command._keep_alive(address(True, extra_args=("-F", str(path), *extra))) == expected
+    settings = _ssh_command._settings(address(True, extra_args=("-F", str(path), *extra)))
+    assert _ssh_command._own_options(settings) == ([], expected)
 
 
 @pytest.mark.skipif(shutil.which("ssh") is None, reason="there is no ssh here")

@@ -81,7 +81,19 @@ def test_shared_connection(sshd: Sshd, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "option", ["Compression yes", "RequestTTY yes", "LogLevel DEBUG", "ForwardX11 yes", "EscapeChar ~"]
+    "option",
+    [
+        "Compression yes",
+        "EscapeChar ~",
+        "ForkAfterAuthentication yes",
+        "ForwardX11 yes",
+        "LogLevel DEBUG",
+        "RemoteCommand tmux new",
+        "RequestTTY force",
+        "RequestTTY yes",
+        "SessionType none",
+        "StdinNull yes",
+    ],
 )
 def test_other_options(sshd: Sshd, tmp_path: Path, capfd: pytest.CaptureFixture[str], option: str) -> None:
     """Whatever else stands there, the bytes of the connection are not touched."""
@@ -89,3 +101,15 @@ def test_other_options(sshd: Sshd, tmp_path: Path, capfd: pytest.CaptureFixture[
     value = bytes(range(256)) * 100 + b"\r\n~.\n~?\n\r~.\r"
     with Client(None, "h", ssh=True, rpython=sys.executable, extra_args=extra) as client:
         assert client.call("bytes", value) == value
+
+
+@pytest.mark.parametrize(
+    "extra", [["-tt"], ["-t"], ["-o", "RequestTTY=force"], ["-o", "RemoteCommand=tmux"]], ids=" ".join
+)
+def test_other_arguments(sshd: Sshd, extra: list[str], capfd: pytest.CaptureFixture[str]) -> None:
+    """The same for what the user passes to ssh; ssh does not complain of it either."""
+    value = bytes(range(256)) * 100
+    with Client(None, "h", ssh=True, rpython=sys.executable, extra_args=[*sshd.options, *extra]) as client:
+        assert client.call("bytes", value) == value
+
+    assert capfd.readouterr().err == ""

@@ -14,8 +14,8 @@ from easycluster_protocol._constants import SINGLE_THREAD
 from easycluster_protocol._messages import Message
 from easycluster_protocol.errors import LocalProtocolError
 from easycluster_server._calls import Caller
-from easycluster_server._executor import Executor, Job, _Lane, leave_forked
-from helpers.checkpoints import Struck
+from easycluster_server._executor import Executor, Job, _Lane, _Queue, leave_forked
+from helpers.checkpoints import Struck, places, strike
 from helpers.waiting import PATIENCE, wait_until
 
 
@@ -286,3 +286,24 @@ def test_leaving_a_forked_process(
 
     assert left.value.args == (status,)
     assert capsys.readouterr().err.rstrip().endswith(printed)
+
+
+def test_interrupts_while_a_call_is_queued() -> None:
+    """Wherever a signal handler raises while a call is put into a thread's queue, putting it again loses nothing and the
+    thread that waits gets it."""
+
+    def once(at: int) -> bool:
+        queue = _Queue()
+        taken: list[Any] = []
+        taker = threading.Thread(target=lambda: taken.extend(iter(queue.get, None)))
+        taker.start()
+        first, second = request(1, None), request(2, None)
+        queue.put(first)
+        outcome = strike(lambda: queue.put(second), at)
+        queue.put(second)
+        queue.put(None)
+        taker.join(PATIENCE)
+        assert [each.request for each in taken] in ([1, 2], [1, 2, 2]), outcome
+        return outcome.struck > 0
+
+    assert places(once) > 3

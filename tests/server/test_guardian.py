@@ -68,14 +68,17 @@ class Watched:
         code: what its worker does; each number that it says is a process.
         said: how many processes it says.
         graces: the three graces of the guardian, in seconds.
+        prefix: a command that runs it.
     """
 
-    def __init__(self, code: str, said: int, graces: tuple[float, float, float]) -> None:
+    def __init__(
+        self, code: str, said: int, graces: tuple[float, float, float], prefix: tuple[str, ...] = ()
+    ) -> None:
         self.link, theirs = socket.socketpair()
         self.link.settimeout(PATIENCE)
         with theirs:
             self.process = subprocess.Popen(
-                [sys.executable, "-c", SCRIPT, str(theirs.fileno()), code, *map(str, graces)],
+                [*prefix, sys.executable, "-c", SCRIPT, str(theirs.fileno()), code, *map(str, graces)],
                 pass_fds=[theirs.fileno()],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
@@ -119,8 +122,13 @@ def watch() -> Iterator[Watch]:
     """Starts guardians; by default none of their graces ends within a test."""
     running: list[Watched] = []
 
-    def watch(code: str, said: int = 1, graces: tuple[float, float, float] = (600, 600, 600)) -> Watched:
-        running.append(Watched(code, said, graces))
+    def watch(
+        code: str,
+        said: int = 1,
+        graces: tuple[float, float, float] = (600, 600, 600),
+        prefix: tuple[str, ...] = (),
+    ) -> Watched:
+        running.append(Watched(code, said, graces, prefix))
         return running[-1]
 
     yield watch
@@ -258,6 +266,17 @@ def test_nothing_is_left_as_a_zombie(watch: Watch) -> None:
     for process in watched.processes:
         found = read_process(process.pid)
         assert found is None or found.started != process.started
+
+
+@pytest.mark.needs_mounts
+def test_proc_of_other_processes(watch: Watch) -> None:
+    """In a namespace whose /proc shows other processes the worker is all that the guardian knows to end."""
+    # It has the id 1 there; what that /proc shows below 1 does not end.
+    code = "signal.signal(15, signal.SIG_IGN); link.recv(1); report('lost'); wait()"
+    watched = watch(code, 0, prefix=("unshare", "--pid", "--fork"))
+    watched.link.close()
+
+    assert watched.wait() == 0
 
 
 # What a worker tells its guardian.

@@ -76,14 +76,16 @@ def test_process_that_has_gone() -> None:
 
 
 def test_no_process_table(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where there is no /proc the table is empty."""
+    """Where there is no /proc, or one that shows other processes under our numbers, the table is empty."""
 
-    def fail(path: str) -> list[str]:
+    def fail(path: str) -> str:
         raise FileNotFoundError(path)
 
-    monkeypatch.setattr(os, "listdir", fail)
+    for readlink in (fail, lambda path: "1"):
+        monkeypatch.setattr(os, "readlink", readlink)
 
-    assert process_table() == {}
+        assert process_table() == {}
+        assert read_process(os.getpid()) is None
 
 
 def test_descendants() -> None:

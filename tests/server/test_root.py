@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import collections
+import json
 import os.path
 import sys
 import traceback
@@ -190,3 +191,18 @@ def test_operations_exist() -> None:
     """Every operation that a client may call is one."""
     assert all(callable(getattr(Root, name)) for name in Root.OPERATIONS)
     assert not any(name.startswith("_") for name in Root.OPERATIONS)
+
+
+def test_names_that_lazy_imports_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What `lazy import` of Python 3.15 leaves in a namespace is imported when the name is used."""
+
+    class Lazy:
+        def resolve(self) -> object:
+            return json
+
+    namespace = Namespace()
+    monkeypatch.setattr(_root, "_LAZY", Lazy)
+    monkeypatch.setitem(namespace.globals, "later", Lazy())
+
+    assert namespace.resolve("later") is json
+    assert namespace.resolve("later.dumps") is json.dumps

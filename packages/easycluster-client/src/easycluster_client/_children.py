@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import time
@@ -25,7 +26,9 @@ def wait(process: subprocess.Popen[bytes], seconds: float) -> None:
 
 def end(process: subprocess.Popen[bytes]) -> None:
     """End a process and what it has started: the ssh to a jump host, a program that asks for a password."""
-    below = _processes.descendants(process.pid, _processes.process_table())
+    if process.poll() is not None:  # its id may be another's by now, and so may what is found below it
+        return
+    below = _below(process.pid)
     # Not killed at once: who is asking gives the terminal its echo back.
     for number in (signal.SIGTERM, signal.SIGKILL):
         process.send_signal(number)
@@ -36,6 +39,25 @@ def end(process: subprocess.Popen[bytes]) -> None:
             time.sleep(_LOOK)
         if process.returncode is not None and not below:
             return
+
+
+def start_of_child(pid: int) -> int | None:
+    """Return what tells a child of this process from others that get its id later.
+
+    Returns:
+        When it was started, in clock ticks since boot; 0: there is no /proc that says it; None: it is no
+        child of this process, or has been waited for.
+    """
+    if not _processes.has_own_proc():
+        return 0
+    child = _processes.read_process(pid)
+    return child.started if child is not None and child.parent == os.getpid() else None
+
+
+def _below(pid: int) -> list[_processes.Process]:
+    if not start_of_child(pid):
+        return []
+    return _processes.descendants(pid, _processes.process_table())
 
 
 def _lives(process: _processes.Process) -> bool:

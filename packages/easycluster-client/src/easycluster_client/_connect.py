@@ -11,7 +11,8 @@ from typing import Any
 
 from easycluster_protocol._constants import DEFAULT_PORT
 from easycluster_protocol._handshake_client import ClientHandshake
-from easycluster_protocol._link import CLIENT, Link
+from easycluster_protocol._link import CLIENT, CLOSED, Link
+from easycluster_protocol._receiver import Receiver
 from easycluster_protocol.errors import AuthenticationError, ConnectError
 from easycluster_protocol.keys import check_key
 from easycluster_server._handshake_io import receive_once, send_pending
@@ -54,7 +55,7 @@ class Connected:
         link: the link, handshake done.
         transport: its transport.
         peername: the server's name, for messages.
-        finish: called when the transport has been closed.
+        finish: called when the transport has been closed; it ends the ssh that the transport leads to.
         bare: whether the server has none of our modules but those that were sent to it.
     """
 
@@ -68,14 +69,47 @@ class Connected:
     ) -> None:
         self.bare = bare
         self.link = link
-        self.transport = transport
+        self.transport = _SshTransport(transport, link) if finish is not None else transport
         self.peername = peername
         # A client that is dropped without close() must not leave its socket to the collector.
-        self._finalize = weakref.finalize(self, _release, transport, finish)
+        self._finalize = weakref.finalize(self, _release, self.transport, finish)
 
     def finish(self) -> None:
         """Release everything; the transport is closed already."""
         self._finalize()
+
+
+class _SshTransport(SocketTransport):
+    """The socket to ssh. After an orderly end it stays open for reading until `SshProcess.finish` closes it:
+    an ssh that cannot get rid of what the login still prints does not end.
+
+    Args:
+        transport: the transport of the same socket.
+        link: knows whether the end is an orderly one.
+    """
+
+    def __init__(self, transport: SocketTransport, link: Link) -> None:
+        super().__init__(transport.socket)
+        self._link = link
+        self._waiting = False
+
+    def receive(self, receiver: Receiver, block: bool) -> bool:
+        """Receive once; see `SocketTransport.receive`."""
+        self._waiting = block
+        try:
+            return super().receive(receiver, block)
+        finally:
+            self._waiting = False
+
+    def shutdown(self) -> None:
+        """End both directions, unless the end is an orderly one and no thread waits that must be woken."""
+        if self._link.sending != CLOSED or self._waiting:
+            super().shutdown()
+
+    def close(self) -> None:
+        """Close the descriptor, unless the end is an orderly one."""
+        if self._link.sending != CLOSED:
+            super().close()
 
 
 def _release(transport: SocketTransport, finish: Callable[[], None] | None) -> None:

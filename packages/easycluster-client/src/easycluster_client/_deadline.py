@@ -80,9 +80,9 @@ def is_prompting(pid: int) -> bool:
     """Return whether this ssh, or one that it started, waits for a password or the like.
 
     ssh opens the terminal to ask, and closes it afterwards; or it starts a program that asks in a
-    window. Known only where there is /proc; elsewhere the limit runs on.
+    window. Known only where there is a /proc of ours; elsewhere the limit runs on.
     """
-    return _is_asking(pid) or any(map(_is_asking, _descendants(pid)))
+    return _processes.has_own_proc() and any(map(_is_asking, (pid, *_descendants(pid))))
 
 
 def _is_asking(pid: int) -> bool:

@@ -1,8 +1,9 @@
 """The dead-man helper: ends this process's ssh children when this process dies, even by SIGKILL.
 
 With unread data on its way neither ssh nor the remote side notices that the master is gone. The
-helper is one tiny process per master; it reads process ids from a pipe whose other end only the
-master holds, and when that end closes it kills those that are still noted.
+helper is one tiny process per master; it reads from a pipe, whose other end only the master holds, which
+processes there are, and when that end closes it ends those that are still noted, with what they have
+started: the ssh to a jump host, a ProxyCommand.
 """
 
 from __future__ import annotations
@@ -11,37 +12,41 @@ import os
 import subprocess
 import sys
 import threading
+from pathlib import Path
 
-_CODE = """
-import os, signal, sys
-signal.signal(signal.SIGINT, signal.SIG_IGN)
-pids = set()
-for line in sys.stdin:
-    (pids.add if line[0] == "+" else pids.discard)(int(line[1:]))
-for pid in pids:
-    try:
-        os.kill(pid, signal.SIGKILL)
-    except OSError:
-        pass
-"""
+from . import _children
+
+#: Run as a script, so that it imports nothing of ours.
+_HELPER = Path(__file__).with_name("_deadman_helper.py")
 
 
 class DeadMan:
     """Notes the children that must not outlive this process. Any thread may use it."""
 
     def __init__(self) -> None:
+        self.forget()
+
+    def forget(self) -> None:
+        """Leave the helper and the children to the process from which this one was forked."""
+        helper = getattr(self, "_helper", None)
         self._lock = threading.Lock()
-        self._process: subprocess.Popen[bytes] | None = None
-        self._pid = 0
+        self._helper: subprocess.Popen[bytes] | None = None
         self._noted: set[int] = set()
+        if helper is not None:
+            helper.returncode = 0  # it is no child of ours, so nobody need wait for it
+            # Or the helper would not notice the end of the master while this process lives.
+            _close(helper)
 
     def add(self, pid: int) -> None:
-        """Note a child."""
+        """Note a child; one that has been waited for already is no child any more."""
+        start = _children.start_of_child(pid)
+        if start is None:
+            return
         with self._lock:
-            if self._process is None or self._pid != os.getpid():
-                self._start()
+            if self._helper is None:
+                self._helper = _start()
             self._noted.add(pid)
-            self._tell(b"+%d\n" % pid)
+            self._tell(b"+ %d %d\n" % (pid, start))
 
     def discard(self, pid: int) -> None:
         """Forget a child that has been waited for. With the last one the helper ends."""
@@ -49,37 +54,42 @@ class DeadMan:
             if pid not in self._noted:
                 return
             self._noted.discard(pid)
-            self._tell(b"-%d\n" % pid)
+            self._tell(b"- %d 0\n" % pid)
             if not self._noted:
                 self._stop()
 
-    def _start(self) -> None:
-        self._noted = set()
-        self._pid = os.getpid()
-        self._process = subprocess.Popen(
-            [sys.executable, "-I", "-S", "-c", _CODE],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,
-        )
-
     def _tell(self, line: bytes) -> None:
-        if self._process is not None and self._process.stdin is not None:
+        if self._helper is not None and self._helper.stdin is not None:
             try:
-                self._process.stdin.write(line)
-                self._process.stdin.flush()
+                self._helper.stdin.write(line)
             except OSError:  # somebody ended the helper: ssh children are then on their own
                 pass
 
     def _stop(self) -> None:
-        process, self._process = self._process, None
-        if process is not None and process.stdin is not None:
-            try:
-                process.stdin.close()
-            except OSError:
-                pass
-            process.wait()
+        helper, self._helper = self._helper, None
+        if helper is not None:
+            _close(helper)
+            helper.wait()
+
+
+def _start() -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        [sys.executable, "-I", "-S", str(_HELPER)],
+        bufsize=0,  # nothing that a forked process could write once more
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+
+
+def _close(helper: subprocess.Popen[bytes]) -> None:
+    if helper.stdin is not None:
+        try:
+            helper.stdin.close()
+        except OSError:
+            pass
 
 
 dead_man = DeadMan()
+os.register_at_fork(after_in_child=dead_man.forget)

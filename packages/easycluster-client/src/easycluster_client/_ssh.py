@@ -6,10 +6,12 @@ import os
 import socket
 import subprocess
 import threading
+import time
 from typing import TYPE_CHECKING
 
 import easycluster_bootstrap as bootstrap
 from easycluster_protocol.errors import ConnectError, EasyClusterError
+from easycluster_server._transport import wait
 
 from . import _children, _ssh_command
 from ._deadline import Deadline, is_prompting
@@ -26,6 +28,9 @@ if TYPE_CHECKING:
 #: Seconds that ssh has to end by itself after an orderly close, and to print its last words.
 _FINISH_GRACE = 5.0
 _LAST_WORDS = 1.0
+
+#: Seconds between two looks whether ssh has ended, when it says nothing.
+_LOOK = 0.05
 
 #: The most that a login may print before our code runs, and how much of it an error quotes.
 _MAX_NOISE = 16 << 20
@@ -180,10 +185,27 @@ class SshProcess:
         )
 
     def finish(self) -> None:
-        """Wait until ssh ends, which follows from the end of the connection; else end it."""
-        if self._process is not None and self._owner == os.getpid():
-            _children.wait(self._process, _FINISH_GRACE)
-        self.kill()
+        """End the connection and wait until ssh ends, which follows from that; else end it."""
+        try:
+            if self._process is not None and self._owner == os.getpid():
+                self._drain(self._process, time.monotonic() + _FINISH_GRACE)
+        finally:
+            self.kill()
+            self.connection.close()
+
+    def _drain(self, process: subprocess.Popen[bytes], until: float) -> None:
+        """Wait until ssh ends, and take what still comes: it does not end before it got rid of that."""
+        try:
+            self.connection.shutdown(socket.SHUT_WR)
+            while (left := until - time.monotonic()) > 0 and process.poll() is None:
+                # Looking now and then: somebody else may hold ssh's end of the socket.
+                if wait(self.connection.fileno(), -1, min(_LOOK, left))[0] and not self.connection.recv(
+                    65536
+                ):
+                    break
+        except OSError:  # it is closed, or its other end is
+            pass
+        _children.wait(process, max(0.0, until - time.monotonic()))
 
     def kill(self) -> None:
         """End ssh now. In a process that was forked from the one that started it this does nothing."""
@@ -192,9 +214,10 @@ class SshProcess:
         if self._launching is not None:
             self._launching.wait(_children.GRACE)
         self._theirs.close()
-        if self._process is not None and self._process.poll() is None:
-            _children.end(self._process)
+        if self._process is not None:
+            if self._process.poll() is None:
+                _children.end(self._process)
+            # Before anything that takes time: from now on its id may become another's.
+            dead_man.discard(self._process.pid)
         if self._output is not None:
             self._output.finish(_LAST_WORDS)
-        if self._process is not None:
-            dead_man.discard(self._process.pid)

@@ -1,4 +1,5 @@
-"""The command line of ssh: nothing is passed that the user did not ask for, but for one option."""
+"""The command line of ssh: nothing is passed that the user did not ask for, but what keeps a connection alive
+when nothing does, and what undoes settings with which ssh runs no command or mangles its bytes."""
 
 from __future__ import annotations
 
@@ -19,6 +20,18 @@ if TYPE_CHECKING:
 #: Seconds between the questions by which ssh finds a dead connection, when the user's configuration
 #: has none. It gives up after three of them without an answer.
 _ALIVE_INTERVAL = 15
+
+#: Settings with which ssh does not run our command or does not pass its bytes on: what they may be, and what
+#: undoes another value. ssh takes the first word, so these options stand before the user's own.
+_NEEDED = (
+    ("remotecommand", ("none",), "RemoteCommand=none"),
+    ("sessiontype", ("default",), "SessionType=default"),
+    ("stdinnull", ("no", "false"), "StdinNull=no"),
+    ("forkafterauthentication", ("no", "false"), "ForkAfterAuthentication=no"),
+)
+
+#: The same for a terminal, which mangles bytes. Of its flags ssh takes the last one.
+_WITHOUT_TERMINAL = ("no", "false", "auto")
 
 #: Seconds that ssh has to tell what it is configured to.
 _ASK_LIMIT = 1.0
@@ -41,9 +54,10 @@ def command(address: Address) -> list[str]:
             f"there is no program {program!r} "
             "(install OpenSSH's client, or name another program with ssh=PATH)"
         )
+    first, last = _own_options(_settings(address))
     # "--" ends the options, so no host name can be read as one.
-    remote_command = bootstrap.remote_command(address.rpython)
-    return [*_IGNORE_INTERRUPTS, path, *arguments, *_keep_alive(address), "--", address.host, remote_command]
+    remote = ["--", address.host, bootstrap.remote_command(address.rpython)]
+    return [*_IGNORE_INTERRUPTS, path, *first, *arguments, *last, *remote]
 
 
 def by_hand(address: Address) -> str:
@@ -67,11 +81,23 @@ def _arguments(address: Address) -> list[str]:
     return arguments
 
 
-def _keep_alive(address: Address) -> list[str]:
-    """Return the option that lets ssh find a dead connection, unless the user's configuration has it."""
+def _own_options(settings: dict[str, str]) -> tuple[list[str], list[str]]:
+    """Return the options that the user did not ask for: those before the user's own and those behind."""
+    first: list[str] = []
+    for name, allowed, option in _NEEDED:
+        if settings.get(name, allowed[0]) not in allowed:
+            first += ["-o", option]
+    last = ["-T"] if settings.get("requesttty", "auto") not in _WITHOUT_TERMINAL else []
+    if settings.get("serveraliveinterval") == "0":
+        last += ["-o", f"ServerAliveInterval={_ALIVE_INTERVAL}"]
+    return first, last
+
+
+def _settings(address: Address) -> dict[str, str]:
+    """Return what ssh says that it is configured to; nothing when it is not OpenSSH."""
     program, *arguments = _arguments(address)
     if os.path.basename(program) != "ssh":  # something else may do more than answer when it is called
-        return []
+        return {}
     question = [program, "-G", *arguments, "--", address.host]
     try:
         with subprocess.Popen(
@@ -82,8 +108,9 @@ def _keep_alive(address: Address) -> list[str]:
             except BaseException:
                 _children.end(process)
                 raise
-    except (OSError, ValueError, subprocess.SubprocessError):  # it is not OpenSSH, or cannot be started
-        return []
-    if process.returncode == 0 and b"\nserveraliveinterval 0\n" in settings:
-        return ["-o", f"ServerAliveInterval={_ALIVE_INTERVAL}"]
-    return []
+    except (OSError, ValueError, subprocess.SubprocessError):  # it cannot be started, or does not answer
+        return {}
+    if process.returncode != 0:
+        return {}
+    lines = settings.decode("utf-8", "replace").split("\n")[:-1]
+    return {name: value for name, _, value in (line.partition(" ") for line in lines)}

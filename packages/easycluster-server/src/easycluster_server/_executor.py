@@ -18,8 +18,7 @@ import os
 import sys
 import threading
 from collections import deque
-from importlib import import_module
-from typing import TYPE_CHECKING, Any, Callable, Deque, Dict, Optional, Tuple
+from typing import TYPE_CHECKING, Callable, Deque, Dict, Optional, Tuple
 
 from easycluster_protocol._constants import SINGLE_THREAD
 from easycluster_protocol._messages import Message
@@ -32,11 +31,33 @@ from ._transport import broke
 if TYPE_CHECKING:
     from ._calls import Caller
 
-_Queue: Any
-try:
-    _Queue = import_module("_queue").SimpleQueue  # all that is needed of `queue`
-except ImportError:  # Python 3.6, PyPy
-    _Queue = import_module("queue").Queue
+
+class _Queue:
+    """What waits for one thread, which alone takes from it.
+
+    A signal handler that raises in the middle of `put` does no harm when the same is put again. The
+    queues of Python 3.6 and of PyPy would stay locked, or count one too few.
+    """
+
+    def __init__(self) -> None:
+        self._items: Deque[Optional[Message]] = deque()
+        self._gate = threading.Lock()
+
+    def put(self, item: Optional[Message]) -> None:
+        """Add a call; None: the thread shall end."""
+        self._items.append(item)
+        # A gate that is opened once too often costs one round of looking, and nothing else.
+        if self._gate.locked():
+            try:
+                self._gate.release()
+            except RuntimeError:  # somebody else opened it just now
+                pass
+
+    def get(self) -> Optional[Message]:
+        """Wait for the next, and take it."""
+        while not self._items:
+            self._gate.acquire()
+        return self._items.popleft()
 
 
 class Job:
@@ -123,7 +144,7 @@ class _Lane:
     """
 
     def __init__(self) -> None:
-        self.queue: Any = _Queue()
+        self.queue = _Queue()
         self.unclaimed = [True]
         self.started = False
 

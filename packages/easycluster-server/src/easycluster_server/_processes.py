@@ -112,23 +112,32 @@ def die_with_parent(parent: int) -> None:
         os._exit(1)  # the parent ended before we asked
 
 
-def process_table() -> Dict[int, Process]:
-    """Return all processes by id; empty where there is no /proc."""
-    table: Dict[int, Process] = {}
+def has_own_proc() -> bool:
+    """Whether there is a /proc that shows this process: in a namespace of processes without a /proc of its
+    own the ids in there are those of others."""
     try:
-        names = os.listdir("/proc")
+        return os.readlink("/proc/self") == str(os.getpid())
     except OSError:
-        return table
-    for name in names:
-        if name.isdigit():
-            process = read_process(int(name))
+        return False
+
+
+def process_table() -> Dict[int, Process]:
+    """Return all processes by id; empty where there is no /proc of ours."""
+    table: Dict[int, Process] = {}
+    if has_own_proc():
+        for name in os.listdir("/proc"):
+            process = _read(int(name)) if name.isdigit() else None
             if process is not None:
                 table[process.pid] = process
     return table
 
 
 def read_process(pid: int) -> Process | None:
-    """Return what the kernel says of a process, or None when it is gone."""
+    """Return what the kernel says of a process, or None when it is gone or there is no /proc of ours."""
+    return _read(pid) if has_own_proc() else None
+
+
+def _read(pid: int) -> Process | None:
     try:
         with open(f"/proc/{pid}/stat", "rb") as file:
             text = file.read()

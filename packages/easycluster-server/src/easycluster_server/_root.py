@@ -6,6 +6,7 @@ import builtins
 import itertools
 import linecache
 import sys
+import types
 from collections import deque
 from importlib import import_module
 from types import CodeType
@@ -16,6 +17,15 @@ from easycluster_protocol._exec_return import ExecReturn
 
 #: So many of the latest sources of ``eval`` and ``execblock`` are kept for stack traces.
 _SOURCES_KEPT = 256
+
+
+#: What `lazy import` of Python 3.15 leaves in a namespace until the name is used.
+_LAZY: Any = getattr(types, "LazyImportType", ())
+
+
+def _imported(value: Any) -> Any:
+    """Return what a name of a namespace stands for: reading the dictionary does not import it."""
+    return value.resolve() if isinstance(value, _LAZY) else value
 
 
 class Namespace:
@@ -38,9 +48,11 @@ class Namespace:
             AttributeError: a later part of the name does not exist.
         """
         try:
-            return self.globals[name]
+            value = self.globals[name]
         except (KeyError, TypeError):  # TypeError: a callable that has no hash
             pass
+        else:
+            return _imported(value)
         if not isinstance(name, str):  # the function itself, see `Client.call`
             return name
         first, *rest = name.split(".")
@@ -53,7 +65,7 @@ class Namespace:
 
     def _first(self, name: str) -> Any:
         if name in self.globals:
-            return self.globals[name]
+            return _imported(self.globals[name])
         if hasattr(builtins, name):
             return getattr(builtins, name)
         try:
