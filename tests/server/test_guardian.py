@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from easycluster_server import _guardian
+from easycluster_server import _control
 from easycluster_server._processes import Process, descendants, process_table, read_process
 from helpers.masters import end, identify, lives, wait_until_gone
 from helpers.waiting import PATIENCE, wait_until
@@ -21,7 +21,7 @@ pytestmark = pytest.mark.integration
 #: Becomes a guardian; its child runs the worker's code of the test, which may call what stands here.
 SCRIPT = """
 import os, signal, socket, subprocess, sys, time
-from easycluster_server import _guardian, _processes
+from easycluster_server import _control, _guardian, _processes
 from easycluster_server._transport import SocketTransport
 
 _guardian.REPORT_GRACE, _guardian.CLOSE_GRACE, _guardian.KILL_GRACE = map(float, sys.argv[3:6])
@@ -48,7 +48,7 @@ worker = os.fork()
 if worker == 0:
     os.close(reading)
     os.setsid()
-    _guardian.set_control(writing)
+    _control.set_control(writing)
     os.close(ready[1])
     os.read(ready[0], 1)
     say(os.getpid())
@@ -194,7 +194,7 @@ def test_detached_processes_stay(watch: Watch) -> None:
     code = (
         "start(); detached = start()\n"
         "family = subprocess.Popen(['sh', '-c', 'sleep 600 & echo $!; wait'])\n"
-        "say(family.pid); _guardian.detach(detached); _guardian.detach(family.pid)\n"
+        "say(family.pid); _control.detach(detached); _control.detach(family.pid)\n"
         "wait(); os.kill(os.getpid(), 9)"
     )
     watched = watch(code, 3)
@@ -287,8 +287,8 @@ def control(monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
     """The end of the pipe from which a guardian would read."""
     reading, writing = os.pipe()
     os.set_blocking(reading, False)
-    monkeypatch.setattr(_guardian, "_control", None)
-    _guardian.set_control(writing)
+    monkeypatch.setattr(_control, "_control", None)
+    _control.set_control(writing)
     yield reading
     os.close(reading)
     os.close(writing)
@@ -297,8 +297,8 @@ def control(monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
 def test_detach(control: int) -> None:
     """A process is detached by its id or by the object that stands for it."""
     with subprocess.Popen(["sleep", "600"]) as process:
-        _guardian.detach(process)
-        _guardian.detach(process.pid)
+        _control.detach(process)
+        _control.detach(process.pid)
         process.kill()
 
     assert os.read(control, 100) == b"%d\n" % process.pid * 2
@@ -309,22 +309,22 @@ def test_detach_of_nobody(control: int) -> None:
     with subprocess.Popen(["true"]) as process:
         pass
     with pytest.raises(ProcessLookupError):
-        _guardian.detach(process.pid)
+        _control.detach(process.pid)
 
 
 def test_detach_outside_of_a_worker(monkeypatch: pytest.MonkeyPatch) -> None:
     """On a master there is nothing to detach from."""
-    monkeypatch.setattr(_guardian, "_control", None)
+    monkeypatch.setattr(_control, "_control", None)
     with pytest.raises(RuntimeError, match="runs on a server"):
-        _guardian.detach(os.getpid())
+        _control.detach(os.getpid())
 
 
 def test_report_to_a_guardian_that_has_gone(monkeypatch: pytest.MonkeyPatch) -> None:
     """That nobody hears it does not matter to the worker."""
     reading, writing = os.pipe()
     os.close(reading)
-    monkeypatch.setattr(_guardian, "_control", writing)
-    _guardian.report_end("closed")
+    monkeypatch.setattr(_control, "_control", writing)
+    _control.report_end("closed")
     os.close(writing)
-    monkeypatch.setattr(_guardian, "_control", None)
-    _guardian.report_end("closed")
+    monkeypatch.setattr(_control, "_control", None)
+    _control.report_end("closed")

@@ -6,6 +6,7 @@ rest of the bootstrap together.
 """
 # ruff: noqa: FA100 -- Python 3.6 has no `from __future__ import annotations`
 
+import gc
 import os
 import sys
 import zlib
@@ -141,13 +142,15 @@ def start(
 
 
 def restore_path() -> None:
-    """Let imports work as in any Python on this host: the current folder first, bytecode written.
+    """Let imports work as in any Python on this host: the current folder first, bytecode written, garbage
+    collected.
 
     The entry calls this once it has imported all of its own. Calls after the first do nothing.
     """
     global _saved
     if _saved is not None:
         sys.path[:], sys.dont_write_bytecode = _saved
+        gc.enable()
         _saved = None
 
 

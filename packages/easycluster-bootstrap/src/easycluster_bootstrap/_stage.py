@@ -1,6 +1,7 @@
 # ruff: noqa: FA100 -- Python 3.6 has no `from __future__ import annotations`
 # Runs on the host, from the short line (see _line.py), when nothing else can be imported yet. Sent as it is:
 # zlib too is a module that must not be taken from the current folder. Whatever fails here, the line reports.
+import gc
 import os
 import sys
 
@@ -18,6 +19,7 @@ def load(read: "Callable[[int], Any]", data: bytearray, path: "List[str]", hook:
         path: sys.path as it was when Python started.
         hook: sys.excepthook as it was when Python started.
     """
+    gc.disable()  # until the path is restored: next to nothing of what is made now ever becomes garbage
     write_bytecode = not sys.dont_write_bytecode
     sys.dont_write_bytecode = True
     if os.environ.get("PYTHONSAFEPATH") == "easycluster":

@@ -26,6 +26,7 @@ _AT_ONCE = frozenset(
         "easycluster_protocol.errors",
         "easycluster_server",
         "easycluster_server._channel",
+        "easycluster_server._control",
         "easycluster_server._executor",
         "easycluster_server._follower",
         "easycluster_server._guardian",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from easycluster_server._cli import main as server_main
-from easycluster_server._guardian import detach
+from easycluster_server._control import detach
 from easycluster_server._listener import run_server, stop_server
 from easycluster_server._spawn import spawn_local
 

@@ -32,6 +32,7 @@ _FOR_WORKERS = (
     "easycluster_protocol._authenticator",
     "easycluster_protocol._handshake_server",
     "easycluster_server._calls",
+    "easycluster_server._guardian",
     "easycluster_server._handshake_io",
     "easycluster_server._supplied",
 )

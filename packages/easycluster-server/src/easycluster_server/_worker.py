@@ -16,7 +16,7 @@ from easycluster_protocol._agreement import agree
 from easycluster_protocol._hello import WELCOME, describe_self, packet
 from easycluster_protocol._link import SERVER, Link
 
-from . import _guardian, _processes
+from . import _control, _processes
 from ._processes import report
 from ._session import Session
 
@@ -48,13 +48,15 @@ def run_pair(transport: Any, read_config: Callable[[], Config], keep: Any) -> No
         if worker == 0:
             os.close(reading)
             _processes.die_with_parent(guardian)
-            _guardian.set_control(writing)
+            _control.set_control(writing)
             status = _work(transport, read_config)
         else:
             os.close(writing)
+            from ._guardian import Guardian  # compiled while the worker compiles what it needs, over ssh
+
             for descriptor in keep:
                 os.close(descriptor)
-            _guardian.Guardian(worker, transport, reading).watch()
+            Guardian(worker, transport, reading).watch()
             status = 0
     except BaseException as error:
         report(error)
@@ -77,7 +79,7 @@ def _work(transport: Any, read_config: Callable[[], Config]) -> int:
         return _make_caller(config, link.session.pickle_protocol)
 
     add_modules = config.get("add_modules", _add_modules)
-    Session(link, transport, _guardian.report_end, make_caller, add_modules).serve()
+    Session(link, transport, _control.report_end, make_caller, add_modules).serve()
     transport.close()
     _leave()
     return 0
