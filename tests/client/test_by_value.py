@@ -38,6 +38,7 @@ class Session:
         self.peername = "there:22"
         self.pickle_protocol = 5
         self.supplied: set[str] = set()
+        self.references: Any = SimpleNamespace()
         self.sent: list[tuple[int, Any]] = []
         self.buffers: Any = ()
         self.lost = False

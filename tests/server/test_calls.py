@@ -91,7 +91,7 @@ def test_call_of_an_operation(caller: Caller, name: str) -> None:
 )
 def test_what_is_not_exported(caller: Caller, oid: int, name: Any) -> None:
     """Nothing but the operations can be called."""
-    with pytest.raises((AttributeError, TypeError)):
+    with pytest.raises((AttributeError, ReferenceError, TypeError)):
         caller.unpack(call(m.INVOKE, oid, name, (), {}))
 
 

@@ -15,6 +15,7 @@ from easycluster_protocol._messages import Message
 from easycluster_protocol.errors import LocalProtocolError
 from easycluster_server._calls import Caller
 from easycluster_server._executor import Executor, Job, _Lane, _Queue, leave_forked
+from easycluster_server._objects import ObjectTable
 from helpers.checkpoints import Struck, places, strike
 from helpers.waiting import PATIENCE, wait_until
 
@@ -24,6 +25,7 @@ class FakeCaller(Caller):
 
     def __init__(self) -> None:
         self.started: list[int] = []
+        self.objects = ObjectTable()
 
     def unpack(self, request: Message) -> tuple[Any, str, Any, Any]:
         self.started.append(request.request)

@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, Any
 from easycluster_protocol import _definitions
 from easycluster_protocol import _messages as m
 from easycluster_protocol._constants import SINGLE, SINGLE_THREAD
+from easycluster_protocol._proxies import context
 from easycluster_protocol._serialize import dumps
 from easycluster_protocol.errors import ConnectionLost
 
 from . import _by_value
+from ._references import ProxyState
 from ._response import NonblockingResponse
 from ._session import ClientSession
 
@@ -33,7 +35,7 @@ class CallMaker:
     """
 
     def __init__(self, client: Client, definitions: str) -> None:
-        self._client = client
+        self.client = client
         self.definitions = definitions
         self.session: ClientSession | None = None
         self.default_thread = 0
@@ -42,46 +44,89 @@ class CallMaker:
 
     def open(self, session: ClientSession) -> None:
         """Use a new connection, on which nothing is defined yet."""
+        session.references.maker = self
         self.session = session
         self._definitions_sent = 0
+
+    def reference(self, oid: int) -> ProxyState:
+        """Return what a proxy of a server object needs that a script makes itself.
+
+        Raises:
+            ConnectionLost: the client is not connected.
+        """
+        return ProxyState(self._session().references, oid)
 
     def call(self, name: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Call a global of the server, or a function of this process; ``kwargs`` may hold options of
         ours."""
         what = name if isinstance(name, str) else _name_of(name)
         if kwargs:
-            return self._request(m.CALL, (name, args), kwargs, what)
-        return self._make(m.CALL, (name, args, kwargs), what, _NO_OPTIONS)
+            return self.request(m.CALL, (name, args), kwargs, what)
+        return self.make(m.CALL, (name, args, kwargs), what, _NO_OPTIONS)
 
-    def operation(self, name: str, args: tuple[Any, ...], options: dict[str, Any] | None = None) -> Any:
+    def operation(
+        self,
+        name: str,
+        args: tuple[Any, ...],
+        options: dict[str, Any] | None = None,
+        session: ClientSession | None = None,
+    ) -> Any:
         """Call an operation of the server's root object."""
-        return self._request(m.INVOKE, (0, name, args), dict(options or {}), name, only_options=True)
+        own = dict(options or {})
+        return self.request(m.INVOKE, (0, name, args), own, name, session, only_options=True)
 
     def invoke(self, oid: int, name: str, args: tuple[Any, ...], kwargs: dict[str, Any], options: Any) -> Any:
         """Call a method of a server object; ``kwargs`` are all the method's."""
-        return self._make(m.INVOKE, (oid, name, args, kwargs), name, options)
+        return self.make(m.INVOKE, (oid, name, args, kwargs), name, options)
 
     def raw_call(self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any], options: Any) -> Any:
         """Call a global of the server; ``kwargs`` are all the function's."""
-        return self._make(m.CALL, (name, args, kwargs), name, options)
+        return self.make(m.CALL, (name, args, kwargs), name, options)
 
-    def _request(
-        self, kind: int, start: tuple[Any, ...], kwargs: dict[str, Any], what: str, only_options: bool = False
+    def request(
+        self,
+        kind: int,
+        start: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        what: str,
+        session: ClientSession | None = None,
+        only_options: bool = False,
     ) -> Any:
+        """Make a call whose keywords may hold options of ours; see `make`."""
         options = {key: kwargs.pop(key) for key in OPTIONS if key in kwargs}
         if only_options and kwargs:
             raise TypeError(f"{what}() got an unexpected keyword argument {next(iter(kwargs))!r}")
-        return self._make(kind, (*start, kwargs), what, options)
+        return self.make(kind, (*start, kwargs), what, options, session)
 
-    def _make(self, kind: int, values: tuple[Any, ...], what: str, options: Mapping[str, Any]) -> Any:
-        """Send a call; return what its caller gets: its value, or its response."""
-        session = self.session
-        if session is None:
+    def _session(self) -> ClientSession:
+        if self.session is None:
             raise ConnectionLost("the client is not connected: call connect() first")
+        return self.session
+
+    def make(
+        self,
+        kind: int,
+        values: tuple[Any, ...],
+        what: str,
+        options: Mapping[str, Any],
+        session: ClientSession | None = None,
+    ) -> Any:
+        """Send a call; return what its caller gets: its value, or its response.
+
+        Args:
+            kind: CALL or INVOKE.
+            values: the body of the message.
+            what: what is called, for messages.
+            options: the keywords of ours.
+            session: the connection; None: the one that the client has.
+        """
+        if session is None:
+            session = self._session()
         thread = self.default_thread
         if options:
             thread = _thread_of(options.get("threadid"), thread)
-        response = NonblockingResponse(self._client, what, options)
+        response = NonblockingResponse(self.client, what, options)
+        context.references = session.references
         try:
             body, buffers = dumps(values, session.pickle_protocol)
             by_name = _by_value.MAIN not in body
@@ -89,6 +134,7 @@ class CallMaker:
             body, buffers, by_name = b"", (), False
         if not by_name:
             body, buffers = _by_value.pack(values, session, what)
+        context.references = None
         session.request(response, kind, body, buffers, thread)
         if options and (options.get("nonblocking") or response._completes):
             return response

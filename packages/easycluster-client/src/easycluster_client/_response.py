@@ -124,8 +124,10 @@ class NonblockingResponse:
 
     def _resolve_result(self, message: Message) -> _Outcome:
         try:
-            if message.damage is None:
+            if message.damage is None and message.receipts is None:
                 return loads(message.body, buffers=message.buffers), None, None
+            if message.damage is None:
+                return self._session.references.loads(message), None, None
             failure: BaseException = MemoryError(message.damage)
         except (Exception, SystemExit) as error:  # no value may end the master
             failure = error

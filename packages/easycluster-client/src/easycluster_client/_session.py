@@ -26,6 +26,7 @@ from easycluster_protocol.errors import ConnectionLost, ProtocolError
 from easycluster_server._channel import Channel
 from easycluster_server._transport import EndOfStream, broke, wait
 
+from ._references import References
 from ._response import NonblockingResponse
 
 _ANSWERS = frozenset((m.RESULT, m.FAILURE))
@@ -69,6 +70,8 @@ class ClientSession:
         self._first_error: dict[int, ConnectionLost] = {}
         #: Answers whose completion functions have not been called yet.
         self.arrived: list[NonblockingResponse] = []
+        #: The server objects that were named here.
+        self.references = References(self)
         self._channel.deliver_ready(self._deliver)
 
     @property
@@ -88,11 +91,15 @@ class ClientSession:
         response.request_id = number
         response._session = self
         self._pending[number] = response
+        message = Message(kind, number, body, thread, buffers)
+        if self.references.garbage:
+            message.releases = self.references.releases()
         try:
-            self._channel.send(Message(kind, number, body, thread, buffers))
+            self._channel.send(message)
         except BaseException as error:
             if not self._is_end(error):
                 self._pending.pop(number, None)
+                self.references.keep(message.releases)
                 raise
             # Perhaps the server said why before it went; what it said may still be read.
             self._fail(f"the connection to {self.peername} was lost", error)
@@ -243,6 +250,8 @@ class ClientSession:
         if message.kind in _ANSWERS:
             number = message.request
             response = self._pending.get(number)
+            if message.references:
+                self.references.note(message)
             if response is not None:
                 response._arrive(message)
                 if self._gates:

@@ -58,6 +58,28 @@ if TYPE_CHECKING:
         definitions_module as definitions_module,
     )
     from easycluster_protocol._exec_return import exec_return as exec_return
+    from easycluster_protocol._exports import (
+        ServerObject as ServerObject,
+    )
+    from easycluster_protocol._exports import (
+        make_server_class as make_server_class,
+    )
+    from easycluster_protocol._exports import (
+        make_singleton as make_singleton,
+    )
+    from easycluster_protocol._proxies import RemoteProxy as RemoteProxy
+    from easycluster_protocol._proxy_classes import (
+        DefaultRemoteProxy as DefaultRemoteProxy,
+    )
+    from easycluster_protocol._proxy_classes import (
+        FileProxy as FileProxy,
+    )
+    from easycluster_protocol._proxy_classes import (
+        GeneratorProxy as GeneratorProxy,
+    )
+    from easycluster_protocol._proxy_classes import (
+        SelfIterProxy as SelfIterProxy,
+    )
     from easycluster_protocol.errors import (
         AuthenticationError as AuthenticationError,
     )
@@ -115,12 +137,18 @@ if TYPE_CHECKING:
 
 # name → module that holds it
 _STARRED: Dict[str, str] = {
+    "DefaultRemoteProxy": "easycluster_protocol._proxy_classes",
     "RemoteException": "easycluster_protocol.errors",
+    "RemoteProxy": "easycluster_protocol._proxies",
+    "SelfIterProxy": "easycluster_protocol._proxy_classes",
+    "ServerObject": "easycluster_protocol._exports",
     "decode_key": "easycluster_protocol.keys",
     "define_common": "easycluster_protocol._definitions",
     "definitions_module": "easycluster_protocol._definitions",
     "exec_return": "easycluster_protocol._exec_return",
     "generate_key": "easycluster_protocol.keys",
+    "make_server_class": "easycluster_protocol._exports",
+    "make_singleton": "easycluster_protocol._exports",
     "read_key_file": "easycluster_protocol.keys",
     "write_key_file": "easycluster_protocol.keys",
 }
@@ -141,6 +169,8 @@ _ERRORS = (
     "KeyFileError ProtocolError RemoteTraceback SerializationError SpecError UnknownRemoteError VersionError"
 )
 _BY_NAME: Dict[str, str] = {
+    "FileProxy": "easycluster_protocol._proxy_classes",
+    "GeneratorProxy": "easycluster_protocol._proxy_classes",
     "NonblockingResponse": "easycluster_client",
     "DEFAULT_PORT": "easycluster_protocol._constants",
     "SINGLE": "easycluster_protocol._constants",

@@ -12,6 +12,9 @@ from functools import lru_cache
 from types import CodeType
 from typing import Any, Set
 
+from ._exports import exports_of
+from ._proxies import find_proxy
+
 #: The ids of classes that are being rebuilt here and were not here before.
 _new: Set[str] = set()
 
@@ -32,6 +35,9 @@ def _make_dumps(kind: Any) -> Any:
 
     class Pickler(kind):  # type: ignore[misc]
         def reducer_override(self: Any, value: Any) -> Any:
+            exports = exports_of(value)
+            if exports is not None:
+                return find_proxy, (self.objects.add(value, self.listed), exports.descriptor)
             if type(value) is CodeType:
                 return make_code, (_TAG, *self.dispatch_table[CodeType](value))
             reduced: Any = kind.reducer_override(self, value)
@@ -41,9 +47,13 @@ def _make_dumps(kind: Any) -> Any:
                 return find_class, (identity, make, args), (identity, fill, state), None, None, fill_class
             return reduced
 
-    def dumps(value: Any, protocol: int, buffer_callback: Any = None) -> bytes:
+    def dumps(
+        value: Any, protocol: int, buffer_callback: Any = None, objects: Any = None, listed: Any = None
+    ) -> bytes:
         with io.BytesIO() as file:
-            Pickler(file, protocol, buffer_callback).dump(value)
+            pickler: Any = Pickler(file, protocol, buffer_callback)
+            pickler.objects, pickler.listed = objects, listed
+            pickler.dump(value)
             return file.getvalue()
 
     return dumps

@@ -15,6 +15,7 @@ from __future__ import annotations
 import pickle
 from typing import Any, Dict, List, Optional, Set, Tuple
 
+from ._object_pickle import dumps_copy
 from ._serialize import describe, dumps_by_value, text_of
 from .errors import RemoteTraceback, UnknownRemoteError
 
@@ -88,7 +89,7 @@ def _pickle_exception(error: BaseException, protocol: int) -> Tuple[Optional[byt
 
 def _dumps(value: Any, protocol: int) -> bytes:
     try:
-        return pickle.dumps(value, protocol)
+        return dumps_copy(value, protocol)
     except Exception:
         by_value = dumps_by_value()
         if by_value is None:

@@ -81,6 +81,7 @@ class Message:
         references: the ids of the objects that the body names.
         releases: pairs of object id and the number of receipts given back.
         damage: why the body could not be received although the envelope was, or None.
+        receipts: what the receiver notes of the references, see `easycluster_client._references`.
     """
 
     # In the class, because most messages have none of these.
@@ -88,6 +89,7 @@ class Message:
     references: Sequence[int] = ()
     releases: Sequence[Tuple[int, int]] = ()
     damage: Optional[str] = None
+    receipts: Any = None
 
     def __init__(
         self,

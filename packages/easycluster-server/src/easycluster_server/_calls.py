@@ -7,16 +7,19 @@ import time
 from typing import TYPE_CHECKING, Any, Callable, Optional, Tuple
 
 from easycluster_protocol import _messages as m
+from easycluster_protocol import _proxies
 from easycluster_protocol._messages import Message
+from easycluster_protocol._object_pickle import dumps_result
 from easycluster_protocol._serialize import (
     describe,
-    dumps,
     dumps_by_value,
     explain_dumps,
     explain_loads,
     loads,
 )
 
+from ._exported import exported_method
+from ._objects import ObjectTable
 from ._root import Namespace, Root
 
 if TYPE_CHECKING:
@@ -66,6 +69,7 @@ class Caller:
         self._namespace = namespace
         self._on_call = on_call
         self._root = Root(namespace)
+        self.objects = _proxies.server_objects = ObjectTable()
         self._protocol = pickle_protocol
 
     def unpack(self, request: Message) -> Tuple[Any, str, Any, Any]:
@@ -86,9 +90,12 @@ class Caller:
             function = self._namespace.resolve(name)
         else:
             oid, name, args, kwargs = values
-            if oid != 0 or name not in Root.OPERATIONS:
-                raise AttributeError(f"object {oid} on the server has no method {name!r} that is exported")
-            function = getattr(self._root, name)
+            if oid:
+                function = exported_method(self.objects.get(oid), name)
+            elif name in Root.OPERATIONS:
+                function = getattr(self._root, name)
+            else:
+                raise AttributeError(f"the server has no operation {name!r}")
         if self._on_call is not None:
             function = _timed(function, _name_of(name), self._on_call)
         return function, name, args, kwargs
@@ -114,18 +121,18 @@ class Caller:
     def result(self, request: Message, name: Any, value: Any) -> Message:
         """Return the answer for a call that returned ``value``."""
         try:
-            body, buffers = dumps(value, self._protocol)
+            body, buffers, references = dumps_result(value, self._protocol, self.objects)
         except BaseException as error:
             return self._result_by_value(request, name, value, error)
-        return Message(m.RESULT, request.request, body, request.thread, buffers)
+        return Message(m.RESULT, request.request, body, request.thread, buffers, references)
 
     def _result_by_value(self, request: Message, name: Any, value: Any, error: BaseException) -> Message:
         """Return the answer for a call that returned what cannot be pickled by name."""
         try:
             by_value = dumps_by_value() if isinstance(error, Exception) else None
             if by_value is not None:
-                body, buffers = dumps(value, self._protocol, by_value)
-                return Message(m.RESULT, request.request, body, request.thread, buffers)
+                body, buffers, references = dumps_result(value, self._protocol, self.objects, by_value)
+                return Message(m.RESULT, request.request, body, request.thread, buffers, references)
         except BaseException as second:
             error = second
         return self.failure(request, explain_dumps(f"the result of {_name_of(name)}", error))

@@ -91,7 +91,11 @@ class Job:
         answer = self._answer
         if answer is None or answer.request != number:
             answer = self._answer = self._call(request)
-        self._executor.send(answer)
+        try:
+            self._executor.send(answer)
+        except LocalProtocolError:
+            self._executor.caller.objects.give_back(answer.references)
+            raise
         self._answered = number
         self._answer = None
 

@@ -15,6 +15,8 @@ from typing import Any, Deque, Dict, Iterable
 from easycluster_protocol._definitions import DEFAULT_NAME, Block, define_sent, definitions_module
 from easycluster_protocol._exec_return import ExecReturn
 
+from . import _exported
+
 #: So many of the latest sources of ``eval`` and ``execblock`` are kept for stack traces.
 _SOURCES_KEPT = 256
 
@@ -103,11 +105,14 @@ class Root:
     OPERATIONS = frozenset(
         (
             "define",
+            "delete_attribute",
             "eval",
             "execblock",
+            "get_attribute",
             "get_value",
             "import_module",
             "import_modules",
+            "set_attribute",
             "set_value",
             "use_definitions",
         )
@@ -152,6 +157,10 @@ class Root:
             setattr(self._namespace.resolve(owner), last, value)
         else:
             self._namespace.globals[last] = value
+
+    get_attribute = staticmethod(_exported.get_attribute)
+    set_attribute = staticmethod(_exported.set_attribute)
+    delete_attribute = staticmethod(_exported.delete_attribute)
 
     def import_module(self, name: str) -> None:
         """Import a module, so that its dotted names resolve."""

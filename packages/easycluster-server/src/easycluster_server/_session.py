@@ -165,6 +165,8 @@ class Session:
 
     def _deliver(self, message: Message) -> None:
         kind = message.kind
+        if message.releases and "caller" in vars(self._executor):  # before a first call nothing was named
+            self._executor.caller.objects.release(message)
         if kind in _CALLS:
             self._deliver_call(message)
         elif kind == m.PING:

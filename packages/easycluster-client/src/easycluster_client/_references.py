@@ -1,0 +1,228 @@
+"""The server objects that a connection has named to this client: their proxies, and what is given back.
+
+Each answer that names an object is a receipt for it. The receipts of an object are given back when its proxy
+is gone; those of an answer that nobody unpickled, or nobody could, when the answer is gone. Whoever drops a
+proxy or an answer may be a finaliser, in any thread and at any moment: all that happens then is one C call,
+``garbage.append``. The next message on the connection takes along what lies there.
+"""
+
+from __future__ import annotations
+
+import threading
+import weakref
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from easycluster_protocol import _messages as m
+from easycluster_protocol._limits import MAX_TABLE
+from easycluster_protocol._messages import Message
+from easycluster_protocol._object_pickle import loads_result
+from easycluster_protocol._proxies import RemoteProxy, context
+from easycluster_protocol._proxy_classes import proxy_type
+from easycluster_protocol.errors import ConnectionLost, RemoteException
+
+if TYPE_CHECKING:
+    from ._calls import CallMaker
+    from ._session import ClientSession
+
+_NO_OPTIONS: Mapping[str, Any] = {}
+
+
+class _ProxyReference(weakref.ref[RemoteProxy]):
+    """Stands for a proxy among the live ones, and among the garbage when that is gone."""
+
+    __slots__ = ("oid", "receipts")
+
+    oid: int
+    receipts: int
+
+
+class _Receipts:
+    """The receipts of one answer, until it has been unpickled. Those that are left are given back."""
+
+    def __init__(self, garbage: deque[Any], oids: Sequence[int]) -> None:
+        self._give_back: Callable[[Any], None] = garbage.append
+        self.oids = oids
+        self.armed = False
+
+    def __del__(self) -> None:
+        if self.armed and self.oids:
+            self._give_back(self.oids)
+
+
+class References:
+    """The proxies of one connection.
+
+    Args:
+        session: the connection.
+
+    Attributes:
+        maker: makes the calls of the client.
+    """
+
+    maker: CallMaker
+
+    def __init__(self, session: ClientSession) -> None:
+        self.session = session
+        #: What is to be given back: references of proxies that are gone, and lists of numbers.
+        self.garbage: deque[Any] = deque()
+        # A signal handler may unpickle an answer in the middle of another.
+        self._lock = threading.RLock()
+        self._live: dict[int, _ProxyReference] = {}
+
+    @property
+    def client(self) -> Any:
+        """The client, or None when this connection has ended."""
+        ended = self.maker.session is not self.session or self.session.error is not None
+        return None if ended else self.maker.client
+
+    def current_maker(self) -> CallMaker:
+        """Return what makes calls.
+
+        Raises:
+            ConnectionLost: this connection has ended, or the client has another one.
+        """
+        maker = self.maker
+        if maker.session is not self.session:
+            raise ConnectionLost(
+                f"the connection to {self.session.peername} on which this object was given has ended;"
+                " ask the server for the object again"
+            )
+        return maker
+
+    def find_proxy(self, oid: int, descriptor: Any) -> RemoteProxy:
+        """Return the proxy of an object: the one that there is, or a new one."""
+        with self._lock:
+            reference = self._live.get(oid)
+            proxy = None if reference is None else reference()
+            if proxy is None:
+                kind = proxy_type(descriptor)
+                proxy = kind.__new__(kind)
+                object.__setattr__(proxy, "_easycluster", ProxyState(self, oid))
+                reference = _ProxyReference(proxy, self.garbage.append)
+                reference.oid, reference.receipts = oid, 0
+                self._live[oid] = reference
+            return proxy
+
+    def note(self, message: Message) -> None:
+        """Take the receipts of an answer that has arrived; an interrupt may let that happen twice."""
+        if message.receipts is None:
+            message.receipts = _Receipts(self.garbage, message.references)
+        # Not before: one that was made and lost in between must give nothing back.
+        message.receipts.armed = True
+
+    def loads(self, message: Message) -> Any:
+        """Unpickle an answer that names objects of the server."""
+        before = getattr(context, "references", None)
+        context.references = self
+        try:
+            return loads_result(message.body, message.buffers)
+        finally:
+            context.references = before
+            # While the value still holds the proxies.
+            self._count(message.receipts)
+
+    def _count(self, receipts: _Receipts) -> None:
+        """Count the receipts of an answer that has been unpickled, or could not be."""
+        with self._lock:
+            left: list[int] = []
+            for oid in receipts.oids:
+                reference = self._live.get(oid)
+                proxy = None if reference is None else reference()
+                if reference is None or proxy is None:
+                    left.append(oid)
+                else:
+                    reference.receipts += 1
+            receipts.oids = left
+
+    def keep(self, pairs: Sequence[tuple[int, int]]) -> None:
+        """Give these back later: the message that should have taken them along was not sent."""
+        for oid, receipts in pairs:
+            self.garbage.append([oid] * receipts)
+
+    def releases(self) -> list[tuple[int, int]]:
+        """Return what is to be given back now, and forget it: numbers of objects, and how many receipts."""
+        given_back: dict[int, int] = {}
+        with self._lock:
+            while self.garbage and len(given_back) < MAX_TABLE:
+                dropped = self.garbage.popleft()
+                if isinstance(dropped, _ProxyReference):
+                    if self._live.get(dropped.oid) is dropped:
+                        del self._live[dropped.oid]
+                    given_back[dropped.oid] = given_back.get(dropped.oid, 0) + dropped.receipts
+                else:
+                    for oid in dropped[:MAX_TABLE]:
+                        given_back[oid] = given_back.get(oid, 0) + 1
+                    if len(dropped) > MAX_TABLE:
+                        self.garbage.append(dropped[MAX_TABLE:])
+        return [(oid, receipts) for oid, receipts in given_back.items() if receipts]
+
+
+class ProxyState:
+    """What a proxy knows: the one attribute of it that is neither documented nor the server's."""
+
+    __slots__ = ("_cache", "oid", "references")
+
+    def __init__(self, references: References, oid: int) -> None:
+        self.references = references
+        self.oid = oid
+        self._cache: dict[str, Any] | None = None
+
+    @property
+    def client(self) -> Any:
+        """The client, or None when the connection has ended."""
+        return self.references.client
+
+    @property
+    def peername(self) -> str:
+        """The name of the server."""
+        return self.references.session.peername
+
+    @property
+    def cache(self) -> dict[str, Any]:
+        """The values of attributes that do not change."""
+        if self._cache is None:
+            self._cache = {}
+        return self._cache
+
+    def call(self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Call a method; ``kwargs`` may hold options of ours."""
+        maker = self.references.current_maker()
+        if kwargs:
+            return maker.request(m.INVOKE, (self.oid, name, args), kwargs, name, self.references.session)
+        return maker.make(
+            m.INVOKE, (self.oid, name, args, kwargs), name, _NO_OPTIONS, self.references.session
+        )
+
+    def invoke(self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any], options: Any) -> Any:
+        """Call a method; ``kwargs`` are all the method's."""
+        return self.references.current_maker().make(
+            m.INVOKE, (self.oid, name, args, kwargs), name, options, self.references.session
+        )
+
+    def operation(self, name: str, args: tuple[Any, ...], options: dict[str, Any] | None = None) -> Any:
+        """Call an operation of the server's root object."""
+        return self.references.current_maker().operation(name, args, options, self.references.session)
+
+    def get_attribute(self, proxy: RemoteProxy, name: str) -> Any:
+        """Return an attribute; that there is none is not printed, so that ``hasattr`` is quiet."""
+        try:
+            return self.operation("get_attribute", (proxy, name), {"origexc": False})
+        except RemoteException as error:
+            if not isinstance(error.orig, AttributeError):
+                self.references.maker.client.report_exception(error)
+            raise error.orig from error.orig.__cause__
+
+    def check_pickling(self, references: Any) -> None:
+        """Make sure that the proxy is being pickled for a call on its own connection.
+
+        Raises:
+            TypeError: it is not.
+        """
+        if references is not self.references:
+            where = "outside of a call" if references is None else f"to {references.session.peername}"
+            raise TypeError(
+                f"<RemoteProxy for oid {self.oid} on {self.peername}> cannot be passed {where}:"
+                f" the object is on {self.peername}, and only calls there can use it"
+            )

@@ -1,0 +1,114 @@
+"""Pickling on a server: server objects become numbers, which the client turns into proxies."""
+
+from __future__ import annotations
+
+import pickle
+import sys
+from functools import partial
+from io import BytesIO
+from typing import Any, Dict, Sequence, Tuple
+
+from ._exports import exports_of, has_singletons
+from ._proxies import find_proxy
+from ._serialize import dumps
+
+#: Values of these types hold no server object.
+_PLAIN = frozenset((type(None), bool, int, float, complex, str, bytes, bytearray))
+
+
+def dumps_result(
+    value: Any, protocol: int, objects: Any, pickle_it: Any = None
+) -> Tuple[bytes, Sequence[Any], Sequence[int]]:
+    """Pickle what goes to the client.
+
+    Args:
+        value: what to pickle.
+        protocol: the pickle protocol that both ends understand.
+        objects: the server's objects: ``add(value, listed)`` gives one its number and counts a receipt,
+            ``give_back(listed)`` takes such receipts back.
+        pickle_it: makes a pickle of `value`; its last argument is what to do with server objects.
+
+    Returns:
+        The pickle, the large buffers that travel beside it, and the numbers of the objects in it.
+    """
+    if type(value) in _PLAIN and not has_singletons():
+        body, buffers = dumps(value, protocol)
+        return body, buffers, ()
+    listed: Dict[int, None] = {}
+    try:
+        body, buffers = dumps(value, protocol, partial(pickle_it or _pickle, objects=objects, listed=listed))
+    except BaseException:
+        objects.give_back(listed)
+        raise
+    return body, buffers, list(listed)
+
+
+class _NoObjects:
+    """Refuses every server object."""
+
+    @staticmethod
+    def add(value: Any, listed: Any) -> int:  # noqa: ARG004 -- as a table of objects does
+        raise pickle.PicklingError(f"a server object of type {type(value).__qualname__} is never copied")
+
+
+def dumps_copy(value: Any, protocol: int) -> bytes:
+    """Pickle what is to be copied whole.
+
+    Raises:
+        PicklingError: there is a server object in it.
+    """
+    return _pickle(value, protocol, objects=_NoObjects, listed={})
+
+
+def _pickle(value: Any, protocol: int, buffer_callback: Any = None, *, objects: Any, listed: Any) -> bytes:
+    file = BytesIO()
+    kind = _ByIdentity if has_singletons() or not _OVERRIDES else _ByType
+    pickler: Any = (
+        kind(file, protocol)
+        if buffer_callback is None
+        else kind(file, protocol, buffer_callback=buffer_callback)
+    )
+    pickler.objects, pickler.listed = objects, listed
+    pickler.dump(value)
+    return file.getvalue()
+
+
+class _ByType(pickle.Pickler):
+    """Asks for every value but those of the most common types, which no class of server objects can be."""
+
+    objects: Any
+    listed: Any
+
+    def reducer_override(self, value: Any) -> Any:
+        exports = exports_of(value)
+        if exports is None:
+            return NotImplemented
+        return find_proxy, (self.objects.add(value, self.listed), exports.descriptor)
+
+
+class _ByIdentity(pickle.Pickler):
+    """Asks for every single value: older Pythons know no other way, and singletons may be of any type."""
+
+    objects: Any
+    listed: Any
+
+    def persistent_id(self, value: Any) -> Any:
+        exports = exports_of(value)
+        return None if exports is None else (self.objects.add(value, self.listed), exports.descriptor)
+
+
+_OVERRIDES = sys.version_info >= (3, 8)
+
+
+class ProxyUnpickler(pickle.Unpickler):
+    """Unpickles an answer that holds server objects."""
+
+    def persistent_load(self, named: Any) -> Any:
+        """Return the proxy that `_ByIdentity` has named."""
+        return find_proxy(*named)
+
+
+def loads_result(body: Any, buffers: Sequence[Any]) -> Any:
+    """Unpickle what `dumps_result` has made; the thread's `context` says whose objects it names."""
+    kwargs: Any = {"buffers": buffers} if buffers else {}
+    return ProxyUnpickler(BytesIO(body), **kwargs).load()

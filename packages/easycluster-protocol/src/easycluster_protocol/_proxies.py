@@ -1,0 +1,226 @@
+"""Proxies: what a client holds of an object that stays on the server.
+
+A proxy is made when a value that names its object is unpickled, by `find_proxy`; while one is alive, the same
+object gives the same proxy. Passed back on its own connection it becomes the object again, by `find_object`.
+"""
+
+from __future__ import annotations
+
+from _thread import _local
+from typing import Any, Callable, Dict, Iterable, Iterator, Tuple
+
+from ._exports import can_be_exported
+
+#: On a client, for each thread. `references`: of the connection for which a call is being pickled, or whose
+#: answer is being unpickled; see `easycluster_client._references`.
+context: Any = _local()
+
+#: On a server: its objects by number, see `easycluster_server._objects`. A worker serves one connection.
+server_objects: Any = None
+
+
+def find_proxy(oid: int, descriptor: Any) -> Any:
+    """Return the proxy of an object of the server whose answer is being unpickled here.
+
+    Raises:
+        TypeError: no answer of a server is being unpickled, or no such proxy can be made.
+    """
+    references = getattr(context, "references", None)
+    if references is None:
+        raise TypeError(f"server object {oid} has a meaning only to the client that was given it")
+    return references.find_proxy(oid, descriptor)
+
+
+def find_object(oid: int) -> Any:
+    """Return the object whose proxy the client has passed.
+
+    Raises:
+        ReferenceError: there is no such object any more.
+        TypeError: this is no server.
+    """
+    if server_objects is None:
+        raise TypeError(f"server object {oid} has a meaning only on its own server")
+    return server_objects.get(oid)
+
+
+def find_method(owner: Any, name: str) -> Any:
+    """Return a method of a server object: of its proxy on the client, of itself when that is passed back."""
+    return ProxyMethod(owner, name) if isinstance(owner, RemoteProxy) else getattr(owner, name)
+
+
+def _sequence(own: Any, setting: str) -> Tuple[str, ...]:
+    names = own.get(setting, ())
+    return (names,) if isinstance(names, str) else tuple(names)
+
+
+def _define(cls: type, names: Iterable[str], make: Callable[[str], Any]) -> None:
+    for name in names:
+        if not can_be_exported(name) or name in _OWN:
+            raise TypeError(f"{cls.__qualname__} cannot have a remote attribute named {name!r}")
+        if name not in vars(cls):  # what the class defines itself stays local
+            setattr(cls, name, make(name))
+
+
+def _make_method(name: str) -> Any:
+    def method(self: Any, *args: Any, **kwargs: Any) -> Any:
+        return self._easycluster.call(name, args, kwargs)
+
+    def leave(self: Any, *error: Any) -> Any:
+        return self._easycluster.call(name, (*error[:2], None), {})  # tracebacks cannot be sent
+
+    made = leave if name == "__exit__" else method
+    made.__name__ = made.__qualname__ = name
+    return made
+
+
+def _make_attribute(name: str) -> property:
+    def get(self: Any) -> Any:
+        return self._easycluster.get_attribute(self, name)
+
+    def put(self: Any, value: Any) -> None:
+        self._easycluster.operation("set_attribute", (self, name, value))
+
+    def delete(self: Any) -> None:
+        self._easycluster.operation("delete_attribute", (self, name))
+
+    return property(get, put, delete)
+
+
+def _make_cached(name: str) -> property:
+    def get(self: Any) -> Any:
+        cache = self._easycluster.cache
+        if name not in cache:
+            cache[name] = self._easycluster.get_attribute(self, name)
+        return cache[name]
+
+    return property(get)
+
+
+class RemoteProxy:
+    """Stands on the client for an object that stays on the server.
+
+    Derive from it to say by hand what a proxy has, and name that class as ``proxy_class`` of the server
+    object's class. Methods that it defines run on the client.
+
+    Args:
+        client: the client that is connected to the object's server.
+        oid: the number of the object there.
+
+    Class attributes:
+        proxy_methods: the name of a method to forward, or a sequence of names.
+        proxy_attrs: names of attributes to get, set and delete on the server.
+        proxy_attrs_cache: names of attributes that never change, which are asked for once.
+    """
+
+    proxy_methods: Any = ()
+    proxy_attrs: Any = ()
+    proxy_attrs_cache: Any = ()
+
+    #: What holds the connection and counts the receipts, see `easycluster_client._references`.
+    _easycluster: Any
+
+    def __init__(self, client: Any, oid: int) -> None:
+        object.__setattr__(self, "_easycluster", client._easycluster.reference(oid))
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        own = vars(cls)
+        _define(cls, _sequence(own, "proxy_methods"), _make_method)
+        _define(cls, _sequence(own, "proxy_attrs"), _make_attribute)
+        _define(cls, _sequence(own, "proxy_attrs_cache"), _make_cached)
+
+    @property
+    def proxy_connection(self) -> Any:
+        """The client, or None when the connection of this proxy has ended."""
+        return self._easycluster.client
+
+    @property
+    def proxy_object_id(self) -> int:
+        """The number of the object on its server."""
+        oid: int = self._easycluster.oid
+        return oid
+
+    def raw_call_method(
+        self, method: str, args: Iterable[Any] = (), kwargs: Any = None, **options: Any
+    ) -> Any:
+        """Call a method of the object; ``options`` are the five keywords of every call.
+
+        Raises:
+            AttributeError: the object's class does not export it.
+            ConnectionLost: the connection of this proxy has ended.
+        """
+        return self._easycluster.invoke(method, tuple(args), dict(kwargs or {}), options)
+
+    def raw_get_attribute(self, name: str, **options: Any) -> Any:
+        """Return an attribute of the object; see `raw_call_method`."""
+        return self._easycluster.operation("get_attribute", (self, name), options)
+
+    def raw_set_attribute(self, name: str, value: Any, **options: Any) -> Any:
+        """Set an attribute of the object; see `raw_call_method`."""
+        return self._easycluster.operation("set_attribute", (self, name, value), options)
+
+    def __getattr__(self, name: str) -> Any:
+        raise AttributeError(missing_attribute(type(self), name))
+
+    def __repr__(self) -> str:
+        reference = self._easycluster
+        return f"<RemoteProxy for oid {reference.oid} on {reference.peername}>"
+
+    def __dir__(self) -> Iterator[str]:
+        # What is told without asking the server: interactive shells ask at each keystroke.
+        return iter(sorted({*dir(type(self)), *vars(self)}))
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        self._easycluster.check_pickling(getattr(context, "references", None))
+        return find_object, (self._easycluster.oid,)
+
+    def __copy__(self) -> Any:
+        return self
+
+    def __deepcopy__(self, memo: Any) -> Any:
+        return self
+
+
+#: The names of `RemoteProxy` itself: no server can put something of its own in their place.
+_OWN = frozenset(name for name in vars(RemoteProxy) if not name.startswith("__")) | {
+    "__init__",
+    "_easycluster",
+}
+
+
+class ProxyMethod:
+    """A method of a server object, as an attribute of its proxy; on the server, of the object on its way."""
+
+    def __init__(self, owner: Any, name: str) -> None:
+        self.__self__ = owner
+        self.__name__ = name
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        return self.__self__._easycluster.call(self.__name__, args, kwargs)
+
+    def __repr__(self) -> str:
+        return f"<method {self.__name__} of {self.__self__!r}>"
+
+    def __reduce__(self) -> Any:
+        return find_method, (self.__self__, self.__name__)
+
+
+def missing_attribute(kind: type, name: str) -> str:
+    """Return the text of the error for an attribute that a proxy does not have."""
+    methods, attrs = exported_names(kind)
+    return (
+        f"{kind.__name__!r} object has no attribute {name!r}; exported are "
+        f"the methods {', '.join(sorted(methods)) or '(none)'} "
+        f"and the attributes {', '.join(sorted(attrs)) or '(none)'}"
+    )
+
+
+def exported_names(kind: type) -> Tuple[Iterable[str], Iterable[str]]:
+    """Return the names of the methods and of the attributes that proxies of this class forward."""
+    methods: Dict[str, None] = {}
+    attrs: Dict[str, None] = {}
+    for base in kind.__mro__:
+        own = vars(base)
+        methods.update(dict.fromkeys(_sequence(own, "proxy_methods")))
+        attrs.update(dict.fromkeys(_sequence(own, "proxy_attrs") + _sequence(own, "proxy_attrs_cache")))
+    return methods, attrs
