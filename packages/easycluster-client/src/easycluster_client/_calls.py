@@ -103,10 +103,13 @@ class CallMaker:
         session.request(response, kind, body, buffers, thread)
         if options and (options.get("nonblocking") or response._completes):
             return response
-        session.wait(response)
-        if session.arrived or not response._done:
-            response._wait_until(None)
-        return response._result()
+        try:
+            session.wait(response)
+            if session.arrived or not response._done:
+                response._wait_until(None)
+            return response._result()
+        finally:
+            del response  # see `NonblockingResponse._result`
 
     def run_completions(self, session: ClientSession, most: int = -1, nested: bool = False) -> int:
         """Call the completion functions of the answers that have arrived.

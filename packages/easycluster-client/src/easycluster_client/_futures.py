@@ -65,8 +65,11 @@ class FutureMethods:
         Args:
             timeout: how long to wait, in seconds; None: as long as the call was given.
         """
-        self._wait(timeout)
-        return self._result()
+        try:
+            self._wait(timeout)
+            return self._result()
+        finally:
+            del self  # see `NonblockingResponse._result`
 
     def exception(self, timeout: float | None = None) -> BaseException | None:
         """Return what `result` would raise, or None; nothing is printed.

@@ -85,8 +85,11 @@ class NonblockingResponse(FutureMethods):
             ConnectionLost: the connection ended before the answer came.
             CallTimeout: there is no answer yet. The call goes on, and can be waited for again.
         """
-        self._wait(timeout)
-        return self._result(origexc)
+        try:
+            self._wait(timeout)
+            return self._result(origexc)
+        finally:
+            del self  # see `_result`
 
     def fileno(self) -> int:
         """Return the descriptor of the connection, for `select`.
@@ -142,7 +145,8 @@ class NonblockingResponse(FutureMethods):
                     self.client.report_exception(RemoteException(error, text))
             raise error.with_traceback(None)
         finally:
-            del error  # or it would hold this frame, and the frame it
+            # The error holds this frame, and the response the error: nothing of that may be a circle.
+            del self, error
 
     def _exception(self) -> BaseException | None:
         """Return what `_result` would raise."""
