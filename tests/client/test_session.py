@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from easycluster_client import _session
+from easycluster_client import _session, _turns
 from easycluster_client._response import NonblockingResponse
 from easycluster_client._session import ClientSession
 from easycluster_protocol import _messages as m
@@ -40,8 +40,9 @@ class Server:
         self.session = ClientSession(links.client, SocketTransport(ours), "the server")
         self._client: Any = SimpleNamespace(peername="the server", _easycluster=self)
 
-    def run_completions(self) -> None:
-        """Stands for that of a client."""
+    def run_completions(self, session: ClientSession) -> int:
+        """Stands for that of a client; this one puts them off for ever."""
+        return -1 if session.arrived else 0
 
     def request(self, body: Any = b"", **options: Any) -> NonblockingResponse:
         """Make a call; return its response."""
@@ -147,7 +148,7 @@ def test_threads_that_wait_for_the_same_answer(server: Server) -> None:
 
 def test_thread_that_does_not_come_back(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     """When the thread whose turn it is was kept from handing it over, another one takes it after a while."""
-    monkeypatch.setattr(_session, "_LOOK_AFTER", 0.01)
+    monkeypatch.setattr(_turns, "_LOOK_AFTER", 0.01)
     server.session._turn[0] = -1
     response = server.request()
     waiter = Waiter(response)
@@ -158,7 +159,7 @@ def test_thread_that_does_not_come_back(server: Server, monkeypatch: pytest.Monk
 
 def test_thread_that_reads_for_long(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     """A thread that really reads keeps its turn, however long nothing comes."""
-    monkeypatch.setattr(_session, "_LOOK_AFTER", 0.001)
+    monkeypatch.setattr(_turns, "_LOOK_AFTER", 0.001)
     reader = start_reader(server)
     response = server.request()
     waiter = Waiter(response)

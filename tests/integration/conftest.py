@@ -2,6 +2,7 @@
 
 - ``client``: a connected client; the test runs once for each of local, TCP and SSH.
 - ``connect``: makes further clients over the same transport: ``connect(enable_compression=True)``.
+- ``spawn``: makes clients of local servers, where the transport does not matter.
 - ``transport``: which of them it is: ``transport.name``.
 - ``tcp_server``, ``sshd``: one of each for the run. ``start_server``: servers for one test.
 - ``key_file``, ``key``: what ``tcp_server`` serves with.
@@ -159,6 +160,21 @@ def connect(transport: Transport, no_leaks: None) -> Iterator[Connect]:
 def client(connect: Connect) -> Any:
     """A connected client."""
     return connect()
+
+
+@pytest.fixture
+def spawn(no_leaks: None) -> Iterator[Connect]:
+    """Makes clients of local servers, for what is the same over every transport."""
+    clients: list[Any] = []
+
+    def spawn(clientclass: Any = Client) -> Any:
+        client = easycluster.server.spawn_local(clientclass)
+        clients.append(client)
+        return client
+
+    yield spawn
+    for client in clients:
+        client.close()
 
 
 @pytest.fixture

@@ -20,6 +20,7 @@ BUILTIN_BASES: dict[str, list[Any]] = {
     "ConnectError": [OSError],
     "AuthenticationError": [PermissionError, errors.ConnectError],
     "VersionError": [OSError, errors.ConnectError],
+    "CallTimeout": [TimeoutError],
     "ConnectionLost": [ConnectionError, EOFError, OSError],
     "ProtocolError": [ConnectionError],
     "LocalProtocolError": [errors.ProtocolError],

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from easycluster_protocol import _definitions
@@ -13,7 +13,7 @@ from easycluster_protocol._proxies import context
 from easycluster_protocol._serialize import dumps
 from easycluster_protocol.errors import ConnectionLost
 
-from . import _by_value
+from . import _by_value, _completions, _timeouts
 from ._references import ProxyState
 from ._response import NonblockingResponse
 from ._session import ClientSession
@@ -24,6 +24,10 @@ if TYPE_CHECKING:
 #: The keywords of a call that are ours; all others are the remote function's.
 OPTIONS = ("nonblocking", "oncomplete", "onerror", "threadid", "origexc")
 
+#: Where the function's own keywords stand apart, there is one more: how long to wait for the answer,
+#: in seconds.
+ALL_OPTIONS = (*OPTIONS, "timeout")
+
 _NO_OPTIONS: Mapping[str, Any] = {}
 
 
@@ -33,6 +37,9 @@ class CallMaker:
     It is the one attribute of a client beside those that are documented, because every other name
     belongs to the server.
     """
+
+    #: Whether answers arrive without anybody who waits for them.
+    reads_by_itself = False
 
     def __init__(self, client: Client, definitions: str) -> None:
         self.client = client
@@ -79,9 +86,10 @@ class CallMaker:
         """Call a method of a server object; ``kwargs`` are all the method's."""
         return self.make(m.INVOKE, (oid, name, args, kwargs), name, options)
 
-    def raw_call(self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any], options: Any) -> Any:
-        """Call a global of the server; ``kwargs`` are all the function's."""
-        return self.make(m.CALL, (name, args, kwargs), name, options)
+    def raw_call(self, name: Any, args: tuple[Any, ...], kwargs: dict[str, Any], options: Any) -> Any:
+        """Call as `call` does; ``kwargs`` are all the function's."""
+        what = name if isinstance(name, str) else _name_of(name)
+        return self.make(m.CALL, (name, args, kwargs), what, options)
 
     def request(
         self,
@@ -93,7 +101,8 @@ class CallMaker:
         only_options: bool = False,
     ) -> Any:
         """Make a call whose keywords may hold options of ours; see `make`."""
-        options = {key: kwargs.pop(key) for key in OPTIONS if key in kwargs}
+        names = ALL_OPTIONS if only_options else OPTIONS
+        options = {key: kwargs.pop(key) for key in names if key in kwargs}
         if only_options and kwargs:
             raise TypeError(f"{what}() got an unexpected keyword argument {next(iter(kwargs))!r}")
         return self.make(kind, (*start, kwargs), what, options, session)
@@ -124,30 +133,51 @@ class CallMaker:
             session = self._session()
         thread = self.default_thread
         if options:
-            thread = _thread_of(options.get("threadid"), thread)
+            thread = thread_of(options.get("threadid"), thread)
         response = NonblockingResponse(self.client, what, options)
-        context.references = session.references
+        context.references = session.references  # for proxies among the values
         try:
-            body, buffers = dumps(values, session.pickle_protocol)
-            by_name = _by_value.MAIN not in body
-        except Exception:
-            body, buffers, by_name = b"", (), False
-        if not by_name:
-            body, buffers = _by_value.pack(values, session, what)
-        context.references = None
+            body, buffers = _pack(values, session, what)
+        finally:
+            context.references = None
+        if response._timeout is not None:
+            return _request_in_time(session, response, (kind, body, buffers, thread), options)
         session.request(response, kind, body, buffers, thread)
         if options and (options.get("nonblocking") or response._completes):
             return response
-        session.wait(response)
-        if session.arrived:
-            self.run_completions()
-        return response._result()
+        try:
+            session.wait(response)
+            if session.arrived or not response._done:
+                response._wait_until(None)
+            return response._result()
+        finally:
+            del response  # see `NonblockingResponse._result`
 
-    def run_completions(self) -> None:
-        """Call the completion functions of the answers that have arrived."""
-        session = self.session
-        while session is not None and session.arrived:
-            session.arrived.pop(0)._complete()
+    def run_completions(self, session: ClientSession, most: int = -1, nested: bool = False) -> int:
+        """Call the completion functions of the answers that have arrived.
+
+        Args:
+            session: on which connection.
+            most: how many to call at most; -1: all.
+            nested: call them also if this thread is in one of them at present. Else that is put off until
+                it ends.
+
+        Returns:
+            How many answers were dealt with, or -1 when that was put off.
+        """
+        if not session.arrived:
+            return 0
+        if not nested and _completions.is_inside(CallMaker.run_completions, self):
+            return -1
+        count = 0
+        while session.arrived and count != most:
+            try:
+                response = session.arrived.pop(0)
+            except IndexError:  # another thread took it
+                break
+            count += 1
+            response._complete()
+        return count
 
     def update_definitions(self) -> None:
         """Send the definitions that the server does not have yet.
@@ -171,6 +201,17 @@ class CallMaker:
             self.operation("use_definitions", (self.definitions,))
 
 
+def _pack(values: tuple[Any, ...], session: ClientSession, what: str) -> tuple[bytes, Sequence[Any]]:
+    """Pickle the values of a call: by name what can be found there by name, else by value."""
+    try:
+        body, buffers = dumps(values, session.pickle_protocol)
+    except Exception:
+        return _by_value.pack(values, session, what)
+    if _by_value.MAIN in body:
+        return _by_value.pack(values, session, what)
+    return body, buffers
+
+
 def _name_of(function: Any) -> str:
     if not callable(function):
         raise TypeError(f"what is called must be a function or the name of one, not {function!r}")
@@ -185,8 +226,38 @@ def _error_of(response: NonblockingResponse) -> BaseException | None:
     return None
 
 
-def _thread_of(threadid: Any, default: int) -> int:
-    if threadid is None:
+def _request_in_time(
+    session: ClientSession,
+    response: NonblockingResponse,
+    message: tuple[int, Any, Any, int],
+    options: Mapping[str, Any],
+) -> Any:
+    """Send a call that has a limit; return what its caller gets."""
+    timeout = response._timeout
+    deadline = _timeouts.deadline_of(timeout)
+    assert timeout is not None
+    assert deadline is not None
+    with session.limit(deadline):
+        session.request(response, *message)
+    if options.get("nonblocking") or response._completes:
+        return response
+    response._wait_until(deadline)
+    if not response._done:
+        raise response._too_late(timeout)
+    return response._result()
+
+
+def thread_of(threadid: Any, default: int | None = None) -> int:
+    """Return the number of a server thread as it is written on the wire.
+
+    Args:
+        threadid: what a script gives.
+        default: what None means, if it means anything.
+
+    Raises:
+        TypeError: it is none.
+    """
+    if threadid is None and default is not None:
         return default
     if threadid is SINGLE:
         return SINGLE_THREAD

@@ -12,7 +12,7 @@ from easycluster_protocol import _messages as m
 from easycluster_protocol._definitions import DEFAULT_NAME
 from easycluster_protocol.errors import ConnectionLost, RemoteException
 
-from ._calls import OPTIONS, CallMaker
+from ._calls import ALL_OPTIONS, CallMaker, thread_of
 from ._connect import Address, Connected, connect, connect_socket
 from ._deadline import CONNECT_TIMEOUT, check_timeout
 from ._names import RemoteName, check_forwardable
@@ -175,8 +175,11 @@ class Client:
         if session is not None and connected is not None:
             self._easycluster.session = None
             self._connected = None
-            session.close(message)
-            connected.finish()
+            try:
+                session.close(message)
+            finally:
+                connected.finish()
+            self._easycluster.run_completions(session)
 
     def __enter__(self) -> Self:
         return self
@@ -265,15 +268,27 @@ class Client:
         return self._easycluster.call(func, args, kwargs)
 
     def raw_call(
-        self, name: str, args: Iterable[Any], kwargs: dict[str, Any] | None = None, **options: Any
+        self,
+        name: str | Callable[..., Any],
+        args: Iterable[Any],
+        kwargs: dict[str, Any] | None = None,
+        **options: Any,
     ) -> Any:
-        """Call ``name`` with arguments that are given as they are; ``options`` are the five keywords."""
+        """Call ``name`` with arguments that are given as they are.
+
+        Args:
+            name: as for `call`.
+            args: its arguments.
+            kwargs: its keyword arguments, whatever their names.
+            options: the five keywords of every call, and ``timeout``, see `options`.
+        """
         return self._easycluster.raw_call(name, tuple(args), dict(kwargs or {}), _only_options(options))
 
     def send_request(
         self, oid: int, meth: str, args: Iterable[Any], kwargs: dict[str, Any] | None = None, **options: Any
     ) -> Any:
-        """Call a method of the server object ``oid``; object 0 is the server itself."""
+        """Call a method of the server object ``oid``; object 0 is the server itself. For the rest see
+        `raw_call`."""
         return self._easycluster.invoke(oid, meth, tuple(args), dict(kwargs or {}), _only_options(options))
 
     def eval(self, expr: str, **options: Any) -> Any:
@@ -308,22 +323,27 @@ class Client:
             block: whether to wait for something to read.
 
         Returns:
-            Whether anything was read.
+            Whether anything was read, or had been read before and was not dealt with yet.
 
         Raises:
             ConnectionLost: the connection ended.
         """
-        came = self._session().read(block)
-        self._easycluster.run_completions()
-        return came
+        session = self._session()
+        # What was read while a call was sent may be all that there is to wait for.
+        if self._easycluster.run_completions(session, nested=True) > 0:
+            return True
+        try:
+            return session.read(block)
+        finally:
+            self._easycluster.run_completions(session, nested=True)
 
     def set_default_thread(self, threadid: int) -> None:
         """Run calls without ``threadid`` in this server thread from now on; 0 is the main thread."""
-        self._easycluster.default_thread = threadid
+        self._easycluster.default_thread = thread_of(threadid)
 
     def stop_remote_thread(self, threadid: int) -> None:
         """End a server thread when the calls that wait for it are done."""
-        self._session().control(m.STOP_THREAD, threadid)
+        self._session().control(m.STOP_THREAD, thread_of(threadid))
 
     def report_exception(self, exc: RemoteException) -> None:
         """Print the stack trace of an exception of remote code; override it to do something else."""
@@ -333,7 +353,7 @@ class Client:
 
 def _only_options(options: dict[str, Any]) -> dict[str, Any]:
     for name in options:
-        if name not in OPTIONS:
+        if name not in ALL_OPTIONS:
             raise TypeError(
                 f"unexpected keyword argument {name!r}: arguments of the function go into kwargs="
             )

@@ -1,11 +1,13 @@
-"""One call on many servers at once."""
+"""One call on many servers, or of many objects, at once."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from ._calls import OPTIONS
 from ._client import Client
+from ._options_view import ClientView, class_of
 
 
 def call_multi(
@@ -22,6 +24,33 @@ def call_multi(
     return _gather(connections, lambda client: client.call(func, *args, **{**kwargs, "nonblocking": True}))
 
 
+def call_method_multi(objects: Iterable[Any], method: str, /, *args: Any, **kwargs: Any) -> list[Any]:
+    """Call a method with the same arguments on every object, at once; see `call_multi`.
+
+    Args:
+        objects: proxies of server objects, or clients, whose methods are the functions of their servers.
+        method: its name.
+        args: its arguments.
+        kwargs: its keyword arguments, beside the five keywords of every call.
+
+    Raises:
+        TypeError: among the objects is something else.
+    """
+    return _gather(objects, lambda target: _start_method(target, method, args, kwargs))
+
+
+def _start_method(target: Any, method: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    own = {name: value for name, value in kwargs.items() if name not in OPTIONS}
+    options = {name: value for name, value in kwargs.items() if name in OPTIONS}
+    options["nonblocking"] = True
+    # Asked of the class: a client itself has every attribute.
+    if hasattr(class_of(target), "raw_call_method"):
+        return target.raw_call_method(method, args, own, **options)
+    if isinstance(target, (Client, ClientView)):
+        return target.raw_call(method, args, own, **options)
+    raise TypeError(f"methods are called on proxies and clients, not on {target!r}")
+
+
 def eval_multi(connections: Iterable[Client], code: str) -> list[Any]:
     """Evaluate an expression on every connection, at once; see `call_multi`."""
     return _gather(connections, lambda client: client.eval(code, nonblocking=True))
@@ -32,12 +61,12 @@ def execblock_multi(connections: Iterable[Client], code: str) -> list[Any]:
     return _gather(connections, lambda client: client.execblock(code, nonblocking=True))
 
 
-def _gather(connections: Iterable[Client], start: Callable[[Client], Any]) -> list[Any]:
+def _gather(targets: Iterable[Any], start: Callable[[Any], Any]) -> list[Any]:
     responses: list[Any] = []
     errors: list[tuple[int, Exception]] = []
-    for index, client in enumerate(connections):
+    for index, target in enumerate(targets):
         try:
-            responses.append(start(client))
+            responses.append(start(target))
         except Exception as error:
             responses.append(None)
             errors.append((index, error))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -9,13 +10,14 @@ from easycluster_protocol import _messages as m
 from easycluster_protocol._failures import unpack_exception
 from easycluster_protocol._messages import Message
 from easycluster_protocol._serialize import explain_loads, loads
-from easycluster_protocol.errors import ConnectionLost, RemoteException
+from easycluster_protocol.errors import CallTimeout, ConnectionLost, RemoteException
+
+from . import _completions, _timeouts
+from ._completions import Completion
+from ._futures import FutureMethods
 
 if TYPE_CHECKING:
     from ._client import Client
-
-#: A function, or a tuple of a function and its further arguments.
-Completion = Callable[[Any], Any] | tuple[Any, ...]
 
 #: The value; the exception of the call; its remote stack trace, None for an error of our own.
 _Outcome = tuple[Any, BaseException | None, list[str] | None]
@@ -25,34 +27,41 @@ _Outcome = tuple[Any, BaseException | None, list[str] | None]
 _TAKEN = Message(m.RESULT)
 
 
-class NonblockingResponse:
-    """What a call with ``nonblocking=True`` returns.
+class NonblockingResponse(FutureMethods):
+    """What a call with ``nonblocking=True`` returns. It has the methods of `concurrent.futures.Future`,
+    and can be awaited in asyncio.
 
     Attributes:
         client: the client that made the call.
         request_id: the number of the call on its connection.
     """
 
+    client: Client
     request_id = 0
     # In the class, because one response is made per call and most need none of these.
     _origexc: Any = True
     _oncomplete: Completion | None = None
     _onerror: Completion | None = None
+    _timeout: float | None = None
+    #: Whether somebody is to be told when the answer comes.
     _completes = False
     _done = False
     _session: Any = None
     _message: Message | None = None
     _lost: ConnectionLost | None = None
     _outcome: _Outcome | None = None
+    _watchers: list[Callable[[Any], Any]] | None = None
+    _callbacks: list[Callable[[Any], Any]] | None = None
 
     def __init__(self, client: Client, what: str, options: Mapping[str, Any] | None = None) -> None:
         self.client = client
         self._what = what
         if options:
             self._origexc = options.get("origexc", True)
-            self._oncomplete = options.get("oncomplete")
-            self._onerror = options.get("onerror")
+            self._oncomplete = _completions.check("oncomplete", options.get("oncomplete"))
+            self._onerror = _completions.check("onerror", options.get("onerror"))
             self._completes = self._oncomplete is not None or self._onerror is not None
+            self._timeout = _timeouts.check(options.get("timeout"))
 
     def __repr__(self) -> str:
         state = "done" if self.have_response else "pending"
@@ -63,40 +72,88 @@ class NonblockingResponse:
         """Whether the answer has arrived, or the connection was lost."""
         return self._done
 
-    def wait(self, origexc: Any = None) -> Any:
+    def wait(self, origexc: Any = None, timeout: float | None = None) -> Any:
         """Wait until the call has ended on the server, and return its value.
 
         Args:
             origexc: as the keyword of a call; None: what the call was given.
+            timeout: how long to wait, in seconds; None: as long as the call was given by `options`,
+                else for ever.
 
         Raises:
             Exception: what the remote code raised, see ``origexc``.
             ConnectionLost: the connection ended before the answer came.
+            CallTimeout: there is no answer yet. The call goes on, and can be waited for again.
         """
-        if not self._done:
-            self._session.wait(self)
-        self.client._easycluster.run_completions()
-        return self._result(origexc)
+        try:
+            self._wait(timeout)
+            return self._result(origexc)
+        finally:
+            del self  # see `_result`
 
     def fileno(self) -> int:
-        """Return the descriptor of the connection, for `select`."""
-        return self.client.fileno()
+        """Return the descriptor of the connection, for `select`.
+
+        Raises:
+            ConnectionLost: the connection has ended.
+        """
+        error = self._session.error
+        if error is not None:
+            raise ConnectionLost(str(error))
+        descriptor: int = self._session.transport.fileno()
+        return descriptor
 
     def read_response(self, block: bool = True) -> bool:
         """Read answers of the connection, see `Client.read_response`."""
         return self.client.read_response(block)
 
+    def _wait(self, timeout: float | None) -> None:
+        if timeout is None:
+            timeout = self._timeout
+        self._wait_until(_timeouts.deadline_of(timeout))
+        if timeout is not None and not self._done:
+            raise self._too_late(timeout)
+
+    def _too_late(self, timeout: float) -> CallTimeout:
+        where = f"{self._what} on {self.client.peername}"
+        text = f"no answer from {where} within {timeout:g} seconds: the call was sent, and goes on there"
+        return _timeouts.error(text, "sent", self)
+
+    def _wait_until(self, deadline: float | None) -> None:
+        """Wait for the answer, and call the completion functions of those that arrive meanwhile."""
+        session, calls = self._session, self.client._easycluster
+        through = False
+        while True:
+            if not self._done:
+                session.wait(self, deadline, through)
+            if session.arrived:
+                # Below 0: this thread is in a completion function, after whose end it calls the others.
+                through = calls.run_completions(session) < 0
+            if self._done or (deadline is not None and time.monotonic() >= deadline):
+                return
+
     def _result(self, origexc: Any = None) -> Any:
         value, error, text = self._resolve()
         if error is None:
             return value
-        if text is not None:
-            mode = self._origexc if origexc is None else origexc
-            if mode is False:
-                raise RemoteException(error, text) from error.__cause__
-            if mode != "quiet":
-                self.client.report_exception(RemoteException(error, text))
-        raise error.with_traceback(None)
+        try:
+            if text is not None:
+                mode = self._origexc if origexc is None else origexc
+                if mode is not None and not mode:
+                    raise RemoteException(error, text) from error.__cause__
+                if mode != "quiet":
+                    self.client.report_exception(RemoteException(error, text))
+            raise error.with_traceback(None)
+        finally:
+            # The error holds this frame, and the response the error: nothing of that may be a circle.
+            del self, error
+
+    def _exception(self) -> BaseException | None:
+        """Return what `_result` would raise."""
+        _, error, text = self._resolve()
+        if error is None or text is None or self._origexc is None or self._origexc:
+            return error
+        return RemoteException(error, text)
 
     def _resolve(self) -> _Outcome:
         """Unpickle the answer, once; in the thread that wants it, which holds no lock of ours."""
@@ -144,14 +201,45 @@ class NonblockingResponse:
             self._lost = error
             self._done = True
 
+    def _watch(self, tell: Callable[[Any], Any]) -> None:
+        """Let ``tell(response)`` be called as soon as the answer is there, perhaps more than once.
+
+        Whoever reads calls it, in the middle of reading: it may neither raise nor wait.
+        """
+        vars(self).setdefault("_watchers", []).append(tell)
+        self._completes = True
+        # In this order: who reads sets it first, and looks for watchers then.
+        if self._done:
+            tell(self)
+
+    def _unwatch(self, tell: Callable[[Any], Any]) -> None:
+        try:
+            vars(self).get("_watchers", []).remove(tell)
+        except ValueError:
+            pass
+
+    def _tell_watchers(self) -> None:
+        for tell in tuple(self._watchers or ()):
+            tell(self)
+
     def _complete(self) -> None:
-        """Call the completion function, if there is one."""
-        value, error, text = self._resolve()
+        """Call the completion functions, if there are any."""
         completion = self._oncomplete
-        if error is not None:
-            completion = self._onerror or completion
-            value = error if text is None else RemoteException(error, text)
-        if isinstance(completion, tuple):
-            completion[0](value, *completion[1:])
-        elif completion is not None:
-            completion(value)
+        what = f"{self._what} on {self.client.peername}"
+        if self._oncomplete is not None or self._onerror is not None:
+            value, error, text = self._resolve()
+            if error is not None:
+                completion = self._onerror or completion
+                value = error if text is None else RemoteException(error, text)
+            if completion is not None:
+                _completions.call(completion, value, what)
+        self._call_back(what)
+
+    def _call_back(self, what: str) -> None:
+        callbacks = self._callbacks
+        while callbacks:
+            try:
+                callback = callbacks.pop(0)  # one C call: each is taken by one thread only
+            except IndexError:
+                return
+            _completions.call(callback, self, what)

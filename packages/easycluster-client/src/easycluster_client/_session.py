@@ -1,21 +1,11 @@
-"""One open connection, as the master sees it: calls under way, and whose turn it is to read.
-
-Who reads: the threads that wait for an answer share one turn. The first of them leads: it reads for
-all and wakes each whose answer came; when its own has come it hands the turn to one who still
-waits. `_turn` says who leads; taking and giving it back is one C call each, so that no lock is needed
-that an interrupt, or a signal handler that makes calls itself, could find taken.
-
-A thread that was interrupted (Ctrl-C) while it led finds its own name in `_turn` when it comes back,
-and leads on. When it does not come back, those who wait see after a while that nobody reads. That
-nobody reads beside another is up to `_reading`, not to `_turn`.
-"""
+"""One open connection, as the master sees it: the calls under way. Who reads is up to `_turns`."""
 
 from __future__ import annotations
 
+import contextlib
 import itertools
-import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from threading import get_ident
 from typing import Any
 
@@ -26,14 +16,12 @@ from easycluster_protocol.errors import ConnectionLost, ProtocolError
 from easycluster_server._channel import Channel
 from easycluster_server._transport import EndOfStream, broke, wait
 
+from . import _timeouts
 from ._references import References
 from ._response import NonblockingResponse
+from ._turns import Turns
 
 _ANSWERS = frozenset((m.RESULT, m.FAILURE))
-
-#: Seconds after which a thread that waits for its turn looks whether anybody reads, and once more.
-_LOOK_AFTER = 1.0
-_LOOK_AGAIN = 0.05
 
 #: Seconds after which a thread that cannot send looks whether it can read now.
 _RETRY = 0.05
@@ -42,7 +30,7 @@ _RETRY = 0.05
 _CLOSE_GRACE = 2.0
 
 
-class ClientSession:
+class ClientSession(Turns):
     """Sends calls and receives their answers.
 
     Args:
@@ -52,6 +40,7 @@ class ClientSession:
     """
 
     def __init__(self, link: Link, transport: Any, peername: str) -> None:
+        super().__init__()
         self.link = link
         self.transport = transport
         self.peername = peername
@@ -61,12 +50,8 @@ class ClientSession:
         self._channel = Channel(link, transport, self._while_blocked)
         self._numbers = itertools.count(1)
         self._pending: dict[int, NonblockingResponse] = {}
-        #: 0 → the thread that leads; empty when nobody does.
-        self._turn: dict[int, int] = {}
-        self._reading = threading.Lock()
-        # Where the threads that do not lead wait, each at a gate of its own, and for what.
-        self._gates: dict[threading.Lock, NonblockingResponse] = {}
-        self._error: ConnectionLost | None = None
+        #: The threads that are sending a call which has a limit → when that ends.
+        self._limits: dict[int, float] = {}
         self._first_error: dict[int, ConnectionLost] = {}
         #: Answers whose completion functions have not been called yet.
         self.arrived: list[NonblockingResponse] = []
@@ -74,16 +59,12 @@ class ClientSession:
         self.references = References(self)
         self._channel.deliver_ready(self._deliver)
 
-    @property
-    def error(self) -> ConnectionLost | None:
-        """Why the connection ended, or None while it is open."""
-        return self._error
-
     def request(self, response: NonblockingResponse, kind: int, body: Any, buffers: Any, thread: int) -> None:
         """Send a call; on return the kernel has it.
 
         Raises:
             ConnectionLost: the connection ended.
+            CallTimeout: the kernel did not take it within the time that the thread has, see `limit`.
         """
         if self._error is not None:
             raise self._lost()
@@ -138,8 +119,17 @@ class ClientSession:
             return isinstance(error, Exception)
         return isinstance(error, OSError) and broke(error)
 
-    def wait(self, response: NonblockingResponse) -> None:
-        """Wait until ``response`` has its answer or the connection has ended.
+    def wait(
+        self, response: NonblockingResponse, deadline: float | None = None, through: bool = False
+    ) -> None:
+        """Wait until ``response`` has its answer or the connection has ended; return earlier when
+        the time is over, or when this thread has read answers whose completion functions are to be
+        called.
+
+        Args:
+            response: what to wait for.
+            deadline: when to give up, on the clock of `time.monotonic`; None: never.
+            through: wait on although there are completion functions to be called.
 
         Raises:
             RuntimeError: a signal handler waits while its own thread is in the middle of reading.
@@ -147,7 +137,8 @@ class ClientSession:
         me = get_ident()
         while not response._done:
             if self._turn.setdefault(0, me) != me:
-                self._wait_at(self._queue(response))
+                if not self._wait_at(self._queue(response), deadline):
+                    return
                 continue
             if self._reading.locked():
                 raise RuntimeError(
@@ -155,7 +146,12 @@ class ClientSession:
                 )
             try:
                 while not response._done and self._error is None:
-                    self._receive(True, response)
+                    if self.arrived and not through:
+                        return
+                    if deadline is None:
+                        self._receive(True, response)
+                    elif not self._receive_until(deadline, response):
+                        return
                 if self._error is not None:
                     response._lose(self._lost())
             finally:
@@ -172,61 +168,31 @@ class ClientSession:
         finally:
             self._hand_over()
 
-    def _queue(self, response: NonblockingResponse) -> threading.Lock:
-        """Return the gate at which this thread has to wait."""
-        gate = threading.Lock()
-        gate.acquire()
-        self._gates[gate] = response
-        # What opens it may have come just before it was there to be opened.
-        if response._done or self._error is not None or not self._turn:
-            self._open(gate)
-        return gate
+    def look(self) -> bool:
+        """Receive what is there, without waiting.
 
-    def _wait_at(self, gate: threading.Lock) -> None:
+        Returns:
+            False when that is up to another thread, which leads.
+        """
+        if self._error is not None:
+            return True
+        if not self._try_lead():
+            return False
         try:
-            while not gate.acquire(True, _LOOK_AFTER):
-                if self._reading.locked() or gate.acquire(True, _LOOK_AGAIN) or self._reading.locked():
-                    continue
-                self._turn.pop(0, None)  # whoever had the turn was kept from handing it over
-                return
-        except BaseException:
-            # An interrupt. Perhaps the turn had just been handed to this thread, which does not
-            # take it now.
-            self._gates.pop(gate, None)
-            self._open_next()
-            raise
+            self._receive(False)
         finally:
-            self._gates.pop(gate, None)
+            self._hand_over()
+        return True
 
-    def _try_lead(self) -> bool:
+    @contextlib.contextmanager
+    def limit(self, deadline: float) -> Generator[None, None, None]:
+        """Let what this thread sends inside raise `CallTimeout` when the kernel does not take it in time."""
         me = get_ident()
-        return self._turn.setdefault(0, me) == me and not self._reading.locked()
-
-    def _hand_over(self) -> None:
-        if self._turn.get(0) == get_ident():
-            self._turn.pop(0, None)
-        if self._gates:
-            self._open_next()
-
-    def _open_next(self) -> None:
-        """Wake one of the threads that wait. It leads then, unless its answer or another thread
-        was faster."""
-        for gate in list(self._gates):
-            self._open(gate)
-            return
-
-    def _open(self, gate: threading.Lock) -> None:
-        # In this order, so that an interrupt between the two leaves nobody behind a closed gate.
         try:
-            gate.release()
-        except RuntimeError:  # it was open
-            pass
-        self._gates.pop(gate, None)
-
-    def _open_gates_of(self, response: NonblockingResponse) -> None:
-        for gate, waiting in list(self._gates.items()):
-            if waiting is response:
-                self._open(gate)
+            self._limits[me] = deadline
+            yield
+        finally:
+            self._limits.pop(me, None)
 
     def _receive(self, block: bool, response: NonblockingResponse | None = None) -> bool:
         """Receive once, unless ``response`` is there already."""
@@ -245,6 +211,17 @@ class ClientSession:
                 raise
             self._fail(f"the connection to {self.peername} was lost: {error}", error)
         return False
+
+    def _receive_until(self, deadline: float, response: NonblockingResponse) -> bool:
+        """Receive once, or wait until something has come; return False when the time is over."""
+        if self._receive(False, response) or self._error is not None:
+            return True
+        left = _timeouts.left_until(deadline)
+        if not left:
+            return False
+        with self._reading:
+            wait(self.transport.fileno(), -1, left)
+        return True
 
     def _deliver(self, message: Message) -> None:
         if message.kind in _ANSWERS:
@@ -266,6 +243,8 @@ class ClientSession:
         if not response._completes:
             self._pending.pop(number, None)
             return
+        # Before it is taken out: who is interrupted in here comes again.
+        response._tell_watchers()
         try:
             # One C call: what is settled twice, because an interrupt came, is completed once.
             self.arrived.extend(map(self._pending.pop, (number,)))
@@ -275,10 +254,17 @@ class ClientSession:
     def _while_blocked(self) -> None:
         """Take in what arrives while the kernel takes nothing more: the server may be unable to
         read on before we do."""
+        deadline = self._limits.get(get_ident()) if self._limits else None
+        if deadline is not None and time.monotonic() >= deadline:
+            raise _timeouts.error(
+                f"the call was not sent to {self.peername} within its limit, for that takes nothing in at"
+                " present; whether it will be run there is unknown",
+                "unknown",
+            )
         leading = self._try_lead()
         try:
             transport = self.transport
-            read, timeout = (transport.fileno(), None) if leading else (-1, _RETRY)
+            read, timeout = (transport.fileno(), _timeouts.left_until(deadline)) if leading else (-1, _RETRY)
             readable, _ = wait(read, transport.write_fileno(), timeout)
             if readable:
                 self._receive(False)
@@ -303,8 +289,9 @@ class ClientSession:
         for number, response in list(self._pending.items()):
             response._lose(self._lost())
             self._settle(number, response)
-        for gate, response in list(self._gates.items()):
-            response._lose(self._lost())
+        for gate, waiting in list(self._gates.items()):
+            if waiting is not None:
+                waiting._lose(self._lost())
             self._open(gate)
 
     def close(self, text: str) -> None:

@@ -22,10 +22,19 @@ if TYPE_CHECKING:
         Client as Client,
     )
     from easycluster_client import (
+        ClientGroup as ClientGroup,
+    )
+    from easycluster_client import (
         NonblockingResponse as NonblockingResponse,
     )
     from easycluster_client import (
         add_key_options as add_key_options,
+    )
+    from easycluster_client import (
+        as_completed as as_completed,
+    )
+    from easycluster_client import (
+        call_method_multi as call_method_multi,
     )
     from easycluster_client import (
         call_multi as call_multi,
@@ -40,7 +49,13 @@ if TYPE_CHECKING:
         key_from_options as key_from_options,
     )
     from easycluster_client import (
+        options as options,
+    )
+    from easycluster_client import (
         parse_connection_spec as parse_connection_spec,
+    )
+    from easycluster_client import (
+        wait as wait,
     )
     from easycluster_protocol._constants import (
         DEFAULT_PORT as DEFAULT_PORT,
@@ -82,6 +97,9 @@ if TYPE_CHECKING:
     )
     from easycluster_protocol.errors import (
         AuthenticationError as AuthenticationError,
+    )
+    from easycluster_protocol.errors import (
+        CallTimeout as CallTimeout,
     )
     from easycluster_protocol.errors import (
         ConnectError as ConnectError,
@@ -155,7 +173,9 @@ _STARRED: Dict[str, str] = {
 _CLIENT_STARRED: Dict[str, str] = dict.fromkeys(
     (
         "Client",
+        "ClientGroup",
         "add_key_options",
+        "call_method_multi",
         "call_multi",
         "eval_multi",
         "execblock_multi",
@@ -165,13 +185,17 @@ _CLIENT_STARRED: Dict[str, str] = dict.fromkeys(
     "easycluster_client",
 )
 _ERRORS = (
-    "AuthenticationError ConnectError ConnectionLost DefinitionError DeserializationError EasyClusterError "
-    "KeyFileError ProtocolError RemoteTraceback SerializationError SpecError UnknownRemoteError VersionError"
+    "AuthenticationError CallTimeout ConnectError ConnectionLost DefinitionError DeserializationError "
+    "EasyClusterError KeyFileError ProtocolError RemoteTraceback SerializationError SpecError "
+    "UnknownRemoteError VersionError"
 )
 _BY_NAME: Dict[str, str] = {
     "FileProxy": "easycluster_protocol._proxy_classes",
     "GeneratorProxy": "easycluster_protocol._proxy_classes",
     "NonblockingResponse": "easycluster_client",
+    "as_completed": "easycluster_client",
+    "options": "easycluster_client",
+    "wait": "easycluster_client",
     "DEFAULT_PORT": "easycluster_protocol._constants",
     "SINGLE": "easycluster_protocol._constants",
     "VERSION": "easycluster_protocol._constants",

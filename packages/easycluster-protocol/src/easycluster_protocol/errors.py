@@ -9,6 +9,7 @@ Each derives from `EasyClusterError` and from the built-in that scripts already 
     │   ├── AuthenticationError (PermissionError)  the two ends do not share the key
     │   └── VersionError                           the two ends cannot work together
     ├── ConnectionLost          (ConnectionError, EOFError)   an open connection ended
+    ├── CallTimeout             (TimeoutError)     a call took longer than it was given
     ├── ProtocolError           (ConnectionError)  the bytes or the order of messages are wrong
     │   ├── LocalProtocolError                     this end was asked to send something illegal
     │   └── RemoteProtocolError                    the peer sent something illegal
@@ -23,7 +24,7 @@ Each derives from `EasyClusterError` and from the built-in that scripts already 
 from __future__ import annotations
 
 import pickle
-from typing import List, Optional, Sequence
+from typing import Any, List, Optional, Sequence, Tuple
 
 
 class EasyClusterError(Exception):
@@ -52,6 +53,22 @@ class VersionError(ConnectError):
 
 class ConnectionLost(EasyClusterError, ConnectionError, EOFError):
     """An open connection ended, on purpose or not; every waiting call raises it."""
+
+
+class CallTimeout(EasyClusterError, TimeoutError):
+    """There was no answer within the time that was given; the call goes on.
+
+    Attributes:
+        state: what is known of the call: ``"sent"``, ``"started"``, or ``"unknown"``.
+        response: the response, which can be waited for again, or None when the call was not sent whole.
+    """
+
+    state: str = "unknown"
+    response: Any = None
+
+    def __reduce__(self) -> Tuple[Any, ...]:
+        # The response stays where it is.
+        return CallTimeout, self.args, {"state": self.state}
 
 
 class ProtocolError(EasyClusterError, ConnectionError):

@@ -1,0 +1,100 @@
+"""``await response``: a loop of asyncio reads the connection while somebody awaits an answer."""
+
+from __future__ import annotations
+
+import asyncio
+import weakref
+from collections.abc import Generator
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from ._response import NonblockingResponse
+
+#: loop → descriptor → who reads it there. A loop knows one reader for each descriptor, and several
+#: responses may be awaited at once.
+_readers: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, dict[int, _Reader]]
+_readers = weakref.WeakKeyDictionary()
+
+
+class _Reader:
+    """Reads one connection whenever a loop sees that there is something to read."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, descriptor: int, response: Any) -> None:
+        self.session = response._session
+        self._calls = response.client._easycluster
+        self._loop = loop
+        self._descriptor = descriptor
+        self._users = 0
+
+    def enter(self) -> None:
+        """Count one response more that is awaited."""
+        self._users += 1
+        if self._users == 1:
+            # First away with a reader of an earlier connection whose descriptor had the same number:
+            # the loop would take it for still registered with the kernel.
+            self._loop.remove_reader(self._descriptor)
+            self._loop.add_reader(self._descriptor, self.read)
+
+    def leave(self) -> None:
+        """Count one less; with the last one the reading ends."""
+        self._users -= 1
+        readers = _readers.get(self._loop, {})
+        if self._users == 0 and readers.get(self._descriptor) is self:
+            del readers[self._descriptor]
+            self._loop.remove_reader(self._descriptor)
+
+    def read(self) -> None:
+        """Read what has come."""
+        self.session.look()
+        self._calls.run_completions(self.session)
+
+
+def wait_in_loop(response: Any) -> Generator[Any, Any, Any]:
+    """Wait for a response in the loop that runs; return its value, or raise as `wait` does."""
+    if not response.done():
+        yield from _wait(response)
+    return response._result()
+
+
+def _wait(response: NonblockingResponse) -> Generator[Any, Any, None]:
+    loop = asyncio.get_running_loop()
+    waiter: asyncio.Future[bool] = loop.create_future()
+
+    def finish(in_time: bool) -> None:
+        if not waiter.done():
+            waiter.set_result(in_time)
+
+    def tell(_: Any) -> None:
+        # Called by whoever reads, which may be another thread.
+        try:
+            loop.call_soon_threadsafe(finish, True)
+        except RuntimeError:  # the loop was closed
+            pass
+
+    limit = response._timeout
+    timer = None if limit is None else loop.call_later(limit, finish, False)
+    response._watch(tell)
+    reader = _enter(loop, response)
+    try:
+        yield from waiter
+    finally:
+        if reader is not None:
+            reader.leave()
+        response._unwatch(tell)
+        if timer is not None:
+            timer.cancel()
+    if limit is not None and not response._done:
+        raise response._too_late(limit)
+
+
+def _enter(loop: asyncio.AbstractEventLoop, response: NonblockingResponse) -> _Reader | None:
+    session = response._session
+    descriptor = session.transport.fileno()
+    if descriptor < 0 or session.error is not None:  # it was closed just now, so there is an answer
+        return None
+    readers = _readers.setdefault(loop, {})
+    reader = readers.get(descriptor)
+    if reader is None or reader.session is not session:
+        reader = readers[descriptor] = _Reader(loop, descriptor, response)
+    reader.enter()
+    return reader

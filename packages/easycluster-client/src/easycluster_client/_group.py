@@ -1,0 +1,107 @@
+"""Groups of clients whose answers are read together."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from typing import Any
+
+from . import _timeouts
+from ._client import Client
+from ._several import Connection, SeveralConnections
+
+
+class ClientGroup:
+    """Several clients, for scripts that leave everything to completion functions.
+
+    Args:
+        clients: the first of them.
+    """
+
+    def __init__(self, clients: Iterable[Client] = ()) -> None:
+        self._clients: dict[int, Client] = {}
+        for client in clients:
+            self.add_client(client)
+
+    def add_client(self, client: Client) -> None:
+        """Add a client; one that is there already counts once.
+
+        Raises:
+            TypeError: it is no client.
+        """
+        self._clients[id(_check(client))] = client
+
+    def remove_client(self, client: Client) -> None:
+        """Take a client out; one that is not there counts as taken out.
+
+        Raises:
+            TypeError: it is no client.
+        """
+        self._clients.pop(id(_check(client)), None)
+
+    def read_responses(self, timeout: float | None = None, max: int = -1) -> int:  # noqa: A002 -- published
+        """Read answers of all clients, and call the completion functions of the calls they answer.
+
+        It returns when no call is outstanding any more. The answers of clients that are closed or
+        whose connections were lost are errors, which reach the completion functions; the others go on.
+
+        Args:
+            timeout: how long to read at most, in seconds; None: for ever. 0 takes what is there.
+            max: how many completion functions to call at most, and after how many answers to return;
+                -1: there is no limit.
+
+        Returns:
+            How many answers were dealt with.
+
+        Raises:
+            TypeError, ValueError: the limit is no number, or negative.
+        """
+        deadline = _timeouts.deadline_of(timeout)
+        sessions = [(each._easycluster.session, each._easycluster) for each in self._clients.values()]
+        connections = [Connection(session, calls) for session, calls in sessions if session is not None]
+        reading = _Reading(connections, max)
+        reading.read(connections, reading.is_over, deadline)
+        return reading.count
+
+
+class _Reading(SeveralConnections):
+    """Reads until enough answers were dealt with, or no more are to be expected.
+
+    Attributes:
+        count: how many were dealt with.
+    """
+
+    def __init__(self, connections: list[Connection], most: int) -> None:
+        super().__init__()
+        self.count = 0
+        self._connections = connections
+        self._most = most
+
+    def is_over(self) -> bool:
+        """Whether to stop."""
+        return self._is_enough() or not any(map(_outstanding, self._connections))
+
+    def _is_enough(self) -> bool:
+        return 0 <= self._most <= self.count
+
+    def _look_at(self, connections: Collection[Connection]) -> None:
+        for each in connections:
+            if not self._is_enough():
+                before = _outstanding(each)
+                super()._look_at([each])
+                # Those that have completion functions count when these are called.
+                self.count += before - _outstanding(each)
+
+    def _complete(self, connection: Connection) -> None:
+        most = self._most - self.count if self._most >= 0 else -1
+        self.count += connection.calls.run_completions(connection.session, most, nested=True)
+
+
+def _outstanding(connection: Connection) -> int:
+    session = connection.session
+    return len(session._pending) + len(session.arrived)
+
+
+def _check(client: Any) -> Client:
+    if not isinstance(client, Client):
+        raise TypeError(f"a ClientGroup is made of clients, not of {client!r}")
+    return client

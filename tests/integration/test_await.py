@@ -1,0 +1,193 @@
+"""Responses awaited in asyncio."""
+
+from __future__ import annotations
+
+import asyncio
+import concurrent.futures
+import gc
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import easycluster
+from easycluster import CallTimeout, ConnectionLost, define_common
+from helpers.remote_tasks import DEFINITIONS, Tasks
+from helpers.waiting import PATIENCE, wait_until
+
+
+@pytest.fixture(autouse=True)
+def definitions(no_definitions: None) -> None:
+    """The functions of `helpers.remote_tasks`."""
+    define_common(DEFINITIONS)
+
+
+@pytest.fixture
+def tasks(tmp_path: Path) -> Tasks:
+    """Calls whose end the test decides."""
+    return Tasks(tmp_path)
+
+
+def run(coroutine: Any) -> Any:
+    """Run it in a loop of its own, not for ever."""
+    return asyncio.run(asyncio.wait_for(coroutine, PATIENCE))
+
+
+def test_await(client: Any, tasks: Tasks) -> None:
+    """A response can be awaited, also together with others of the same client, and with what is done."""
+
+    async def main() -> list[Any]:
+        names = ("a", "b", "c")
+        waiting = [
+            asyncio.ensure_future(_of(tasks.start(client, name, threadid=ord(name)))) for name in names
+        ]
+        done = client.add(1, nonblocking=True)
+        values = [await done, await done]
+        for name in reversed(names):
+            tasks.finish(name)
+        return values + list(await asyncio.gather(*waiting))
+
+    assert run(main()) == [2, 2, "a", "b", "c"]
+    assert client.add(1) == 2
+
+
+async def _of(response: Any) -> Any:
+    return await response
+
+
+def test_await_several_clients(spawn: Any, tasks: Tasks) -> None:
+    """Responses of several clients are awaited at once, and in the order of their ends."""
+    clients = [spawn() for _ in range(3)]
+
+    async def main() -> list[Any]:
+        ends: list[Any] = []
+
+        async def note(response: Any) -> None:
+            ends.append(await response)
+            if ends[-1] != "0":
+                tasks.finish(str(int(ends[-1]) - 1))
+
+        responses = [tasks.start(client, str(number)) for number, client in enumerate(clients)]
+        tasks.finish("2")
+        await asyncio.gather(*map(note, responses))
+        return ends
+
+    assert run(main()) == ["2", "1", "0"]
+
+
+def test_await_an_error(client: Any) -> None:
+    """What the call raised is raised where it is awaited."""
+
+    async def main() -> None:
+        await client.divide(1, 0, nonblocking=True, origexc="quiet")
+
+    with pytest.raises(ZeroDivisionError):
+        run(main())
+
+
+def test_await_with_a_limit(spawn: Any, tasks: Tasks) -> None:
+    """The limit of the call ends the waiting; asyncio's own limits do, too, and the call goes on."""
+    client = spawn()
+
+    async def main() -> Any:
+        with pytest.raises(CallTimeout, match=r"within 0\.01 seconds"):
+            await tasks.start(easycluster.options(client, timeout=0.01), "first")
+        response = tasks.start(client, "late")
+        with pytest.raises(asyncio.TimeoutError):
+            await asyncio.wait_for(response, 0.01)
+        tasks.finish("first", "late")
+        return await response, response._watchers
+
+    assert run(main()) == ("late", [])
+
+
+def test_await_a_connection_that_ends(spawn: Any, tasks: Tasks) -> None:
+    """The end of the connection ends the waiting; so does a close in the same loop."""
+    clients = [spawn(), spawn()]
+
+    async def main() -> list[Any]:
+        waiting = [asyncio.ensure_future(_of(tasks.start(client, "never"))) for client in clients]
+        await asyncio.sleep(0)
+        clients[0].os.kill(clients[0].os.getpid(threadid=1), 9, threadid=1, nonblocking=True)
+        clients[1].close()
+        return await asyncio.gather(*waiting, return_exceptions=True)
+
+    assert [type(error) for error in run(main())] == [ConnectionLost] * 2
+
+
+def test_await_after_a_reconnect(tcp_server: Any, key: bytes, tasks: Tasks) -> None:
+    """A new connection whose descriptor has the number of the old one is read, too."""
+    with easycluster.Client(key, "127.0.0.1", tcp_server.port) as client:
+
+        async def main() -> Any:
+            old = asyncio.ensure_future(_of(tasks.start(client, "never")))
+            await asyncio.sleep(0)
+            before = client.fileno()
+            client.reconnect()
+            response = tasks.start(client, "value")
+            waiting = asyncio.ensure_future(_of(response))
+            await asyncio.sleep(0)
+            same = client.fileno() == before
+            tasks.finish("value")
+            errors = await asyncio.gather(old, return_exceptions=True)
+            return same, await waiting, type(errors[0])
+
+        assert run(main()) == (True, "value", ConnectionLost)
+
+
+def test_await_while_another_thread_reads(spawn: Any, tasks: Tasks) -> None:
+    """An answer that another thread reads wakes the loop."""
+    client = spawn()
+    with concurrent.futures.ThreadPoolExecutor(1) as pool:
+        reading = pool.submit(tasks.start(client, "last").wait)
+        wait_until(client._easycluster.session._reading.locked)
+
+        async def main() -> Any:
+            response = tasks.start(client, "value", threadid=1)
+            tasks.finish("value")
+            return await response
+
+        assert run(main()) == "value"
+        tasks.finish("last")
+        assert reading.result(PATIENCE) == "last"
+
+
+def test_await_calls_completion_functions(spawn: Any) -> None:
+    """While a loop waits, completion functions of other calls are called in its thread."""
+    client = spawn()
+    seen: list[Any] = []
+
+    async def main() -> None:
+        called = asyncio.Event()
+
+        def complete(value: Any) -> None:
+            seen.append(value)
+            called.set()
+
+        response = client.wait_for("/", nonblocking=True, threadid=1)
+        client.add(1, oncomplete=complete)
+        await response
+        while not called.is_set():
+            await client.add(1, nonblocking=True)
+
+    run(main())
+    assert seen == [2]
+
+
+def test_loop_that_was_closed(spawn: Any, tasks: Tasks, capsys: pytest.CaptureFixture[str]) -> None:
+    """A loop that ends while a response is awaited leaves nothing behind, and the response goes on."""
+    client = spawn()
+    response = tasks.start(client, "value")
+
+    async def main() -> asyncio.Task[Any]:
+        task = asyncio.ensure_future(_of(response))
+        await asyncio.sleep(0)
+        return task
+
+    task = asyncio.run(main())
+    tasks.finish("value")
+
+    assert task.cancelled()
+    assert response.result() == "value"
+    gc.collect()
+    assert capsys.readouterr().err == ""
