@@ -27,6 +27,7 @@ BUILTIN_BASES: dict[str, list[Any]] = {
     "SerializationError": [pickle.PicklingError, TypeError],
     "DeserializationError": [pickle.UnpicklingError, ValueError],
     "DefinitionError": [ImportError],
+    "CompletionError": [RuntimeError],
     "RemoteException": [],
     "RemoteTraceback": [],
     "UnknownRemoteError": [],

@@ -8,10 +8,13 @@ from easycluster_client._options import add_key_options, key_from_options
 from easycluster_client._parallel import call_multi, eval_multi, execblock_multi
 from easycluster_client._response import NonblockingResponse
 from easycluster_client._spec import parse_connection_spec
+from easycluster_client._threaded import AutoThreadingClient, ThreadedClient
 
 __all__ = [
+    "AutoThreadingClient",
     "Client",
     "NonblockingResponse",
+    "ThreadedClient",
     "add_key_options",
     "call_multi",
     "eval_multi",

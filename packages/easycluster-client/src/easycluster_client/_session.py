@@ -26,6 +26,7 @@ from easycluster_protocol.errors import ConnectionLost, ProtocolError
 from easycluster_server._channel import Channel
 from easycluster_server._transport import EndOfStream, broke, wait
 
+from ._forks import give_up_in_children
 from ._response import NonblockingResponse
 
 _ANSWERS = frozenset((m.RESULT, m.FAILURE))
@@ -50,6 +51,9 @@ class ClientSession:
         peername: the server's name, for messages.
     """
 
+    #: Seconds after which a thread that can neither send nor read looks around; None: never.
+    _patience: float | None = None
+
     def __init__(self, link: Link, transport: Any, peername: str) -> None:
         self.link = link
         self.transport = transport
@@ -69,6 +73,7 @@ class ClientSession:
         self._first_error: dict[int, ConnectionLost] = {}
         #: Answers whose completion functions have not been called yet.
         self.arrived: list[NonblockingResponse] = []
+        give_up_in_children(self)
         self._channel.deliver_ready(self._deliver)
 
     @property
@@ -269,7 +274,7 @@ class ClientSession:
         leading = self._try_lead()
         try:
             transport = self.transport
-            read, timeout = (transport.fileno(), None) if leading else (-1, _RETRY)
+            read, timeout = (transport.fileno(), self._patience) if leading else (-1, _RETRY)
             readable, _ = wait(read, transport.write_fileno(), timeout)
             if readable:
                 self._receive(False)
@@ -302,6 +307,8 @@ class ClientSession:
         """End the connection in order; every outstanding call raises `ConnectionLost`."""
         pending = self._pending
         if self._error is None:
+            # Another thread that reads may see the server go before this one is done.
+            self._first_error.setdefault(0, ConnectionLost(text))
             # No answer counts from here on: closing interrupts the calls on the server, and what they
             # raise then may arrive before the end.
             self._pending = {}
@@ -311,6 +318,19 @@ class ClientSession:
                 self._pending = pending
         self._fail(text, None)
         self.transport.close()
+
+    def abandon(self) -> None:
+        """Give up the connection in a process that was forked from the one that it belongs to."""
+        text = (
+            f"the connection to {self.peername} belongs to the process from which this one was forked: "
+            "connect() anew here"
+        )
+        self._error = self._first_error[0] = ConnectionLost(text)
+        for response in self._pending.values():
+            response._lose(self._lost())
+        self._pending = {}
+        self.arrived = []
+        self.transport.socket.close()
 
     def _say_goodbye(self, outstanding: bool) -> None:
         try:

@@ -19,10 +19,16 @@ from typing import TYPE_CHECKING, Any, Dict, List
 if TYPE_CHECKING:
     from easycluster import server as server
     from easycluster_client import (
+        AutoThreadingClient as AutoThreadingClient,
+    )
+    from easycluster_client import (
         Client as Client,
     )
     from easycluster_client import (
         NonblockingResponse as NonblockingResponse,
+    )
+    from easycluster_client import (
+        ThreadedClient as ThreadedClient,
     )
     from easycluster_client import (
         add_key_options as add_key_options,
@@ -60,6 +66,9 @@ if TYPE_CHECKING:
     from easycluster_protocol._exec_return import exec_return as exec_return
     from easycluster_protocol.errors import (
         AuthenticationError as AuthenticationError,
+    )
+    from easycluster_protocol.errors import (
+        CompletionError as CompletionError,
     )
     from easycluster_protocol.errors import (
         ConnectError as ConnectError,
@@ -126,7 +135,9 @@ _STARRED: Dict[str, str] = {
 }
 _CLIENT_STARRED: Dict[str, str] = dict.fromkeys(
     (
+        "AutoThreadingClient",
         "Client",
+        "ThreadedClient",
         "add_key_options",
         "call_multi",
         "eval_multi",
@@ -137,8 +148,9 @@ _CLIENT_STARRED: Dict[str, str] = dict.fromkeys(
     "easycluster_client",
 )
 _ERRORS = (
-    "AuthenticationError ConnectError ConnectionLost DefinitionError DeserializationError EasyClusterError "
-    "KeyFileError ProtocolError RemoteTraceback SerializationError SpecError UnknownRemoteError VersionError"
+    "AuthenticationError CompletionError ConnectError ConnectionLost DefinitionError DeserializationError "
+    "EasyClusterError KeyFileError ProtocolError RemoteTraceback SerializationError SpecError "
+    "UnknownRemoteError VersionError"
 )
 _BY_NAME: Dict[str, str] = {
     "NonblockingResponse": "easycluster_client",
