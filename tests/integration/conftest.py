@@ -3,7 +3,8 @@
 - ``client``: a connected client; the test runs once for each of local, TCP and SSH.
 - ``connect``: makes further clients over the same transport: ``connect(enable_compression=True)``.
 - ``spawn``: makes clients of local servers, where the transport does not matter.
-- ``transport``: which of them it is: ``transport.name``.
+- ``transport``: which of them it is: ``transport.name``. A module with ``THREADED_TOO = True`` runs once more
+  with ThreadedClients, over TCP.
 - ``tcp_server``, ``sshd``: one of each for the run. ``start_server``: servers for one test.
 - ``key_file``, ``key``: what ``tcp_server`` serves with.
 
@@ -23,7 +24,7 @@ from typing import Any
 import pytest
 
 import easycluster
-from easycluster_client import Client
+from easycluster_client import Client, ThreadedClient
 from easycluster_protocol import _definitions
 from easycluster_protocol.keys import read_key_file
 from easycluster_server._forkserver import fork_server
@@ -87,29 +88,43 @@ class Transport:
     Args:
         name: "local", "tcp" or "ssh".
         make: makes a connected client of a class, with further arguments of that class.
+        clientclass: the class of clients unless a test names another.
     """
 
-    def __init__(self, name: str, make: Connect) -> None:
+    def __init__(self, name: str, make: Connect, clientclass: Any = Client) -> None:
         self.name = name
+        self.clientclass = clientclass
         self._make = make
 
-    def connect(self, clientclass: Any = Client, **options: Any) -> Any:
+    def connect(self, clientclass: Any = None, **options: Any) -> Any:
         """Return a new connected client, made with ``options``."""
-        return self._make(clientclass, **options)
+        return self._make(clientclass or self.clientclass, **options)
 
 
 def _connect_local(clientclass: Any, **options: Any) -> Any:
     return easycluster.server.spawn_local(lambda: clientclass(**options))
 
 
-@pytest.fixture(scope="session", params=["local", "tcp", pytest.param("ssh", marks=pytest.mark.needs_sshd)])
+TRANSPORTS = ["local", "tcp", pytest.param("ssh", marks=pytest.mark.needs_sshd)]
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Let chosen modules run with ThreadedClients, too."""
+    if "transport" in metafunc.fixturenames and getattr(metafunc.module, "THREADED_TOO", False):
+        metafunc.parametrize("transport", [*TRANSPORTS, "threaded"], indirect=True, scope="session")
+
+
+@pytest.fixture(scope="session", params=TRANSPORTS)
 def transport(request: pytest.FixtureRequest, run_mark: str) -> Transport:
     """Each transport in turn."""
     if request.param == "local":
         return Transport("local", _connect_local)
-    if request.param == "tcp":
+    if request.param in {"tcp", "threaded"}:
         server, key = request.getfixturevalue("tcp_server"), request.getfixturevalue("key")
-        return Transport("tcp", lambda kind, **options: kind(key, "127.0.0.1", server.port, **options))
+        clientclass = ThreadedClient if request.param == "threaded" else Client
+        return Transport(
+            "tcp", lambda kind, **options: kind(key, "127.0.0.1", server.port, **options), clientclass
+        )
     sshd = request.getfixturevalue("sshd")
     arguments = {"host": "h", "ssh": True, "rpython": sys.executable, "extra_args": sshd.options}
     return Transport("ssh", lambda kind, **options: kind(**{**arguments, **options}))
@@ -146,7 +161,7 @@ def connect(transport: Transport, no_leaks: None) -> Iterator[Connect]:
     """Makes connected clients, which are closed after the test."""
     clients: list[Any] = []
 
-    def connect(clientclass: Any = Client, **options: Any) -> Any:
+    def connect(clientclass: Any = None, **options: Any) -> Any:
         client = transport.connect(clientclass, **options)
         clients.append(client)
         return client

@@ -13,6 +13,8 @@ from helpers.waiting import wait_until
 DEFINITIONS = """
 import os
 
+THREADED_TOO = True
+
 class settings:
     limit = 10
     class inner:

@@ -30,6 +30,8 @@ pytestmark = pytest.mark.untraced
 REMOTE = '''
 import os, signal, threading
 
+THREADED_TOO = True
+
 def add(a, b):
     return a + b
 

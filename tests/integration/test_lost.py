@@ -22,6 +22,8 @@ import os
 import signal
 import threading
 
+THREADED_TOO = True
+
 entered = []
 
 def hang(number):

@@ -18,6 +18,8 @@ from helpers.waiting import wait_until
 REMOTE = '''
 import asyncio, os, signal, subprocess, sys, threading, time
 
+THREADED_TOO = True
+
 def thread():
     """Return what thread runs this, and whether it is the main one."""
     current = threading.current_thread()

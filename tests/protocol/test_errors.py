@@ -28,6 +28,7 @@ BUILTIN_BASES: dict[str, list[Any]] = {
     "SerializationError": [pickle.PicklingError, TypeError],
     "DeserializationError": [pickle.UnpicklingError, ValueError],
     "DefinitionError": [ImportError],
+    "CompletionError": [RuntimeError],
     "RemoteException": [],
     "RemoteTraceback": [],
     "UnknownRemoteError": [],

@@ -10,12 +10,15 @@ from easycluster_client._options_view import options
 from easycluster_client._parallel import call_method_multi, call_multi, eval_multi, execblock_multi
 from easycluster_client._response import NonblockingResponse
 from easycluster_client._spec import parse_connection_spec
+from easycluster_client._threaded import AutoThreadingClient, ThreadedClient
 from easycluster_client._waiting import as_completed, wait
 
 __all__ = [
+    "AutoThreadingClient",
     "Client",
     "ClientGroup",
     "NonblockingResponse",
+    "ThreadedClient",
     "add_key_options",
     "as_completed",
     "call_method_multi",

@@ -72,7 +72,7 @@ class Client:
         extra_args: Sequence[str] = (),
         connect_timeout: float = CONNECT_TIMEOUT,
     ) -> None:
-        self._easycluster = CallMaker(self, definitions)
+        self._easycluster = self._new_call_maker(definitions)
         self._key = key
         self._connect_timeout = check_timeout(connect_timeout)
         self._compress = enable_compression
@@ -153,9 +153,12 @@ class Client:
         self._address = None
         self._use(connect_socket(sock, peername or "socket", self._compress), peername)
 
+    def _new_call_maker(self, definitions: str) -> CallMaker:
+        return CallMaker(self, definitions)
+
     def _use(self, connected: Connected, peername: str | None) -> None:
         connected.peername = peername or connected.peername
-        session = ClientSession(connected.link, connected.transport, connected.peername)
+        session = self._new_session(connected)
         if connected.bare:
             session.send_before_first_call(m.MODULES, second_part)
         self._connected = connected
@@ -165,6 +168,9 @@ class Client:
         except BaseException:
             self.close()
             raise
+
+    def _new_session(self, connected: Connected) -> ClientSession:
+        return ClientSession(connected.link, connected.transport, connected.peername)
 
     def close(self, message: str = "Connection closed") -> None:
         """Close the connection; every outstanding call raises `ConnectionLost` with ``message``.

@@ -126,8 +126,10 @@ class References:
     def _count(self, receipts: _Receipts) -> None:
         """Count the receipts of an answer that has been unpickled, or could not be."""
         with self._lock:
+            # At first: an interrupt in here keeps objects that could go, and lets none go that is in use.
+            oids, receipts.oids = receipts.oids, ()
             left: list[int] = []
-            for oid in receipts.oids:
+            for oid in oids:
                 reference = self._live.get(oid)
                 proxy = None if reference is None else reference()
                 if reference is None or proxy is None:
@@ -152,10 +154,11 @@ class References:
                         del self._live[dropped.oid]
                     given_back[dropped.oid] = given_back.get(dropped.oid, 0) + dropped.receipts
                 else:
-                    for oid in dropped[:MAX_TABLE]:
+                    room = MAX_TABLE - len(given_back)
+                    for oid in dropped[:room]:
                         given_back[oid] = given_back.get(oid, 0) + 1
-                    if len(dropped) > MAX_TABLE:
-                        self.garbage.append(dropped[MAX_TABLE:])
+                    if len(dropped) > room:
+                        self.garbage.append(dropped[room:])
         return [(oid, receipts) for oid, receipts in given_back.items() if receipts]
 
 
@@ -222,7 +225,9 @@ class ProxyState:
         """
         if references is not self.references:
             where = "outside of a call" if references is None else f"to {references.session.peername}"
+            reason = f"the object is on {self.peername}, and only calls there can use it"
+            if self.client is None:
+                reason = f"the connection to {self.peername} on which it was given has ended"
             raise TypeError(
-                f"<RemoteProxy for oid {self.oid} on {self.peername}> cannot be passed {where}:"
-                f" the object is on {self.peername}, and only calls there can use it"
+                f"<RemoteProxy for oid {self.oid} on {self.peername}> cannot be passed {where}: {reason}"
             )

@@ -17,6 +17,7 @@ from easycluster_server._channel import Channel
 from easycluster_server._transport import EndOfStream, broke, wait
 
 from . import _timeouts
+from ._forks import give_up_in_children
 from ._references import References
 from ._response import NonblockingResponse
 from ._turns import Turns
@@ -39,6 +40,9 @@ class ClientSession(Turns):
         peername: the server's name, for messages.
     """
 
+    #: Seconds after which a thread that can neither send nor read looks around; None: never.
+    _patience: float | None = None
+
     def __init__(self, link: Link, transport: Any, peername: str) -> None:
         super().__init__()
         self.link = link
@@ -57,6 +61,7 @@ class ClientSession(Turns):
         self.arrived: list[NonblockingResponse] = []
         #: The server objects that were named here.
         self.references = References(self)
+        give_up_in_children(self)
         self._channel.deliver_ready(self._deliver)
 
     def request(self, response: NonblockingResponse, kind: int, body: Any, buffers: Any, thread: int) -> None:
@@ -264,7 +269,8 @@ class ClientSession(Turns):
         leading = self._try_lead()
         try:
             transport = self.transport
-            read, timeout = (transport.fileno(), _timeouts.left_until(deadline)) if leading else (-1, _RETRY)
+            patience = self._patience if deadline is None else _timeouts.left_until(deadline)
+            read, timeout = (transport.fileno(), patience) if leading else (-1, _RETRY)
             readable, _ = wait(read, transport.write_fileno(), timeout)
             if readable:
                 self._receive(False)
@@ -298,6 +304,8 @@ class ClientSession(Turns):
         """End the connection in order; every outstanding call raises `ConnectionLost`."""
         pending = self._pending
         if self._error is None:
+            # Another thread that reads may see the server go before this one is done.
+            self._first_error.setdefault(0, ConnectionLost(text))
             # No answer counts from here on: closing interrupts the calls on the server, and what they
             # raise then may arrive before the end.
             self._pending = {}
@@ -307,6 +315,19 @@ class ClientSession(Turns):
                 self._pending = pending
         self._fail(text, None)
         self.transport.close()
+
+    def abandon(self) -> None:
+        """Give up the connection in a process that was forked from the one that it belongs to."""
+        text = (
+            f"the connection to {self.peername} belongs to the process from which this one was forked: "
+            "connect() anew here"
+        )
+        self._error = self._first_error[0] = ConnectionLost(text)
+        for response in self._pending.values():
+            response._lose(self._lost())
+        self._pending = {}
+        self.arrived = []
+        self.transport.socket.close()
 
     def _say_goodbye(self, outstanding: bool) -> None:
         try:

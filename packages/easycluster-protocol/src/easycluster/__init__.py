@@ -19,6 +19,9 @@ from typing import TYPE_CHECKING, Any, Dict, List
 if TYPE_CHECKING:
     from easycluster import server as server
     from easycluster_client import (
+        AutoThreadingClient as AutoThreadingClient,
+    )
+    from easycluster_client import (
         Client as Client,
     )
     from easycluster_client import (
@@ -26,6 +29,9 @@ if TYPE_CHECKING:
     )
     from easycluster_client import (
         NonblockingResponse as NonblockingResponse,
+    )
+    from easycluster_client import (
+        ThreadedClient as ThreadedClient,
     )
     from easycluster_client import (
         add_key_options as add_key_options,
@@ -102,6 +108,9 @@ if TYPE_CHECKING:
         CallTimeout as CallTimeout,
     )
     from easycluster_protocol.errors import (
+        CompletionError as CompletionError,
+    )
+    from easycluster_protocol.errors import (
         ConnectError as ConnectError,
     )
     from easycluster_protocol.errors import (
@@ -172,8 +181,10 @@ _STARRED: Dict[str, str] = {
 }
 _CLIENT_STARRED: Dict[str, str] = dict.fromkeys(
     (
+        "AutoThreadingClient",
         "Client",
         "ClientGroup",
+        "ThreadedClient",
         "add_key_options",
         "call_method_multi",
         "call_multi",
@@ -185,7 +196,8 @@ _CLIENT_STARRED: Dict[str, str] = dict.fromkeys(
     "easycluster_client",
 )
 _ERRORS = (
-    "AuthenticationError CallTimeout ConnectError ConnectionLost DefinitionError DeserializationError "
+    "AuthenticationError CallTimeout CompletionError ConnectError ConnectionLost DefinitionError "
+    "DeserializationError "
     "EasyClusterError KeyFileError ProtocolError RemoteTraceback SerializationError SpecError "
     "UnknownRemoteError VersionError"
 )

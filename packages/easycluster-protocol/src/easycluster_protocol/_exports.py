@@ -83,6 +83,12 @@ _type_of: Callable[[Any], type] = type
 _known: Dict[type, Optional[Exports]] = {}
 _MAX_KNOWN = 4096
 
+#: Types that pickling knows so well that it asks for no instance, unless it is made to ask for every value.
+_COMMON = frozenset((dict, list, set, frozenset, bytearray))
+
+#: Types of which every message is made.
+_ATOMS = (object, type, type(None), bool, int, float, complex, str, bytes, tuple)
+
 
 def exports_of(value: Any) -> Optional[Exports]:
     """Return what a server object exports, None for a value that is copied."""
@@ -102,8 +108,9 @@ def exports_of(value: Any) -> Optional[Exports]:
 
 
 def has_singletons() -> bool:
-    """Whether there are singletons, which may be of types that are copied otherwise."""
-    return bool(_singletons)
+    """Whether pickling has to ask for every value: singletons may be of types that are copied otherwise,
+    and some of these may be classes of server objects."""
+    return bool(_singletons) or not _COMMON.isdisjoint(_registered)
 
 
 def _of_class(kind: type) -> Optional[Exports]:
@@ -191,6 +198,10 @@ def make_server_class(
     if not isinstance(cls, type):
         raise TypeError(
             f"make_server_class() takes a class, not {cls!r}: for one object use make_singleton()"
+        )
+    if cls in _ATOMS:
+        raise TypeError(
+            f"the instances of {cls.__name__} cannot stay on the server: results are made of them"
         )
     settings = dict(zip(_SETTINGS, (export_methods, export_attrs, export_attrs_cache, proxy_class)))
     _make(cls, settings)  # raises what is wrong with them

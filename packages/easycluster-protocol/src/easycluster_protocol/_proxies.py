@@ -160,6 +160,8 @@ class RemoteProxy:
         return self._easycluster.operation("set_attribute", (self, name, value), options)
 
     def __getattr__(self, name: str) -> Any:
+        if name in exported_names(type(self))[1]:  # Python asks here too when the server has raised
+            return self._easycluster.get_attribute(self, name)
         raise AttributeError(missing_attribute(type(self), name))
 
     def __repr__(self) -> str:

@@ -16,6 +16,7 @@ Each derives from `EasyClusterError` and from the built-in that scripts already 
     ├── SerializationError      (PicklingError, TypeError)    a value could not be sent
     ├── DeserializationError    (UnpicklingError, ValueError) a value could not be received
     ├── DefinitionError         (ImportError)      a block of definitions failed on the server
+    ├── CompletionError         (RuntimeError)     a completion function waited for an answer
     ├── RemoteException                            carries an exception of remote code
     ├── RemoteTraceback                            the cause of an exception raised again here
     └── UnknownRemoteError                         stands for an exception class not known here
@@ -93,6 +94,10 @@ class DeserializationError(EasyClusterError, pickle.UnpicklingError, ValueError)
 
 class DefinitionError(EasyClusterError, ImportError):
     """A block of definitions could not be executed on the server; names the block and line."""
+
+
+class CompletionError(EasyClusterError, RuntimeError):
+    """A completion function of a ThreadedClient waited for an answer, which would never come."""
 
 
 class RemoteException(EasyClusterError):

@@ -14,7 +14,7 @@ import _thread
 import itertools
 import threading
 from collections import deque
-from typing import Any, Deque, Dict, Iterable, List
+from typing import Any, Deque, Dict, Iterable, List, Sequence, Tuple
 
 from easycluster_protocol._messages import Message
 
@@ -40,8 +40,8 @@ class ObjectTable:
         self._entries: Dict[int, _Entry] = {}
         #: id of the object → its number; the entry keeps the object, and so its id.
         self._known: Dict[int, int] = {}
-        #: The latest messages whose receipts were taken, see `release`.
-        self._taken: Deque[Message] = deque(maxlen=16)
+        #: The latest lists of receipts that were taken, see `release`. Their messages may be large.
+        self._taken: Deque[Any] = deque(maxlen=16)
 
     def __len__(self) -> int:
         return len(self._entries)
@@ -92,15 +92,15 @@ class ObjectTable:
         An interrupt may let the same message come twice, one directly behind the other.
         """
         # One C call: it is begun or it is not.
-        _thread.start_new_thread(self._release, (message,))
+        _thread.start_new_thread(self._release, (message.releases,))
 
-    def _release(self, message: Message) -> None:
+    def _release(self, releases: Sequence[Tuple[int, int]]) -> None:
         gone: List[Any] = []
         with self._lock:
-            if any(message is taken for taken in self._taken):
+            if any(releases is taken for taken in self._taken):
                 return
-            self._taken.append(message)
-            for oid, receipts in message.releases:
+            self._taken.append(releases)
+            for oid, receipts in releases:
                 self._return(oid, receipts, gone)
         while gone:
             try:

@@ -1,0 +1,154 @@
+"""The background thread of a `ThreadedClient`: reads when nobody else does, calls completion functions,
+ends server threads whose local threads have ended, and watches over the server.
+
+It holds its session by a weak reference, so that a client which is dropped is collected; then, or
+when the client is closed, it ends. Nothing that it runs keeps it from going on.
+"""
+
+from __future__ import annotations
+
+import sys
+import threading
+import traceback
+import weakref
+from collections import deque
+from threading import get_ident
+
+from easycluster_protocol import _messages as m
+from easycluster_protocol.errors import ConnectionLost
+
+from ._threaded_session import ThreadedSession
+from ._watch import Watch
+
+#: Seconds to wait for a thread that has the turn and does not read. It is about to, or done; only one
+#: that was interrupted stays so after the second look.
+_LOOKS = (0.001, 0.05)
+
+#: Seconds until the next try when something failed that never should.
+_AFTER_FAILURE = 1.0
+
+
+class EndedThreads:
+    """The numbers of server threads whose local threads have ended.
+
+    Attributes:
+        numbers: these numbers.
+        watch: what wakes the thread that deals with them.
+    """
+
+    def __init__(self) -> None:
+        self.numbers: deque[int] = deque()
+        self.watch: Watch | None = None
+
+    def add(self, number: int) -> None:
+        """Note one more. Finalisers call this: it neither sends, nor waits, nor takes a lock."""
+        self.numbers.append(number)
+        self.wake()
+
+    def wake(self) -> None:
+        """Let the background thread deal with them."""
+        watch = self.watch
+        if watch is not None:
+            watch.wake()
+
+
+def start_background(session: ThreadedSession, ended: EndedThreads) -> None:
+    """Start the background thread of a session."""
+    ended.watch = session.watch
+    background = _Background(session, ended)
+    threading.Thread(target=background.run, name="easycluster-background", daemon=True).start()
+
+
+class _Background:
+    def __init__(self, session: ThreadedSession, ended: EndedThreads) -> None:
+        self._watch = session.watch
+        self._ended = ended
+        self._session = weakref.ref(session, self._watch.wake)
+
+    def run(self) -> None:
+        """Run until the session is closed or dropped."""
+        timeout: float | None = 0.0
+        reported = True
+        while timeout != -1:
+            reported = self._watch.wait(timeout)
+            timeout = self._step(reported)
+
+    def _step(self, reported: bool) -> float | None:
+        """Do what is to be done; return after how many seconds to look again. -1: never."""
+        session = self._session()
+        if session is None:
+            return -1
+        session.background = get_ident()
+        try:
+            timeout = self._serve(session, reported)
+        except BaseException:
+            _report("the background thread", session)
+            timeout = _AFTER_FAILURE
+        if session.closed:
+            if self._ended.watch is self._watch:
+                self._ended.watch = None
+            return -1
+        return timeout
+
+    def _serve(self, session: ThreadedSession, reported: bool) -> float | None:
+        timeout = None
+        if session.error is None and not session.closing:
+            if reported:
+                self._read(session)
+            self._stop_threads(session)
+            timeout = session.keep_alive.check(session)
+        _complete(session)
+        # Whoever reads just now arms it when that is over.
+        if session.error is None and not session._reading.locked():
+            session.arm()
+        return timeout
+
+    def _read(self, session: ThreadedSession) -> None:
+        """Receive what is there, unless another thread does."""
+        if not session._try_lead():
+            if session._turn.get(0) == get_ident():
+                session._hand_over()
+            self._look_after_turn(session)
+            return
+        try:
+            # Completion functions do not wait until a stream of answers has an end.
+            while session.receive_for_nobody() and not session.arrived and not session._gates:
+                pass
+        finally:
+            session._hand_over()
+
+    def _look_after_turn(self, session: ThreadedSession) -> None:
+        """Take the turn from a thread that was interrupted before it could hand it over."""
+        holder = session._turn.get(0)
+        for pause in _LOOKS:
+            if session._reading.locked() or session._turn.get(0) != holder:
+                return
+            self._watch.wait(pause)
+        if not session._reading.locked() and session._turn.get(0) == holder:
+            session._turn.pop(0, None)
+
+    def _stop_threads(self, session: ThreadedSession) -> None:
+        try:
+            while self._ended.numbers:
+                session.control(m.STOP_THREAD, self._ended.numbers.popleft())
+        except ConnectionLost:  # the server's threads have ended with it
+            pass
+
+
+def _complete(session: ThreadedSession) -> None:
+    """Call the completion functions of the answers that have arrived."""
+    while session.arrived:
+        response = session.arrived.pop(0)
+        try:
+            response._complete()
+        except BaseException:
+            _report(f"a completion function of {response._what}()", session)
+
+
+def _report(where: str, session: ThreadedSession) -> None:
+    """Print the exception that is being handled; there is nobody to whom it could be raised."""
+    text = f"Exception in {where}, with {session.peername}:\n{traceback.format_exc()}"
+    try:
+        sys.stderr.write(text)
+    except Exception:  # there is no standard error, or it is the user's and fails
+        pass

@@ -1,0 +1,28 @@
+"""After ``os.fork`` in the master: its connections stay the parent's.
+
+The child closes its copies of the descriptors, without a word on the wire and without touching the
+sockets' options, so nothing that it does or leaves open concerns the parent. Whoever uses a client
+there that the parent connected gets an error that says so.
+"""
+
+from __future__ import annotations
+
+import os
+import weakref
+from typing import Any
+
+_sessions: weakref.WeakSet[Any] = weakref.WeakSet()
+
+
+def give_up_in_children(session: Any) -> None:
+    """Call ``session.abandon()`` in every process that is forked from this one."""
+    _sessions.add(session)
+
+
+def _after_fork_in_child() -> None:
+    for session in list(_sessions):
+        session.abandon()
+    _sessions.clear()
+
+
+os.register_at_fork(after_in_child=_after_fork_in_child)

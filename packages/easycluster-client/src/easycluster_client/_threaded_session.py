@@ -1,0 +1,176 @@
+"""An open connection that is read also when nobody waits: what `ThreadedClient` has beneath.
+
+Who reads: a caller that waits reads for itself and for others, as on any `ClientSession`; whenever
+nobody does, the background thread reads (`_background`). The two meet in two places only: the turn,
+which the background thread takes like any other, and the watch on which it sleeps, which is disarmed
+while somebody else receives.
+"""
+
+from __future__ import annotations
+
+import errno
+from threading import get_ident
+from time import monotonic
+from typing import Any
+
+from easycluster_protocol import _messages as m
+from easycluster_protocol._link import Link
+from easycluster_protocol._messages import Message
+from easycluster_protocol.errors import CompletionError, ConnectionLost, ProtocolError
+from easycluster_server._transport import broke, wait
+
+from ._keep_alive import KeepAlive
+from ._response import NonblockingResponse
+from ._session import ClientSession
+from ._watch import new_watch
+
+_GONE = (errno.EBADF, errno.ENOENT)
+
+
+class ThreadedSession(ClientSession):
+    """Sends calls and receives their answers, with a background thread beside.
+
+    Args:
+        link: the link, handshake done.
+        transport: its transport.
+        peername: the server's name, for messages.
+        keep_alive: watches over the server.
+
+    Attributes:
+        watch: what the background thread sleeps on.
+        background: the identity of that thread; 0 until it runs.
+        heard_at: when something of the server's came last, by the monotonic clock.
+        closing: whether `close` has begun.
+        closed: whether `close` is over: the background thread is to end.
+    """
+
+    # The background thread that cannot send has to look after the server meanwhile.
+    _patience = 1.0
+
+    def __init__(self, link: Link, transport: Any, peername: str, keep_alive: KeepAlive) -> None:
+        self.watch = new_watch(transport.fileno())
+        self.background = 0
+        self.heard_at = monotonic()
+        self.closing = self.closed = False
+        self.keep_alive = keep_alive
+        super().__init__(link, transport, peername)
+
+    def check_may_wait(self) -> None:
+        """Raise unless the calling thread may wait for an answer.
+
+        Raises:
+            CompletionError: it is the one that has to call the completion functions meanwhile.
+        """
+        if get_ident() == self.background:
+            raise CompletionError(
+                "a completion function of a ThreadedClient cannot wait for an answer of the same client: "
+                "the thread that runs it also calls the others and watches the server. "
+                "Use nonblocking=True with oncomplete=, or let a thread of your own wait"
+            )
+
+    def request(self, response: NonblockingResponse, kind: int, body: Any, buffers: Any, thread: int) -> None:
+        """Send a call; on return the kernel has it.
+
+        The watch is disarmed: on one CPU the answer may come before the caller comes to read it, and
+        waking the background thread for it would cost more than all else. `ThreadedCallMaker.make` arms
+        it again when the caller does not wait.
+        """
+        try:
+            self.watch.disarm()
+        except OSError as gone:
+            if not self.is_gone(gone):
+                raise
+        super().request(response, kind, body, buffers, thread)
+
+    def wait(
+        self, response: NonblockingResponse, deadline: float | None = None, through: bool = True
+    ) -> None:
+        """Wait until ``response`` has its answer, the connection has ended or the time is over."""
+        if not response._done:
+            self.check_may_wait()
+            super().wait(response, deadline, True)  # completion functions are up to the background thread
+
+    def _receive(self, block: bool, response: NonblockingResponse | None = None) -> bool:
+        watch = self.watch
+        try:
+            watch.disarm()
+            came = super()._receive(block, response)
+            if came:
+                self.heard_at = monotonic()
+            if self.arrived or self._error is not None:
+                watch.wake()
+            watch.arm()
+        except BaseException as error:
+            # An interrupt. What this reader leaves half done the background thread has to finish.
+            try:
+                watch.rouse()
+            except OSError as gone:
+                if not self.is_gone(gone):
+                    raise
+            if not self.is_gone(error):
+                raise
+            if self._error is None:
+                self._fail(f"the connection to {self.peername} was lost: {error}", error)
+            return False
+        return came
+
+    def arm(self) -> None:
+        """Let the background thread read again."""
+        try:
+            self.watch.arm()
+        except OSError as gone:
+            if not self.is_gone(gone):
+                raise
+
+    def is_gone(self, error: BaseException) -> bool:
+        """Whether (dis)arming the watch raised this because the connection's descriptor was closed."""
+        return isinstance(error, OSError) and error.errno in _GONE and self.transport.fileno() < 0
+
+    def receive_for_nobody(self) -> bool:
+        """Receive what is there; return whether anything came. For the background thread."""
+        came = super()._receive(False)
+        if came:
+            self.heard_at = monotonic()
+        return came
+
+    def _while_blocked(self) -> None:
+        super()._while_blocked()
+        if get_ident() == self.background:
+            self.keep_alive.check(self)
+            if self._error is not None:
+                raise self._lost()
+
+    def ping(self) -> None:
+        """Ask the server for a sign of life."""
+        try:
+            self._channel.post(Message(m.PING, 1))
+        except (ConnectionLost, ProtocolError):  # it has ended meanwhile
+            pass
+        except OSError as error:
+            if not broke(error):
+                raise
+            self._fail(f"the connection to {self.peername} was lost: {error}", error)
+
+    def has_bytes(self) -> bool:
+        """Whether something has come that nobody has read yet."""
+        return wait(self.transport.fileno(), -1, 0)[0]
+
+    def give_up(self) -> None:
+        """End the connection to a server that does not answer."""
+        self._fail(f"Remote server not responding ({self.peername})", None)
+
+    def _fail(self, text: str, cause: BaseException | None) -> None:
+        super()._fail(text, cause)
+        self.watch.wake()
+
+    def close(self, text: str) -> None:
+        """End the connection in order; every outstanding call raises `ConnectionLost`."""
+        self.closing = True
+        super().close(text)
+        self.closed = True
+        self.watch.wake()
+
+    def abandon(self) -> None:
+        """Give up the connection in a process that was forked from the one that it belongs to."""
+        super().abandon()
+        self.watch.close()

@@ -1,0 +1,134 @@
+"""What the background thread of a `ThreadedClient` sleeps on: the connection, and being woken.
+
+While a caller reads for itself the watch is disarmed, so an answer wakes that caller and nobody
+else. Disarming and arming are one C call each (a system call of less than a microsecond); where
+Python runs signal handlers none can come between the end of a ``try`` and such a call, see
+`ThreadedSession._receive`.
+
+Who owns what: the descriptors live as long as anybody holds the watch. A finaliser that wakes it in
+whatever thread can therefore never write to a descriptor that means something else by now.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+_CHUNK = 4096
+
+
+class Watch:
+    """Waits for bytes of a connection, while it is armed, and for `wake`.
+
+    Args:
+        descriptor: the connection's. The watch begins disarmed; whenever it reports bytes it is
+            disarmed again.
+    """
+
+    #: Report bytes; report none; report at once, whether there are bytes or not.
+    arm: Callable[[], Any]
+    disarm: Callable[[], Any]
+    rouse: Callable[[], Any]
+
+    def __init__(self, descriptor: int) -> None:
+        self._owner = os.getpid()
+        self._pipe: list[int] = []
+        self._pipe += os.pipe()
+        self._reading, self._writing = self._pipe
+        for end in self._pipe:
+            os.set_blocking(end, False)
+        self._watch(descriptor)
+
+    def _watch(self, descriptor: int) -> None:
+        self._epoll = select.epoll()
+        self._epoll.register(self._reading, select.EPOLLIN)
+        # Without ONESHOT a connection that hangs up is reported even when nothing is asked for.
+        self._epoll.register(descriptor, select.EPOLLONESHOT)
+        modify = partial(self._epoll.modify, descriptor)
+        self.arm = partial(modify, select.EPOLLIN | select.EPOLLONESHOT)
+        self.disarm = partial(modify, select.EPOLLONESHOT)
+        self.rouse = partial(modify, select.EPOLLIN | select.EPOLLOUT | select.EPOLLONESHOT)
+
+    def wake(self, _: Any = None) -> None:
+        """End `wait`, or the next one. Never waits and takes no lock, so finalisers may call it."""
+        if self._owner == os.getpid():
+            try:
+                os.write(self._writing, b"x")
+            except OSError:  # it is full, so the thread will wake as it is
+                pass
+
+    def wait(self, timeout: float | None) -> bool:
+        """Wait until woken or something came; return whether the connection reported something.
+
+        Args:
+            timeout: in seconds; None waits for ever.
+        """
+        ready = [descriptor for descriptor, _ in self._epoll.poll(timeout)]
+        return self._take_wakes(ready)
+
+    def _take_wakes(self, ready: list[int]) -> bool:
+        if self._reading in ready:
+            ready.remove(self._reading)
+            os.read(self._reading, _CHUNK)
+        return bool(ready)
+
+    def close(self) -> None:
+        """Give up the descriptors, as in a forked process; otherwise that comes with the last holder."""
+        self._close_waiting()
+        while self._pipe:
+            os.close(self._pipe.pop())
+
+    def _close_waiting(self) -> None:
+        epoll = vars(self).get("_epoll")
+        if epoll is not None:
+            epoll.close()
+
+    def __del__(self) -> None:
+        self.close()
+
+
+class PollWatch(Watch):
+    """The same where there is no epoll: the thread is woken to look elsewhere, which costs more."""
+
+    def _watch(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+        self._armed = False
+        self._roused = False
+        self._asleep = False
+
+    def arm(self) -> None:
+        self._armed = True
+        if self._asleep:
+            self.wake()
+
+    def disarm(self) -> None:
+        self._armed = False
+
+    def rouse(self) -> None:
+        self._roused = True
+        self.wake()
+
+    def wait(self, timeout: float | None) -> bool:
+        self._asleep = True  # before looking: who arms the watch after this wakes the thread
+        poll = select.poll()
+        poll.register(self._reading, select.POLLIN)
+        if self._armed:
+            poll.register(self._descriptor, select.POLLIN)
+        ready = poll.poll(None if timeout is None else timeout * 1000)
+        self._asleep = False
+        reported = self._take_wakes([descriptor for descriptor, _ in ready])
+        if reported or self._roused:
+            self._armed = self._roused = False
+            return True
+        return False
+
+    def _close_waiting(self) -> None:
+        pass
+
+
+def new_watch(descriptor: int) -> Watch:
+    """Return the best watch that the system offers."""
+    return (Watch if hasattr(select, "epoll") else PollWatch)(descriptor)
