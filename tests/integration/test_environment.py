@@ -245,17 +245,12 @@ def test_exit_functions_of_modules_are_run(client: Any, tmp_path: Path) -> None:
 
 def test_signals_are_at_their_defaults(client: Any) -> None:
     """Every signal is as in a fresh Python, but that SIGINT interrupts calls only."""
-    script = (
-        "import signal; print([n for n in range(1, signal.NSIG) if signal.getsignal(n) == signal.SIG_IGN])"
-    )
-    fresh = subprocess.run(
-        [sys.executable, "-c", script], check=True, capture_output=True, text=True, start_new_session=True
-    ).stdout
     found = client.handlers()
     ours = found.pop(signal.SIGINT)
 
     assert ours == "Session._on_sigint"
-    assert sorted(found) == json.loads(fresh)
+    # What Python itself ignores; who started the tests may have ignored more.
+    assert sorted(found) == [signal.SIGPIPE, signal.SIGXFSZ]
 
 
 def test_randomness_is_its_own(connect: Callable[[], Any]) -> None:
