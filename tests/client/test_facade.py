@@ -57,4 +57,6 @@ def test_lazy() -> None:
         "assert not {'asyncio', 'concurrent.futures'} & set(sys.modules)\n"
     )
 
-    assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 0
+    result = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+
+    assert (result.returncode, result.stderr) == (0, "")
