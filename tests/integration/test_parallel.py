@@ -111,6 +111,24 @@ def test_many_large_in_flight(client: Any) -> None:
     assert all(response.wait() == value for response, value in zip(responses, values, strict=True))
 
 
+@pytest.mark.xdist_group("memory")
+@pytest.mark.parametrize("transport", ["local", "tcp"], indirect=True)
+def test_a_gibibyte_in_flight(connect: Any) -> None:
+    """A thousand echoes of 1 MiB are in flight before the first is waited for: sends never wait for sends."""
+    define_common(DEFINITIONS)
+    client = connect()
+    block = random.Random(1).randbytes(MIB - 4)
+
+    responses = [client.same(number.to_bytes(4, "big") + block, nonblocking=True) for number in range(1000)]
+    wrong = []
+    for number in reversed(range(1000)):
+        value = responses.pop().wait()  # and away with it
+        if value[:4] != number.to_bytes(4, "big") or value[4:] != block:
+            wrong.append(number)
+
+    assert wrong == []
+
+
 def test_large_answers_in_flight(client: Any) -> None:
     """Small calls with large answers may be in flight, too."""
     responses = [client.eval(f"b'x' * {MIB}", nonblocking=True) for _ in range(50)]

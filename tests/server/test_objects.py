@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import random
 import sys
 import threading
@@ -13,9 +12,9 @@ from typing import Any
 import pytest
 
 from easycluster_protocol import _messages as m
+from easycluster_protocol._exports import ServerObject
 from easycluster_protocol._messages import Message
 from easycluster_protocol._object_pickle import dumps_result
-from easycluster_protocol._exports import ServerObject
 from easycluster_server import _objects
 from easycluster_server._objects import ObjectTable
 from helpers.waiting import PATIENCE, wait_until
@@ -242,13 +241,21 @@ def test_the_reader_only_starts_a_thread(monkeypatch: pytest.MonkeyPatch) -> Non
     table.add(Thing(), {})
     started: list[Any] = []
     monkeypatch.setattr(_objects._thread, "start_new_thread", lambda *call: started.append(call))
-    with table._lock:
-        thread = threading.Thread(target=give_back, args=(table, (1, 1)))
-        thread.start = lambda: None  # type: ignore[method-assign]
-        give_back(table, (1, 1))
+    locked, done = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        with table._lock:
+            locked.set()
+            done.wait(PATIENCE)
+
+    holder = threading.Thread(target=hold)
+    holder.start()
+    assert locked.wait(PATIENCE)
+    give_back(table, (1, 1))
+    done.set()
+    holder.join()
     ((function, arguments),) = started
     assert len(table) == 1
     function(*arguments)
 
     assert len(table) == 0
-    gc.collect()

@@ -243,6 +243,7 @@ def _request_in_time(
         return response
     response._wait_until(deadline)
     if not response._done:
+        response._timeout = None  # who waits for it once more does so of their own will
         raise response._too_late(timeout)
     return response._result()
 

@@ -1,0 +1,450 @@
+"""Proxies, without a connection: what they forward, what they refuse, and what nobody can make them do."""
+
+from __future__ import annotations
+
+import copy
+import pickle
+import rlcompleter
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import pytest
+
+from easycluster_protocol import _proxies
+from easycluster_protocol._exports import exports_of
+from easycluster_protocol._object_pickle import dumps_result, loads_result
+from easycluster_protocol._proxies import ProxyMethod, RemoteProxy, find_method, find_object, find_proxy
+from easycluster_protocol._proxy_classes import (
+    DefaultRemoteProxy,
+    FileProxy,
+    GeneratorProxy,
+    ModuleProxy,
+    RemoteIterator,
+    SelfIterProxy,
+    proxy_type,
+)
+
+
+class State:
+    """Stands for the part of a proxy that knows the connection; notes what would be sent."""
+
+    peername = "host:1"
+
+    def __init__(self, oid: int) -> None:
+        self.oid = oid
+        self.client: Any = None
+        self.cache: dict[str, Any] = {}
+        self.sent: list[Any] = []
+        self.answer: Any = "answer"
+
+    def call(self, name: str, args: Any, kwargs: Any) -> Any:
+        self.sent.append((name, args, kwargs))
+        return self.answer
+
+    def invoke(self, name: str, args: Any, kwargs: Any, options: Any) -> Any:
+        self.sent.append((name, args, kwargs, options))
+        return self.answer
+
+    def operation(self, name: str, args: Any, options: Any = None) -> Any:
+        self.sent.append((name, args[1:], options))
+        return self.answer
+
+    def get_attribute(self, proxy: Any, name: str) -> Any:
+        self.sent.append(("get", name))
+        if isinstance(self.answer, BaseException):
+            raise self.answer
+        return self.answer
+
+    def check_pickling(self, references: Any) -> None:
+        if references is None:
+            raise TypeError("outside of a call")
+
+
+class References:
+    """Stands for what makes the proxies of a connection."""
+
+    def find_proxy(self, oid: int, descriptor: Any) -> Any:
+        return make(descriptor, oid)
+
+
+def make(descriptor: Any, oid: int = 7) -> Any:
+    """Make a proxy as a server describes it."""
+    kind = proxy_type(descriptor)
+    proxy = kind.__new__(kind)
+    object.__setattr__(proxy, "_easycluster", State(oid))
+    return proxy
+
+
+def sent(proxy: Any) -> list[Any]:
+    """What the proxy has asked its server, as far as that is known here."""
+    found: list[Any] = object.__getattribute__(proxy, "_easycluster").sent
+    return found
+
+
+@pytest.fixture
+def answering() -> Iterator[None]:
+    """An answer of a server is being unpickled."""
+    _proxies.context.references = References()
+    yield
+    _proxies.context.references = None
+
+
+NAMES = (("__add__", "method"), ("val",), ("constant",), False)
+
+
+# What is forwarded.
+
+
+def test_methods() -> None:
+    """Methods and operators are forwarded with their arguments; other methods are not there."""
+    proxy = make(NAMES)
+
+    assert proxy.method(1, [2], key=3) == "answer"
+    assert proxy + 4 == "answer"
+    assert sent(proxy) == [("method", (1, [2]), {"key": 3}), ("__add__", (4,), {})]
+    with pytest.raises(TypeError):
+        proxy - 4
+    with pytest.raises(TypeError):
+        len(proxy)
+
+
+def test_attributes() -> None:
+    """Attributes are got, set and deleted on the server; cached ones are asked for once and cannot be set."""
+    proxy = make(NAMES)
+
+    assert proxy.val == "answer"
+    proxy.val = 5
+    del proxy.val
+    assert [proxy.constant, proxy.constant] == ["answer", "answer"]
+    assert sent(proxy) == [
+        ("get", "val"),
+        ("set_attribute", ("val", 5), None),
+        ("delete_attribute", ("val",), None),
+        ("get", "constant"),
+    ]
+    with pytest.raises(AttributeError):
+        proxy.constant = 5
+
+
+def test_missing_attributes() -> None:
+    """The error begins as documented, then says what is exported, without asking the server."""
+    proxy = make((("getval",), ("val",), (), False))
+
+    with pytest.raises(AttributeError) as caught:
+        proxy.non_existant_method()
+
+    assert str(caught.value) == (
+        "'dynamic_proxy_getval_val' object has no attribute 'non_existant_method'; "
+        "exported are the methods getval and the attributes val"
+    )
+    assert sent(proxy) == []
+    with pytest.raises(AttributeError, match=r"methods \(none\) and the attributes \(none\)$"):
+        make(((), (), (), False)).x
+
+
+def test_errors_of_exported_attributes() -> None:
+    """That an exported attribute has no value is told in the server's words."""
+    proxy = make(NAMES)
+    proxy._easycluster.answer = AttributeError("the server's words")
+
+    with pytest.raises(AttributeError, match="^the server's words$"):
+        proxy.val
+
+
+def test_any_attribute() -> None:
+    """With ``@auto`` attributes the server is asked for what the proxy does not know, but not for special names."""
+    proxy = make((("method",), (), (), True))
+
+    assert proxy.whatever == "answer"
+    proxy.whatever = 3
+    del proxy.whatever
+    assert [each[0] for each in sent(proxy)] == ["get", "set_attribute", "delete_attribute"]
+    with pytest.raises(AttributeError, match="has no attribute '__wrapped__'"):
+        proxy.__wrapped__
+    assert not hasattr(proxy, "__array__")
+    assert len(sent(proxy)) == 3
+
+
+def test_default_proxy() -> None:
+    """What the class of a `DefaultRemoteProxy` defines stays local, all else is forwarded."""
+
+    class Mine(DefaultRemoteProxy):
+        here = 1
+        proxy_methods = "method"
+        proxy_attrs = ("val",)
+
+        def double(self) -> int:
+            return 2 * self.here
+
+    proxy = make(Mine)
+    proxy.here = 4
+    assert proxy.double() == 8
+    del proxy.here
+    assert (proxy.here, sent(proxy)) == (1, [])
+
+    proxy.val = 5
+    proxy.there = 6
+    assert proxy.method() == "answer"
+    assert [each[1] for each in sent(proxy)] == [("val", 5), ("there", 6), ()]
+    assert set(vars(proxy)) == {"_easycluster"}
+
+
+def test_context_managers() -> None:
+    """``__exit__`` is told of an exception, but not given its traceback, and may swallow it."""
+    proxy = make((("__enter__", "__exit__"), (), (), False))
+    error = ValueError("inside")
+
+    with proxy as entered:
+        assert entered == "answer"
+        raise error  # the answer of __exit__ is true
+
+    assert sent(proxy) == [("__enter__", (), {}), ("__exit__", (ValueError, error, None), {})]
+
+
+def test_iterators() -> None:
+    """``iter()`` of iterators, generators and files is themselves, and nobody is asked."""
+    for kind in (SelfIterProxy, GeneratorProxy, FileProxy):
+        proxy = make(kind)
+        assert iter(proxy) is proxy
+        assert sent(proxy) == []
+        assert next(proxy) == "answer"
+
+
+def test_raw_methods() -> None:
+    """The raw methods reach names that the proxy class does not have, with the options of calls."""
+    proxy = make(NAMES)
+
+    proxy.raw_call_method("f", [1], {"origexc": 2}, nonblocking=True)
+    proxy.raw_get_attribute("g", threadid=3)
+    proxy.raw_set_attribute("h", 4)
+
+    assert sent(proxy) == [
+        ("f", (1,), {"origexc": 2}, {"nonblocking": True}),
+        ("get_attribute", ("g",), {"threadid": 3}),
+        ("set_attribute", ("h", 4), {}),
+    ]
+
+
+# Classes of proxies.
+
+
+def test_one_type_for_each_set_of_names() -> None:
+    """Proxies that export the same are of one type; its name holds all names, each kind sorted."""
+    kind = proxy_type((("b", "a"), ("d", "c"), ("e",), False))
+
+    assert kind.__name__ == "dynamic_proxy_a_b_c_d_e"
+    assert proxy_type((("b", "a"), ("d", "c"), ("e",), False)) is kind
+    assert proxy_type((("b", "a"), ("d", "c"), ("e",), True)) is not kind
+
+
+def test_proxy_classes_with_other_bases() -> None:
+    """A proxy class may inherit from an abstract or a concrete class, and `isinstance` says so."""
+
+    class Listed(RemoteProxy, Sequence[Any]):  # pyright: ignore[reportGeneralTypeIssues]
+        proxy_methods = ("__getitem__", "__len__")
+
+    class Error(RemoteProxy, KeyError):
+        proxy_methods = ("solve",)
+
+    listed = make(Listed)
+    assert isinstance(listed, Sequence)
+    assert listed[3] == "answer"
+    assert isinstance(make(Error), LookupError)
+    assert make(Error).solve() == "answer"
+
+
+def test_subclasses_of_proxy_classes() -> None:
+    """Names given as one text or a sequence add up over the bases; a method defined by hand stays local."""
+
+    class Base(RemoteProxy):
+        proxy_methods = "one"
+        proxy_attrs = ("val",)
+
+    class Derived(Base):
+        proxy_methods = ("two", "three")
+
+        def three(self) -> str:
+            return "local"
+
+    proxy = make(Derived)
+    assert (proxy.one(), proxy.two(), proxy.three(), proxy.val) == ("answer", "answer", "local", "answer")
+    with pytest.raises(
+        AttributeError, match="exported are the methods one, three, two and the attributes val"
+    ):
+        proxy.four
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "__class__",
+        "__init__",
+        "__new__",
+        "__del__",
+        "__dict__",
+        "__reduce__",
+        "__reduce_ex__",
+        "__getattribute__",
+        "__setattr__",
+        "__init_subclass__",
+        "__doc__",
+        "_easycluster",
+        "raw_call_method",
+        "proxy_connection",
+        "proxy_methods",
+        "two words",
+        "a.b",
+        "",
+    ],
+)
+@pytest.mark.parametrize("place", range(3), ids=["methods", "attrs", "cached"])
+def test_malicious_names(name: str, place: int) -> None:
+    """A server that describes hooks, our own names or no names at all gets no proxy, and nothing is changed."""
+    before = {kind: dict(vars(kind)) for kind in (RemoteProxy, DefaultRemoteProxy, SelfIterProxy)}
+    descriptor: list[Any] = [(), (), (), False]
+    descriptor[place] = ("fine", name)
+
+    with pytest.raises(TypeError, match=f"cannot have a remote attribute named {name!r}"):
+        proxy_type(tuple(descriptor))
+
+    assert {kind: dict(vars(kind)) for kind in before} == before
+
+
+@pytest.mark.parametrize(
+    "descriptor",
+    [int, "os.system", None, 5, object(), (), ((),), (1, 2, 3, 4), (([],), (), (), False), print],
+    ids=repr,
+)
+def test_malicious_descriptors(descriptor: Any) -> None:
+    """What describes no proxy is refused with a `TypeError`; nothing is called or instantiated."""
+    with pytest.raises(TypeError):
+        proxy_type(descriptor)
+
+
+def test_attributes_the_server_makes_up() -> None:
+    """Whatever names a server exports, those of the proxy's own workings and of its class remain ours."""
+    proxy = make((("method", "client", "call"), ("oid", "cache"), (), False))
+
+    assert type(proxy).__reduce_ex__ is RemoteProxy.__reduce_ex__
+    assert (proxy.proxy_object_id, proxy.proxy_connection) == (7, None)
+    assert proxy.oid == "answer"
+    assert isinstance(proxy._easycluster, State)
+
+
+# What is told without asking.
+
+
+def test_repr_and_dir() -> None:
+    """``repr``, ``dir`` and tab completion name the object and what it exports, and ask nobody."""
+    for any_attribute in (False, True):
+        proxy = make((("method", "meter"), ("val",), ("met",), any_attribute))
+
+        assert repr(proxy) == "<RemoteProxy for oid 7 on host:1>"
+        assert {"method", "meter", "val", "met", "proxy_object_id", "raw_call_method"} <= set(dir(proxy))
+        completed = rlcompleter.Completer({"proxy": proxy}).attr_matches("proxy.me")
+        assert {each.rstrip("()") for each in completed} == {"proxy.met", "proxy.meter", "proxy.method"}
+        assert repr(ProxyMethod(proxy, "f")) == "<method f of <RemoteProxy for oid 7 on host:1>>"
+        assert sent(proxy) == []
+
+
+def test_identity() -> None:
+    """Copying gives the proxy itself; comparing and hashing go by identity unless exported."""
+    proxy, other = make(NAMES), make(NAMES)
+
+    assert copy.copy(proxy) is proxy
+    assert copy.deepcopy([proxy])[0] is proxy
+    assert {proxy: 1, other: 2}[proxy] == 1
+    assert proxy != other
+    assert sent(proxy) == []
+
+
+# Pickling.
+
+
+class Numbers:
+    """Stands for the table of a server."""
+
+    def __init__(self) -> None:
+        self.given_back: list[int] = []
+
+    def add(self, value: Any, listed: dict[int, None]) -> int:
+        listed[8] = None
+        return 8
+
+    def give_back(self, oids: Any) -> None:
+        self.given_back.extend(oids)
+
+
+@pytest.mark.usefixtures("answering")
+@pytest.mark.parametrize("by_identity", [False, True], ids=["by type", "by identity"])
+@pytest.mark.parametrize("protocol", [4, 5])
+def test_results(by_identity: bool, protocol: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Server objects in a result become proxies wherever they stand; either way of pickling names them the same."""
+    monkeypatch.setattr("easycluster_protocol._object_pickle._OVERRIDES", not by_identity)
+    iterator = RemoteIterator(iter("ab"))
+
+    body, buffers, named = dumps_result(
+        {"a": [1, (iterator, {iterator})], "b": iterator}, protocol, Numbers()
+    )
+    value = loads_result(body, buffers)
+
+    assert list(named) == [8]
+    ((one, (two, three)),) = (value["a"],)
+    assert (one, three) == (1, {two})
+    assert value["b"] is two
+    assert type(two) is SelfIterProxy
+    assert repr(two) == "<RemoteProxy for oid 8 on host:1>"
+
+
+def test_pickling_outside_of_calls() -> None:
+    """A proxy, or a method of one, cannot be pickled but for a call; on its server it is the object again."""
+    proxy = make(NAMES)
+    for value in (proxy, ProxyMethod(proxy, "f"), [proxy]):
+        with pytest.raises(TypeError, match="outside of a call"):
+            pickle.dumps(value)
+    _proxies.context.references = References()
+    try:
+        pickled = pickle.dumps([proxy, ProxyMethod(proxy, "upper")])
+    finally:
+        _proxies.context.references = None
+
+    _proxies.server_objects = {7: "object"}
+    try:
+        there, method = pickle.loads(pickled)
+    finally:
+        _proxies.server_objects = None
+    assert (there, method()) == ("object", "OBJECT")
+
+
+def test_numbers_without_a_connection() -> None:
+    """The number of an object means nothing where no answer is being unpickled, and where no server is."""
+    with pytest.raises(TypeError, match="server object 3 has a meaning only to the client"):
+        find_proxy(3, NAMES)
+    with pytest.raises(TypeError, match="server object 3 has a meaning only on its own server"):
+        find_object(3)
+
+
+def test_methods_as_values() -> None:
+    """A method of a proxy can be called later, knows its proxy, and is the object's own on the server."""
+    proxy = make(NAMES)
+    method = find_method(proxy, "method")
+
+    assert method(1, x=2) == "answer"
+    assert (method.__self__, method.__name__) == (proxy, "method")
+    assert sent(proxy) == [("method", (1,), {"x": 2})]
+    assert find_method("abc", "upper")() == "ABC"
+
+
+def test_proxies_by_themselves() -> None:
+    """Generators, files and modules are server objects without anybody's doing."""
+
+    def generate() -> Iterator[int]:
+        yield 1
+
+    for value, kind in ((generate(), GeneratorProxy), (pickle, ModuleProxy)):
+        _, _, named = dumps_result([value], 5, Numbers())
+        assert list(named) == [8]
+        exports = exports_of(value)
+        assert exports.descriptor is kind
+    with open(__file__, encoding="utf-8") as text, open(__file__, "rb") as data:
+        assert [exports_of(file).descriptor for file in (text, data, data.raw)] == [FileProxy] * 3
