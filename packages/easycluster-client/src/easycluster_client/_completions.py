@@ -10,7 +10,10 @@ from __future__ import annotations
 import sys
 import traceback
 from collections.abc import Callable
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
+
+if TYPE_CHECKING:
+    from ._response import NonblockingResponse
 
 #: A function, or a tuple of a function and its further arguments.
 Completion = Callable[[Any], Any] | tuple[Any, ...]
@@ -34,13 +37,13 @@ def check(name: str, completion: Any) -> Completion | None:
     return cast("Completion", completion)
 
 
-def call(completion: Completion, value: Any, what: str) -> None:
+def call(completion: Completion, value: Any, response: NonblockingResponse) -> None:
     """Call a completion function; what it raises is printed, so that the others go on.
 
     Args:
         completion: what to call.
         value: its first argument.
-        what: the call that is complete, for the message.
+        response: the response that is complete, for the message.
     """
     try:
         if isinstance(completion, tuple):
@@ -48,13 +51,14 @@ def call(completion: Completion, value: Any, what: str) -> None:
         else:
             completion(value)
     except Exception as error:
-        _report(error, what)
+        _report(error, response)
 
 
-def _report(error: Exception, what: str) -> None:
+def _report(error: Exception, response: NonblockingResponse) -> None:
     # The first entry is that of `call`, which says nothing.
     inside = error.__traceback__.tb_next if error.__traceback__ is not None else None
     try:
+        what = f"{response._what} on {response.client.peername}"
         lines = traceback.format_exception(type(error), error, inside)
         sys.stderr.write(f"Exception in a completion function of {what}:\n{''.join(lines)}")
     except Exception:  # there is no stderr, or the error cannot be shown
