@@ -36,7 +36,7 @@ _LOOK_AFTER = 1.0
 _LOOK_AGAIN = 0.05
 
 #: Seconds after which a thread that cannot send looks whether it can read now.
-_RETRY = 0.05
+RETRY = 0.05
 
 #: Seconds that `close` waits for the server to end while answers are still under way.
 _CLOSE_GRACE = 2.0
@@ -51,9 +51,6 @@ class ClientSession:
         peername: the server's name, for messages.
     """
 
-    #: Seconds after which a thread that can neither send nor read looks around; None: never.
-    _patience: float | None = None
-
     def __init__(self, link: Link, transport: Any, peername: str) -> None:
         self.link = link
         self.transport = transport
@@ -67,6 +64,8 @@ class ClientSession:
         #: 0 → the thread that leads; empty when nobody does.
         self._turn: dict[int, int] = {}
         self._reading = threading.Lock()
+        #: The thread that has it, or 0.
+        self._reader = 0
         # Where the threads that do not lead wait, each at a gate of its own, and for what.
         self._gates: dict[threading.Lock, NonblockingResponse] = {}
         self._error: ConnectionLost | None = None
@@ -147,7 +146,7 @@ class ClientSession:
             if self._turn.setdefault(0, me) != me:
                 self._wait_at(self._queue(response))
                 continue
-            if self._reading.locked():
+            if self._reader == me:
                 raise RuntimeError(
                     "a signal handler cannot wait for an answer while it interrupts the reading"
                 )
@@ -198,7 +197,13 @@ class ClientSession:
 
     def _try_lead(self) -> bool:
         me = get_ident()
-        return self._turn.setdefault(0, me) == me and not self._reading.locked()
+        if self._turn.setdefault(0, me) != me:
+            return False
+        if self._reading.locked():
+            if self._reader != me:  # it reads without the turn, see `_wait_at`
+                self._turn.pop(0, None)
+            return False
+        return True
 
     def _hand_over(self) -> None:
         if self._turn.get(0) == get_ident():
@@ -230,19 +235,28 @@ class ClientSession:
         """Receive once, unless ``response`` is there already."""
         try:
             with self._reading:
-                if response is not None and response._done:
-                    return True
-                return self._channel.receive(self._deliver, block)
-        except EndOfStream:
+                self._reader = get_ident()
+                try:
+                    if response is not None and response._done:
+                        return True
+                    return self._channel.receive(self._deliver, block)
+                finally:
+                    self._reader = 0
+        except (EndOfStream, OSError) as error:
+            self._end_by(error)
+        return False
+
+    def _end_by(self, error: Exception) -> None:
+        """Note the end of the connection that receiving raised, or raise it: it is a signal handler's."""
+        if isinstance(error, EndOfStream):
             _, text = self.link.receive_eof()
             self._fail(f"{text} ({self.peername})", None)
-        except ProtocolError as error:
+        elif isinstance(error, ProtocolError):
             self._fail(f"the connection to {self.peername} cannot be used any more: {error}", error)
-        except OSError as error:
-            if not broke(error):
-                raise
+        elif isinstance(error, OSError) and broke(error):
             self._fail(f"the connection to {self.peername} was lost: {error}", error)
-        return False
+        else:
+            raise error
 
     def _deliver(self, message: Message) -> None:
         if message.kind in _ANSWERS:
@@ -274,7 +288,7 @@ class ClientSession:
         leading = self._try_lead()
         try:
             transport = self.transport
-            read, timeout = (transport.fileno(), self._patience) if leading else (-1, _RETRY)
+            read, timeout = (transport.fileno(), None) if leading else (-1, RETRY)
             readable, _ = wait(read, transport.write_fileno(), timeout)
             if readable:
                 self._receive(False)
