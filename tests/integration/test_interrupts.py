@@ -300,7 +300,7 @@ def storm():
         outcomes.append(outcome)
 
 define_common(HOW["remote"])
-client = connect()
+client = connect(easycluster.ThreadedClient if HOW.get("threaded") else Client)
 client.add(0, 0)
 outcomes, wrong, beside = [], [], []
 over = threading.Event()
@@ -334,6 +334,7 @@ def test_storm_in_the_master(
     size, calls, period = WEATHERS[weather]
     how = way_to_server(request, transport.name)
     how.update(remote=REMOTE, size=size, calls=calls, period=period)
+    how.update(threaded=transport.clientclass is ThreadedClient)
     with Master(how, STORM, tmp_path) as master:
         assert master.hear() == {"ready": True}
         result = master.hear()
