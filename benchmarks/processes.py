@@ -16,7 +16,7 @@ from typing import ParamSpec, TypeVar
 
 from baseline import BulkPeer, Peer, listener, local_server, started_listener
 
-from easycluster import Client, define_common, read_key_file, server
+from easycluster import Client, ThreadedClient, define_common, read_key_file, server
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -92,3 +92,15 @@ def contestants(transport: str, bulk: bool = False, copy: bool = True) -> Iterat
         Client(key_of_server, "127.0.0.1", port) as client,
     ):
         yield client, peer
+
+
+@contextmanager
+def threaded_and_plain() -> Iterator[tuple[ThreadedClient, Client]]:
+    """Start a standalone server; yield a client of each kind that is connected to it."""
+    define_common(DEFINITIONS)
+    with (
+        standalone_server() as (key, port),
+        ThreadedClient(key, "127.0.0.1", port) as threaded,
+        Client(key, "127.0.0.1", port) as plain,
+    ):
+        yield threaded, plain

@@ -15,7 +15,7 @@ Round = tuple[float, float]
 #: The rounds of one fresh set of processes.
 Set = list[Round]
 
-_WIDTH = 44
+_WIDTH = 56
 
 
 def alternate(rounds: int, ours: Callable[[], float], baseline: Callable[[], float]) -> Set:

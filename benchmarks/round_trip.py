@@ -6,7 +6,7 @@ from collections.abc import Callable
 from statistics import median
 from time import perf_counter
 
-from processes import contestants, pin_to_one_cpu
+from processes import contestants, pin_to_one_cpu, threaded_and_plain
 from report import Set, alternate
 
 _CALLS = 2000
@@ -42,3 +42,15 @@ def measure(transport: str, pinned: bool, rounds: int, copy: bool = True) -> Set
             peer.call("noop")
 
         return alternate(rounds, lambda: _seconds_per_call(ours), lambda: _seconds_per_call(baseline))
+
+
+def measure_threaded(pinned: bool, rounds: int) -> Set:
+    """Measure one set of calls on a ThreadedClient; the baseline is the same call on a Client."""
+    if pinned:
+        pin_to_one_cpu()
+    with threaded_and_plain() as (threaded, plain):
+        return alternate(
+            rounds,
+            lambda: _seconds_per_call(lambda: threaded.call("noop")),
+            lambda: _seconds_per_call(lambda: plain.call("noop")),
+        )

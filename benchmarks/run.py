@@ -84,6 +84,20 @@ BENCHMARKS = (
         {"transport": "local", "pinned": False, "rounds": 7},
     ),
     Benchmark(
+        f"{PINNED}, ThreadedClient / Client",
+        microseconds,
+        7,
+        round_trip.measure_threaded,
+        {"pinned": True, "rounds": 7},
+    ),
+    Benchmark(
+        "round trip, all CPUs, ThreadedClient / Client",
+        microseconds,
+        7,
+        round_trip.measure_threaded,
+        {"pinned": False, "rounds": 7},
+    ),
+    Benchmark(
         "calls in flight, keyed TCP", per_second, 5, in_flight.measure, {"transport": "tcp", "rounds": 5}
     ),
     Benchmark(

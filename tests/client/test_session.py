@@ -190,9 +190,11 @@ def test_signal_handler_that_waits(server: Server) -> None:
     """A handler that waits for an answer while its own thread reads gets an error, and does not hang."""
     session = server.session
     session._turn[0] = threading.get_ident()
+    session._reader = threading.get_ident()
     response = server.request()
     with session._reading, pytest.raises(RuntimeError, match="a signal handler cannot wait"):
         response.wait()
+    session._reader = 0
     server.answer(response)
 
     assert response.wait() == "value"

@@ -109,12 +109,14 @@ TRANSPORTS = ["local", "tcp", pytest.param("ssh", marks=pytest.mark.needs_sshd)]
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Let chosen modules run with ThreadedClients, too."""
-    if "transport" in metafunc.fixturenames and getattr(metafunc.module, "THREADED_TOO", False):
-        metafunc.parametrize("transport", [*TRANSPORTS, "threaded"], indirect=True, scope="session")
+    """Let tests run over each transport, those of chosen modules with ThreadedClients, too."""
+    marks = metafunc.definition.iter_markers("parametrize")
+    if "transport" in metafunc.fixturenames and not any(mark.args[0] == "transport" for mark in marks):
+        further = ["threaded"] if getattr(metafunc.module, "THREADED_TOO", False) else []
+        metafunc.parametrize("transport", [*TRANSPORTS, *further], indirect=True, scope="session")
 
 
-@pytest.fixture(scope="session", params=TRANSPORTS)
+@pytest.fixture(scope="session")
 def transport(request: pytest.FixtureRequest, run_mark: str) -> Transport:
     """Each transport in turn."""
     if request.param == "local":

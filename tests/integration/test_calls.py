@@ -10,10 +10,10 @@ import pytest
 from easycluster import define_common
 from helpers.waiting import wait_until
 
+THREADED_TOO = True
+
 DEFINITIONS = """
 import os
-
-THREADED_TOO = True
 
 class settings:
     limit = 10

@@ -10,8 +10,6 @@ import pytest
 
 from easycluster import Client, RemoteException, RemoteTraceback, define_common
 
-THREADED_TOO = True
-
 DEFINITIONS = '''
 class Broken(Exception):
     """An exception of the definitions."""

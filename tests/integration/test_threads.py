@@ -15,10 +15,10 @@ from easycluster import SINGLE, define_common
 from helpers.pipes import Pipe
 from helpers.waiting import wait_until
 
+THREADED_TOO = True
+
 REMOTE = '''
 import asyncio, os, signal, subprocess, sys, threading, time
-
-THREADED_TOO = True
 
 def thread():
     """Return what thread runs this, and whether it is the main one."""

@@ -93,7 +93,7 @@ def test_names_and_sequences() -> None:
 
     class Named(Everything):
         export_methods = "method"
-        export_attrs = ["computed", "constant"]
+        export_attrs = ("computed", "constant")
         export_attrs_cache = "value"
 
     assert names_of(Named()) == ({"method"}, {"computed", "constant"}, {"value"}, False)

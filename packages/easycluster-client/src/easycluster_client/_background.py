@@ -27,6 +27,9 @@ _LOOKS = (0.001, 0.05)
 #: Seconds until the next try when something failed that never should.
 _AFTER_FAILURE = 1.0
 
+#: Instead of seconds: there is nothing left to do.
+_NEVER = -1.0
+
 
 class EndedThreads:
     """The numbers of server threads whose local threads have ended.
@@ -64,20 +67,21 @@ class _Background:
         self._watch = session.watch
         self._ended = ended
         self._session = weakref.ref(session, self._watch.wake)
+        self._absent: int | None = None
 
     def run(self) -> None:
         """Run until the session is closed or dropped."""
         timeout: float | None = 0.0
-        reported = True
-        while timeout != -1:
-            reported = self._watch.wait(timeout)
-            timeout = self._step(reported)
+        while timeout != _NEVER:
+            timeout = self._step(self._watch.wait(timeout))
+        if self._ended.watch is self._watch:
+            self._ended.watch = None
 
     def _step(self, reported: bool) -> float | None:
-        """Do what is to be done; return after how many seconds to look again. -1: never."""
+        """Do what is to be done; return after how many seconds to look again."""
         session = self._session()
         if session is None:
-            return -1
+            return _NEVER
         session.background = get_ident()
         try:
             timeout = self._serve(session, reported)
@@ -85,9 +89,8 @@ class _Background:
             _report("the background thread", session)
             timeout = _AFTER_FAILURE
         if session.closed:
-            if self._ended.watch is self._watch:
-                self._ended.watch = None
-            return -1
+            session.release_watch()
+            return _NEVER
         return timeout
 
     def _serve(self, session: ThreadedSession, reported: bool) -> float | None:
@@ -104,28 +107,27 @@ class _Background:
         return timeout
 
     def _read(self, session: ThreadedSession) -> None:
-        """Receive what is there, unless another thread does."""
-        if not session._try_lead():
-            if session._turn.get(0) == get_ident():
+        """Receive what is there, unless another thread is about to."""
+        if session._try_lead():
+            try:
+                # Completion functions do not wait until a stream of answers has an end.
+                while session.receive_for_nobody() and not session.arrived and not session._gates:
+                    pass
+            finally:
                 session._hand_over()
-            self._look_after_turn(session)
-            return
-        try:
-            # Completion functions do not wait until a stream of answers has an end.
-            while session.receive_for_nobody() and not session.arrived and not session._gates:
-                pass
-        finally:
-            session._hand_over()
+        elif not self._holder_reads(session):
+            session.receive_for_nobody()
 
-    def _look_after_turn(self, session: ThreadedSession) -> None:
-        """Take the turn from a thread that was interrupted before it could hand it over."""
+    def _holder_reads(self, session: ThreadedSession) -> bool:
+        """Whether the thread that has the turn reads. One that was interrupted may not come back to it."""
         holder = session._turn.get(0)
         for pause in _LOOKS:
             if session._reading.locked() or session._turn.get(0) != holder:
-                return
-            self._watch.wait(pause)
-        if not session._reading.locked() and session._turn.get(0) == holder:
-            session._turn.pop(0, None)
+                return True
+            if holder != self._absent:
+                self._watch.wait(pause)
+        self._absent = holder
+        return False
 
     def _stop_threads(self, session: ThreadedSession) -> None:
         try:

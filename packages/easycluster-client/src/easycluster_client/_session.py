@@ -25,7 +25,7 @@ from ._turns import Turns
 _ANSWERS = frozenset((m.RESULT, m.FAILURE))
 
 #: Seconds after which a thread that cannot send looks whether it can read now.
-_RETRY = 0.05
+RETRY = 0.05
 
 #: Seconds that `close` waits for the server to end while answers are still under way.
 _CLOSE_GRACE = 2.0
@@ -39,9 +39,6 @@ class ClientSession(Turns):
         transport: its transport.
         peername: the server's name, for messages.
     """
-
-    #: Seconds after which a thread that can neither send nor read looks around; None: never.
-    _patience: float | None = None
 
     def __init__(self, link: Link, transport: Any, peername: str) -> None:
         super().__init__()
@@ -145,7 +142,7 @@ class ClientSession(Turns):
                 if not self._wait_at(self._queue(response), deadline):
                     return
                 continue
-            if self._reading.locked():
+            if self._reader == me:
                 raise RuntimeError(
                     "a signal handler cannot wait for an answer while it interrupts the reading"
                 )
@@ -203,19 +200,28 @@ class ClientSession(Turns):
         """Receive once, unless ``response`` is there already."""
         try:
             with self._reading:
-                if response is not None and response._done:
-                    return True
-                return self._channel.receive(self._deliver, block)
-        except EndOfStream:
+                self._reader = get_ident()
+                try:
+                    if response is not None and response._done:
+                        return True
+                    return self._channel.receive(self._deliver, block)
+                finally:
+                    self._reader = 0
+        except (EndOfStream, OSError) as error:
+            self._end_by(error)
+        return False
+
+    def _end_by(self, error: Exception) -> None:
+        """Note the end of the connection that receiving raised, or raise it: it is a signal handler's."""
+        if isinstance(error, EndOfStream):
             _, text = self.link.receive_eof()
             self._fail(f"{text} ({self.peername})", None)
-        except ProtocolError as error:
+        elif isinstance(error, ProtocolError):
             self._fail(f"the connection to {self.peername} cannot be used any more: {error}", error)
-        except OSError as error:
-            if not broke(error):
-                raise
+        elif isinstance(error, OSError) and broke(error):
             self._fail(f"the connection to {self.peername} was lost: {error}", error)
-        return False
+        else:
+            raise error
 
     def _receive_until(self, deadline: float, response: NonblockingResponse) -> bool:
         """Receive once, or wait until something has come; return False when the time is over."""
@@ -225,7 +231,11 @@ class ClientSession(Turns):
         if not left:
             return False
         with self._reading:
-            wait(self.transport.fileno(), -1, left)
+            self._reader = get_ident()
+            try:
+                wait(self.transport.fileno(), -1, left)
+            finally:
+                self._reader = 0
         return True
 
     def _deliver(self, message: Message) -> None:
@@ -269,8 +279,8 @@ class ClientSession(Turns):
         leading = self._try_lead()
         try:
             transport = self.transport
-            patience = self._patience if deadline is None else _timeouts.left_until(deadline)
-            read, timeout = (transport.fileno(), patience) if leading else (-1, _RETRY)
+            patience = None if deadline is None else _timeouts.left_until(deadline)
+            read, timeout = (transport.fileno(), patience) if leading else (-1, RETRY)
             readable, _ = wait(read, transport.write_fileno(), timeout)
             if readable:
                 self._receive(False)

@@ -17,12 +17,12 @@ from easycluster_protocol import _messages as m
 from easycluster_protocol._link import Link
 from easycluster_protocol._messages import Message
 from easycluster_protocol.errors import CompletionError, ConnectionLost, ProtocolError
-from easycluster_server._transport import broke, wait
+from easycluster_server._transport import EndOfStream, broke, wait
 
 from ._keep_alive import KeepAlive
 from ._response import NonblockingResponse
-from ._session import ClientSession
-from ._watch import new_watch
+from ._session import RETRY, ClientSession
+from ._watch import NoWatch, Watch, new_watch
 
 _GONE = (errno.EBADF, errno.ENOENT)
 
@@ -44,11 +44,8 @@ class ThreadedSession(ClientSession):
         closed: whether `close` is over: the background thread is to end.
     """
 
-    # The background thread that cannot send has to look after the server meanwhile.
-    _patience = 1.0
-
     def __init__(self, link: Link, transport: Any, peername: str, keep_alive: KeepAlive) -> None:
-        self.watch = new_watch(transport.fileno())
+        self.watch: Watch = new_watch(transport.fileno())
         self.background = 0
         self.heard_at = monotonic()
         self.closing = self.closed = False
@@ -127,18 +124,42 @@ class ThreadedSession(ClientSession):
         return isinstance(error, OSError) and error.errno in _GONE and self.transport.fileno() < 0
 
     def receive_for_nobody(self) -> bool:
-        """Receive what is there; return whether anything came. For the background thread."""
-        came = super()._receive(False)
-        if came:
-            self.heard_at = monotonic()
+        """Receive what is there, unless another thread receives; return whether anything came.
+
+        For the background thread, which never waits for another and is never interrupted.
+        """
+        if not self._reading.acquire(False):
+            return False
+        try:
+            self._reader = self.background
+            came = self._channel.receive(self._deliver, False)
+            if came:
+                self.heard_at = monotonic()
+        except (EndOfStream, OSError) as error:
+            self._end_by(error)
+            return False
+        finally:
+            self._reader = 0
+            self._reading.release()
         return came
 
     def _while_blocked(self) -> None:
-        super()._while_blocked()
+        """Take in what arrives while the kernel takes nothing more, unless another thread does so.
+
+        The turn is taken only to receive: the background thread would wonder why its holder does not.
+        """
+        transport = self.transport
+        read = -1 if self._turn else transport.fileno()
+        readable, _ = wait(read, transport.write_fileno(), RETRY)
+        if readable and self._try_lead():
+            try:
+                self._receive(False)
+            finally:
+                self._hand_over()
         if get_ident() == self.background:
             self.keep_alive.check(self)
-            if self._error is not None:
-                raise self._lost()
+        if self._error is not None:
+            raise self._lost()
 
     def ping(self) -> None:
         """Ask the server for a sign of life."""
@@ -170,7 +191,12 @@ class ThreadedSession(ClientSession):
         self.closed = True
         self.watch.wake()
 
+    def release_watch(self) -> None:
+        """Let the watch go: nobody waits on it any more."""
+        self.watch = NoWatch()
+
     def abandon(self) -> None:
         """Give up the connection in a process that was forked from the one that it belongs to."""
         super().abandon()
         self.watch.close()
+        self.release_watch()

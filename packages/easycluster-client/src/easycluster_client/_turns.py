@@ -34,6 +34,8 @@ class Turns:
         #: 0 → the thread that leads; empty when nobody does.
         self._turn: dict[int, int] = {}
         self._reading = threading.Lock()
+        #: The thread that has it, or 0.
+        self._reader = 0
         # Where the threads that do not lead wait, each at a gate of its own, and for what; None: for
         # any answer. A gate is a lock, or whatever else has `release`.
         self._gates: dict[Any, NonblockingResponse | None] = {}
@@ -93,7 +95,13 @@ class Turns:
 
     def _try_lead(self) -> bool:
         me = get_ident()
-        return self._turn.setdefault(0, me) == me and not self._reading.locked()
+        if self._turn.setdefault(0, me) != me:
+            return False
+        if self._reading.locked():
+            if self._reader != me:  # it reads without the turn, see `_wait_at`
+                self._turn.pop(0, None)
+            return False
+        return True
 
     def _hand_over(self) -> None:
         if self._turn.get(0) == get_ident():

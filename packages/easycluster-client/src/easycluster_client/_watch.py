@@ -90,6 +90,15 @@ class Watch:
         self.close()
 
 
+class NoWatch(Watch):
+    """Stands where a watch was whose connection has ended, so that its descriptors can go."""
+
+    def __init__(self) -> None:
+        self._owner = 0  # nobody: it never wakes anything
+        self._pipe = []
+        self.arm = self.disarm = self.rouse = bool
+
+
 class PollWatch(Watch):
     """The same where there is no epoll: the thread is woken to look elsewhere, which costs more."""
 

@@ -1,0 +1,300 @@
+"""How connections of a ThreadedClient end: a silent server, close, drop, the interpreter's end, forks."""
+
+from __future__ import annotations
+
+import gc
+import os
+import signal
+import subprocess
+import sys
+import threading
+import weakref
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import easycluster
+from easycluster import Client, ConnectionLost, ThreadedClient, define_common
+from easycluster_server._processes import read_process
+from helpers.pipes import Pipe
+from helpers.servers import Server
+from helpers.waiting import PATIENCE, wait_until
+
+REMOTE = '''
+import os, threading
+
+def hang():
+    threading.Event().wait()
+
+def add(a, b):
+    return a + b
+
+def wait_for(path):
+    """Wait until somebody writes a letter to the pipe, and return it."""
+    with open(path, "rb", 0) as file:
+        return file.read(1).decode()
+'''
+
+
+@pytest.fixture(autouse=True)
+def remote(no_leaks: None) -> None:
+    """The functions above are defined on clients that are made from now on."""
+    define_common(REMOTE)
+
+
+def spawn(**options: Any) -> Any:
+    """A local ThreadedClient."""
+    return easycluster.server.spawn_local(lambda: ThreadedClient(**options))
+
+
+@contextmanager
+def stopped(client: Any) -> Iterator[None]:
+    """The server's processes do nothing, as on a host that hangs."""
+    pid = client.os.getpid()
+    worker = read_process(pid)
+    assert worker is not None
+    pids = (worker.parent, pid)
+    for each in pids:
+        os.kill(each, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        for each in pids:
+            os.kill(each, signal.SIGCONT)
+
+
+# Keep-alive.
+
+
+def test_silent_server(tcp_server: Server, key: bytes) -> None:
+    """A server that says nothing for too long is given up, and every waiting call says so."""
+    client: Any = ThreadedClient(
+        key, "127.0.0.1", tcp_server.port, keep_alive_interval=0.05, keep_alive_timeout=0.5
+    )
+    errors: list[Any] = []
+    with client, ThreadPoolExecutor(3) as pool, stopped(client):
+        calls = [pool.submit(client.add, 1, 2) for _ in range(3)]
+        client.add(1, 2, onerror=errors.append)
+        raised = [call.exception(PATIENCE) for call in calls]
+        with pytest.raises(OSError, match="Remote server not responding"):
+            client.add(1, 2)
+        wait_until(lambda: errors)
+
+    for error in [*raised, *errors]:
+        assert isinstance(error, ConnectionLost)
+        assert str(error) == f"Remote server not responding (127.0.0.1:{tcp_server.port})"
+
+
+def test_silent_server_that_takes_nothing() -> None:
+    """A caller that cannot send on, because the server takes nothing, is woken as well."""
+    client = spawn(keep_alive_interval=0.05, keep_alive_timeout=0.5)
+    with client, stopped(client), pytest.raises(ConnectionLost, match="Remote server not responding"):
+        client.add(bytes(50_000_000), b"")
+
+
+def test_long_call_is_kept_alive(tmp_path: Path) -> None:
+    """A call that lasts longer than the limit, with nothing else on the line, goes on."""
+    with spawn(keep_alive_interval=0.02, keep_alive_timeout=0.5) as client, Pipe(tmp_path / "pipe") as pipe:
+        session = client._easycluster.session
+        response = client.wait_for(pipe.path, nonblocking=True)
+        begin = session.heard_at
+        wait_until(lambda: session.heard_at > begin + 1.0)
+        assert client.connected
+        pipe.write("a")
+
+        assert response.wait() == "a"
+
+
+def test_keep_alive_that_is_off() -> None:
+    """Without an interval nothing is asked, and without a timeout nobody is given up."""
+    for options in ({"keep_alive_interval": None, "keep_alive_timeout": 0.01}, {"keep_alive_timeout": None}):
+        with spawn(**options) as client:
+            keep_alive, session = client._easycluster.session.keep_alive, client._easycluster.session
+            session.heard_at -= 1000
+            keep_alive.check(session)
+            assert client.connected
+            assert client.add(1, 2) == 3
+
+
+@pytest.mark.parametrize("name", ["keep_alive_interval", "keep_alive_timeout"])
+@pytest.mark.parametrize("value", [0, -1, "10", float("nan")])
+def test_settings_that_make_no_sense(name: str, value: Any) -> None:
+    """They are refused before anything is connected."""
+    with pytest.raises(ValueError, match=name):
+        ThreadedClient(**{name: value})
+
+
+# Closing and dropping.
+
+
+def test_close_from_another_thread() -> None:
+    """Every call that waits, and every completion function, gets the text of close()."""
+    client = spawn()
+    errors: list[Any] = []
+    with ThreadPoolExecutor(4) as pool:
+        calls = [pool.submit(client.hang) for _ in range(4)]
+        client.hang(onerror=errors.append, threadid=9)
+        wait_until(lambda: len(client._easycluster.session._pending) == 5)
+        client.close("enough of this")
+        raised = [call.exception(PATIENCE) for call in calls]
+    wait_until(lambda: errors)
+
+    assert [str(error) for error in [*raised, *errors]] == ["enough of this"] * 5
+
+
+def test_close_in_a_completion_function() -> None:
+    """A completion function may close its client."""
+    client = spawn()
+    closed = threading.Event()
+
+    def close(value: int) -> None:
+        client.close()
+        closed.set()
+
+    client.hang(nonblocking=True, threadid=1)
+    client.add(1, 2, oncomplete=close)
+
+    assert closed.wait(PATIENCE)
+    assert not client.connected
+
+
+def test_dropped_client() -> None:
+    """When the last reference goes so do thread, connection and server, although calls are open."""
+    client = spawn()
+    client.hang(nonblocking=True, threadid=1)
+    pid = client.os.getpid()
+    ref = weakref.ref(client)
+    del client
+    gc.collect()
+
+    wait_until(lambda: ref() is None and not Path(f"/proc/{pid}").exists())
+    wait_until(lambda: "easycluster-background" not in {thread.name for thread in threading.enumerate()})
+
+
+def test_reconnect(tcp_server: Server, key: bytes) -> None:
+    """A new connection serves the threads that used the old one."""
+    with ThreadedClient(key, "127.0.0.1", tcp_server.port) as opened, ThreadPoolExecutor(1) as pool:
+        client: Any = opened
+        assert pool.submit(client.add, 1, 2).result(PATIENCE) == 3
+        client.reconnect()
+        assert pool.submit(client.add, 1, 2).result(PATIENCE) == 3
+        done = threading.Event()
+        client.add(1, 2, oncomplete=lambda value: done.set())
+        assert done.wait(PATIENCE)
+
+
+# The end of the interpreter.
+
+EXIT = """
+import atexit, sys, threading
+import easycluster
+from easycluster import *
+
+define_common('''
+import threading
+def hang():
+    threading.Event().wait()
+def add(a, b):
+    return a + b
+''')
+client = easycluster.server.spawn_local(ThreadedClient)
+"""
+
+ENDINGS = {
+    "calls open": "client.hang(nonblocking=True); client.hang(onerror=print, threadid=2)",
+    "daemon threads wait": """
+for _ in range(3):
+    threading.Thread(target=client.hang, daemon=True).start()
+while len(client._easycluster.session._pending) < 3: pass
+""",
+    "a thread goes on": """
+def run():
+    threading.main_thread().join()
+    print(client.add(1, 2))
+threading.Thread(target=run).start()
+""",
+    "atexit": "atexit.register(lambda: print(client.add(1, 2)))",
+    "atexit close": "atexit.register(client.close); client.hang(nonblocking=True)",
+    "completions under way": "for n in range(1000): client.add(1, 2, oncomplete=lambda value: None)",
+    "an error": "sys.exit(0)",
+}
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
+def test_end_of_the_interpreter(ending: str) -> None:
+    """Whatever is open, the interpreter ends at once and says nothing."""
+    result = subprocess.run(
+        [sys.executable, "-c", EXIT + ENDINGS[ending]],
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        check=False,
+    )
+
+    assert (result.returncode, result.stderr) == (0, "")
+    assert result.stdout == ("3\n" if "print(client" in ENDINGS[ending] else "")
+
+
+# Forks.
+
+FORK = """
+import os, sys, threading, time
+import easycluster
+from easycluster import *
+
+client = CONNECT
+client.execblock("import threading")
+response = client.eval("6 * 7", nonblocking=True)
+child = os.fork()
+if child == 0:
+    try:
+        for use in (lambda: client.eval("1"), lambda: client.eval("1", nonblocking=True), client.read_response, response.wait):
+            try:
+                use()
+            except easycluster.ConnectionLost as error:
+                print("child:", "belongs to the process" in str(error))
+            except TypeError as error:
+                print("child:", "reads by itself" in str(error))
+        client.close()
+        if client.remote_host:
+            client.reconnect()
+            print("child:", client.eval("6 * 7") == 42)
+    finally:
+        sys.stdout.flush()
+    sys.exit(0)
+print("status:", os.waitpid(child, 0)[1], flush=True)
+print(response.wait(), client.eval("6 * 7"))
+threads = [threading.Thread(target=client.eval, args=("1",)) for _ in range(3)]
+for thread in threads: thread.start()
+for thread in threads: thread.join()
+client.close()
+"""
+
+
+@pytest.mark.parametrize("kind", [Client, ThreadedClient])
+@pytest.mark.parametrize("over", ["local", "tcp"])
+def test_fork(kind: type[Client], over: str, request: pytest.FixtureRequest) -> None:
+    """A forked child that uses the client gets an error that says why; the parent notices nothing."""
+    connect = f"easycluster.server.spawn_local({kind.__name__})"
+    if over == "tcp":
+        port = request.getfixturevalue("tcp_server").port
+        connect = f"{kind.__name__}({request.getfixturevalue('key')!r}, '127.0.0.1', {port})"
+    script = FORK.replace("CONNECT", connect)
+    if kind is Client:
+        script = script.replace("response.wait):", "response.wait, response.wait):")
+    result = subprocess.run(
+        [sys.executable, "-W", "ignore::DeprecationWarning", "-c", script],
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        check=False,
+    )
+
+    assert (result.returncode, result.stderr) == (0, "")
+    lines = result.stdout.splitlines()
+    assert lines[:-2] == ["child: True"] * (5 if over == "tcp" else 4)
+    assert lines[-2:] == ["status: 0", "42 42"]
