@@ -284,8 +284,6 @@ def test_fork(kind: type[Client], over: str, request: pytest.FixtureRequest) -> 
         port = request.getfixturevalue("tcp_server").port
         connect = f"{kind.__name__}({request.getfixturevalue('key')!r}, '127.0.0.1', {port})"
     script = FORK.replace("CONNECT", connect)
-    if kind is Client:
-        script = script.replace("response.wait):", "response.wait, response.wait):")
     result = subprocess.run(
         [sys.executable, "-W", "ignore::DeprecationWarning", "-c", script],
         capture_output=True,
