@@ -277,12 +277,11 @@ client.close()
 
 @pytest.mark.parametrize("kind", [Client, ThreadedClient])
 @pytest.mark.parametrize("over", ["local", "tcp"])
-def test_fork(kind: type[Client], over: str, request: pytest.FixtureRequest) -> None:
+def test_fork(kind: type[Client], over: str, tcp_server: Server, key: bytes) -> None:
     """A forked child that uses the client gets an error that says why; the parent notices nothing."""
     connect = f"easycluster.server.spawn_local({kind.__name__})"
     if over == "tcp":
-        port = request.getfixturevalue("tcp_server").port
-        connect = f"{kind.__name__}({request.getfixturevalue('key')!r}, '127.0.0.1', {port})"
+        connect = f"{kind.__name__}({key!r}, '127.0.0.1', {tcp_server.port})"
     script = FORK.replace("CONNECT", connect)
     result = subprocess.run(
         [sys.executable, "-W", "ignore::DeprecationWarning", "-c", script],
