@@ -17,7 +17,9 @@ def python_blocks(path: Path) -> list[str]:
     return re.findall(r"^```python\n(.*?)^```", path.read_text(), re.MULTILINE | re.DOTALL)
 
 
-@pytest.mark.parametrize("name", ["README.md", "docs/guide-parallel.md", "docs/guide-threads.md"])
+@pytest.mark.parametrize(
+    "name", ["README.md", "docs/guide-parallel.md", "docs/guide-threads.md", "docs/guide-objects.md"]
+)
 def test_examples_run(name: str) -> None:
     """Each Python example of the document runs as it stands, in a process of its own."""
     blocks = python_blocks(ROOT / name)
