@@ -58,8 +58,14 @@ def test_the_first_part_is_minimal(bare: Callable[[], Client]) -> None:
         "easycluster_bootstrap",
         "easycluster_protocol._definitions",
         "easycluster_protocol._exec_return",
+        "easycluster_protocol._exports",
+        "easycluster_protocol._object_pickle",
+        "easycluster_protocol._proxies",
+        "easycluster_protocol._proxy_classes",
         "easycluster_protocol._serialize",
         "easycluster_server._calls",
+        "easycluster_server._exported",
+        "easycluster_server._objects",
         "easycluster_server._root",
     }
 
@@ -134,10 +140,10 @@ def test_first_call_that_is_interrupted(bare: Callable[[], Client], monkeypatch:
     """When Ctrl-C comes before the second part is sent, it goes ahead of the next call."""
     interrupts = [KeyboardInterrupt()]
 
-    def second_part() -> bytes:
+    def second_part(compiled: bool) -> bytes:
         if interrupts:
             raise interrupts.pop()
-        return _shipment.second_part()
+        return _shipment.second_part(compiled)
 
     monkeypatch.setattr(_client, "second_part", second_part)
     client = bare()
