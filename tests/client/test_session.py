@@ -211,16 +211,17 @@ class Gate:
 def test_lead_that_is_offered_to_who_leaves(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     """Who listens may be offered the lead; when it leaves instead, the next thread leads."""
     monkeypatch.setattr(_turns, "_LOOK_AFTER", 2 * PATIENCE)
-    reader = start_reader(server)
+    session = server.session
+    session._turn[0] = -1
     gate = Gate()
-    leads = server.session.listen(gate)
+    leads = session.listen(gate)
     response = server.request()
     waiter = Waiter(response)
-    wait_until(lambda: len(server.session._gates) == 2)
-    server.answer(reader._response)
-    reader.result()
+    wait_until(lambda: len(session._gates) == 2)
+    session._turn.clear()
+    session._open_next()
     released = gate.releases
-    server.session.forget(gate)
+    session.forget(gate)
     server.answer(response)
 
     assert (leads, released, waiter.result()) == (False, 1, "value")

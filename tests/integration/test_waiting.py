@@ -149,6 +149,15 @@ def test_wait_for_the_first(spawn: Any, tasks: Tasks) -> None:
     tasks.finish("a", "c")
 
 
+def test_what_came_together(spawn: Any) -> None:
+    """`FIRST_COMPLETED` returns all that is done, not only one of it."""
+    client = spawn()
+    responses = {client.add(number, nonblocking=True) for number in range(3)}
+    easycluster.wait(responses)
+
+    assert easycluster.wait(responses, return_when="FIRST_COMPLETED") == (responses, set())
+
+
 def test_wait_for_the_first_error(spawn: Any, tasks: Tasks) -> None:
     """`FIRST_EXCEPTION` goes on after a value and ends with an error."""
     client = spawn()
@@ -278,18 +287,22 @@ def test_thread_that_reads_in_a_completion_function(spawn: Any, tasks: Tasks) ->
     client.add(1, oncomplete=lambda value: last.wait())
     with concurrent.futures.ThreadPoolExecutor(2) as pool:
         reading = pool.submit(client.add, 2)
-        wait_until(lambda: client._easycluster.session._reading.locked() and not reading.done())
-        response = tasks.start(client, "mine")
+        wait_until(client._easycluster.session._reading.locked)
 
-        def finish() -> None:
+        def finish(name: str) -> None:
             wait_until(lambda: client._easycluster.session._gates)
-            tasks.finish("mine")
+            tasks.finish(name)
 
-        pool.submit(finish)
-        done, _ = easycluster.wait([response], timeout=PATIENCE)
+        seen = []
+        responses = [tasks.start(client, name) for name in "abc"]
+        pool.submit(finish, "a")
+        for response in easycluster.as_completed(responses, timeout=PATIENCE):
+            seen.append(response.wait())
+            if len(seen) < 3:
+                pool.submit(finish, "abc"[len(seen)])
         tasks.finish("last")
 
-        assert done == {response}
+        assert seen == ["a", "b", "c"]
         assert reading.result(PATIENCE) == 3
 
 
