@@ -200,6 +200,45 @@ def test_signal_handler_that_waits(server: Server) -> None:
     assert response.wait() == "value"
 
 
+class Gate:
+    """Is told what a thread is told that waits for several connections."""
+
+    def __init__(self) -> None:
+        self.releases = 0
+
+    def release(self) -> None:
+        self.releases += 1
+
+
+def test_lead_that_is_offered_to_who_leaves(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who listens may be offered the lead; when it leaves instead, the next thread leads."""
+    monkeypatch.setattr(_turns, "_LOOK_AFTER", 2 * PATIENCE)
+    session = server.session
+    session._turn[0] = -1
+    gate = Gate()
+    leads = session.listen(gate)
+    response = server.request()
+    waiter = Waiter(response)
+    wait_until(lambda: len(session._gates) == 2)
+    session._turn.clear()
+    session._open_next()
+    released = gate.releases
+    session.forget(gate)
+    server.answer(response)
+
+    assert (leads, released, waiter.result()) == (False, 1, "value")
+
+
+def test_end_of_the_time_of_a_thread_that_waits(server: Server) -> None:
+    """A wait with a limit ends when another thread reads, too, and leaves no gate behind."""
+    start_reader(server)
+    response = server.request()
+    server.session.wait(response, deadline=0.0)
+
+    assert not response.have_response
+    assert len(server.session._gates) == 0
+
+
 # Sending.
 
 

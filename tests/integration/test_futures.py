@@ -11,6 +11,7 @@ import threading
 import weakref
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -329,6 +330,23 @@ class Reader:
         self._end.set()
         for thread in self._threads:
             thread.join()
+
+
+def test_standard_functions_are_told_once(spawn: Any) -> None:
+    """An answer that is delivered again, as after an interrupt, counts once."""
+    client = spawn()
+    client._easycluster.reads_by_itself = True
+    told: list[Any] = []
+    waiter = SimpleNamespace(add_result=told.append, add_exception=lambda response: told.append("error"))
+    responses = [client.add(1, nonblocking=True), client.divide(1, 0, nonblocking=True)]
+    for response in responses:
+        response._waiters.append(waiter)
+    for response in (*responses, *responses):
+        response.exception()
+        response._tell_watchers()
+
+    assert told == [responses[0], "error"]
+    assert [response._state for response in responses] == ["FINISHED"] * 2
 
 
 def test_standard_functions(spawn: Any, tasks: Tasks) -> None:

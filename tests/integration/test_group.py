@@ -71,6 +71,18 @@ def test_reading_of_so_many(spawn: Any) -> None:
     assert sorted(seen) == list(range(1, 21))
 
 
+def test_reading_in_a_completion_function(spawn: Any) -> None:
+    """A completion function that reads the group itself has the others called inside."""
+    client = spawn()
+    group = ClientGroup([client])
+    seen: list[Any] = []
+    client.add(1, oncomplete=lambda value: seen.append(group.read_responses()))
+    client.add(2, oncomplete=seen.append)
+    group.read_responses()
+
+    assert seen == [3, 1]
+
+
 def test_members(spawn: Any) -> None:
     """Clients come and go; each counts once, and one that is not in the group is not read."""
     clients = [spawn(), spawn()]

@@ -149,6 +149,15 @@ def test_wait_for_the_first(spawn: Any, tasks: Tasks) -> None:
     tasks.finish("a", "c")
 
 
+def test_what_came_together(spawn: Any) -> None:
+    """`FIRST_COMPLETED` returns all that is done, not only one of it."""
+    client = spawn()
+    responses = {client.add(number, nonblocking=True) for number in range(3)}
+    easycluster.wait(responses)
+
+    assert easycluster.wait(responses, return_when="FIRST_COMPLETED") == (responses, set())
+
+
 def test_wait_for_the_first_error(spawn: Any, tasks: Tasks) -> None:
     """`FIRST_EXCEPTION` goes on after a value and ends with an error."""
     client = spawn()
@@ -269,6 +278,64 @@ def test_thread_that_ceases_to_read(spawn: Any, tasks: Tasks, monkeypatch: pytes
         assert done == {response}
         assert other.result(PATIENCE) == "other"
     assert client._easycluster.session._gates == {}
+
+
+def test_thread_that_reads_in_a_completion_function(spawn: Any, tasks: Tasks) -> None:
+    """Answers count at once also when the thread that reads them is in a completion function that waits."""
+    client = spawn()
+    last = tasks.start(client, "last", threadid=1)
+    client.add(1, oncomplete=lambda value: last.wait())
+    with concurrent.futures.ThreadPoolExecutor(2) as pool:
+        reading = pool.submit(client.add, 2)
+        wait_until(client._easycluster.session._reading.locked)
+
+        def finish(name: str) -> None:
+            wait_until(lambda: client._easycluster.session._gates)
+            tasks.finish(name)
+
+        seen = []
+        responses = [tasks.start(client, name) for name in "abc"]
+        pool.submit(finish, "a")
+        for response in easycluster.as_completed(responses, timeout=PATIENCE):
+            seen.append(response.wait())
+            if len(seen) < 3:
+                pool.submit(finish, "abc"[len(seen)])
+        tasks.finish("last")
+
+        assert seen == ["a", "b", "c"]
+        assert reading.result(PATIENCE) == 3
+
+
+@pytest.mark.parametrize("what", ["an answer", "the end of the reading"])
+def test_what_comes_before_one_listens(
+    spawn: Any, tasks: Tasks, what: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing is missed that another thread does after it was looked and before it could be noticed."""
+    client = spawn()
+    session = client._easycluster.session
+    listen = session.listen
+    with concurrent.futures.ThreadPoolExecutor(1) as pool:
+        reading = pool.submit(tasks.start(client, "first").wait)
+        wait_until(session._reading.locked)
+        response = tasks.start(client, "mine", threadid=1)
+
+        def listen_late(gate: Any) -> bool:
+            monkeypatch.undo()
+            if what == "an answer":
+                tasks.finish("mine")
+                wait_until(lambda: response.have_response and session._reading.locked())
+            else:
+                tasks.finish("first")
+                reading.result(PATIENCE)
+                tasks.finish("mine")
+            return bool(listen(gate))
+
+        monkeypatch.setattr(session, "listen", listen_late)
+        done, _ = easycluster.wait([response], timeout=PATIENCE)
+        tasks.finish("first")
+
+        assert done == {response}
+        assert reading.result(PATIENCE) == "first"
 
 
 def test_threads_that_wait_for_several(spawn: Any) -> None:
