@@ -22,6 +22,7 @@ from easycluster import Client, ConnectionLost, ThreadedClient, define_common
 from easycluster_server._processes import read_process
 from helpers.pipes import Pipe
 from helpers.servers import Server
+from helpers.sshd import Sshd
 from helpers.waiting import PATIENCE, wait_until
 
 REMOTE = '''
@@ -98,11 +99,11 @@ def test_silent_server_that_takes_nothing() -> None:
 
 def test_long_call_is_kept_alive(tmp_path: Path) -> None:
     """A call that lasts longer than the limit, with nothing else on the line, goes on."""
-    with spawn(keep_alive_interval=0.02, keep_alive_timeout=0.5) as client, Pipe(tmp_path / "pipe") as pipe:
+    with spawn(keep_alive_interval=0.05, keep_alive_timeout=2) as client, Pipe(tmp_path / "pipe") as pipe:
         session = client._easycluster.session
         response = client.wait_for(pipe.path, nonblocking=True)
         begin = session.heard_at
-        wait_until(lambda: session.heard_at > begin + 1.0)
+        wait_until(lambda: session.heard_at > begin + 2.5)
         assert client.connected
         pipe.write("a")
 
@@ -185,6 +186,22 @@ def test_reconnect(tcp_server: Server, key: bytes) -> None:
         done = threading.Event()
         client.add(1, 2, oncomplete=lambda value: done.set())
         assert done.wait(PATIENCE)
+
+
+@pytest.mark.needs_sshd
+@pytest.mark.parametrize("how", ["close", "drop"])
+def test_over_ssh(sshd: Sshd, how: str) -> None:
+    """Over SSH it is the same: threads, completion functions, the end by close() or by itself."""
+    client: Any = ThreadedClient(host="h", ssh=True, rpython=sys.executable, extra_args=sshd.options)
+    add, count = client.add, client.threading.active_count
+    done = threading.Event()
+    add(1, 2, oncomplete=lambda value: done.set())
+    assert done.wait(PATIENCE)
+    with ThreadPoolExecutor(4) as pool:
+        assert list(pool.map(add, range(20), range(20))) == list(range(0, 40, 2))
+    wait_until(lambda: count() == 2)
+    if how == "close":
+        client.close()
 
 
 # The end of the interpreter.

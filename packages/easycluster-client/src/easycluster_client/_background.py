@@ -96,7 +96,7 @@ class _Background:
     def _serve(self, session: ThreadedSession, reported: bool) -> float | None:
         timeout = None
         if session.error is None and not session.closing:
-            if reported:
+            if reported or session._channel._unfinished:
                 self._read(session)
             self._stop_threads(session)
             timeout = session.keep_alive.check(session)
@@ -107,27 +107,30 @@ class _Background:
         return timeout
 
     def _read(self, session: ThreadedSession) -> None:
-        """Receive what is there, unless another thread is about to."""
-        if session._try_lead():
-            try:
-                # Completion functions do not wait until a stream of answers has an end.
-                while session.receive_for_nobody() and not session.arrived and not session._gates:
-                    pass
-            finally:
-                session._hand_over()
-        elif not self._holder_reads(session):
-            session.receive_for_nobody()
+        """Receive what is there, unless another thread receives, who then takes in all that is left."""
+        while not session._reading.locked():
+            if session._try_lead():
+                try:
+                    # Completion functions do not wait until a stream of answers has an end.
+                    while session.receive_for_nobody() and not session.arrived and not session._gates:
+                        pass
+                finally:
+                    session._hand_over()
+                return
+            if self._holder_is_absent(session):
+                session.receive_for_nobody()
+                return
 
-    def _holder_reads(self, session: ThreadedSession) -> bool:
-        """Whether the thread that has the turn reads. One that was interrupted may not come back to it."""
+    def _holder_is_absent(self, session: ThreadedSession) -> bool:
+        """Whether the thread that has the turn does not read: it was interrupted and may not come back."""
         holder = session._turn.get(0)
         for pause in _LOOKS:
             if session._reading.locked() or session._turn.get(0) != holder:
-                return True
+                return False
             if holder != self._absent:
                 self._watch.wait(pause)
         self._absent = holder
-        return False
+        return True
 
     def _stop_threads(self, session: ThreadedSession) -> None:
         try:

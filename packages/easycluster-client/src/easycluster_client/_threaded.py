@@ -109,9 +109,9 @@ class ThreadedCallMaker(CallMaker):
             if not attended:
                 session.arm()
         except BaseException:
-            # `ThreadedSession.request` disarmed it. Not by `arm`: here an interrupt cannot come before.
+            # `ThreadedSession.request` disarmed it. As `session.arm`, where an interrupt could come before.
             try:
-                session.watch.arm()
+                (session.watch.rouse if session._channel._unfinished else session.watch.arm)()
             except OSError as gone:
                 if not session.is_gone(gone):
                     raise

@@ -96,7 +96,8 @@ class ThreadedSession(ClientSession):
                 self.heard_at = monotonic()
             if self.arrived or self._error is not None:
                 watch.wake()
-            watch.arm()
+            # An earlier reader may have been interrupted, and this one have found its answer there already.
+            (watch.rouse if self._channel._unfinished else watch.arm)()
         except BaseException as error:
             # An interrupt. What this reader leaves half done the background thread has to finish.
             try:
@@ -112,9 +113,12 @@ class ThreadedSession(ClientSession):
         return came
 
     def arm(self) -> None:
-        """Let the background thread read again."""
+        """Let the background thread read again, at once what an interrupted reader left."""
         try:
-            self.watch.arm()
+            if self._channel._unfinished and not self._reading.locked():
+                self.watch.rouse()
+            else:
+                self.watch.arm()
         except OSError as gone:
             if not self.is_gone(gone):
                 raise
