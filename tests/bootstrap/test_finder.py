@@ -1,8 +1,6 @@
 from __future__ import annotations
 
 import sys
-import zlib
-from importlib.util import MAGIC_NUMBER
 
 import pytest
 
@@ -258,35 +256,6 @@ def main(config):
     assert outcome.output == b"easycluster-bundle/later/__init__.py []\nerror\n"
     assert '"easycluster-bundle/later/inner.py", line 2, in fail\n    raise KeyError' in outcome.errors
     assert sorted(host.home.rglob("*")) == [host.home / "lib", host.home / "lib" / "later.py"]
-
-
-@pytest.mark.parametrize("same", [True, False])
-def test_modules_that_come_compiled(host: Host, same: bool) -> None:
-    """What came compiled by the same Python is not compiled again, but shows its lines; else its source counts."""
-    packed = zlib.decompress(pack({"later": (FAILING + "x = 1\n", False)}, compiled=True))
-    # The source says another thing, so that it can be seen which of the two was taken.
-    packed = packed.replace(b"x=1", b"x=2", 1)
-    if not same:
-        packed = packed.replace(MAGIC_NUMBER, b"\0\0\r\n", 1)
-
-    outcome = host.start(
-        sys.executable,
-        """
-import sys, traceback
-def main(config):
-    sys.modules["easycluster_bootstrap"].add(config)
-    import later
-    print(later.x)
-    try:
-        later.fail()
-    except KeyError:
-        traceback.print_exc()
-""",
-        config=zlib.compress(packed),
-    )
-
-    assert outcome.output == (b"1\n" if same else b"2\n")
-    assert '"easycluster-bundle/later.py", line 2, in fail\n    raise KeyError' in outcome.errors
 
 
 def test_only_our_names_are_hidden() -> None:

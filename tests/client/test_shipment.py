@@ -130,7 +130,7 @@ def test_interrupted_everywhere() -> None:
 def test_two_parts_are_all() -> None:
     """No module stands in both parts, and none is left out."""
     everything = set(_shipment._sources())
-    second = set(_unpack(_shipment.second_part(False)))
+    second = set(_unpack(_shipment.second_part()))
 
     assert everything - second == _shipment._AT_ONCE
     assert second < everything

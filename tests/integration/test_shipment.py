@@ -146,10 +146,10 @@ def test_first_call_that_is_interrupted(bare: Callable[[], Client], monkeypatch:
     """When Ctrl-C comes before the second part is sent, it goes ahead of the next call."""
     interrupts = [KeyboardInterrupt()]
 
-    def second_part(compiled: bool) -> bytes:
+    def second_part() -> bytes:
         if interrupts:
             raise interrupts.pop()
-        return _shipment.second_part(compiled)
+        return _shipment.second_part()
 
     monkeypatch.setattr(_client, "second_part", second_part)
     client = bare()

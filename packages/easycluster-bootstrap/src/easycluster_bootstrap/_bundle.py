@@ -12,13 +12,10 @@ to themselves so that they are compressed once, not for each connection.
 
 from __future__ import annotations
 
-import marshal
 import re
 import secrets
 import zlib
 from functools import lru_cache
-from importlib.util import MAGIC_NUMBER
-from types import CodeType
 from typing import Mapping, Tuple
 
 from easycluster_bootstrap._collect import collect
@@ -65,28 +62,17 @@ def bundle(sources: Mapping[str, Tuple[str, bool]], entry: str, marker: bytes, c
     )
 
 
-def pack(sources: Mapping[str, Tuple[str, bool]], compiled: bool = False) -> bytes:
+def pack(sources: Mapping[str, Tuple[str, bool]]) -> bytes:
     """Return modules as they travel: minified, one after the other, compressed.
 
     Args:
         sources: full module name -> (source text, whether it is a package).
-        compiled: whether the finder shall find them compiled, too: worth its bytes where the host has the
-            same minor version of Python. Elsewhere it takes no notice of that.
 
     Raises:
         ValueError: a source has no UTF-8; the message names the module.
         SyntaxError: this Python cannot parse a module; the error has its name and the line.
     """
-    joined = _joined(sources)
-    if compiled:
-        codes = MAGIC_NUMBER + marshal.dumps({name: _compiled(name, *sources[name]) for name in sources})
-        joined += b"* 0 %d\n%s" % (len(codes), codes)
-    return zlib.compress(joined, 9)
-
-
-def _compiled(name: str, source: str, is_package: bool) -> CodeType:
-    file = f"easycluster-bundle/{name.replace('.', '/')}{'/__init__' if is_package else ''}.py"
-    return compile(_minified(name, source), file, "exec", dont_inherit=True)
+    return zlib.compress(_joined(sources), 9)
 
 
 def _joined(sources: Mapping[str, Tuple[str, bool]]) -> bytes:

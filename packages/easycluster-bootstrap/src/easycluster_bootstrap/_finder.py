@@ -7,17 +7,15 @@ rest of the bootstrap together.
 # ruff: noqa: FA100 -- Python 3.6 has no `from __future__ import annotations`
 
 import gc
-import marshal
 import os
 import sys
 import zlib
 from importlib import import_module
-from importlib._bootstrap_external import MAGIC_NUMBER
 from importlib.machinery import ModuleSpec, SourceFileLoader
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from types import CodeType, ModuleType
+    from types import ModuleType
     from typing import Any, Dict, List, Optional, Sequence, Tuple
 
 _saved: "Optional[Tuple[List[str], bool]]" = None
@@ -27,16 +25,8 @@ _sources: "Dict[str, Tuple[bytes, bool]]" = {}
 """Full module name -> (source in UTF-8, whether it is a package)."""
 
 
-_codes: "Dict[str, CodeType]" = {}
-"""Those of the modules that came compiled, by a Python with the same bytecode."""
-
-
 class _Loader(SourceFileLoader):
     """Loads one module of ours; Python's own one leaves no frame of an importer in tracebacks."""
-
-    def get_code(self, fullname: str) -> "Any":
-        """Return the compiled module."""
-        return _codes.get(fullname) or super().get_code(fullname)
 
     def get_data(self, path: "Any") -> bytes:
         """Return the source."""
@@ -94,11 +84,7 @@ def _add(packed: bytes) -> None:
         end = packed.index(b"\n", start)
         name, is_package, size = packed[start:end].decode().split()
         start = end + 1 + int(size)
-        data = packed[end + 1 : start]
-        if name != "*":
-            _sources[name] = data, is_package == "1"
-        elif data.startswith(MAGIC_NUMBER):
-            _codes.update(marshal.loads(data[len(MAGIC_NUMBER) :]))  # noqa: S302 -- as trusted as the sources
+        _sources[name] = packed[end + 1 : start], is_package == "1"
 
 
 def start(

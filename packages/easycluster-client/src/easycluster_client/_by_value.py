@@ -60,7 +60,8 @@ def pack(values: tuple[Any, ...], session: ClientSession, what: str) -> tuple[by
 
 def _check_python(session: ClientSession, what: str) -> None:
     peer, own = session.link.session.peer, describe_self()
-    if not same_bytecode(peer):
+    here, there = _bytecode(own), _bytecode(peer)
+    if here != there:
         raise SerializationError(
             f"the call of {what} holds a function or class that exists only here and would go by value,"
             f" but {session.peername} runs {_full_name(peer)} and this is {_full_name(own)}: their bytecodes"
@@ -71,11 +72,6 @@ def _check_python(session: ClientSession, what: str) -> None:
 
 def _can_run_cloudpickle(hello: Any) -> bool:
     return tuple(map(int, re.findall(r"\d+", hello.python)[:2])) >= (3, 8)
-
-
-def same_bytecode(peer: Any) -> bool:
-    """Return whether what was compiled here can run there, by what the peer says of itself."""
-    return _bytecode(peer) == _bytecode(describe_self())
 
 
 def _bytecode(hello: Any) -> tuple[str, ...]:

@@ -12,7 +12,6 @@ from easycluster_protocol import _messages as m
 from easycluster_protocol._definitions import DEFAULT_NAME
 from easycluster_protocol.errors import ConnectionLost, RemoteException
 
-from ._by_value import same_bytecode
 from ._calls import ALL_OPTIONS, CallMaker, thread_of
 from ._connect import Address, Connected, connect, connect_socket
 from ._deadline import CONNECT_TIMEOUT, check_timeout
@@ -161,8 +160,7 @@ class Client:
         connected.peername = peername or connected.peername
         session = self._new_session(connected)
         if connected.bare:
-            compiled = same_bytecode(connected.link.session.peer)
-            session.send_before_first_call(m.MODULES, lambda: second_part(compiled))
+            session.send_before_first_call(m.MODULES, second_part)
         self._connected = connected
         self._easycluster.open(session)
         try:

@@ -58,12 +58,7 @@ def first_part(marker: bytes, pickle_protocol: int, compress: bool) -> bytes:
     return bootstrap.bundle(sources, _ENTRY, marker, b"%d %d" % (pickle_protocol, compress))
 
 
-@functools.lru_cache(maxsize=2)
-def second_part(compiled: bool) -> bytes:
-    """Return the body of the message that goes ahead of the first call.
-
-    Args:
-        compiled: whether the host runs the same minor version of Python, and so need not compile it.
-    """
-    later = {name: source for name, source in _sources().items() if name not in _AT_ONCE}
-    return bootstrap.pack(later, compiled)
+@functools.lru_cache(maxsize=1)
+def second_part() -> bytes:
+    """Return the body of the message that goes ahead of the first call."""
+    return bootstrap.pack({name: source for name, source in _sources().items() if name not in _AT_ONCE})
