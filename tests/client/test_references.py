@@ -10,6 +10,7 @@ import threading
 import weakref
 from collections import deque
 from collections.abc import Iterator
+from functools import partial
 from types import SimpleNamespace
 from typing import Any
 
@@ -35,8 +36,9 @@ class Ends:
     """The client's and the server's side of the same objects; answers are carried by hand."""
 
     def __init__(self) -> None:
-        self.session: Any = SimpleNamespace(peername="host:1", error=None)
-        self.references = References(self.session)
+        session: Any = SimpleNamespace(peername="host:1", error=None)
+        self.session = session
+        self.references = References(session)
         self.references.maker = SimpleNamespace(session=self.session, client="the client")  # type: ignore[assignment]
         self.table = ObjectTable()
 
@@ -193,7 +195,7 @@ def test_no_table_is_too_long(ends: Ends) -> None:
     proxies = [ends.loads(thing) for thing in things[:10]]
     messages = [ends.answer(things), ends.answer(things[5:]), ends.answer([Thing()])]
     del proxies, messages
-    sizes = []
+    sizes: list[int] = []
     while given := ends.references.releases():
         sizes.append(len(given))
         assert sum(receipts for _, receipts in given) > 0
@@ -242,7 +244,8 @@ def test_one_answer_in_several_threads(ends: Ends) -> None:
         for thread in threads:
             thread.join()
         assert found[0] is found[1] is found[2]
-        del found, message, threads, thread, unpickle
+        del found, message, unpickle
+        threads.clear()
     ends.give_back()
     assert len(ends.table) == 0
 
@@ -330,14 +333,12 @@ def test_after_the_end(ends: Ends) -> None:
 
 def test_proxies_made_by_hand(ends: Ends) -> None:
     """A proxy that a script makes of a client and a number is one, but counts no receipts."""
-    client: Any = SimpleNamespace(_easycluster=SimpleNamespace(reference=lambda oid: _state(ends, oid)))
+    client: Any = SimpleNamespace(
+        _easycluster=SimpleNamespace(reference=partial(ProxyState, ends.references))
+    )
     proxy = RemoteProxy(client, 12)
 
     assert (proxy.proxy_object_id, repr(proxy)) == (12, "<RemoteProxy for oid 12 on host:1>")
     assert proxy.proxy_connection == "the client"
     del proxy
     assert not ends.references.garbage
-
-
-def _state(ends: Ends, oid: int) -> Any:
-    return ProxyState(ends.references, oid)

@@ -25,9 +25,10 @@ def as_before() -> Iterator[None]:
     """What a test registers is forgotten after it."""
     registered, singletons = dict(_exports._registered), dict(_exports._singletons)
     yield
-    for table, before in ((_exports._registered, registered), (_exports._singletons, singletons)):
-        table.clear()  # type: ignore[attr-defined]
-        table.update(before)  # type: ignore[attr-defined]
+    _exports._registered.clear()
+    _exports._registered.update(registered)
+    _exports._singletons.clear()
+    _exports._singletons.update(singletons)
     _exports._known.clear()
 
 
@@ -182,7 +183,8 @@ def test_make_server_class() -> None:
 
 def test_classes_of_extension_modules() -> None:
     """Built-in classes and those of extension modules can be registered, with their operators."""
-    for value in (array.array("B"), collections.deque()):
+    values: list[Any] = [array.array("B"), collections.deque()]
+    for value in values:
         make_server_class(type(value))
         methods = names_of(value)[0]
         assert {"append", "__getitem__", "__len__", "__iter__"} <= methods

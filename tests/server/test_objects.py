@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import _thread
 import random
 import sys
 import threading
@@ -15,7 +16,6 @@ from easycluster_protocol import _messages as m
 from easycluster_protocol._exports import ServerObject
 from easycluster_protocol._messages import Message
 from easycluster_protocol._object_pickle import dumps_result
-from easycluster_server import _objects
 from easycluster_server._objects import ObjectTable
 from helpers.waiting import PATIENCE, wait_until
 
@@ -57,7 +57,8 @@ def test_numbers() -> None:
 
 def test_one_receipt_for_each_message() -> None:
     """A message that names an object twice is one receipt; an object stays until all are given back."""
-    table, thing, listed = ObjectTable(), Thing(), {}  # type: ignore[var-annotated]
+    table, thing = ObjectTable(), Thing()
+    listed: dict[int, None] = {}
     table.add(thing, listed)
     table.add(thing, listed)
     table.add(thing, {})
@@ -129,7 +130,8 @@ def test_large_messages_are_not_kept() -> None:
 def test_finalisers_run_elsewhere() -> None:
     """A finaliser that never ends keeps neither who reads nor the table; other objects come and go."""
     table = ObjectTable()
-    begun, go_on, threads = threading.Event(), threading.Event(), []
+    begun, go_on = threading.Event(), threading.Event()
+    threads: list[int] = []
 
     def linger() -> None:
         threads.append(threading.get_ident())
@@ -152,7 +154,7 @@ def test_finalisers_that_raise(monkeypatch: pytest.MonkeyPatch) -> None:
     table = ObjectTable()
     gone: list[int] = []
     raised: list[Any] = []
-    monkeypatch.setattr(sys, "unraisablehook", lambda problem: raised.append(problem.exc_value))
+    monkeypatch.setattr(sys, "unraisablehook", raised.append)
 
     def fail() -> None:
         raise SystemExit("on purpose")
@@ -240,7 +242,11 @@ def test_the_reader_only_starts_a_thread(monkeypatch: pytest.MonkeyPatch) -> Non
     table = ObjectTable()
     table.add(Thing(), {})
     started: list[Any] = []
-    monkeypatch.setattr(_objects._thread, "start_new_thread", lambda *call: started.append(call))
+
+    def start(*call: Any) -> None:
+        started.append(call)
+
+    monkeypatch.setattr(_thread, "start_new_thread", start)
     locked, done = threading.Event(), threading.Event()
 
     def hold() -> None:

@@ -114,12 +114,12 @@ class References:
 
     def loads(self, message: Message) -> Any:
         """Unpickle an answer that names objects of the server."""
-        before = getattr(context, "references", None)
-        context.references = self
+        before = getattr(context, "answering", None)
+        context.answering = self
         try:
             return loads_result(message.body, message.buffers)
         finally:
-            context.references = before
+            context.answering = before
             # While the value still holds the proxies.
             self._count(message.receipts)
 

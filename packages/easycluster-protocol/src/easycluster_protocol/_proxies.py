@@ -11,8 +11,9 @@ from typing import Any, Callable, Dict, Iterable, Iterator, Tuple
 
 from ._exports import can_be_exported
 
-#: On a client, for each thread. `references`: of the connection for which a call is being pickled, or whose
-#: answer is being unpickled; see `easycluster_client._references`.
+#: On a client, for each thread. `references`: of the connection for which a call is being pickled;
+#: `answering`: of that whose answer is being unpickled, which may make calls. See
+#: `easycluster_client._references`.
 context: Any = _local()
 
 #: On a server: its objects by number, see `easycluster_server._objects`. A worker serves one connection.
@@ -25,7 +26,7 @@ def find_proxy(oid: int, descriptor: Any) -> Any:
     Raises:
         TypeError: no answer of a server is being unpickled, or no such proxy can be made.
     """
-    references = getattr(context, "references", None)
+    references = getattr(context, "answering", None)
     if references is None:
         raise TypeError(f"server object {oid} has a meaning only to the client that was given it")
     return references.find_proxy(oid, descriptor)
