@@ -241,7 +241,7 @@ def test_documented_examples(connect: Connect) -> None:
     with pytest.raises(AttributeError, match=f"^{expected}"):
         obj2.non_existant_method()
     obj3 = rmt.TestObject3(300)
-    assert str(type(obj3)) == "<class 'easycluster.remote_code.TestObject3Proxy'>"
+    assert str(kind_of(obj3)) == "<class 'easycluster.remote_code.TestObject3Proxy'>"
     assert obj3.val == 300
 
     rmt_array = rmt.array.array("B", bytes(1234))
@@ -788,3 +788,19 @@ def test_old_pythons(sshd: Sshd, version: str) -> None:
         kept(client, 1)
         del same, value
         kept(client, 0)
+
+
+def test_arguments_that_are_dropped_at_once(local: Any) -> None:
+    """A proxy may be dropped while a call that it was passed to, or made on, has not begun yet."""
+    local.execblock("import threading\ngo_on = threading.Event()")
+    first, second = local.Thing(1), local.Thing(2)
+    waiting = local.eval("go_on.wait(30)", nonblocking=True)
+    responses = [local.is_same([first], nonblocking=True), second.itself(nonblocking=True)]
+    del first, second
+    gc.collect()
+    local.eval("None", threadid=1)  # takes along what is given back
+    local.eval("go_on.set()", threadid=1)
+    waiting.wait()
+
+    assert responses[0].wait() is False
+    assert responses[1].wait().value == 2

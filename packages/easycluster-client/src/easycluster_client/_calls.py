@@ -135,11 +135,15 @@ class CallMaker:
         if options:
             thread = thread_of(options.get("threadid"), thread)
         response = NonblockingResponse(self.client, what, options)
+        before = getattr(context, "references", None)  # pickling may make calls, too
         context.references = session.references  # for proxies among the values
         try:
-            body, buffers = _pack(values, session, what)
+            if options:
+                body, buffers = self._pack_and_hold(kind, values, session, what, response)
+            else:  # the caller waits, and holds them
+                body, buffers = _pack(values, session, what)
         finally:
-            context.references = None
+            context.references = before
         if response._timeout is not None:
             return _request_in_time(session, response, (kind, body, buffers, thread), options)
         session.request(response, kind, body, buffers, thread)
@@ -152,6 +156,27 @@ class CallMaker:
             return response._result()
         finally:
             del response  # see `NonblockingResponse._result`
+
+    @staticmethod
+    def _pack_and_hold(
+        kind: int, values: tuple[Any, ...], session: ClientSession, what: str, response: NonblockingResponse
+    ) -> tuple[bytes, Sequence[Any]]:
+        """Pickle the values, and let the response hold the proxies among them until it has its answer.
+
+        The server looks for their objects when it begins the call. That may be long after a later message
+        would have given them back.
+        """
+        before = getattr(context, "passed", None)
+        passed: list[Any] = []
+        context.passed = passed
+        try:
+            packed = _pack(values, session, what)
+        finally:
+            context.passed = before
+        if kind == m.INVOKE and values[0]:
+            passed.append(session.references.live(values[0]))
+        response._proxies = passed
+        return packed
 
     def run_completions(self, session: ClientSession, most: int = -1, nested: bool = False) -> int:
         """Call the completion functions of the answers that have arrived.

@@ -105,6 +105,11 @@ class References:
                 self._live[oid] = reference
             return proxy
 
+    def live(self, oid: int) -> Any:
+        """Return the proxy of an object, or None."""
+        reference = self._live.get(oid)
+        return None if reference is None else reference()
+
     def note(self, message: Message) -> None:
         """Take the receipts of an answer that has arrived; an interrupt may let that happen twice."""
         if message.receipts is None:

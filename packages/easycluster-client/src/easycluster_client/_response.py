@@ -52,6 +52,8 @@ class NonblockingResponse(FutureMethods):
     _outcome: _Outcome | None = None
     _watchers: list[Callable[[Any], Any]] | None = None
     _callbacks: list[Callable[[Any], Any]] | None = None
+    #: The proxies that the call was given, see `CallMaker`.
+    _proxies: Any = None
 
     def __init__(self, client: Client, what: str, options: Mapping[str, Any] | None = None) -> None:
         self.client = client
@@ -170,6 +172,7 @@ class NonblockingResponse(FutureMethods):
             outcome = self._resolve_result(message)
         self._outcome = outcome
         self._message = _TAKEN
+        self._proxies = None
         return outcome
 
     def _resolve_failure(self, message: Message) -> _Outcome:

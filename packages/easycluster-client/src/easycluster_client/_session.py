@@ -12,7 +12,7 @@ from typing import Any
 from easycluster_protocol import _messages as m
 from easycluster_protocol._link import OPEN, Link
 from easycluster_protocol._messages import Message
-from easycluster_protocol.errors import ConnectionLost, ProtocolError
+from easycluster_protocol.errors import ConnectionLost, LocalProtocolError, ProtocolError
 from easycluster_server._channel import Channel
 from easycluster_server._transport import EndOfStream, broke, wait
 
@@ -82,7 +82,8 @@ class ClientSession(Turns):
         except BaseException as error:
             if not self._is_end(error):
                 self._pending.pop(number, None)
-                self.references.keep(message.releases)
+                if isinstance(error, LocalProtocolError):  # else the message may be on its way all the same
+                    self.references.keep(message.releases)
                 raise
             # Perhaps the server said why before it went; what it said may still be read.
             self._fail(f"the connection to {self.peername} was lost", error)

@@ -175,6 +175,9 @@ class RemoteProxy:
 
     def __reduce_ex__(self, protocol: Any) -> Any:
         self._easycluster.check_pickling(getattr(context, "references", None))
+        passed = getattr(context, "passed", None)
+        if passed is not None:
+            passed.append(self)
         return find_object, (self._easycluster.oid,)
 
     def __copy__(self) -> Any:
