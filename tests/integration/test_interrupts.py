@@ -19,7 +19,7 @@ import pytest
 
 import easycluster
 from easycluster import define_common
-from easycluster_client import _session
+from easycluster_client import _turns
 from helpers.checkpoints import Outcome, places, strike
 from helpers.masters import Master, way_to_server
 from helpers.pipes import Pipe
@@ -151,7 +151,7 @@ def test_completion(client: Any, times: int) -> None:
 
 
 #: Where the completion function counts as begun.
-_COMPLETING = ("run_completions", "_complete", "_resolve", "_resolve_result", "loads")
+_COMPLETING = ("run_completions", "_complete", "call_completion", "_resolve", "_resolve_result", "loads")
 
 
 @TIMES
@@ -159,7 +159,7 @@ def test_other_threads_go_on(
     client: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, times: int
 ) -> None:
     """A thread that waits gets its answer although the thread that reads for it is interrupted and never comes back."""
-    monkeypatch.setattr(_session, "_LOOK_AFTER", 0.05)
+    monkeypatch.setattr(_turns, "_LOOK_AFTER", 0.05)
     session = client._easycluster.session
 
     def act(at: int) -> str:

@@ -34,13 +34,13 @@ def check(name: str, completion: Any) -> Completion | None:
     return cast("Completion", completion)
 
 
-def call(completion: Completion, value: Any, what: str) -> None:
+def call_completion(completion: Completion, value: Any, response: Any) -> None:
     """Call a completion function; what it raises is printed, so that the others go on.
 
     Args:
         completion: what to call.
         value: its first argument.
-        what: the call that is complete, for the message.
+        response: the response of the call that is complete, for the message.
     """
     try:
         if isinstance(completion, tuple):
@@ -48,14 +48,15 @@ def call(completion: Completion, value: Any, what: str) -> None:
         else:
             completion(value)
     except Exception as error:
-        _report(error, what)
+        _report(error, response)
 
 
-def _report(error: Exception, what: str) -> None:
-    # The first entry is that of `call`, which says nothing.
+def _report(error: Exception, response: Any) -> None:
+    # The first entry is that of `call_completion`, which says nothing.
     inside = error.__traceback__.tb_next if error.__traceback__ is not None else None
     try:
         lines = traceback.format_exception(type(error), error, inside)
+        what = f"{response._what} on {response.client.peername}"
         sys.stderr.write(f"Exception in a completion function of {what}:\n{''.join(lines)}")
     except Exception:  # there is no stderr, or the error cannot be shown
         pass

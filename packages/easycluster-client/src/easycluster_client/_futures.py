@@ -57,7 +57,7 @@ class FutureMethods:
         def _exception(self) -> BaseException | None: ...
         def _resolve(self) -> Any: ...
         def _watch(self, tell: Callable[[Any], Any]) -> None: ...
-        def _call_back(self, what: str) -> None: ...
+        def _call_back(self) -> None: ...
 
     def result(self, timeout: float | None = None) -> Any:
         """Return the value; see `NonblockingResponse.wait`.
@@ -114,7 +114,7 @@ class FutureMethods:
         self._completes = True
         # In this order, see `NonblockingResponse._watch`.
         if self._done:
-            self._call_back(f"{self._what} on {self.client.peername}")
+            self._call_back()
 
     def __await__(self) -> Generator[Any, Any, Any]:
         """Wait in asyncio: its loop reads the connection meanwhile."""

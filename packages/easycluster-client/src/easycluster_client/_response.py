@@ -223,21 +223,20 @@ class NonblockingResponse(FutureMethods):
     def _complete(self) -> None:
         """Call the completion functions, if there are any."""
         completion = self._oncomplete
-        what = f"{self._what} on {self.client.peername}"
         if self._oncomplete is not None or self._onerror is not None:
             value, error, text = self._resolve()
             if error is not None:
                 completion = self._onerror or completion
                 value = error if text is None else RemoteException(error, text)
             if completion is not None:
-                _completions.call(completion, value, what)
-        self._call_back(what)
+                _completions.call_completion(completion, value, self)
+        self._call_back()
 
-    def _call_back(self, what: str) -> None:
+    def _call_back(self) -> None:
         callbacks = self._callbacks
         while callbacks:
             try:
                 callback = callbacks.pop(0)  # one C call: each is taken by one thread only
             except IndexError:
                 return
-            _completions.call(callback, self, what)
+            _completions.call_completion(callback, self, self)
