@@ -73,10 +73,10 @@ class ClientSession(Turns):
         number = next(self._numbers)
         response.request_id = number
         response._session = self
-        self._pending[number] = response
         message = Message(kind, number, body, thread, buffers)
         if self.references.garbage:
             message.releases = self.references.releases()
+        self._pending[number] = response
         try:
             self._channel.send(message)
         except BaseException as error:
