@@ -6,7 +6,6 @@ import os
 import pickle
 import socket
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -22,21 +21,6 @@ from helpers.fake_ssh import FakeSsh, address, end_ssh, pid_of, start_ssh
 from helpers.waiting import PATIENCE, wait_until
 
 pytestmark = pytest.mark.integration
-
-
-@pytest.fixture
-def fake(tmp_path: Path) -> FakeSsh:
-    """A program in the place of ssh."""
-    return FakeSsh(tmp_path)
-
-
-@pytest.fixture
-def processes() -> Iterator[list[SshProcess]]:
-    """What is put here is ended after the test."""
-    found: list[SshProcess] = []
-    yield found
-    for each in found:
-        end_ssh(each)
 
 
 # Ending it.

@@ -6,7 +6,6 @@ import os
 import shutil
 import signal
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,26 +18,11 @@ from easycluster_client._connect import connect
 from easycluster_client._spec import parse_connection_spec
 from easycluster_client._ssh import SshProcess
 from easycluster_server._processes import descendants, process_table
-from helpers.fake_ssh import FAKE, NONE, FakeSsh, address, end_ssh, pid_of, start_ssh
+from helpers.fake_ssh import FAKE, NONE, FakeSsh, address, pid_of, start_ssh
 
 pytestmark = pytest.mark.integration
 
 ALIVE = ["-o", "ServerAliveInterval=15"]
-
-
-@pytest.fixture
-def fake(tmp_path: Path) -> FakeSsh:
-    """A program in the place of ssh."""
-    return FakeSsh(tmp_path)
-
-
-@pytest.fixture
-def processes() -> Iterator[list[SshProcess]]:
-    """What is put here is ended after the test."""
-    found: list[SshProcess] = []
-    yield found
-    for each in found:
-        end_ssh(each)
 
 
 #: What the address has beside the host, and the arguments that follow from it.

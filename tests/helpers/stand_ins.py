@@ -26,8 +26,10 @@ def listener(behave: Callable[[socket.socket], None]) -> Iterator[int]:
 
         thread = threading.Thread(target=serve)
         thread.start()
-        yield listening.getsockname()[1]
-        thread.join()
+        try:
+            yield listening.getsockname()[1]
+        finally:
+            thread.join()
 
 
 def say_nothing(connection: socket.socket) -> None:

@@ -5,6 +5,7 @@
 - ``spawn``: makes clients of local servers, where the transport does not matter.
 - ``transport``: which of them it is: ``transport.name``. A module with ``THREADED_TOO = True`` runs once more
   with ThreadedClients, over TCP.
+- ``task_definitions``, ``tasks``: the functions of `helpers.remote_tasks`, and calls whose end the test decides.
 - ``tcp_server``, ``sshd``: one of each for the run. ``start_server``: servers for one test.
 - ``key_file``, ``key``: what ``tcp_server`` serves with.
 
@@ -29,6 +30,7 @@ from easycluster_protocol import _definitions
 from easycluster_protocol.keys import read_key_file
 from easycluster_server._forkserver import fork_server
 from helpers import leaks
+from helpers.remote_tasks import DEFINITIONS, Tasks
 from helpers.servers import Server, generate_key_file
 from helpers.sshd import Sshd
 
@@ -138,6 +140,18 @@ def no_definitions() -> Iterator[None]:
     _forget_definitions()
     yield
     _forget_definitions()
+
+
+@pytest.fixture
+def task_definitions(no_definitions: None) -> None:
+    """The functions of `helpers.remote_tasks` are defined on clients that are made from now on."""
+    easycluster.define_common(DEFINITIONS)
+
+
+@pytest.fixture
+def tasks(tmp_path: Path) -> Tasks:
+    """Calls whose end the test decides."""
+    return Tasks(tmp_path)
 
 
 def _forget_definitions() -> None:

@@ -5,27 +5,16 @@ from __future__ import annotations
 import asyncio
 import concurrent.futures
 import gc
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 import easycluster
-from easycluster import CallTimeout, ConnectionLost, define_common
-from helpers.remote_tasks import DEFINITIONS, Tasks
+from easycluster import CallTimeout, ConnectionLost
+from helpers.remote_tasks import Tasks
 from helpers.waiting import PATIENCE, wait_until
 
-
-@pytest.fixture(autouse=True)
-def definitions(no_definitions: None) -> None:
-    """The functions of `helpers.remote_tasks`."""
-    define_common(DEFINITIONS)
-
-
-@pytest.fixture
-def tasks(tmp_path: Path) -> Tasks:
-    """Calls whose end the test decides."""
-    return Tasks(tmp_path)
+pytestmark = pytest.mark.usefixtures("task_definitions")
 
 
 def run(coroutine: Any) -> Any:

@@ -3,27 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 import easycluster
-from easycluster import SINGLE, ConnectionLost, RemoteException, define_common
-from helpers.remote_tasks import DEFINITIONS, Tasks
+from easycluster import SINGLE, ConnectionLost, RemoteException
+from helpers.remote_tasks import Tasks
 from helpers.waiting import wait_until
 
-
-@pytest.fixture(autouse=True)
-def definitions(no_definitions: None) -> None:
-    """The functions of `helpers.remote_tasks`."""
-    define_common(DEFINITIONS)
-
-
-@pytest.fixture
-def tasks(tmp_path: Path) -> Tasks:
-    """Calls whose end the test decides."""
-    return Tasks(tmp_path)
+pytestmark = pytest.mark.usefixtures("task_definitions")
 
 
 def test_called_during_a_wait(client: Any, tasks: Tasks) -> None:

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import socket
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -21,7 +19,7 @@ from easycluster import (
 )
 from easycluster_protocol._handshake_server import ServerHandshake
 from helpers.sshd import Sshd, free_port
-from helpers.waiting import PATIENCE
+from helpers.stand_ins import listener
 
 KEY = generate_key()
 
@@ -31,26 +29,6 @@ PUBLISHED = b"\x01\x00\x00\x00\x10" + bytes(range(16))
 HTTP = b"HTTP/1.1 400 Bad Request\r\nServer: nginx\r\nContent-Type: text/html\r\n\r\n<html>"
 
 Behaviour = Callable[[socket.socket], None]
-
-
-@contextmanager
-def impostor(behave: Behaviour) -> Iterator[int]:
-    """A server that treats its one connection as ``behave`` says; gives its port."""
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        listening.settimeout(PATIENCE)
-
-        def serve() -> None:
-            connection, _ = listening.accept()
-            with connection:
-                connection.settimeout(PATIENCE)
-                behave(connection)
-
-        thread = threading.Thread(target=serve)
-        thread.start()
-        try:
-            yield listening.getsockname()[1]
-        finally:
-            thread.join()
 
 
 def saying(*parts: bytes) -> Behaviour:
@@ -142,9 +120,9 @@ def refusal(port: int, key: bytes = KEY, **options: Any) -> BaseException:
         pytest.param(reset, "", id="resets"),
     ],
 )
-def test_impostor(behave: Behaviour, says: str) -> None:
+def test_listener(behave: Behaviour, says: str) -> None:
     """Whatever answers instead of a server is named, as far as it can be told."""
-    with impostor(behave) as port:
+    with listener(behave) as port:
         error = refusal(port)
 
     assert_clear(error, f"127.0.0.1:{port}", says)
@@ -153,7 +131,7 @@ def test_impostor(behave: Behaviour, says: str) -> None:
 
 def test_silent_server() -> None:
     """A server that accepts and says nothing is given up after a while."""
-    with impostor(silent) as port:
+    with listener(silent) as port:
         error = refusal(port, connect_timeout=0.5)
 
     assert_clear(error, f"127.0.0.1:{port}", "no answer within 0.5 seconds")
@@ -161,7 +139,7 @@ def test_silent_server() -> None:
 
 def test_server_that_stops_halfway() -> None:
     """A server that begins like ours and says no more is given up, too."""
-    with impostor(saying(b"EZCL\2")) as port:
+    with listener(saying(b"EZCL\2")) as port:
         error = refusal(port, connect_timeout=0.5)
 
     assert_clear(error, f"127.0.0.1:{port}", "no answer within 0.5 seconds")
@@ -222,7 +200,7 @@ def test_wrong_key(start_server: Any) -> None:
 
 def test_server_without_the_key() -> None:
     """A server that does not hold the key is found out."""
-    with impostor(without_the_key) as port:
+    with listener(without_the_key) as port:
         error = refusal(port)
 
     assert_clear(error, f"127.0.0.1:{port}", "the server does not hold the same key")
@@ -231,7 +209,7 @@ def test_server_without_the_key() -> None:
 
 def test_other_version() -> None:
     """A server that speaks only another protocol is an error with both versions."""
-    with impostor(newer_version) as port:
+    with listener(newer_version) as port:
         error = refusal(port)
 
     assert_clear(error, f"127.0.0.1:{port}", "1.0.0", "9.0.0", "same version")

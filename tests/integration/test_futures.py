@@ -10,28 +10,17 @@ import signal
 import threading
 import weakref
 from collections.abc import Callable
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 import easycluster
-from easycluster import CallTimeout, ConnectionLost, EasyClusterError, RemoteException, define_common
-from helpers.remote_tasks import DEFINITIONS, Tasks
+from easycluster import CallTimeout, ConnectionLost, EasyClusterError, RemoteException
+from helpers.remote_tasks import Tasks
 from helpers.waiting import PATIENCE, wait_until
 
-
-@pytest.fixture(autouse=True)
-def definitions(no_definitions: None) -> None:
-    """The functions of `helpers.remote_tasks`."""
-    define_common(DEFINITIONS)
-
-
-@pytest.fixture
-def tasks(tmp_path: Path) -> Tasks:
-    """Calls whose end the test decides."""
-    return Tasks(tmp_path)
+pytestmark = pytest.mark.usefixtures("task_definitions")
 
 
 # What a future can be asked.

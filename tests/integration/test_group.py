@@ -2,25 +2,14 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from easycluster import ClientGroup, ConnectionLost, define_common
-from helpers.remote_tasks import DEFINITIONS, Tasks
+from easycluster import ClientGroup, ConnectionLost
+from helpers.remote_tasks import Tasks
 
-
-@pytest.fixture(autouse=True)
-def definitions(no_definitions: None) -> None:
-    """The functions of `helpers.remote_tasks`."""
-    define_common(DEFINITIONS)
-
-
-@pytest.fixture
-def tasks(tmp_path: Path) -> Tasks:
-    """Calls whose end the test decides."""
-    return Tasks(tmp_path)
+pytestmark = pytest.mark.usefixtures("task_definitions")
 
 
 def test_read_responses(connect: Any) -> None:

@@ -16,22 +16,11 @@ from easycluster import (
     NonblockingResponse,
     RemoteException,
     call_method_multi,
-    define_common,
 )
 from easycluster import options as with_options
-from helpers.remote_tasks import DEFINITIONS, Tasks
+from helpers.remote_tasks import Tasks
 
-
-@pytest.fixture(autouse=True)
-def definitions(no_definitions: None) -> None:
-    """The functions of `helpers.remote_tasks`."""
-    define_common(DEFINITIONS)
-
-
-@pytest.fixture
-def tasks(tmp_path: Path) -> Tasks:
-    """Calls whose end the test decides."""
-    return Tasks(tmp_path)
+pytestmark = pytest.mark.usefixtures("task_definitions")
 
 
 #: Each way to make a call with a client, which waits until a file exists.

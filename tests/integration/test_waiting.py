@@ -7,28 +7,17 @@ import os
 import signal
 import threading
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 import easycluster
-from easycluster import CallTimeout, ConnectionLost, define_common
+from easycluster import CallTimeout, ConnectionLost
 from easycluster_client import _several
-from helpers.remote_tasks import DEFINITIONS, Tasks
+from helpers.remote_tasks import Tasks
 from helpers.waiting import PATIENCE, wait_until
 
-
-@pytest.fixture(autouse=True)
-def definitions(no_definitions: None) -> None:
-    """The functions of `helpers.remote_tasks`."""
-    define_common(DEFINITIONS)
-
-
-@pytest.fixture
-def tasks(tmp_path: Path) -> Tasks:
-    """Calls whose end the test decides."""
-    return Tasks(tmp_path)
+pytestmark = pytest.mark.usefixtures("task_definitions")
 
 
 class Ends:

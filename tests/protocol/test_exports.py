@@ -12,9 +12,9 @@ import pytest
 from easycluster_protocol import _exports
 from easycluster_protocol._exports import (
     ServerObject,
+    asks_for_every_value,
     can_be_exported,
     exports_of,
-    has_singletons,
     make_server_class,
     make_singleton,
 )
@@ -193,10 +193,10 @@ def test_classes_of_extension_modules() -> None:
 
 def test_common_classes() -> None:
     """Lists and their like can be registered, though pickling would not ask for them by itself."""
-    assert not has_singletons()
+    assert not asks_for_every_value()
     make_server_class(list)
 
-    assert has_singletons()
+    assert asks_for_every_value()
     assert "append" in names_of([1])[0]
 
 
@@ -224,7 +224,7 @@ def test_make_singleton() -> None:
     assert make_singleton(values, export_methods=("append",)) is values
     assert names_of(values)[0] == {"append"}
     assert exports_of([1, 2]) is None
-    assert has_singletons()
+    assert asks_for_every_value()
 
 
 @pytest.mark.parametrize("value", [None, True, 5, "text", b"", (), int], ids=repr)
@@ -232,7 +232,7 @@ def test_what_all_programs_share(value: Any) -> None:
     """What may be the same object elsewhere, too, cannot be a singleton."""
     with pytest.raises(TypeError, match="cannot be a singleton"):
         make_singleton(value)
-    assert not has_singletons()
+    assert not asks_for_every_value()
 
 
 def test_classes_made_on_the_fly() -> None:

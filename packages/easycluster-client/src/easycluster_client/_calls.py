@@ -82,9 +82,17 @@ class CallMaker:
         own = dict(options or {})
         return self.request(m.INVOKE, (0, name, args), own, name, session, only_options=True)
 
-    def invoke(self, oid: int, name: str, args: tuple[Any, ...], kwargs: dict[str, Any], options: Any) -> Any:
+    def invoke(
+        self,
+        oid: int,
+        name: str,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        options: Any,
+        session: ClientSession | None = None,
+    ) -> Any:
         """Call a method of a server object; ``kwargs`` are all the method's."""
-        return self.make(m.INVOKE, (oid, name, args, kwargs), name, options)
+        return self.make(m.INVOKE, (oid, name, args, kwargs), name, options, session)
 
     def raw_call(self, name: Any, args: tuple[Any, ...], kwargs: dict[str, Any], options: Any) -> Any:
         """Call as `call` does; ``kwargs`` are all the function's."""

@@ -94,8 +94,7 @@ class References:
     def find_proxy(self, oid: int, descriptor: Any) -> RemoteProxy:
         """Return the proxy of an object: the one that there is, or a new one."""
         with self._lock:
-            reference = self._live.get(oid)
-            proxy = None if reference is None else reference()
+            proxy = self.live(oid)
             if proxy is None:
                 kind = proxy_type(descriptor)
                 proxy = kind.__new__(kind)
@@ -196,18 +195,17 @@ class ProxyState:
 
     def call(self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Call a method; ``kwargs`` may hold options of ours."""
-        maker = self.references.current_maker()
-        if kwargs:
-            return maker.request(m.INVOKE, (self.oid, name, args), kwargs, name, self.references.session)
-        return maker.make(
-            m.INVOKE, (self.oid, name, args, kwargs), name, _NO_OPTIONS, self.references.session
+        if not kwargs:
+            return self.invoke(name, args, kwargs, _NO_OPTIONS)
+        session = self.references.session
+        return self.references.current_maker().request(
+            m.INVOKE, (self.oid, name, args), kwargs, name, session
         )
 
     def invoke(self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any], options: Any) -> Any:
         """Call a method; ``kwargs`` are all the method's."""
-        return self.references.current_maker().make(
-            m.INVOKE, (self.oid, name, args, kwargs), name, options, self.references.session
-        )
+        session = self.references.session
+        return self.references.current_maker().invoke(self.oid, name, args, kwargs, options, session)
 
     def operation(self, name: str, args: tuple[Any, ...], options: dict[str, Any] | None = None) -> Any:
         """Call an operation of the server's root object."""

@@ -12,7 +12,7 @@ from functools import lru_cache
 from types import CodeType
 from typing import Any, Set
 
-from ._exports import exports_of
+from ._object_pickle import name_object
 from ._proxies import find_proxy
 
 #: The ids of classes that are being rebuilt here and were not here before.
@@ -35,9 +35,9 @@ def _make_dumps(kind: Any) -> Any:
 
     class Pickler(kind):  # type: ignore[misc]
         def reducer_override(self: Any, value: Any) -> Any:
-            exports = exports_of(value)
-            if exports is not None:
-                return find_proxy, (self.objects.add(value, self.listed), exports.descriptor)
+            named = name_object(self, value)
+            if named is not None:
+                return find_proxy, named
             if type(value) is CodeType:
                 return make_code, (_TAG, *self.dispatch_table[CodeType](value))
             reduced: Any = kind.reducer_override(self, value)

@@ -107,7 +107,7 @@ def exports_of(value: Any) -> Optional[Exports]:
         return exports
 
 
-def has_singletons() -> bool:
+def asks_for_every_value() -> bool:
     """Whether pickling has to ask for every value: singletons may be of types that are copied otherwise,
     and some of these may be classes of server objects."""
     return bool(_singletons) or not _COMMON.isdisjoint(_registered)
@@ -169,6 +169,14 @@ def _methods_of(kind: type) -> Iterator[str]:
             if name not in seen and can_be_exported(name) and is_method(value):
                 yield name
             seen.add(name)
+
+
+def describe_names(methods: Iterable[str], attributes: Iterable[str]) -> str:
+    """Return what is exported, for messages."""
+    return (
+        f"the methods {', '.join(sorted(methods)) or '(none)'} "
+        f"and the attributes {', '.join(sorted(attributes)) or '(none)'}"
+    )
 
 
 def is_method(value: Any) -> bool:

@@ -8,7 +8,7 @@ from functools import partial
 from io import BytesIO
 from typing import Any, Dict, Sequence, Tuple
 
-from ._exports import exports_of, has_singletons
+from ._exports import asks_for_every_value, exports_of
 from ._proxies import find_proxy
 from ._serialize import dumps
 
@@ -31,7 +31,7 @@ def dumps_result(
     Returns:
         The pickle, the large buffers that travel beside it, and the numbers of the objects in it.
     """
-    if type(value) in _PLAIN and not has_singletons():
+    if type(value) in _PLAIN and not asks_for_every_value():
         body, buffers = dumps(value, protocol)
         return body, buffers, ()
     listed: Dict[int, None] = {}
@@ -62,7 +62,7 @@ def dumps_copy(value: Any, protocol: int) -> bytes:
 
 def _pickle(value: Any, protocol: int, buffer_callback: Any = None, *, objects: Any, listed: Any) -> bytes:
     file = BytesIO()
-    kind = _ByIdentity if has_singletons() or not _OVERRIDES else _ByType
+    kind = _ByIdentity if asks_for_every_value() or not _OVERRIDES else _ByType
     pickler: Any = (
         kind(file, protocol)
         if buffer_callback is None
@@ -73,6 +73,17 @@ def _pickle(value: Any, protocol: int, buffer_callback: Any = None, *, objects: 
     return file.getvalue()
 
 
+def name_object(pickler: Any, value: Any) -> Any:
+    """Return the arguments of `find_proxy` for a server object, None for a value that is copied.
+
+    Args:
+        pickler: has `objects` and `listed`, see `dumps_result`.
+        value: what it pickles.
+    """
+    exports = exports_of(value)
+    return None if exports is None else (pickler.objects.add(value, pickler.listed), exports.descriptor)
+
+
 class _ByType(pickle.Pickler):
     """Asks for every value but those of the most common types, which no class of server objects can be."""
 
@@ -80,10 +91,8 @@ class _ByType(pickle.Pickler):
     listed: Any
 
     def reducer_override(self, value: Any) -> Any:
-        exports = exports_of(value)
-        if exports is None:
-            return NotImplemented
-        return find_proxy, (self.objects.add(value, self.listed), exports.descriptor)
+        named = name_object(self, value)
+        return NotImplemented if named is None else (find_proxy, named)
 
 
 class _ByIdentity(pickle.Pickler):
@@ -93,8 +102,7 @@ class _ByIdentity(pickle.Pickler):
     listed: Any
 
     def persistent_id(self, value: Any) -> Any:
-        exports = exports_of(value)
-        return None if exports is None else (self.objects.add(value, self.listed), exports.descriptor)
+        return name_object(self, value)
 
 
 _OVERRIDES = sys.version_info >= (3, 8)

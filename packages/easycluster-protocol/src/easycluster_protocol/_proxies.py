@@ -9,7 +9,7 @@ from __future__ import annotations
 from _thread import _local
 from typing import Any, Callable, Dict, Iterable, Iterator, Tuple
 
-from ._exports import can_be_exported
+from ._exports import can_be_exported, describe_names
 
 #: On a client, for each thread. `references`: of the connection for which a call is being pickled;
 #: `answering`: of that whose answer is being unpickled, which may make calls. See
@@ -213,12 +213,8 @@ class ProxyMethod:
 
 def missing_attribute(kind: type, name: str) -> str:
     """Return the text of the error for an attribute that a proxy does not have."""
-    methods, attrs = exported_names(kind)
-    return (
-        f"{kind.__name__!r} object has no attribute {name!r}; exported are "
-        f"the methods {', '.join(sorted(methods)) or '(none)'} "
-        f"and the attributes {', '.join(sorted(attrs)) or '(none)'}"
-    )
+    exported = describe_names(*exported_names(kind))
+    return f"{kind.__name__!r} object has no attribute {name!r}; exported are {exported}"
 
 
 def exported_names(kind: type) -> Tuple[Iterable[str], Iterable[str]]:

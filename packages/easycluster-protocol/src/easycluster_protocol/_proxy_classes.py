@@ -120,7 +120,7 @@ def _dynamic_type(
     methods: Tuple[str, ...], attrs: Tuple[str, ...], cached: Tuple[str, ...], any_attribute: bool
 ) -> Any:
     name = "_".join(("dynamic_proxy", *sorted(methods), *sorted(attrs), *sorted(cached)))
-    base = _AnyAttributeProxy if any_attribute else RemoteProxy
+    base = DefaultRemoteProxy if any_attribute else RemoteProxy
     return type(
         name,
         (base,),
@@ -131,14 +131,6 @@ def _dynamic_type(
             "proxy_attrs_cache": cached,
         },
     )
-
-
-class _AnyAttributeProxy(RemoteProxy):
-    """A proxy whose class exports ``@auto`` attributes: what it does not know the server is asked for."""
-
-    __getattr__ = DefaultRemoteProxy.__getattr__
-    __setattr__ = DefaultRemoteProxy.__setattr__
-    __delattr__ = DefaultRemoteProxy.__delattr__
 
 
 for _kind, _proxy_class in (

@@ -6,7 +6,7 @@ from functools import partial
 from types import ModuleType
 from typing import Any
 
-from easycluster_protocol._exports import Exports, exports_of, is_method
+from easycluster_protocol._exports import describe_names, exports_of, is_method
 from easycluster_protocol._proxies import ProxyMethod
 from easycluster_protocol._proxy_classes import RemoteIterator
 
@@ -17,9 +17,7 @@ def exported_method(owner: Any, name: str) -> Any:
     Raises:
         AttributeError: its class does not export it.
     """
-    exports = _exports(owner)
-    if name not in exports.methods and not _may_use(exports, name):
-        raise _not_exported(owner, exports, name)
+    _check(owner, name, methods_too=True)
     method = getattr(owner, name)
     return partial(_iterate, method) if name in ("__iter__", "__reversed__") else method
 
@@ -36,47 +34,36 @@ def get_attribute(owner: Any, name: str) -> Any:
     Raises:
         AttributeError: there is none, or its class does not export it.
     """
-    exports = _exports(owner)
-    if name not in exports.methods and not _may_use(exports, name):
-        raise _not_exported(owner, exports, name)
+    _check(owner, name, methods_too=True)
     value = getattr(owner, name)
     return ProxyMethod(owner, name) if _is_method_of(owner, name, value) else value
 
 
 def set_attribute(owner: Any, name: str, value: Any) -> None:
     """Set an attribute of a server object; see `get_attribute`."""
-    exports = _exports(owner)
-    if not _may_use(exports, name):
-        raise _not_exported(owner, exports, name)
+    _check(owner, name)
     setattr(owner, name, value)
 
 
 def delete_attribute(owner: Any, name: str) -> None:
     """Delete an attribute of a server object; see `get_attribute`."""
-    exports = _exports(owner)
-    if not _may_use(exports, name):
-        raise _not_exported(owner, exports, name)
+    _check(owner, name)
     delattr(owner, name)
 
 
-def _exports(owner: Any) -> Exports:
+def _check(owner: Any, name: str, methods_too: bool = False) -> None:
+    """Raise unless the class of a server object exports an attribute, or, where that will do, a method."""
     exports = exports_of(owner)
     if exports is None:
         raise TypeError(f"a {type(owner).__qualname__} is no server object: it exports nothing")
-    return exports
-
-
-def _may_use(exports: Exports, name: str) -> bool:
-    return name in exports.attrs or name in exports.cached or (exports.any_attribute and name[:2] != "__")
-
-
-def _not_exported(owner: Any, exports: Exports, name: str) -> AttributeError:
+    if methods_too and name in exports.methods:
+        return
     attributes = exports.attrs | exports.cached
-    return AttributeError(
-        f"{type(owner).__name__!r} object on the server does not export {name!r}; it exports "
-        f"the methods {', '.join(sorted(exports.methods)) or '(none)'} "
-        f"and the attributes {', '.join(sorted(attributes)) or '(none)'}"
-    )
+    if name not in attributes and not (exports.any_attribute and name[:2] != "__"):
+        raise AttributeError(
+            f"{type(owner).__name__!r} object on the server does not export {name!r}; it exports "
+            f"{describe_names(exports.methods, attributes)}"
+        )
 
 
 def _is_method_of(owner: Any, name: str, value: Any) -> bool:

@@ -1,0 +1,26 @@
+"""A program in the place of ssh, for those tests that need one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from easycluster_client._ssh import SshProcess
+from helpers.fake_ssh import FakeSsh, end_ssh
+
+
+@pytest.fixture
+def fake(tmp_path: Path) -> FakeSsh:
+    """A program in the place of ssh."""
+    return FakeSsh(tmp_path)
+
+
+@pytest.fixture
+def processes() -> Iterator[list[SshProcess]]:
+    """What is put here is ended after the test."""
+    found: list[SshProcess] = []
+    yield found
+    for each in found:
+        end_ssh(each)
