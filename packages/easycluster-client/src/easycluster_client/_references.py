@@ -94,17 +94,18 @@ class References:
     def find_proxy(self, oid: int, descriptor: Any) -> RemoteProxy:
         """Return the proxy of an object: the one that there is, or a new one."""
         with self._lock:
-            proxy = self.live(oid)
-            if proxy is None:
-                kind = proxy_type(descriptor)
-                proxy = kind.__new__(kind)
-                object.__setattr__(proxy, "_easycluster", ProxyState(self, oid))
-                reference = _ProxyReference(proxy, self.garbage.append)
-                reference.oid, reference.receipts = oid, 0
-                self._live[oid] = reference
+            found = self.live(oid)
+            if found is not None:
+                return found
+            kind = proxy_type(descriptor)
+            proxy: RemoteProxy = kind.__new__(kind)
+            object.__setattr__(proxy, "_easycluster", ProxyState(self, oid))
+            reference = _ProxyReference(proxy, self.garbage.append)
+            reference.oid, reference.receipts = oid, 0
+            self._live[oid] = reference
             return proxy
 
-    def live(self, oid: int) -> Any:
+    def live(self, oid: int) -> RemoteProxy | None:
         """Return the proxy of an object, or None."""
         reference = self._live.get(oid)
         return None if reference is None else reference()
