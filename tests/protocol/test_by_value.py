@@ -43,7 +43,7 @@ def counter() -> Any:
 
 def test_no_cloudpickle(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where nothing came by value, nothing can go back so; nor while cloudpickle is being imported."""
-    assert dumps_by_value() is _by_value.make_dumps(cloudpickle)
+    assert dumps_by_value() is _by_value.dumps_for_result(cloudpickle)
     monkeypatch.delitem(sys.modules, "cloudpickle")
     assert dumps_by_value() is None
     monkeypatch.setitem(sys.modules, "cloudpickle", ModuleType("cloudpickle"))
@@ -54,7 +54,7 @@ def test_cloudpickle_without_reducer() -> None:
     """On PyPy, where cloudpickle is made otherwise, it is used as it is."""
     plain = SimpleNamespace(Pickler=object, dumps=object())
 
-    assert _by_value.make_dumps(plain) is plain.dumps
+    assert _by_value.dumps_for_result(plain) is plain.dumps
 
 
 @pytest.mark.parametrize("protocol", [4, 5])

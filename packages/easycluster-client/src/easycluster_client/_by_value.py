@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import easycluster_bootstrap as bootstrap
 from easycluster_protocol import _messages as m
+from easycluster_protocol._by_value import dumps_for_call
 from easycluster_protocol._hello import describe_self
 from easycluster_protocol._serialize import dumps, explain_dumps
 from easycluster_protocol.errors import SerializationError
@@ -45,7 +46,7 @@ def pack(values: tuple[Any, ...], session: ClientSession, what: str) -> tuple[by
             compiled here.
     """
     try:
-        body, buffers = dumps(values, session.pickle_protocol, _cloudpickle().dumps)
+        body, buffers = dumps(values, session.pickle_protocol, _dumps())
     except Exception as error:
         raise _explain(values, what, error) from error
     if _BY_VALUE in body:
@@ -87,8 +88,9 @@ def _sources() -> bytes:
     return bootstrap.pack(bootstrap.collect(_PACKAGE))
 
 
-def _cloudpickle() -> Any:
-    return import_module("cloudpickle")  # as long as nothing goes by value, nobody waits for it
+def _dumps() -> Any:
+    # As long as nothing goes by value, nobody waits for it.
+    return dumps_for_call(import_module("cloudpickle"))
 
 
 def _explain(values: tuple[Any, ...], what: str, error: Exception) -> SerializationError:
@@ -100,7 +102,7 @@ def _explain(values: tuple[Any, ...], what: str, error: Exception) -> Serializat
     named += [(f"the function {what} itself", value) for value in first]
     for name, value in named:
         try:
-            dumps(value, 4, _cloudpickle().dumps)
+            dumps(value, 4, _dumps())
         except Exception as culprit:
             return explain_dumps(f"{name} (type {type(value).__name__})", culprit)
     return explain_dumps(f"an argument of {what}", error)

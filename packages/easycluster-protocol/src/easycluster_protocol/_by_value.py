@@ -1,14 +1,16 @@
-"""What goes back by value: results and exceptions whose classes and functions came by value.
+"""What goes by value: calls with functions that exist only in the master, and results of such functions.
 
-Cloudpickle does it, but for two things. A class that the receiver has stays there as it is: cloudpickle
-would set all its attributes, so that the methods of the master's own class became copies with other
-globals. And code says which Python compiled it: another one could crash on it.
+Cloudpickle does it, but for three things. Code keeps the name of its file, so that stack traces show its lines.
+It says which Python compiled it: another one could crash on it. And a class that comes back to where it
+came from stays there as it is: cloudpickle would set all its attributes, so that the methods of the master's
+own class became copies with other globals.
 """
 
 from __future__ import annotations
 
 import sys
 from functools import lru_cache
+from io import BytesIO
 from types import CodeType
 from typing import Any, Set
 
@@ -21,26 +23,54 @@ _new: Set[str] = set()
 _TAG = sys.implementation.cache_tag
 
 
-def make_dumps(cloudpickle: Any) -> Any:
-    """Return what takes the place of `pickle.dumps`, or None while ``cloudpickle`` is being imported."""
+def dumps_for_call(cloudpickle: Any) -> Any:
+    """Return what takes the place of `pickle.dumps` on the client."""
+    kind = cloudpickle.Pickler
+    return _for_call(kind) if hasattr(kind, "reducer_override") else cloudpickle.dumps  # PyPy
+
+
+def dumps_for_result(cloudpickle: Any) -> Any:
+    """Return what takes the place of `pickle.dumps` on the server, or None while ``cloudpickle`` is being
+    imported."""
     kind = getattr(cloudpickle, "Pickler", None)
     if hasattr(kind, "reducer_override"):
-        return _make_dumps(kind)
+        return _for_result(kind)
     return getattr(cloudpickle, "dumps", None)  # PyPy
 
 
 @lru_cache(maxsize=1)
-def _make_dumps(kind: Any) -> Any:
-    import io
-
+def _with_code(kind: Any) -> Any:
     class Pickler(kind):  # type: ignore[misc]
+        def reducer_override(self: Any, value: Any) -> Any:
+            if type(value) is CodeType:
+                return make_code, (_TAG, value.co_filename, *self.dispatch_table[CodeType](value))
+            return kind.reducer_override(self, value)
+
+    return Pickler
+
+
+@lru_cache(maxsize=1)
+def _for_call(kind: Any) -> Any:
+    pickler = _with_code(kind)
+
+    def dumps(value: Any, protocol: int, buffer_callback: Any = None) -> bytes:
+        with BytesIO() as file:
+            pickler(file, protocol, buffer_callback).dump(value)
+            return file.getvalue()
+
+    return dumps
+
+
+@lru_cache(maxsize=1)
+def _for_result(kind: Any) -> Any:
+    base = _with_code(kind)
+
+    class Pickler(base):  # type: ignore[misc]
         def reducer_override(self: Any, value: Any) -> Any:
             named = name_object(self, value)
             if named is not None:
                 return find_proxy, named
-            if type(value) is CodeType:
-                return make_code, (_TAG, *self.dispatch_table[CodeType](value))
-            reduced: Any = kind.reducer_override(self, value)
+            reduced: Any = base.reducer_override(self, value)
             if _is_class_by_value(value, reduced):
                 make, args, state, _, _, fill = reduced
                 identity = args[-2]
@@ -50,7 +80,7 @@ def _make_dumps(kind: Any) -> Any:
     def dumps(
         value: Any, protocol: int, buffer_callback: Any = None, objects: Any = None, listed: Any = None
     ) -> bytes:
-        with io.BytesIO() as file:
+        with BytesIO() as file:
             pickler: Any = Pickler(file, protocol, buffer_callback)
             pickler.objects, pickler.listed = objects, listed
             pickler.dump(value)
@@ -83,12 +113,18 @@ def fill_class(made: Any, how: Any) -> None:
         _new.discard(identity)
 
 
-def make_code(tag: str, make: Any, args: Any) -> Any:
+def make_code(tag: str, filename: str, make: Any, args: Any) -> Any:
     """Return the code of a function.
+
+    Args:
+        tag: the Python that compiled it.
+        filename: where it comes from; cloudpickle 3.1.3 and newer forget it.
+        make: what makes it.
+        args: of ``make``.
 
     Raises:
         ValueError: another Python compiled it.
     """
     if tag != _TAG:
         raise ValueError(f"a function that {tag} compiled cannot run on {_TAG}: their bytecodes differ")
-    return make(*args)
+    return make(*args).replace(co_filename=filename)  # novm -- no older Python has its code sent

@@ -56,9 +56,9 @@ def dumps_by_value() -> Any:
     if cloudpickle is None:
         return None
     # Most sessions never need it; over ssh it comes behind the first call.
-    from ._by_value import make_dumps
+    from ._by_value import dumps_for_result
 
-    return make_dumps(cloudpickle)
+    return dumps_for_result(cloudpickle)
 
 
 def explain_dumps(what: str, error: BaseException) -> SerializationError:
