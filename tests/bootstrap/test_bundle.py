@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 
 from bootstrap.conftest import Host
-from easycluster_bootstrap import _bundle, _framing, bundle, new_marker
+from easycluster_bootstrap import _bundle, _framing, _minify, bundle, new_marker
 
 SOURCES = {"easycluster_try": ("def main(config): pass\n", False)}
 
@@ -110,7 +110,7 @@ def test_everything_that_is_sent_is_minified_once(
         seen.append(source)
         return source + "# minified"
 
-    monkeypatch.setattr(_bundle, "minify", minify)
+    monkeypatch.setattr(_minify, "minify", minify)
     entry = "import inspect, sys\ndef main(config): print(inspect.getsource(sys.modules[__name__]))\n"
     outcomes = [host.start(sys.executable, entry) for _ in range(2)]
     host.start(sys.executable, {"easycluster_try": entry, "easycluster_more": ""})

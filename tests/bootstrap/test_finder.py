@@ -265,3 +265,43 @@ def test_only_our_names_are_hidden() -> None:
     assert finder.find_spec("json") is None
     with pytest.raises(ModuleNotFoundError, match="'easycluster_y'"):
         finder.find_spec("easycluster_y")
+
+
+def test_what_ours_import_is_pythons_own(host: Host, python: str) -> None:
+    """Also after `restore_path` a module of ours finds Python's own modules, and the user's code the user's."""
+    host.write("textwrap.py", "own = False\n")
+    host.write("wave.py", "own = False\n")
+    outcome = host.start(
+        python,
+        {
+            "easycluster_try": "import easycluster_bootstrap, easycluster_pack\ndef main(config):\n"
+            " easycluster_bootstrap.restore_path()\n"
+            " from easycluster_pack import inner\n import wave\n"
+            " print(hasattr(inner.textwrap, 'dedent'), hasattr(wave, 'own'))\n",
+            "easycluster_pack": "",
+            "easycluster_pack.inner": "import textwrap\n",
+        },
+    )
+
+    assert (outcome.output, outcome.errors) == (b"True True\n", "")
+
+
+def test_when_imported(host: Host, python: str) -> None:
+    """Who waits for a module of Python's own is told when somebody has imported it, or at once."""
+    outcome = host.start(
+        python,
+        """
+import easycluster_bootstrap, sys
+told = []
+def main(config):
+    easycluster_bootstrap.when_imported("sys", told.append)
+    sys.modules.pop("textwrap", None)
+    easycluster_bootstrap.when_imported("textwrap", lambda module: told.append(module.dedent))
+    easycluster_bootstrap.restore_path()
+    before = list(told)
+    import textwrap
+    print(before == [sys], told == [sys, textwrap.dedent])
+""",
+    )
+
+    assert (outcome.output, outcome.errors) == (b"True True\n", "")

@@ -39,7 +39,7 @@ GONE = {
 KEPT = {
     "needed feature": ("from __future__ import annotations, generator_stop as g\n", "from __future__ import generator_stop as g\n"),
     "other strings": ("f'a'; b'c'; x = 'd'\n", "f'a';b'c';x='d'\n"),
-    "flag with else": ("TYPE_CHECKING = False\nif TYPE_CHECKING: a\nelse: b\n", "TYPE_CHECKING=False\nif TYPE_CHECKING:a\nelse:b\n"),
+    "flag with else": ("TYPE_CHECKING = False\nif TYPE_CHECKING: a\nelse: b\n", "TYPE_CHECKING=False\nif 0:a\nelse:b\n"),
     "flag in elif": ("TYPE_CHECKING = False\nif a: a\nelif TYPE_CHECKING: b\n", "TYPE_CHECKING=False\nif a:a\nelif TYPE_CHECKING:b\n"),
     "flag in a function": ("TYPE_CHECKING = False\ndef f():\n if TYPE_CHECKING: a\n", "TYPE_CHECKING=False\ndef f():\n if TYPE_CHECKING:a\n"),
     "flag set to true": ("TYPE_CHECKING = False\nTYPE_CHECKING = x\nif TYPE_CHECKING: a\n", "TYPE_CHECKING=False\nTYPE_CHECKING=x\nif TYPE_CHECKING:a\n"),

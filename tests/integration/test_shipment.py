@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -10,6 +11,7 @@ import pytest
 
 from easycluster import Client, define_common
 from easycluster_client import _client, _shipment
+from helpers.pythons import every_python, find_pythons
 from helpers.sshd import Sshd
 
 pytestmark = pytest.mark.needs_sshd
@@ -63,6 +65,7 @@ def test_the_first_part_is_minimal(bare: Callable[[], Client]) -> None:
         "easycluster_protocol._proxies",
         "easycluster_protocol._proxy_classes",
         "easycluster_protocol._serialize",
+        "easycluster_protocol._sources",
         "easycluster_server._calls",
         "easycluster_server._exported",
         "easycluster_server._objects",
@@ -190,3 +193,17 @@ def test_tracebacks_show_our_source(bare: Callable[[], Client]) -> None:
     assert 'File "exec[1]", line 2, in <module>' in trace
     assert 'File "easycluster-bundle/easycluster_protocol/keys.py", line ' in trace
     assert ", in read_key_file\n    with open(" in trace
+
+
+@every_python(since="3.8")  # the threading of older ones imports traceback
+def test_no_standard_module_is_imported_in_vain(version: str, sshd: Sshd, no_leaks: None) -> None:
+    """What takes long to import nobody imports before it is needed, but for what this Python imports itself."""
+    slow = {"enum", "importlib.util", "linecache", "pickle", "re", "signal", "socket", "traceback", "typing"}
+    python = find_pythons()[version]
+    list_modules = [python, "-S", "-c", "import sys; print(*sys.modules)"]
+    at_start = subprocess.run(list_modules, capture_output=True, text=True, check=True).stdout.split()
+    define_common("import sys\ndef imported():\n    return set(sys.modules)\n")
+    with Client(host="h", ssh=True, rpython=f"{python} -S", extra_args=sshd.options) as client:
+        imported = client.imported()
+
+    assert imported & slow <= set(at_start)

@@ -10,7 +10,7 @@ from easycluster_protocol import errors
 from easycluster_protocol.errors import EasyClusterError, RemoteException, RemoteTraceback, UnknownRemoteError
 
 CLASSES = [
-    value for value in vars(errors).values() if inspect.isclass(value) and issubclass(value, Exception)
+    value for value in vars(errors).values() if inspect.isclass(value) and issubclass(value, EasyClusterError)
 ]
 
 #: What scripts that know nothing of EasyCluster already catch.

@@ -522,7 +522,7 @@ def test_an_interrupt_is_no_property_of_the_exception(place: str, monkeypatch: p
         raise KeyboardInterrupt
 
     if place == "pickle":
-        monkeypatch.setattr(pickle, "dumps", interrupt)
+        monkeypatch.setattr(failures, "dumps", interrupt)
     error = type("Slow", (Exception,), {"__str__": interrupt if place == "text" else Exception.__str__})()
 
     with pytest.raises(KeyboardInterrupt):
@@ -539,7 +539,7 @@ def test_an_interrupt_while_unpacking(monkeypatch: pytest.MonkeyPatch) -> None:
             raise KeyboardInterrupt
         return loads(data)
 
-    monkeypatch.setattr(pickle, "loads", interrupt)
+    monkeypatch.setattr(failures, "loads", interrupt)
 
     with pytest.raises(KeyboardInterrupt):
         unpack_exception(body, "h")

@@ -12,15 +12,14 @@ to themselves so that they are compressed once, not for each connection.
 
 from __future__ import annotations
 
+import os
 import re
-import secrets
 import zlib
 from functools import lru_cache
 from typing import Mapping, Tuple
 
 from easycluster_bootstrap._collect import collect
 from easycluster_bootstrap._framing import frame
-from easycluster_bootstrap._minify import minify
 
 _REMOTE_NAME = "easycluster_bootstrap"
 _NAME = r"[A-Za-z_][A-Za-z0-9_]*"
@@ -30,7 +29,7 @@ _ENTRY = re.compile(rf"(?P<module>{_MODULE.pattern}):{_NAME}")
 
 def new_marker() -> bytes:
     """Return a marker that no login banner holds: 128 random bits in ASCII, made anew for each connection."""
-    return b"easycluster-" + secrets.token_hex(16).encode("ascii")
+    return b"easycluster-" + os.urandom(16).hex().encode("ascii")
 
 
 def bundle(sources: Mapping[str, Tuple[str, bool]], entry: str, marker: bytes, config: bytes = b"") -> bytes:
@@ -54,12 +53,19 @@ def bundle(sources: Mapping[str, Tuple[str, bool]], entry: str, marker: bytes, c
     match = _ENTRY.fullmatch(entry)
     if match is None or match["module"] not in sources:
         raise ValueError(f"the entry must be 'module:function' with a module of the bundle, not {entry!r}")
+    return complete(prepare(sources), entry, marker, config)
+
+
+def prepare(sources: Mapping[str, Tuple[str, bool]]) -> bytes:
+    """Return the part of a bundle that is the same for every connection; see `bundle`."""
+    return _stage_frame() + _modules_frame(tuple(sorted(sources.items())))
+
+
+def complete(prepared: bytes, entry: str, marker: bytes, config: bytes = b"") -> bytes:
+    """Return a bundle of which `prepare` has made the larger part; see `bundle`."""
     if re.fullmatch(rb"[!-~]+", marker) is None:
         raise ValueError(f"the marker must be visible ASCII without blanks, not {marker!r}")
-    session = b"\n".join((marker, entry.encode("ascii"), config))
-    return b"".join(
-        (_stage_frame(), _modules_frame(tuple(sorted(sources.items()))), frame(zlib.compress(session)))
-    )
+    return prepared + frame(zlib.compress(b"\n".join((marker, entry.encode("ascii"), config))))
 
 
 def pack(sources: Mapping[str, Tuple[str, bool]]) -> bytes:
@@ -97,6 +103,9 @@ def _modules_frame(sources: Tuple[Tuple[str, Tuple[str, bool]], ...]) -> bytes:
 
 @lru_cache(maxsize=256)  # two sets of modules have most of them in common
 def _minified(name: str, source: str) -> bytes:
+    # Who has kept what was made before does without it, and without the modules that it needs.
+    from easycluster_bootstrap._minify import minify
+
     try:
         return minify(source).encode("utf-8")
     except SyntaxError as error:

@@ -11,18 +11,24 @@ import os
 import sys
 import zlib
 from importlib import import_module
-from importlib.machinery import ModuleSpec, SourceFileLoader
+from importlib.machinery import BuiltinImporter, FrozenImporter, ModuleSpec, PathFinder, SourceFileLoader
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from types import ModuleType
-    from typing import Any, Dict, List, Optional, Sequence, Tuple
+    from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple
 
 _saved: "Optional[Tuple[List[str], bool]]" = None
 """What `restore_path` puts back: sys.path and whether to write bytecode. None once it has."""
 
 _sources: "Dict[str, Tuple[bytes, bool]]" = {}
 """Full module name -> (source in UTF-8, whether it is a package)."""
+
+_path: "List[str]" = []
+"""Where modules of ours find Python's own: sys.path without the current folder."""
+
+_awaited: "Dict[str, Callable[[Any], None]]" = {}
+"""See `when_imported`."""
 
 
 class _Loader(SourceFileLoader):
@@ -66,7 +72,46 @@ class _Finder:
                 " installed of EasyCluster is not used)",
                 name=fullname,
             )
+        if path is None and (fullname in _awaited or _is_imported_by_ours()):
+            return _find_standard(fullname)
         return None
+
+
+def _is_imported_by_ours() -> bool:
+    """Whether this thread is in the middle of importing a module of ours. What that imports is Python's own,
+    whatever lies in the current folder."""
+    frame: Any = sys._getframe()
+    while frame is not None:
+        if frame.f_code.co_name == "<module>" and isinstance(frame.f_globals.get("__loader__"), _Loader):
+            return True
+        frame = frame.f_back
+    return False
+
+
+def _find_standard(name: str) -> "Optional[ModuleSpec]":
+    """Return the spec of a module of Python's own."""
+    spec = (
+        BuiltinImporter.find_spec(name) or FrozenImporter.find_spec(name) or PathFinder.find_spec(name, _path)
+    )
+    tell = _awaited.pop(name, None)
+    if tell is not None and spec is not None:
+        loader: Any = spec.loader
+        execute = loader.exec_module
+
+        def execute_and_tell(module: "ModuleType") -> None:
+            execute(module)
+            tell(module)
+
+        loader.exec_module = execute_and_tell  # each module has a loader to itself
+    return spec
+
+
+def when_imported(name: str, tell: "Callable[[Any], None]") -> None:
+    """Call ``tell(module)`` as soon as a module of Python's own, one in a file, has been imported."""
+    if name in sys.modules:
+        tell(sys.modules[name])
+    else:
+        _awaited[name] = tell
 
 
 def add(packed: bytes) -> None:
@@ -104,8 +149,9 @@ def start(
         SystemExit: with one line on stderr and status 1 if the entry cannot be imported or nobody reads the
             marker; with a traceback on stderr and status 1 if the entry raises.
     """
-    global _saved
+    global _saved, _path
     _saved = path, not write_bytecode
+    _path = sys.path[:]
     # A .pth file or sitecustomize may have imported what is installed on the host.
     for name in [name for name in sys.modules if name.startswith("easycluster") and name != __name__]:
         del sys.modules[name]
@@ -135,6 +181,7 @@ def start(
         call(config)
     except Exception:
         # Not left to the interpreter: before 3.13 it shows no source lines of modules that are not on disk.
+        sys.path[:] = _path
         import traceback
 
         traceback.print_exc()

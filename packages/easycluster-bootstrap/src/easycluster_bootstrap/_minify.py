@@ -1,9 +1,9 @@
 """Makes Python source shorter without moving any statement to another line.
 
 Gone are comments, docstrings and other strings that stand alone, annotations, imports from ``__future__``,
-``if TYPE_CHECKING:`` blocks, names imported from typing that nothing uses any more, and all the blanks and
-indentation that can go. The rest does what it did, but for what reads docstrings or the annotations of
-functions at run time.
+``if TYPE_CHECKING:`` blocks (one that has an ``else`` becomes ``if 0:``), names imported from typing that
+nothing uses any more, and all the blanks and indentation that can go. The rest does what it did, but for what
+reads docstrings or the annotations of functions at run time.
 
 Annotations in the body of a class often do something (dataclasses, NamedTuple, TypedDict, Protocol). They go
 from plain classes only: no decorator, no metaclass, and all bases among `object`, Python's own exceptions and
@@ -112,7 +112,9 @@ class _Removals:
         if isinstance(node, ast.ImportFrom):
             return _is_from(node, "__future__") and self._trim(node, _needed_features(node))
         if isinstance(node, ast.If) and not in_function and self._is_for_types(node):
-            return True
+            if not node.orelse:
+                return True
+            self.edits[self._start(node.test)] = Edit(self._end(node.test), "0")
         if isinstance(node, ast.AnnAssign):
             self._visit_variable(node, keeps)
         elif isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
@@ -166,7 +168,6 @@ class _Removals:
             self._has_flag
             and isinstance(node.test, ast.Name)
             and node.test.id == _FLAG
-            and not node.orelse
             and self._tokens[self._start(node)].string == "if"
         )
 

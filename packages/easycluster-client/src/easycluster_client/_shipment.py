@@ -8,6 +8,12 @@ from collections.abc import Mapping
 
 import easycluster_bootstrap as bootstrap
 
+from ._kept_bundles import kept
+
+#: The packages whose modules are sent, and those that make of them what is sent.
+_SENT = ("easycluster", "easycluster_protocol", "easycluster_server")
+_MAKING = (*_SENT, "easycluster_bootstrap", "easycluster_client")
+
 #: What a server on a pipe needs until something is called.
 _AT_ONCE = frozenset(
     (
@@ -20,9 +26,9 @@ _AT_ONCE = frozenset(
         "easycluster_protocol._limits",
         "easycluster_protocol._link",
         "easycluster_protocol._messages",
+        "easycluster_protocol._pickling",
         "easycluster_protocol._receiver",
         "easycluster_protocol._sender",
-        "easycluster_protocol._streams",
         "easycluster_protocol.errors",
         "easycluster_server",
         "easycluster_server._channel",
@@ -43,7 +49,16 @@ _ENTRY = "easycluster_server._stdio:main"
 
 @functools.lru_cache(maxsize=1)
 def _sources() -> Mapping[str, tuple[str, bool]]:
-    return bootstrap.collect("easycluster", "easycluster_protocol", "easycluster_server")
+    return bootstrap.collect(*_SENT)
+
+
+def _part(at_once: bool) -> dict[str, tuple[str, bool]]:
+    return {name: source for name, source in _sources().items() if (name in _AT_ONCE) == at_once}
+
+
+@functools.lru_cache(maxsize=1)
+def _prepared() -> bytes:
+    return kept("first", _MAKING, lambda: bootstrap.prepare(_part(at_once=True)))
 
 
 def first_part(marker: bytes, pickle_protocol: int, compress: bool) -> bytes:
@@ -54,11 +69,10 @@ def first_part(marker: bytes, pickle_protocol: int, compress: bool) -> bytes:
         pickle_protocol: the highest of this end.
         compress: whether the connection shall be compressed.
     """
-    sources = {name: source for name, source in _sources().items() if name in _AT_ONCE}
-    return bootstrap.bundle(sources, _ENTRY, marker, b"%d %d" % (pickle_protocol, compress))
+    return bootstrap.complete(_prepared(), _ENTRY, marker, b"%d %d" % (pickle_protocol, compress))
 
 
 @functools.lru_cache(maxsize=1)
 def second_part() -> bytes:
     """Return the body of the message that goes ahead of the first call."""
-    return bootstrap.pack({name: source for name, source in _sources().items() if name not in _AT_ONCE})
+    return kept("second", _MAKING, lambda: bootstrap.pack(_part(at_once=False)))

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import sys
 from importlib import import_module
-from importlib.util import find_spec
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Dict, List
 
@@ -223,7 +222,8 @@ _SUBMODULES = ("server", "remote_code")
 
 def _installed(package: str) -> bool:
     try:
-        return find_spec(package) is not None
+        # As importlib.util.find_spec, which takes 2 to 10 ms to import.
+        return any(finder.find_spec(package, None) is not None for finder in sys.meta_path)
     except ImportError:  # the importer of a bootstrapped host refuses what was not sent to it
         return False
 

@@ -1,9 +1,9 @@
 """What goes by value: calls with functions that exist only in the master, and results of such functions.
 
-Cloudpickle does it, but for three things. Code keeps the name of its file, so that stack traces show its lines.
-It says which Python compiled it: another one could crash on it. And a class that comes back to where it
-came from stays there as it is: cloudpickle would set all its attributes, so that the methods of the master's
-own class became copies with other globals.
+Cloudpickle does it, but for three things. Code keeps the name of its file, so that stack traces show its
+lines. It says which Python compiled it: another one could crash on it. And a class that comes back to where
+it came from stays there as it is: cloudpickle would set all its attributes, so that the methods of the
+master's own class became copies with other globals.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ def _for_call(kind: Any) -> Any:
 def _for_result(kind: Any) -> Any:
     base = _with_code(kind)
 
-    class Pickler(base):  # type: ignore[misc]
+    class Pickler(base):  # type: ignore[misc, valid-type]
         def reducer_override(self: Any, value: Any) -> Any:
             named = name_object(self, value)
             if named is not None:

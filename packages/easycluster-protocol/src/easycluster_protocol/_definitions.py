@@ -6,12 +6,12 @@ instances of its classes are pickled by reference to that name.
 
 from __future__ import annotations
 
-import linecache
 import sys
 from importlib import import_module
 from types import ModuleType
 from typing import Any, Dict, List, Optional
 
+from . import _sources
 from ._serialize import describe
 from .errors import DefinitionError
 
@@ -74,8 +74,7 @@ def filename(block: Block) -> str:
 def _execute(block: Block, namespace: Dict[str, Any]) -> None:
     """Execute a block in its module; its lines appear in stack traces."""
     name = filename(block)
-    # No modification time: linecache then never drops the entry for want of a file.
-    linecache.cache[name] = (len(block.source), None, block.source.splitlines(True), name)
+    _sources.keep(name, block.source)
     code = compile(block.source, name, "exec", dont_inherit=True)
     if not namespace["__easycluster_prepared__"]:
         exec(_PROLOGUE, namespace)

@@ -12,10 +12,11 @@ the exception and one for each link of its chain of causes.
 
 from __future__ import annotations
 
-import pickle
+import traceback
 from typing import Any, Dict, List, Optional, Set, Tuple
 
 from ._object_pickle import dumps_copy
+from ._pickling import dumps, loads
 from ._serialize import describe, dumps_by_value, text_of
 from .errors import RemoteTraceback, UnknownRemoteError
 
@@ -54,7 +55,7 @@ def pack_exception(error: BaseException, protocol: int) -> bytes:
         )
         link = following
     chain[0]["text"] = _format(error)
-    return pickle.dumps(chain, protocol)
+    return dumps(chain, protocol)
 
 
 def _following(error: BaseException) -> Tuple[Optional[BaseException], str]:
@@ -65,8 +66,6 @@ def _following(error: BaseException) -> Tuple[Optional[BaseException], str]:
 
 def _format(error: BaseException) -> List[str]:
     try:
-        import traceback  # costs 5 ms, and most sessions never need it
-
         return traceback.format_exception(type(error), error, error.__traceback__)
     except Exception:  # an exception whose own methods fail
         return [describe(error) + "\n"]
@@ -78,7 +77,7 @@ def _pickle_exception(error: BaseException, protocol: int) -> Tuple[Optional[byt
     for value in (error, _Bare(error, as_text=False), _Bare(error, as_text=True)):
         try:
             pickled = _dumps(value, protocol)
-            if _same(pickle.loads(pickled), error, value):
+            if _same(loads(pickled), error, value):
                 return pickled, None
         except KeyboardInterrupt:
             raise
@@ -155,7 +154,7 @@ def unpack_exception(body: Any, host: str) -> Tuple[BaseException, List[str]]:
         The exception, with its chain of causes and a `RemoteTraceback` at the end of what is shown
         of that, and the lines of the remote stack trace.
     """
-    chain = pickle.loads(body)
+    chain = loads(body)
     text: List[str] = chain[0]["text"]
     error = last = _rebuild_link(chain[0])
     shown: Optional[BaseException] = None
@@ -177,7 +176,7 @@ def _rebuild_link(link: Dict[str, Any]) -> BaseException:
     reason = link["reason"]
     if link["pickled"] is not None:
         try:
-            error = pickle.loads(link["pickled"])
+            error = loads(link["pickled"])
             if isinstance(error, BaseException):
                 return error
             reason = "its pickle is no exception here"

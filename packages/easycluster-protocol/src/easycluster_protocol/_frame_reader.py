@@ -11,12 +11,12 @@ from . import _frames
 from ._frames import HEADER_SIZE, TAG_SIZE
 from ._limits import MAX_STREAMS
 from ._messages import Message, parse_head, parse_small
-from ._streams import IncomingStream
 from .errors import RemoteProtocolError
 
 if TYPE_CHECKING:
     from ._authenticator import Authenticator
     from ._frames import FrameHeader
+    from ._streams import IncomingStream
 
     #: The messages that came whole with a frame, and the number of the large one among them, or None.
     Whole = Tuple[Sequence[Message], Optional[int]]
@@ -108,6 +108,8 @@ class FrameReader:
             raise RemoteProtocolError(f"the peer began message {number} twice")
         if under_way is None and len(self.streams) >= MAX_STREAMS:
             raise RemoteProtocolError(f"the peer began more than {MAX_STREAMS} large messages at once")
+        from ._streams import IncomingStream  # over ssh it comes just ahead of the first call
+
         stream = self.streams[number] = IncomingStream(payload, sequence)
         return stream
 

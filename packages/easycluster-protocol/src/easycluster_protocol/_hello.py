@@ -7,11 +7,11 @@ added without a new version of the protocol; every byte is part of the authentic
 
 from __future__ import annotations
 
-import pickle
 import struct
 import sys
 from typing import Any, Dict, List, Tuple
 
+from ._pickling import HIGHEST_PROTOCOL
 from .errors import RemoteProtocolError
 
 VERSION = "1.0.0"
@@ -149,7 +149,7 @@ def describe_self(**fields: Any) -> Hello:
         "python": ".".join(map(str, sys.version_info[:3])),
         "implementation": sys.implementation.name,
         "byteorder": sys.byteorder,
-        "pickle_protocol": pickle.HIGHEST_PROTOCOL,
+        "pickle_protocol": HIGHEST_PROTOCOL,
         "codecs": "zlib",
         "capabilities": "",
         "platform": sys.platform,

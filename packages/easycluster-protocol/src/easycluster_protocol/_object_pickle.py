@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import pickle
 import sys
 from functools import partial
 from io import BytesIO
-from typing import Any, Dict, Sequence, Tuple
+from typing import TYPE_CHECKING, Any, Dict, Sequence, Tuple
 
 from ._exports import asks_for_every_value, exports_of
+from ._pickling import Pickler, PicklingError, Unpickler
 from ._proxies import find_proxy
 from ._serialize import dumps
 
@@ -48,7 +48,7 @@ class _NoObjects:
 
     @staticmethod
     def add(value: Any, listed: Any) -> int:  # noqa: ARG004 -- as a table of objects does
-        raise pickle.PicklingError(f"a server object of type {type(value).__qualname__} is never copied")
+        raise PicklingError(f"a server object of type {type(value).__qualname__} is never copied")
 
 
 def dumps_copy(value: Any, protocol: int) -> bytes:
@@ -84,22 +84,24 @@ def name_object(pickler: Any, value: Any) -> Any:
     return None if exports is None else (pickler.objects.add(value, pickler.listed), exports.descriptor)
 
 
-class _ByType(pickle.Pickler):
+class _ByType(Pickler):
     """Asks for every value but those of the most common types, which no class of server objects can be."""
 
-    objects: Any
-    listed: Any
+    if TYPE_CHECKING:
+        objects: Any
+        listed: Any
 
     def reducer_override(self, value: Any) -> Any:
         named = name_object(self, value)
         return NotImplemented if named is None else (find_proxy, named)
 
 
-class _ByIdentity(pickle.Pickler):
+class _ByIdentity(Pickler):
     """Asks for every single value: older Pythons know no other way, and singletons may be of any type."""
 
-    objects: Any
-    listed: Any
+    if TYPE_CHECKING:
+        objects: Any
+        listed: Any
 
     def persistent_id(self, value: Any) -> Any:
         return name_object(self, value)
@@ -108,7 +110,7 @@ class _ByIdentity(pickle.Pickler):
 _OVERRIDES = sys.version_info >= (3, 8)
 
 
-class ProxyUnpickler(pickle.Unpickler):
+class ProxyUnpickler(Unpickler):
     """Unpickles an answer that holds server objects."""
 
     def persistent_load(self, named: Any) -> Any:

@@ -7,7 +7,7 @@ object gives the same proxy. Passed back on its own connection it becomes the ob
 from __future__ import annotations
 
 from _thread import _local
-from typing import Any, Callable, Dict, Iterable, Iterator, Tuple
+from typing import TYPE_CHECKING, Any, Callable, Dict, Iterable, Iterator, Tuple
 
 from ._exports import can_be_exported, describe_names
 
@@ -113,12 +113,17 @@ class RemoteProxy:
         proxy_attrs_cache: names of attributes that never change, which are asked for once.
     """
 
-    proxy_methods: Any = ()
-    proxy_attrs: Any = ()
-    proxy_attrs_cache: Any = ()
+    if TYPE_CHECKING:
+        proxy_methods: Any
+        proxy_attrs: Any
+        proxy_attrs_cache: Any
 
-    #: What holds the connection and counts the receipts, see `easycluster_client._references`.
-    _easycluster: Any
+        #: What holds the connection and counts the receipts, see `easycluster_client._references`.
+        _easycluster: Any
+
+    proxy_methods = ()
+    proxy_attrs = ()
+    proxy_attrs_cache = ()
 
     def __init__(self, client: Any, oid: int) -> None:
         object.__setattr__(self, "_easycluster", client._easycluster.reference(oid))

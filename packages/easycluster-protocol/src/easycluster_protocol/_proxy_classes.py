@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 from functools import lru_cache
 from types import GeneratorType, ModuleType
-from typing import Any, Tuple
+from typing import TYPE_CHECKING, Any, Tuple
 
 from ._exports import ServerObject, make_server_class
 from ._proxies import RemoteProxy, missing_attribute
@@ -39,7 +39,10 @@ class DefaultRemoteProxy(RemoteProxy):
 class SelfIterProxy(RemoteProxy):
     """A proxy of an iterator: ``iter()`` of it is itself, as of most iterators, without asking the server."""
 
-    proxy_methods: Any = ("__next__",)
+    if TYPE_CHECKING:
+        proxy_methods: Any
+
+    proxy_methods = ("__next__",)
 
     def __iter__(self) -> Any:
         return self

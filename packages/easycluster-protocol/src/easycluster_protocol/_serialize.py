@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-import pickle
 import sys
 from functools import partial
-from typing import Any, List, Sequence, Tuple
+from typing import TYPE_CHECKING, Any, List, Sequence, Tuple
 
+from . import _pickling
 from ._limits import MAX_TABLE, OUT_OF_BAND
 from .errors import DeserializationError, SerializationError
 
+if TYPE_CHECKING:
+    import pickle
+
 if sys.version_info >= (3, 8):  # novm
 
-    def dumps(value: Any, protocol: int, pickle_it: Any = pickle.dumps) -> Tuple[bytes, Sequence[Any]]:
+    def dumps(value: Any, protocol: int, pickle_it: Any = _pickling.dumps) -> Tuple[bytes, Sequence[Any]]:
         """Pickle ``value``.
 
         Args:
@@ -36,17 +39,17 @@ if sys.version_info >= (3, 8):  # novm
         return False
 
     #: Unpickles a body, with the ``buffers`` that came beside it.
-    loads = pickle.loads
+    loads = _pickling.loads
 
 else:
 
-    def dumps(value: Any, protocol: int, pickle_it: Any = pickle.dumps) -> Tuple[bytes, Sequence[Any]]:
+    def dumps(value: Any, protocol: int, pickle_it: Any = _pickling.dumps) -> Tuple[bytes, Sequence[Any]]:
         """Pickle ``value``; this Python keeps large buffers in the pickle."""
         return pickle_it(value, protocol), ()
 
     def loads(body: Any, buffers: Sequence[Any] = ()) -> Any:  # noqa: ARG001 -- the same for all
         """Unpickle ``body``; this Python knows no buffers beside it."""
-        return pickle.loads(body)
+        return _pickling.loads(body)
 
 
 def dumps_by_value() -> Any:

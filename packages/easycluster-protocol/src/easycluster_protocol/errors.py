@@ -24,8 +24,9 @@ Each derives from `EasyClusterError` and from the built-in that scripts already 
 
 from __future__ import annotations
 
-import pickle
 from typing import Any, List, Optional, Sequence, Tuple
+
+from ._pickling import PicklingError, UnpicklingError
 
 
 class EasyClusterError(Exception):
@@ -84,11 +85,11 @@ class RemoteProtocolError(ProtocolError):
     """The peer sent what the protocol does not allow."""
 
 
-class SerializationError(EasyClusterError, pickle.PicklingError, TypeError):
+class SerializationError(EasyClusterError, PicklingError, TypeError):
     """A value could not be pickled, so it was not sent; the connection is unharmed."""
 
 
-class DeserializationError(EasyClusterError, pickle.UnpicklingError, ValueError):
+class DeserializationError(EasyClusterError, UnpicklingError, ValueError):
     """A value arrived but could not be unpickled; the connection is unharmed."""
 
 

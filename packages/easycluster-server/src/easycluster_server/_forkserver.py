@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 _FOR_WORKERS = (
     "easycluster_protocol._authenticator",
     "easycluster_protocol._handshake_server",
+    "easycluster_protocol._streams",
     "easycluster_server._calls",
     "easycluster_server._guardian",
     "easycluster_server._handshake_io",

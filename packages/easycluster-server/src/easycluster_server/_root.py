@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import builtins
 import itertools
-import linecache
 import sys
 import types
 from collections import deque
@@ -12,6 +11,7 @@ from importlib import import_module
 from types import CodeType
 from typing import Any, Deque, Dict, Iterable
 
+from easycluster_protocol import _sources
 from easycluster_protocol._definitions import DEFAULT_NAME, Block, define_sent, definitions_module
 from easycluster_protocol._exec_return import ExecReturn
 
@@ -127,10 +127,10 @@ class Root:
         """Compile source whose lines stack traces shall show, while it is one of the latest."""
         name = f"{mode}[{next(self._numbers)}]"
         if isinstance(source, str):  # compile() takes other things as well
-            linecache.cache[name] = (len(source), None, source.splitlines(True), name)
+            _sources.keep(name, source)
             self._sources.append(name)
         if len(self._sources) > _SOURCES_KEPT:
-            linecache.cache.pop(self._sources.popleft(), None)
+            _sources.forget(self._sources.popleft())
         code: CodeType = compile(source, name, mode, dont_inherit=True)
         return code
 

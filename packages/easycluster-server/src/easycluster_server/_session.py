@@ -7,7 +7,6 @@ lock that says whose turn it is. Nothing of the user's runs while it is held.
 from __future__ import annotations
 
 import os
-import signal
 import sys
 import threading
 import time
@@ -23,6 +22,11 @@ from ._executor import Executor
 from ._follower import Follower
 from ._processes import report, report_briefly
 from ._transport import EndOfStream, broke, wait
+
+if TYPE_CHECKING:
+    import signal
+else:
+    import _signal as signal  # all that is needed of it: the other half takes 3 ms to import
 
 if TYPE_CHECKING:
     from ._calls import Caller

@@ -6,7 +6,6 @@ import _socket
 import os
 import stat
 import sys
-from importlib import import_module
 from typing import Any
 
 from easycluster_protocol._hello import Hello
@@ -34,21 +33,10 @@ def main(config: bytes = b"") -> None:
         importer = sys.modules["easycluster_bootstrap"]
         settings = {
             "client": client,
-            "after_welcome": _import_early,
             "before_calls": importer.restore_path,
             "add_modules": importer.add,
         }
     run_pair(transport, lambda: settings, ())
-
-
-def _import_early() -> None:
-    """Import the standard modules that our code imports only when it is called: the user's folder, which may
-    hold files of the same names, is searched before them as soon as anything of the user's may run.
-
-    Meanwhile the client prepares its first call.
-    """
-    for name in ("pickle", "linecache", "traceback", "importlib.util"):
-        import_module(name)
 
 
 def _take_over() -> Any:

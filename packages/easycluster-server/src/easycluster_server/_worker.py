@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import atexit
 import os
-import signal
 import sys
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Callable, Dict
@@ -21,11 +20,15 @@ from ._processes import report
 from ._session import Session
 
 if TYPE_CHECKING:
+    import signal
+else:
+    import _signal as signal  # all that is needed of it: the other half takes 3 ms to import
+
+if TYPE_CHECKING:
     #: What the worker is told about its session. All keys are optional:
     #: environ, cwd, umask, path, argv: as for a fresh process; session: what the handshake in the
     #: listener agreed on; leftover: bytes after that handshake; client: what the client says of itself, where
-    #: that came another way than by its HELLO; after_welcome: called when that has its answer;
-    #: before_calls: called when the first call has come;
+    #: that came another way than by its HELLO; before_calls: called when the first call has come;
     #: add_modules: takes modules that the client sends later; verbosity: 2 logs calls; peer: who calls, for
     #: that log.
     Config = Dict[str, Any]
@@ -92,7 +95,6 @@ def _open_link(config: Config, transport: Any) -> Link:
     if "client" in config:
         hello = describe_self(**own)
         _processes.write(transport.write_fileno(), packet(WELCOME, hello))
-        config["after_welcome"]()
         return Link(SERVER, agree(hello, config["client"]))
     # Not sent over ssh, or not at once.
     from easycluster_protocol._handshake_server import ServerHandshake
