@@ -81,6 +81,38 @@ def measure_connect(rounds: int) -> Set:
         return alternate(rounds, ours, lambda: run(["ssh", *options, "benchmark", PYTHON, "-c", "pass"]))
 
 
+#: A whole script: it connects, calls, and ends. Its arguments are those of ssh, and the Python of the host.
+_SCRIPT = """
+import sys
+from easycluster import Client, define_common
+define_common("def noop():\\n    pass")
+*options, python = sys.argv[1:]
+with Client(host="benchmark", ssh=True, rpython=python, extra_args=options) as client:
+    client.noop()
+"""
+
+_SCRIPT_OF_SSH = """
+import subprocess, sys
+*options, python = sys.argv[1:]
+subprocess.run(["ssh", *options, "benchmark", python, "-c", "pass"], stdin=subprocess.DEVNULL, check=True)
+"""
+
+
+def measure_script(rounds: int) -> Set:
+    """Measure a script from its start to its end beside one that runs ``ssh host python -c pass``.
+
+    It finds what Python and EasyCluster keep from one run to the next, as scripts do but for the first time.
+    """
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+    with _sshd() as options:
+
+        def seconds(script: str) -> float:
+            return run([sys.executable, "-c", script, *options, PYTHON])
+
+        seconds(_SCRIPT)
+        return alternate(rounds, lambda: seconds(_SCRIPT), lambda: seconds(_SCRIPT_OF_SSH))
+
+
 def measure_bulk(rounds: int) -> Set:
     """Measure the echo of a large array beside ``cat`` on the host, each over one ssh that stays.
 

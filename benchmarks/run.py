@@ -117,6 +117,14 @@ BENCHMARKS = (
         over_ssh.missing,
     ),
     Benchmark(
+        "script that connects by SSH (script that runs ssh)",
+        milliseconds,
+        2,
+        over_ssh.measure_script,
+        {"rounds": 7},
+        over_ssh.missing,
+    ),
+    Benchmark(
         "echo of 64 MiB, SSH (ssh host cat)",
         milliseconds,
         3,

@@ -1,9 +1,8 @@
-"""The dead-man helper, run as a script: ends the ssh processes of a master that died.
+"""Run as a script by the dead-man helper: ends the ssh processes of a master that died.
 
-It reads lines from standard input: ``+ PID START`` notes a child of the master, ``- PID 0`` forgets one. At
-the end of the input it ends the noted ones that still run, and all that is below them. A process is named by
-its id and its start: when it has ended, its id may soon be somebody else's. A start of 0 means that there is
-no /proc to tell.
+Its arguments are ``PID:START`` of children of the master. It ends those that still run, and all that is
+below them. A process is named by its id and its start: when it has ended, its id may soon be somebody else's.
+A start of 0 means that there is no /proc to tell.
 """
 
 from __future__ import annotations
@@ -19,20 +18,11 @@ _LOOK = 0.01
 
 
 def main() -> None:
-    """Note children until the master is gone, then end those that are noted."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    """End the processes that the arguments name."""
     noted: dict[int, bytes] = {}
-    for line in sys.stdin.buffer:
-        sign, pid, start = line.split()
-        if sign == b"+":
-            noted[int(pid)] = start
-        else:
-            noted.pop(int(pid), None)
-    if noted:
-        _end(noted)
-
-
-def _end(noted: dict[int, bytes]) -> None:
+    for argument in sys.argv[1:]:
+        pid, _, start = argument.partition(":")
+        noted[int(pid)] = start.encode()
     for pid, start in noted.items():
         if start == b"0":
             _send(pid, signal.SIGKILL)
