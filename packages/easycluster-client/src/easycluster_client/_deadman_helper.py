@@ -21,8 +21,8 @@ def main() -> None:
     """End the processes that the arguments name."""
     noted: dict[int, bytes] = {}
     for argument in sys.argv[1:]:
-        pid, _, start = argument.partition(":")
-        noted[int(pid)] = start.encode()
+        number, _, began = argument.partition(":")
+        noted[int(number)] = began.encode()
     for pid, start in noted.items():
         if start == b"0":
             _send(pid, signal.SIGKILL)
