@@ -12,7 +12,15 @@ from typing import Any
 import pytest
 
 import easycluster
-from easycluster import VERSION, Client, define_common
+from easycluster import (
+    VERSION,
+    Client,
+    ConnectError,
+    Connection,
+    ConnectionLost,
+    ThreadedClient,
+    define_common,
+)
 
 DEFINITIONS = "def add(a, b):\n    return a + b\n"
 
@@ -132,11 +140,39 @@ def test_reconnect_after_close(connect: Any, transport: Any) -> None:
     client = connect()
     if transport.name == "local":
         return
+    name = client.peername
     client.close()
 
     client.reconnect()
 
     assert client.eval("1") == 1
+    assert client.peername == name
+
+
+def test_reconnect_keeps_a_name_of_ones_own(tcp_server: Any, key: bytes) -> None:
+    """The name that `connect` was given for the server stays, also when the client was closed meanwhile."""
+    with Client(key) as client:
+        client.connect("127.0.0.1", tcp_server.port, peername="my server")
+        client.close()
+        client.reconnect()
+
+        assert client.peername == "my server"
+
+
+def test_connect_after_a_loss(tcp_server: Any, key: bytes) -> None:
+    """A client whose connection was lost connects anew without being closed; what was outstanding is told."""
+    with Client(key, "127.0.0.1", tcp_server.port) as client:
+        errors: list[Any] = []
+        client.call("time.sleep", 60, oncomplete=errors.append)
+        session: Any = client._easycluster.session
+        session.transport.socket.shutdown(socket.SHUT_RDWR)
+        session.look()
+        assert not client.connected
+
+        client.connect("127.0.0.1", tcp_server.port)
+
+        assert client.eval("1") == 1
+        assert [type(error) for error in errors] == [ConnectionLost]
 
 
 def test_reconnect_before_connecting() -> None:
@@ -159,8 +195,33 @@ def test_set_socket() -> None:
 
     assert client.peername == "by hand"
     assert client.eval("6 * 7") == 42
+    assert (client.remote_host, client.remote_port) == (None, None)
+    with pytest.raises(ValueError, match=r"connected to by hand: close\(\) it first"):
+        client.set_socket(ours)
+    with pytest.raises(ValueError, match="connected to a host before"):
+        client.reconnect()
     client.close()
     assert process.wait(30) == 0
+
+
+def test_set_socket_without_a_server() -> None:
+    """A socket on whose other end nobody talks EasyCluster is named by the name that was given for it."""
+    ours, theirs = socket.socketpair()
+    theirs.close()
+    client = Client()
+
+    with pytest.raises(ConnectError, match="cannot connect to by hand"):
+        client.set_socket(ours, "by hand")
+
+    assert not client.connected
+
+
+def test_kinds_of_connections(client: Any, connect: Any) -> None:
+    """Every client is a `Connection`, which is not made by itself."""
+    assert isinstance(client, Connection)
+    assert issubclass(ThreadedClient, Connection)
+    with pytest.raises(TypeError):
+        Connection()  # type: ignore[call-arg]
 
 
 def test_several_clients(connect: Any) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from easycluster import Client, define_common
-from easycluster_client import _client, _shipment
+from easycluster_client import _connection, _shipment
 from helpers.pythons import every_python, find_pythons
 from helpers.sshd import Sshd
 
@@ -148,7 +148,7 @@ def test_first_call_that_is_interrupted(bare: Callable[[], Client], monkeypatch:
             raise interrupts.pop()
         return _shipment.second_part()
 
-    monkeypatch.setattr(_client, "second_part", second_part)
+    monkeypatch.setattr(_connection, "second_part", second_part)
     client = bare()
     with pytest.raises(KeyboardInterrupt):
         client.eval("1")

@@ -4,6 +4,7 @@ Scripts use these names as ``easycluster.Client`` and so on.
 """
 
 from easycluster_client._client import Client
+from easycluster_client._connection import Connection
 from easycluster_client._group import ClientGroup
 from easycluster_client._options import add_key_options, key_from_options
 from easycluster_client._options_view import options
@@ -17,6 +18,7 @@ __all__ = [
     "AutoThreadingClient",
     "Client",
     "ClientGroup",
+    "Connection",
     "NonblockingResponse",
     "ThreadedClient",
     "add_key_options",

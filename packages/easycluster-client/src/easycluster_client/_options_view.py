@@ -110,6 +110,11 @@ class ClientView(_View):
         client, chosen = self._inside
         return client.raw_call(name, args, kwargs, **{**chosen, **given})
 
+    def get_root(self) -> Any:
+        """See `Connection.get_root`."""
+        client, chosen = self._inside
+        return ProxyView(client.get_root(), chosen)
+
     def __getattr__(self, name: str) -> Any:
         client, chosen = self._inside
         value = getattr(client, name)

@@ -161,9 +161,10 @@ class ThreadedClient(Client):
         user: str | None = None,
         rpython: str | None = None,
         extra_args: Sequence[str] = (),
-        connect_timeout: float = CONNECT_TIMEOUT,
         keep_alive_interval: float | None = 10,
         keep_alive_timeout: float | None = 60,
+        *,
+        connect_timeout: float = CONNECT_TIMEOUT,
     ) -> None:
         self._keep_alive = (
             check_keep_alive("keep_alive_interval", keep_alive_interval),
@@ -179,7 +180,7 @@ class ThreadedClient(Client):
             user,
             rpython,
             extra_args,
-            connect_timeout,
+            connect_timeout=connect_timeout,
         )
 
     def _new_call_maker(self, definitions: str) -> CallMaker:

@@ -27,6 +27,9 @@ if TYPE_CHECKING:
         ClientGroup as ClientGroup,
     )
     from easycluster_client import (
+        Connection as Connection,
+    )
+    from easycluster_client import (
         NonblockingResponse as NonblockingResponse,
     )
     from easycluster_client import (
@@ -183,6 +186,7 @@ _CLIENT_STARRED: Dict[str, str] = dict.fromkeys(
         "AutoThreadingClient",
         "Client",
         "ClientGroup",
+        "Connection",
         "ThreadedClient",
         "add_key_options",
         "call_method_multi",
