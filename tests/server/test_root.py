@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from easycluster_protocol import _globals
 from easycluster_protocol._definitions import DEFAULT_NAME
 from easycluster_server import _root
 from easycluster_server._root import Namespace, Root
@@ -201,7 +202,7 @@ def test_names_that_lazy_imports_left(monkeypatch: pytest.MonkeyPatch) -> None:
             return json
 
     namespace = Namespace()
-    monkeypatch.setattr(_root, "_LAZY", Lazy)
+    monkeypatch.setattr(_globals, "_LAZY", Lazy)
     monkeypatch.setitem(namespace.globals, "later", Lazy())
 
     assert namespace.resolve("later") is json

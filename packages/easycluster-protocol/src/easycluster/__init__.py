@@ -90,6 +90,12 @@ if TYPE_CHECKING:
     from easycluster_protocol._exports import (
         make_singleton as make_singleton,
     )
+    from easycluster_protocol._globals import (
+        get_global as get_global,
+    )
+    from easycluster_protocol._globals import (
+        set_global as set_global,
+    )
     from easycluster_protocol._proxies import RemoteProxy as RemoteProxy
     from easycluster_protocol._proxy_classes import (
         DefaultRemoteProxy as DefaultRemoteProxy,
@@ -208,6 +214,8 @@ _BY_NAME: Dict[str, str] = {
     "FileProxy": "easycluster_protocol._proxy_classes",
     "GeneratorProxy": "easycluster_protocol._proxy_classes",
     "NonblockingResponse": "easycluster_client",
+    "get_global": "easycluster_protocol._globals",
+    "set_global": "easycluster_protocol._globals",
     "as_completed": "easycluster_client",
     "options": "easycluster_client",
     "wait": "easycluster_client",

@@ -6,8 +6,8 @@ import sys
 import time
 from typing import TYPE_CHECKING, Any, Callable, Optional, Tuple
 
+from easycluster_protocol import _globals, _proxies
 from easycluster_protocol import _messages as m
-from easycluster_protocol import _proxies
 from easycluster_protocol._messages import Message
 from easycluster_protocol._object_pickle import dumps_result
 from easycluster_protocol._serialize import (
@@ -40,7 +40,8 @@ def make_caller(pickle_protocol: int, verbosity: int = 0, peer: str = "local") -
         sys.stderr.write(f"easycluster: {peer} called {name}: {seconds * 1000:.1f} ms\n")
         sys.stderr.flush()
 
-    return Caller(Namespace(), pickle_protocol, log_call if verbosity >= 2 else None)
+    names = _globals.serving = Namespace()
+    return Caller(names, pickle_protocol, log_call if verbosity >= 2 else None)
 
 
 def _timed(function: Any, name: str, on_call: OnCall) -> Any:

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import builtins
 import itertools
 import sys
-import types
 from collections import deque
 from importlib import import_module
 from types import CodeType
-from typing import Any, Deque, Dict, Iterable
+from typing import Any, Deque, Iterable
 
 from easycluster_protocol import _sources
 from easycluster_protocol._definitions import DEFAULT_NAME, Block, define_sent, definitions_module
 from easycluster_protocol._exec_return import ExecReturn
+from easycluster_protocol._globals import Names
 
 from . import _exported
 
@@ -21,81 +20,18 @@ from . import _exported
 _SOURCES_KEPT = 256
 
 
-#: What `lazy import` of Python 3.15 leaves in a namespace until the name is used.
-_LAZY: Any = getattr(types, "LazyImportType", ())
+class Namespace(Names):
+    """Where the names that a client uses are looked up: in a definitions module of its choice."""
 
-
-def _imported(value: Any) -> Any:
-    """Return what a name of a namespace stands for: reading the dictionary does not import it."""
-    return value.resolve() if isinstance(value, _LAZY) else value
-
-
-class Namespace:
-    """Resolves names the way clients expect: definitions, then builtins, then modules."""
+    place = " on the server"
+    advice = " (a definition made after connecting needs update_definitions())"
 
     def __init__(self) -> None:
-        self.use(DEFAULT_NAME)
+        super().__init__(definitions_module(DEFAULT_NAME))
 
     def use(self, definitions: str) -> None:
         """Resolve names in the definitions module of this name first."""
-        self.definitions = definitions
-        #: The namespace of the definitions module.
-        self.globals: Dict[str, Any] = definitions_module(definitions).__dict__
-
-    def resolve(self, name: Any) -> Any:
-        """Return the object of a dotted name; what is no text is the object itself.
-
-        Raises:
-            NameError: there is nothing of that name.
-            AttributeError: a later part of the name does not exist.
-        """
-        try:
-            value = self.globals[name]
-        except (KeyError, TypeError):  # TypeError: a callable that has no hash
-            pass
-        else:
-            return _imported(value)
-        if not isinstance(name, str):  # the function itself, see `Client.call`
-            return name
-        first, *rest = name.split(".")
-        value = self._first(first)
-        path = first
-        for part in rest:
-            path += "." + part
-            value = self._attribute(value, part, path)
-        return value
-
-    def _first(self, name: str) -> Any:
-        if name in self.globals:
-            return _imported(self.globals[name])
-        if hasattr(builtins, name):
-            return getattr(builtins, name)
-        try:
-            if name:
-                return import_module(name)
-        except ModuleNotFoundError as error:
-            if error.name != name:
-                raise
-        raise NameError(
-            f"name {name!r} is not defined: it is neither in {self.definitions} (a definition made "
-            "after connecting needs update_definitions()), nor a builtin, nor a module on the server"
-        )
-
-    @staticmethod
-    def _attribute(value: Any, part: str, path: str) -> Any:
-        try:
-            return getattr(value, part)
-        except AttributeError:
-            if sys.modules.get(path.rpartition(".")[0]) is not value:
-                raise
-        try:
-            return import_module(path)
-        except ModuleNotFoundError as error:
-            if error.name != path:
-                raise
-            raise AttributeError(
-                f"module {path.rpartition('.')[0]!r} on the server has no attribute {part!r}"
-            ) from None
+        self.look_in(definitions_module(definitions))
 
 
 class Root:
@@ -152,11 +88,7 @@ class Root:
 
     def set_value(self, name: str, value: Any) -> None:
         """Bind a dotted name; its last part is set on the object of the parts before."""
-        owner, _, last = name.rpartition(".")
-        if owner:
-            setattr(self._namespace.resolve(owner), last, value)
-        else:
-            self._namespace.globals[last] = value
+        self._namespace.bind(name, value)
 
     get_attribute = staticmethod(_exported.get_attribute)
     set_attribute = staticmethod(_exported.set_attribute)
