@@ -15,7 +15,7 @@ from easycluster_protocol._handshake_client import ClientHandshake
 from easycluster_protocol._limits import MAX_HANDSHAKE
 from easycluster_protocol.errors import AuthenticationError, ConnectError, KeyFileError
 from easycluster_server import _listener
-from easycluster_server._listener import Listener, run_server, stop_server
+from easycluster_server._listener import Listener
 from helpers.pair import KEY, OTHER_KEY
 from helpers.waiting import PATIENCE, wait_until
 
@@ -378,19 +378,3 @@ def test_stop(spawned: Spawned) -> None:
     assert spawned.closed
     with pytest.raises(ConnectionRefusedError):
         connect(listener)
-
-
-def test_run_and_stop_server(spawned: Spawned) -> None:
-    """`run_server` serves until `stop_server` is called."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    thread = threading.Thread(target=run_server, args=(port, KEY, "127.0.0.1"))
-    thread.start()
-    wait_until(lambda: _listener._running)
-    shake_hands(_listener._running[0])
-    stop_server()
-    thread.join()
-
-    assert spawned.closed
-    assert not _listener._running

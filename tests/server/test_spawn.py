@@ -55,6 +55,17 @@ def test_class_of_the_client(monkeypatch: pytest.MonkeyPatch) -> None:
     assert client.name.startswith("local:")
 
 
+def test_keywords_go_to_the_server(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What `spawn_local` is told beside the class is told to the server; what it does not know is refused."""
+    fake = FakeForkServer()
+    monkeypatch.setattr(_spawn, "fork_server", fake)
+    _spawn.spawn_local(clientclass=FakeClient, verbosity=2)
+    with pytest.raises(TypeError, match="colour"):
+        _spawn.spawn_local(FakeClient, colour="red")  # type: ignore[call-arg]
+
+    assert [config["verbosity"] for config in fake.configs] == [2]
+
+
 def test_process_that_cannot_be_started(monkeypatch: pytest.MonkeyPatch) -> None:
     """When there is no process, nothing stays open."""
     monkeypatch.setattr(_spawn, "fork_server", FakeForkServer(OSError("no more processes")))

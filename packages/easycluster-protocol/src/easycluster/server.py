@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from easycluster_server._cli import main as server_main
 from easycluster_server._control import detach
-from easycluster_server._listener import run_server, stop_server
+from easycluster_server._servers import QuietServer, Server, run_server, server_check_runner, stop_server
 from easycluster_server._spawn import spawn_local
 
-__all__ = ["detach", "run_server", "server_main", "spawn_local", "stop_server"]
+__all__ = [
+    "QuietServer",
+    "Server",
+    "detach",
+    "run_server",
+    "server_check_runner",
+    "server_main",
+    "spawn_local",
+    "stop_server",
+]

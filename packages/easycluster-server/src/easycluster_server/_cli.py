@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import logging
 import signal
 import sys
 from typing import Any, List, Optional, Sequence
@@ -19,7 +18,7 @@ from easycluster_protocol.keys import (
     write_key_file,
 )
 
-from ._listener import Listener
+from ._servers import CLASSES
 
 _EPILOG = """\
 examples:
@@ -27,9 +26,6 @@ examples:
   easycluster -S -k secret.key           serve on every address, port {port}
   easycluster -S -k secret.key -c QuietServer -b 127.0.0.1 -p 12000
 """
-
-#: The classes that -c knows, with the verbosity of each.
-CLASSES = {"Server": 2, "QuietServer": 0}
 
 
 class _UsageError(Exception):
@@ -119,18 +115,18 @@ def _serve(options: Any) -> int:
         raise _UsageError(f"there is no server class {options.server_class!r}: -c knows {known}")
     if not 0 <= options.port <= 65535:
         raise _UsageError(f"{options.port} is no TCP port")
-    verbosity = CLASSES[options.server_class] + options.verbose
-    _log_to_terminal(verbosity)
+    kind = CLASSES[options.server_class]
+    verbosity = kind.default_verbosity + options.verbose
     try:
-        listener = Listener(options.port, key, options.bind, options.allow, verbosity, options.no_ipv6)
+        server = kind(options.port, key, options.bind, options.allow, verbosity, options.no_ipv6)
     except ValueError as error:
         if isinstance(error, KeyFileError):
             raise
         raise _UsageError(f"-a: {error}") from error
     for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda number, frame: listener.stop())
-    _announce(listener.addresses)
-    listener.serve()
+        signal.signal(number, lambda number, frame: server.stop())
+    _announce(server.addresses)
+    server.serve()
     return 0
 
 
@@ -148,14 +144,6 @@ def _key(options: Any) -> bytes:
         key = decode_key(options.key or "")
     check_key(key, "the server")
     return key
-
-
-def _log_to_terminal(verbosity: int) -> None:
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(logging.Formatter("%(asctime)s easycluster: %(message)s"))
-    logger = logging.getLogger("easycluster")
-    logger.addHandler(handler)
-    logger.setLevel(logging.WARNING if verbosity == 0 else logging.INFO if verbosity <= 2 else logging.DEBUG)
 
 
 if __name__ == "__main__":

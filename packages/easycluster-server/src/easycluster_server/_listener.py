@@ -266,29 +266,3 @@ def _listen_on(family: int, address: Sequence[Any]) -> socket.socket:
 def _name(address: Tuple[Any, ...]) -> str:
     host, port = address[:2]
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-
-
-_running: List[Listener] = []
-
-
-def run_server(
-    port: int,
-    key: bytes,
-    bindaddr: Optional[str] = None,
-    allow: Iterable[str] = (),
-    verbosity: int = 0,
-    disable_ipv6: bool = False,
-) -> None:
-    """Run a standalone server until `stop_server` is called. For the arguments see `Listener`."""
-    listener = Listener(port, key, bindaddr, allow, verbosity, disable_ipv6)
-    _running.append(listener)
-    try:
-        listener.serve()
-    finally:
-        _running.remove(listener)
-
-
-def stop_server() -> None:
-    """Stop the servers that `run_server` runs in this process."""
-    for listener in _running:
-        listener.stop()

@@ -36,7 +36,7 @@ def start_local(verbosity: int = 0) -> tuple[socket.socket, str]:
     return ours, f"local:{next(_numbers)}"
 
 
-def spawn_local(clientclass: Optional[Any] = None, verbosity: int = 0) -> Any:
+def spawn_local(clientclass: Optional[Any] = None, *, verbosity: int = 0) -> Any:
     """Start a server process on this machine and return a client that is connected to it.
 
     The process starts with a clean environment: the environment variables, working folder, umask
