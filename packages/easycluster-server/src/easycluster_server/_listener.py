@@ -55,18 +55,23 @@ class Listener:
     """Serves TCP connections until it is stopped.
 
     Args:
-        port: the TCP port; 0 lets the system choose one, see `port`.
+        port: the TCP port; 0 lets the system choose one.
         key: the shared key.
         bindaddr: the address or host name to listen on; None: every address of this machine.
         allow: networks from which connections are accepted, as "192.0.2.0/24"; empty: all.
         verbosity: 0 logs problems only, 1 connections, 2 calls as well.
         disable_ipv6: listen on IPv4 only.
 
+    Attributes:
+        port: the TCP port.
+
     Raises:
         KeyFileError: the key is no key.
         ValueError: a network cannot be read.
         OSError: the address cannot be listened on.
     """
+
+    port: int
 
     def __init__(
         self,
@@ -90,7 +95,7 @@ class Listener:
         self._selector.register(self._stop_reading, selectors.EVENT_READ)
         for listening in self._sockets:
             self._selector.register(listening, selectors.EVENT_READ)
-        self.port: int = self._sockets[0].getsockname()[1]
+        self.port = self._sockets[0].getsockname()[1]
 
     @property
     def addresses(self) -> List[str]:

@@ -1,0 +1,178 @@
+"""The tables of public names in docs/compatibility.md are what the code has: no name more, none less."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+
+import easycluster
+from easycluster import server
+from easycluster_server._cli import _parser
+
+DOCUMENT = Path(__file__).parents[1] / "docs" / "compatibility.md"
+
+
+class Name(NamedTuple):
+    """A documented name, and its signature if it has one that scripts use."""
+
+    name: str
+    signature: inspect.Signature | None
+
+
+def read_tables() -> dict[str, dict[str, Name]]:
+    """Return the documented names by the headings of their tables."""
+    _, text = DOCUMENT.read_text().split("\n## Every public name\n")
+    tables: dict[str, dict[str, Name]] = {}
+    for section in text.split("\n### ")[1:]:
+        heading, *lines = section.splitlines()
+        rows = [line.strip("| ").split(" | ") for line in lines if line.startswith("| `")]
+        tables[heading.strip("`")] = {
+            name: Name(name, read_signature(cell))
+            for names, cell in rows
+            for name in re.findall(r"`([^`]+)`", names)
+        }
+    return tables
+
+
+def read_signature(cell: str) -> inspect.Signature | None:
+    """Return the signature that a cell begins with."""
+    found = re.match(r"`\((.*)\)`", cell)
+    return inspect.signature(eval(f"lambda {found[1]}: None")) if found else None
+
+
+TABLES = read_tables()
+
+#: Where the names of a table live, and the names that are found there.
+PLACES: dict[str, tuple[Any, Callable[[], set[str]]]] = {
+    "from easycluster import *": (easycluster, lambda: set(easycluster.__all__)),
+    "easycluster, by name": (
+        easycluster,
+        lambda: {*easycluster._HOMES, *easycluster._SUBMODULES} - {*easycluster.__all__},
+    ),
+    "easycluster.server": (server, lambda: set(server.__all__)),
+}
+
+#: The classes whose attributes have tables, or instances of them; beside each what its own table leaves to another.
+KINDS: dict[str, tuple[Any, tuple[str, ...]]] = {
+    "Connection": (easycluster.Connection, ()),
+    "Client": (easycluster.Client, ("Connection",)),
+    "ThreadedClient": (easycluster.ThreadedClient, ("Connection", "Client")),
+    "NonblockingResponse": (easycluster.NonblockingResponse, ()),
+    "ClientGroup": (easycluster.ClientGroup, ()),
+    "RemoteProxy": (easycluster.RemoteProxy, ()),
+    "DefaultRemoteProxy": (easycluster.DefaultRemoteProxy, ("RemoteProxy",)),
+    "SelfIterProxy": (easycluster.SelfIterProxy, ("RemoteProxy",)),
+    "GeneratorProxy": (easycluster.GeneratorProxy, ("RemoteProxy",)),
+    "FileProxy": (easycluster.FileProxy, ("RemoteProxy",)),
+    "ServerObject": (easycluster.ServerObject, ()),
+    "Server": (server.Server, ()),
+    "QuietServer": (server.QuietServer, ("Server",)),
+    "RemoteException": (easycluster.RemoteException(ValueError(), []), ()),
+    "RemoteTraceback": (easycluster.RemoteTraceback("host", []), ()),
+    "CallTimeout": (easycluster.CallTimeout(), ()),
+    "UnknownRemoteError": (easycluster.UnknownRemoteError(), ()),
+}
+
+#: Those whose methods are another class's, on the server.
+FORWARDING = ("GeneratorProxy", "FileProxy")
+
+
+def public_names(kind: Any) -> set[str]:
+    """The public names of a class of ours or of an instance, without those of Python's own classes."""
+    bases = (kind if isinstance(kind, type) else type(kind)).__mro__
+    ours = [base for base in bases if base.__module__.startswith("easycluster")]
+    names = {*getattr(kind, "__dict__", ())}.union(
+        *((*vars(base), *inspect.get_annotations(base)) for base in ours)
+    )
+    return {name for name in names if not name.startswith("_")}
+
+
+def find(owner: Any, name: str) -> Any:
+    """Return a public name as its user sees it; None for an attribute that only instances have."""
+    return getattr(owner, name, None)
+
+
+def actual_signature(owner: Any, name: str) -> inspect.Signature:
+    """The signature as callers see it, without types."""
+    signature = inspect.signature(find(owner, name))
+    parameters = [each.replace(annotation=each.empty) for each in signature.parameters.values()]
+    if inspect.isfunction(inspect.getattr_static(owner, name)) and isinstance(owner, type):
+        del parameters[0]  # self
+    return signature.replace(parameters=parameters, return_annotation=signature.empty)
+
+
+def without_additions(actual: inspect.Signature, documented: inspect.Signature) -> inspect.Signature:
+    """A signature without the keywords that came to the documented one: no call of a script misses them."""
+    kept = [
+        each
+        for each in actual.parameters.values()
+        if each.name in documented.parameters or each.kind is not each.KEYWORD_ONLY
+    ]
+    return actual.replace(parameters=kept)
+
+
+@pytest.mark.parametrize("heading", PLACES)
+def test_names_of_modules(heading: str) -> None:
+    """Each module has exactly the names of its table."""
+    place, names = PLACES[heading]
+
+    assert names() == set(TABLES[heading])
+    assert all(hasattr(place, name) for name in TABLES[heading])
+
+
+@pytest.mark.parametrize("heading", KINDS)
+def test_names_of_classes(heading: str) -> None:
+    """Each class has exactly the names of its table, beside those of the tables of its bases."""
+    kind, bases = KINDS[heading]
+    inherited = {name for base in bases for name in TABLES[base]}
+
+    assert public_names(kind) == {*TABLES.get(heading, ()), *inherited}
+
+
+def test_every_table_is_compared() -> None:
+    """There is no table that no test looks at."""
+    assert set(TABLES) <= {*PLACES, *KINDS, "easycluster, the command"}
+
+
+WITH_SIGNATURE = [
+    pytest.param(place, name, id=f"{heading}: {name.name}")
+    for heading, (place, _) in {**PLACES, **KINDS}.items()
+    for name in TABLES.get(heading, {}).values()
+    if name.signature is not None
+]
+
+
+@pytest.mark.parametrize(("place", "name"), WITH_SIGNATURE)
+def test_signatures(place: Any, name: Name) -> None:
+    """What is called is called as its table says."""
+    assert name.signature is not None
+    actual = actual_signature(place, name.name)
+
+    assert without_additions(actual, name.signature) == name.signature
+
+
+def test_functions_have_signatures() -> None:
+    """Every function and method has its signature in the table, but those that the server defines."""
+    places = {
+        heading: place for heading, (place, _) in {**PLACES, **KINDS}.items() if heading not in FORWARDING
+    }
+    left_out = [
+        f"{heading}: {name}"
+        for heading, place in places.items()
+        for name, documented in TABLES.get(heading, {}).items()
+        if documented.signature is None and inspect.isroutine(find(place, name))
+    ]
+
+    assert left_out == []
+
+
+def test_options_of_the_command() -> None:
+    """`easycluster --help` knows the options of the table and no others."""
+    options = {option for action in _parser()._actions for option in action.option_strings}
+
+    assert options == set(TABLES["easycluster, the command"])
