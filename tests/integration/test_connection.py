@@ -111,6 +111,19 @@ def test_connect_after_constructor(tcp_server: Any, key: bytes) -> None:
     late.close()
 
 
+@pytest.mark.parametrize("clientclass", [Client, ThreadedClient])
+def test_from_spec_with_defaults(tcp_server: Any, key: bytes, clientclass: Any) -> None:
+    """`from_spec` takes what the spec leaves open from its arguments, and makes a client of its own class."""
+    with (
+        clientclass.from_spec("127.0.0.1", tcp_server.port, key) as first,
+        clientclass.from_spec(
+            f"127.0.0.1:{tcp_server.port}", default_port=1, default_key=key, warn=False
+        ) as second,
+    ):
+        assert type(first) is clientclass
+        assert [each.eval("6 * 7") for each in (first, second)] == [42, 42]
+
+
 def test_reconnect(connect: Any, transport: Any) -> None:
     """`reconnect` gives a fresh process, to which the definitions are sent again."""
     define_common(DEFINITIONS)

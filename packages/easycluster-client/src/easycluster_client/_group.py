@@ -7,7 +7,7 @@ from typing import Any
 
 from . import _timeouts
 from ._client import Client
-from ._several import Connection, SeveralConnections
+from ._several import SeveralConnections, Source
 
 
 class ClientGroup:
@@ -57,7 +57,7 @@ class ClientGroup:
         """
         deadline = _timeouts.deadline_of(timeout)
         sessions = [(each._easycluster.session, each._easycluster) for each in self._clients.values()]
-        connections = [Connection(session, calls) for session, calls in sessions if session is not None]
+        connections = [Source(session, calls) for session, calls in sessions if session is not None]
         reading = _Reading(connections, max)
         reading.read(connections, reading.is_over, deadline)
         return reading.count
@@ -70,7 +70,7 @@ class _Reading(SeveralConnections):
         count: how many were dealt with.
     """
 
-    def __init__(self, connections: list[Connection], most: int) -> None:
+    def __init__(self, connections: list[Source], most: int) -> None:
         super().__init__()
         self.count = 0
         self._connections = connections
@@ -83,7 +83,7 @@ class _Reading(SeveralConnections):
     def _is_enough(self) -> bool:
         return 0 <= self._most <= self.count
 
-    def _look_at(self, connections: Collection[Connection]) -> None:
+    def _look_at(self, connections: Collection[Source]) -> None:
         for each in connections:
             if not self._is_enough():
                 before = _outstanding(each)
@@ -91,12 +91,12 @@ class _Reading(SeveralConnections):
                 # Those that have completion functions count when these are called.
                 self.count += before - _outstanding(each)
 
-    def _complete(self, connection: Connection) -> None:
+    def _complete(self, connection: Source) -> None:
         most = self._most - self.count if self._most >= 0 else -1
         self.count += connection.calls.run_completions(connection.session, most, nested=True)
 
 
-def _outstanding(connection: Connection) -> int:
+def _outstanding(connection: Source) -> int:
     session = connection.session
     return len(session._pending) + len(session.arrived)
 

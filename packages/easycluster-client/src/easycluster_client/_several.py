@@ -19,7 +19,7 @@ from ._calls import CallMaker
 from ._session import ClientSession
 
 
-class Connection(NamedTuple):
+class Source(NamedTuple):
     """One that is read.
 
     Attributes:
@@ -35,12 +35,12 @@ class SeveralConnections:
     """Reads some connections for as long as somebody waits for several answers."""
 
     def __init__(self) -> None:
-        self._seen: set[Connection] = set()
+        self._seen: set[Source] = set()
         #: Those that another thread was reading when it was last looked.
-        self._left: set[Connection] = set()
+        self._left: set[Source] = set()
 
     def read(
-        self, connections: Collection[Connection], happened: Callable[[], bool], deadline: float | None
+        self, connections: Collection[Source], happened: Callable[[], bool], deadline: float | None
     ) -> bool:
         """Read until something has happened.
 
@@ -54,7 +54,7 @@ class SeveralConnections:
             Whether it happened in time. Each connection is looked at, even if there is no time at all.
         """
         # Later the kernel says which of them has something.
-        ready: Collection[Connection] = [each for each in connections if each not in self._seen]
+        ready: Collection[Source] = [each for each in connections if each not in self._seen]
         while True:
             self._look_at(ready)
             for each in connections:
@@ -68,7 +68,7 @@ class SeveralConnections:
                 return False
             ready = self._wait(connections, happened, left)
 
-    def _look_at(self, connections: Collection[Connection]) -> None:
+    def _look_at(self, connections: Collection[Source]) -> None:
         for each in connections:
             self._seen.add(each)
             if each.session.look():
@@ -76,16 +76,16 @@ class SeveralConnections:
             else:
                 self._left.add(each)
 
-    def _complete(self, connection: Connection) -> None:
+    def _complete(self, connection: Source) -> None:
         connection.calls.run_completions(connection.session)
 
     def _wait(
-        self, connections: Collection[Connection], happened: Callable[[], bool], left: float | None
-    ) -> Collection[Connection]:
+        self, connections: Collection[Source], happened: Callable[[], bool], left: float | None
+    ) -> Collection[Source]:
         """Return those at which to look."""
         with contextlib.closing(_Gate()) as gate:
             try:
-                watched: dict[int, Connection] = {}
+                watched: dict[int, Source] = {}
                 for each in connections:
                     nobody_leads = each.session.listen(gate)
                     descriptor = each.session.transport.fileno()

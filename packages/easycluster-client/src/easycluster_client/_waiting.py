@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from . import _timeouts
 from ._response import NonblockingResponse
-from ._several import Connection, SeveralConnections
+from ._several import SeveralConnections, Source
 
 FIRST_COMPLETED = "FIRST_COMPLETED"
 FIRST_EXCEPTION = "FIRST_EXCEPTION"
@@ -157,5 +157,5 @@ def _check(response: Any) -> NonblockingResponse:
     return response
 
 
-def _connection_of(response: NonblockingResponse) -> Connection:
-    return Connection(response._session, response.client._easycluster)
+def _connection_of(response: NonblockingResponse) -> Source:
+    return Source(response._session, response.client._easycluster)
