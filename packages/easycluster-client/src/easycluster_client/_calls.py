@@ -138,7 +138,7 @@ class CallMaker:
             session: the connection; None: the one that the client has.
         """
         if session is None:
-            session = self._session()
+            session = self.session or self._session()
         thread = self.default_thread
         if options:
             thread = thread_of(options.get("threadid"), thread)
@@ -161,7 +161,7 @@ class CallMaker:
             session.wait(response)
             if session.arrived or not response._done:
                 response._wait_until(None)
-            return response._result()
+            return response._take()
         finally:
             del response  # see `NonblockingResponse._result`
 

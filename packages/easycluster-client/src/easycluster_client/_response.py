@@ -134,6 +134,16 @@ class NonblockingResponse(FutureMethods):
             if self._done or (deadline is not None and time.monotonic() >= deadline):
                 return
 
+    def _take(self) -> Any:
+        """Return the value, as `_result` does, where nobody will ask for it again."""
+        message = self._message
+        if message is not None and message.kind == m.RESULT and not message.references and not message.damage:
+            try:
+                return loads(message.body, buffers=message.buffers)
+            except (Exception, SystemExit) as error:
+                self._outcome = None, self._explain(error), None
+        return self._result()
+
     def _result(self, origexc: Any = None) -> Any:
         value, error, text = self._resolve()
         if error is None:
@@ -191,7 +201,10 @@ class NonblockingResponse(FutureMethods):
             failure: BaseException = MemoryError(message.damage)
         except (Exception, SystemExit) as error:  # no value may end the master
             failure = error
-        return None, explain_loads(f"the result of {self._what} on {self.client.peername}", failure), None
+        return None, self._explain(failure), None
+
+    def _explain(self, error: BaseException) -> BaseException:
+        return explain_loads(f"the result of {self._what} on {self.client.peername}", error)
 
     def _arrive(self, message: Message) -> None:
         """Take the answer. Called by whoever reads, perhaps twice with the same message."""

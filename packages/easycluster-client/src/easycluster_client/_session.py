@@ -249,7 +249,10 @@ class ClientSession(Turns):
                 response._arrive(message)
                 if self._gates:
                     self._open_gates_of(response)
-                self._settle(number, response)
+                if response._completes:
+                    self._settle(number, response)
+                else:
+                    self._pending.pop(number, None)
         elif message.kind == m.PING:
             self._channel.post(Message(m.PONG, message.request))
         # CLOSE is followed by the end of the stream. CREDIT, PONG and STATUS: nothing to do yet.

@@ -58,7 +58,7 @@ class Names:
         except (KeyError, TypeError):  # TypeError: a callable that has no hash
             pass
         else:
-            return _imported(value)
+            return _imported(value) if _LAZY else value
         if not isinstance(name, str):  # the function itself, see `Client.call`
             return name
         first, *rest = name.split(".")

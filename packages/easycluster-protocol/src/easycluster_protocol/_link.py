@@ -13,7 +13,7 @@ from . import _messages as m
 from ._messages import Message
 from ._receiver import Receiver
 from ._sender import SMALL_BODY, Sender
-from .errors import LocalProtocolError, RemoteProtocolError
+from .errors import LocalProtocolError
 
 if TYPE_CHECKING:
     from ._agreement import Session
@@ -58,12 +58,13 @@ class Link:
         self.role = role
         self.session = session
         self.receiver = Receiver(
-            TRANSITIONS[_PEER[role]], OPEN, _authenticator(session.receive_key), session.compress
+            TRANSITIONS[_PEER[role]], OPEN, _authenticator(session.receive_key), session.compress, self._fail
         )
         self.sender = Sender(_authenticator(session.send_key), session.compress)
         self._failed = False
         self._begin_sending(OPEN)
-        #: See `Receiver.advance`.
+        #: See `Receiver`: these are called too often to be methods that only call another.
+        self.next_message = self.receiver.next_message
         self.advance = self.receiver.advance
         if early:
             self.receive_data(early)
@@ -80,18 +81,9 @@ class Link:
         """Take in ``data``, any part of what the peer sent. Then call `next_message`."""
         self.receiver.receive_data(data)
 
-    def next_message(self) -> Optional[Message]:
-        """Return the next message, the same until `advance` is called; None: more bytes are needed.
-
-        Raises:
-            RemoteProtocolError: the peer broke the rules; the link cannot be used any more.
-        """
-        try:
-            return self.receiver.next_message()
-        except RemoteProtocolError:
-            self._failed = True
-            self._begin_sending(FAILED)
-            raise
+    def _fail(self) -> None:
+        self._failed = True
+        self._begin_sending(FAILED)
 
     def small(self, message: Message) -> Optional[bytes]:
         """Return the payload for `Sender.commit_small`, or None when ``message`` needs `plans`, which

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Dict, Sequence, Tuple
 
 from ._exports import asks_for_every_value, exports_of
 from ._pickling import Pickler, PicklingError, Unpickler
+from ._pickling import dumps as dumps_plain
 from ._proxies import find_proxy
 from ._serialize import dumps
 
@@ -32,8 +33,7 @@ def dumps_result(
         The pickle, the large buffers that travel beside it, and the numbers of the objects in it.
     """
     if type(value) in _PLAIN and not asks_for_every_value():
-        body, buffers = dumps(value, protocol)
-        return body, buffers, ()
+        return dumps_plain(value, protocol), (), ()
     listed: Dict[int, None] = {}
     try:
         body, buffers = dumps(value, protocol, partial(pickle_it or _pickle, objects=objects, listed=listed))

@@ -10,7 +10,7 @@ effects is the same the second time. The transport appends what it receives by o
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, List, Mapping, Optional, Sequence, Tuple
+from typing import TYPE_CHECKING, Any, Callable, List, Mapping, Optional, Sequence, Tuple
 
 from . import _frames
 from ._frame_reader import Fill, FrameReader
@@ -40,6 +40,9 @@ if TYPE_CHECKING:
     #: what is left over, or None when nothing is.
     _State = Tuple[int, List[bytes], str, Optional[_Rest]]
 
+    #: A message that may be taken, the state after it, and the number of the large message that it was.
+    _Ready = Tuple[Message, _State, Optional[int]]
+
 #: From this many missing bytes on, a DATA frame is received straight to its place.
 _DIRECT_FROM = SMALL_MESSAGE // 4
 
@@ -52,6 +55,7 @@ class Receiver:
         phase: the first phase.
         authenticator: checks the tags of a keyed connection; None for a private one.
         compressed: whether the peer may send compressed frames.
+        on_error: called when the peer has broken the rules, before that is raised.
     """
 
     def __init__(
@@ -60,15 +64,16 @@ class Receiver:
         phase: str,
         authenticator: Optional[Authenticator] = None,
         compressed: bool = False,
+        on_error: Callable[[], None] = int,  # type: ignore[assignment]
     ) -> None:
         self._rules = rules
+        self._on_error = on_error
         self._authenticator = authenticator
         self._reader = FrameReader(authenticator, compressed)
         self._prefix = self._reader.prefix
         self._state: _State = (0, [], phase, None)
-        # The message to be taken next, the state after it, and the number of the large message that
-        # it was, or None.
-        self._ready: Optional[Tuple[Message, _State, Optional[int]]] = None
+        # What is to be taken next, or None.
+        self._ready: Optional[_Ready] = None
 
     @property
     def phase(self) -> str:
@@ -126,10 +131,18 @@ class Receiver:
         Raises:
             RemoteProtocolError: the peer broke the rules; the connection cannot be used any more.
         """
-        while self._ready is None:
-            if not self._step():
-                return None
-        return self._ready[0]
+        try:
+            ready = self._ready
+            if ready is None:
+                ready = self._single()
+                while ready is None:
+                    if not self._step():
+                        return None
+                    ready = self._ready
+            return ready[0]
+        except RemoteProtocolError:
+            self._on_error()
+            raise
 
     def advance(self) -> bool:
         """Say that the message which `next_message` returned has been dealt with.
@@ -147,10 +160,10 @@ class Receiver:
         self._ready = None
         return True if after[1] else after[3] is not None
 
-    def _step(self) -> bool:
-        """Deal with one frame, or what is there of it; False when more bytes are needed."""
+    def _single(self) -> Optional[_Ready]:
+        """Deal with the bytes that have come if they are one small message, alone and in one piece, as
+        mostly: then their length tells their header."""
         sequence, inbox, phase, rest = self._state
-        # Mostly one small message comes, alone and in one piece: its length tells its header.
         if rest is None and len(inbox) == 1:
             data, start = inbox[0], self._prefix
             header = data[:HEADER_SIZE]
@@ -162,11 +175,12 @@ class Receiver:
                 if message is not None:
                     after = self._rules[phase].get(message.kind)
                     if after is not None:
-                        self._ready = (message, (sequence + 1, [], after, None), None)
-                        return True
-        return self._step_in_general()
+                        ready = self._ready = (message, (sequence + 1, [], after, None), None)
+                        return ready
+        return None
 
-    def _step_in_general(self) -> bool:
+    def _step(self) -> bool:
+        """Deal with one frame, or what is there of it; False when more bytes are needed."""
         sequence, inbox, phase, rest = self._state
         data, offset, need, fill, queue = rest or (b"", 0, self._prefix, None, ())
         if queue:
