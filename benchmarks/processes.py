@@ -29,6 +29,10 @@ def noop():
 
 def echo(value):
     return value
+
+class Thing(ServerObject):
+    def noop(self):
+        pass
 """
 
 

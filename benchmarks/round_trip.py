@@ -54,3 +54,19 @@ def measure_threaded(pinned: bool, rounds: int) -> Set:
             lambda: _seconds_per_call(lambda: threaded.call("noop")),
             lambda: _seconds_per_call(lambda: plain.call("noop")),
         )
+
+
+def measure_proxy(pinned: bool, rounds: int) -> Set:
+    """Measure one set of calls of a proxy's method; the baseline is a call of a function on the same Client."""
+    if pinned:
+        pin_to_one_cpu()
+    with contestants("tcp") as (client, _):
+        thing = client.Thing()
+
+        def method() -> None:
+            thing.noop()
+
+        def function() -> None:
+            client.noop()
+
+        return alternate(rounds, lambda: _seconds_per_call(method), lambda: _seconds_per_call(function))
