@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -73,7 +72,7 @@ def address(ssh: str | bool, **options: Any) -> Address:
         options: what else the address has.
     """
     plain = Address(None, "h", None, ssh, None, None, (), False)
-    return replace(plain, **options)
+    return plain._replace(**options)
 
 
 def start_ssh(to: Address) -> SshProcess:

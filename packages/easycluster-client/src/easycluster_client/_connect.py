@@ -6,8 +6,7 @@ import socket
 import struct
 import weakref
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from easycluster_protocol._constants import DEFAULT_PORT
 from easycluster_protocol._handshake_client import ClientHandshake
@@ -22,11 +21,10 @@ from ._deadline import CONNECT_TIMEOUT, Deadline
 from ._ssh import SshProcess
 
 
-@dataclass(frozen=True)
-class Address:
+class Address(NamedTuple):
     """Where a client connects to, and how."""
 
-    key: bytes | None = field(repr=False)
+    key: bytes | None
     host: str
     port: int | None
     ssh: bool | str | None
@@ -35,6 +33,9 @@ class Address:
     extra_args: tuple[str, ...]
     compress: bool
     timeout: float = CONNECT_TIMEOUT
+
+    def __repr__(self) -> str:
+        return f"<Address {self.peername}>"  # without the key
 
     @property
     def uses_ssh(self) -> bool:

@@ -13,12 +13,11 @@ import os
 import subprocess
 import sys
 import threading
-from pathlib import Path
 
 from . import _children
 
 #: Run as a script, so that it imports nothing of ours.
-_HELPER = Path(__file__).with_name("_deadman_helper.py")
+_HELPER = os.path.join(os.path.dirname(__file__), "_deadman_helper.py")
 
 #: Lines are ``+ PID START`` and ``- PID 0``; the arguments are the command that ends those that are noted,
 #: which it is given as ``PID:START``.
@@ -88,7 +87,7 @@ class DeadMan:
 
 def _start() -> subprocess.Popen[bytes]:
     return subprocess.Popen(
-        ["/bin/sh", "-c", _NOTE, "sh", sys.executable, "-I", "-S", str(_HELPER)],
+        ["/bin/sh", "-c", _NOTE, "sh", sys.executable, "-I", "-S", _HELPER],
         bufsize=0,  # nothing that a forked process could write once more
         stdin=subprocess.PIPE,
         stdout=subprocess.DEVNULL,
