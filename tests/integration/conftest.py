@@ -8,6 +8,9 @@
 - ``task_definitions``, ``tasks``: the functions of `helpers.remote_tasks`, and calls whose end the test decides.
 - ``tcp_server``, ``sshd``: one of each for the run. ``start_server``: servers for one test.
 - ``key_file``, ``key``: what ``tcp_server`` serves with.
+- ``documented_server``: the server of the documentation's examples, and a folder with its key to be in.
+  ``session``: an interactive session in which they are typed.
+  ``documented_ssh``: an ``ssh`` first in PATH for which every host is ``sshd``.
 
 Every test starts without definitions and has to leave nothing behind, see `helpers.leaks`.
 """
@@ -29,7 +32,7 @@ from easycluster_client import Client, ThreadedClient
 from easycluster_protocol import _definitions
 from easycluster_protocol.keys import read_key_file
 from easycluster_server._forkserver import fork_server
-from helpers import leaks
+from helpers import documented, leaks
 from helpers.remote_tasks import DEFINITIONS, Tasks
 from helpers.servers import Server, generate_key_file
 from helpers.sshd import Sshd
@@ -225,3 +228,29 @@ def start_server(
     yield start_server
     for server in servers:
         server.stop()
+
+
+@pytest.fixture
+def documented_server(
+    start_server: Callable[..., Server], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Server:
+    """A server to which port 11999 of every host leads that the documentation names; its key is in secret.key."""
+    monkeypatch.chdir(tmp_path)
+    server = start_server("-k", generate_key_file(Path("secret.key")))
+    hosts = ("localhost", "otherhost", "host1", "host2")
+    documented.lead(monkeypatch, {(host, documented.PORT): server.port for host in hosts})
+    return server
+
+
+@pytest.fixture
+def session(no_leaks: None) -> Iterator[documented.Session]:
+    """A session in which the documentation's examples are typed; it ends with the test."""
+    session = documented.Session()
+    yield session
+    session.close()
+
+
+@pytest.fixture
+def documented_ssh(sshd: Sshd, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Puts an ``ssh`` first in PATH for which every host is this one, whoever logs in; returns its path."""
+    return documented.install_ssh(sshd, tmp_path / "bin", monkeypatch)

@@ -1,0 +1,138 @@
+"""What the examples of the documentation stand in: hosts of their names, an interactive session, scripts that run.
+
+An example says ``host1`` or ``user@example.com`` and means port 11999 of it, or its sshd. So that it can be run as it
+is written, all such names lead to servers of our own: in this process by `lead`, in scripts by `run_script`, for ssh
+by `install_ssh`.
+"""
+
+from __future__ import annotations
+
+import doctest
+import getpass
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from easycluster import Client
+from helpers.sshd import Sshd
+from helpers.waiting import PATIENCE
+
+#: The port of a server in the documentation.
+PORT = 11999
+
+Leads = Mapping[tuple[str, int], int]
+"""From a host's name and a port to a port of 127.0.0.1."""
+
+#: Python runs a module of this name when it starts.
+_SITECUSTOMIZE = """\
+import json, os, socket
+
+_lookup = socket.getaddrinfo
+_leads = {(host, port): real for host, port, real in json.loads(os.environ["EC_TEST_LEADS"])}
+
+def getaddrinfo(host, port, *others, **more):
+    real = _leads.get((host, port))
+    return _lookup(host, port, *others, **more) if real is None else _lookup("127.0.0.1", real, *others, **more)
+
+socket.getaddrinfo = getaddrinfo
+"""
+
+
+def corrected(text: str, *corrections: tuple[str, str]) -> str:
+    """Return an example of the documentation with its typing errors mended.
+
+    Args:
+        text: the example, word for word.
+        corrections: what stands there once, and what should.
+    """
+    for wrong, right in corrections:
+        assert text.count(wrong) == 1, f"{wrong!r} stands there {text.count(wrong)} times"
+        text = text.replace(wrong, right)
+    return text
+
+
+class Session:
+    """An interactive session, in which examples are typed; its names go on from one to the next.
+
+    Args:
+        names: those that there are at the beginning.
+    """
+
+    def __init__(self, **names: Any) -> None:
+        self.names: dict[str, Any] = names
+
+    def run(self, text: str, checker: doctest.OutputChecker | None = None) -> None:
+        """Type an example and compare what is printed with what it shows."""
+        test = doctest.DocTestParser().get_doctest(text, self.names, "documentation", None, None)
+        printed: list[str] = []
+        runner = doctest.DocTestRunner(checker, verbose=False)
+        runner.run(test, out=printed.append, clear_globs=False)
+        self.names = test.globs
+        assert runner.failures == 0, "".join(printed)
+        assert runner.tries > 0
+
+    def close(self) -> None:
+        """Close the clients that it made, as the end of an interpreter does."""
+        for value in self.names.values():
+            if isinstance(value, Client):
+                value.close()
+
+
+def lead(monkeypatch: pytest.MonkeyPatch, leads: Leads) -> None:
+    """Let connections of this process to hosts and ports lead to others."""
+    lookup = socket.getaddrinfo
+
+    def getaddrinfo(host: Any, port: Any, *others: Any, **more: Any) -> Any:
+        if (host, port) in leads:
+            host, port = "127.0.0.1", leads[host, port]
+        return lookup(host, port, *others, **more)
+
+    monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
+
+
+def run_script(
+    command: list[str], folder: Path, leads: Leads | None = None
+) -> subprocess.CompletedProcess[str]:
+    """Run Python in a folder.
+
+    Args:
+        command: the arguments of Python.
+        folder: its working folder.
+        leads: where its connections lead.
+    """
+    environment = dict(os.environ)
+    if leads:
+        startup = folder / "startup"
+        startup.mkdir(exist_ok=True)
+        (startup / "sitecustomize.py").write_text(_SITECUSTOMIZE)
+        environment["PYTHONPATH"] = str(startup)
+        environment["EC_TEST_LEADS"] = json.dumps([[*name, port] for name, port in leads.items()])
+    return subprocess.run(
+        [sys.executable, *command],
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=2 * PATIENCE,
+        check=False,
+    )
+
+
+def install_ssh(sshd: Sshd, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Put an ``ssh`` first in PATH for which every host is this one, and every user the one of this process."""
+    folder.mkdir()
+    program = folder / "ssh"
+    user = getpass.getuser()
+    # Of the user's names ssh takes the first.
+    program.write_text(f'#!/bin/sh\nexec {shutil.which("ssh")} -F {sshd.config} -o User={user} "$@"\n')
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{folder}{os.pathsep}{os.environ['PATH']}")
+    return program
