@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+import easycluster
 from easycluster import DefinitionError, define_common, definitions_module
 
 ADD = "def add(a, b):\n    return a + b\n"
@@ -154,6 +155,12 @@ def test_own_names_are_there(connect: Any) -> None:
     )
 
     assert connect().make()[1:] == ("RemoteException", True)
+
+
+def test_own_names_without_definitions(connect: Any) -> None:
+    """They are there where nothing was defined, too, as soon as `execblock` or `eval` mentions one, however deep."""
+    assert connect().execblock("exec_return(easycluster.VERSION)") == easycluster.VERSION
+    assert connect().eval("(lambda: [RemoteException.__name__ for _ in 'x'])()") == ["RemoteException"]
 
 
 def test_error_before_connecting(transport: Any) -> None:

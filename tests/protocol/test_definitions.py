@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+import easycluster
 from easycluster_protocol import _definitions as definitions
 from easycluster_protocol._definitions import (
     DEFAULT_NAME,
@@ -252,3 +253,8 @@ def test_a_name_that_is_taken_on_the_server() -> None:
     """A block for a module whose name an ordinary module of the server has is refused."""
     with pytest.raises(ValueError, match="'json' is the name of a module that exists"):
         define_sent(Block("json", 0, "a = 1\n"))
+
+
+def test_own_names() -> None:
+    """What a definitions module begins with is known without importing it."""
+    assert {"easycluster", *easycluster.__all__} <= definitions.OWN_NAMES

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import sys
 from importlib import import_module
-from types import ModuleType
-from typing import Any, Dict, List, Optional
+from types import CodeType, ModuleType
+from typing import Any, Dict, Iterator, List, Optional
 
 from . import _sources
 from ._serialize import describe
@@ -18,6 +18,16 @@ from .errors import DefinitionError
 DEFAULT_NAME = "easycluster.remote_code"
 
 _PROLOGUE = "import easycluster\nfrom easycluster import *\n"
+
+_PUBLISHED = (
+    "AutoThreadingClient Client ClientGroup Connection DefaultRemoteProxy RemoteException RemoteProxy "
+    "SelfIterProxy ServerObject ThreadedClient add_key_options call_method_multi call_multi decode_key "
+    "define_common definitions_module eval_multi exec_return execblock_multi generate_key key_from_options "
+    "make_server_class make_singleton parse_connection_spec read_key_file write_key_file"
+)
+
+#: What that defines. To ask the facade for its names it would have to be imported.
+OWN_NAMES = frozenset(["easycluster", *_PUBLISHED.split()])
 
 
 class Block:
@@ -76,10 +86,29 @@ def _execute(block: Block, namespace: Dict[str, Any]) -> None:
     name = filename(block)
     _sources.keep(name, block.source)
     code = compile(block.source, name, "exec", dont_inherit=True)
+    prepare(namespace)
+    exec(code, namespace)
+
+
+def prepare(namespace: Dict[str, Any]) -> None:
+    """Give a definitions module the names with which each of them begins, unless it has them."""
     if not namespace["__easycluster_prepared__"]:
         exec(_PROLOGUE, namespace)
         namespace["__easycluster_prepared__"] = True
-    exec(code, namespace)
+
+
+def prepare_for(code: CodeType, namespace: Dict[str, Any]) -> None:
+    """Do the same if the code mentions one of these names: ``import *`` costs more than most code does."""
+    if not namespace["__easycluster_prepared__"] and not OWN_NAMES.isdisjoint(_names(code)):
+        prepare(namespace)
+
+
+def _names(code: CodeType) -> Iterator[str]:
+    """Yield the names that code mentions, functions in it included."""
+    yield from code.co_names
+    for constant in code.co_consts:
+        if isinstance(constant, CodeType):
+            yield from _names(constant)
 
 
 def define_sent(block: Block) -> None:

@@ -10,7 +10,13 @@ from types import CodeType
 from typing import Any, Deque, Iterable
 
 from easycluster_protocol import _sources
-from easycluster_protocol._definitions import DEFAULT_NAME, Block, define_sent, definitions_module
+from easycluster_protocol._definitions import (
+    DEFAULT_NAME,
+    Block,
+    define_sent,
+    definitions_module,
+    prepare_for,
+)
 from easycluster_protocol._exec_return import ExecReturn
 from easycluster_protocol._globals import Names
 
@@ -68,6 +74,7 @@ class Root:
         if len(self._sources) > _SOURCES_KEPT:
             _sources.forget(self._sources.popleft())
         code: CodeType = compile(source, name, mode, dont_inherit=True)
+        prepare_for(code, self._namespace.globals)
         return code
 
     def eval(self, expression: str) -> Any:
