@@ -12,6 +12,7 @@ import getpass
 import json
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -22,8 +23,9 @@ from typing import Any
 import pytest
 
 from easycluster import Client
+from helpers import leaks
 from helpers.sshd import Sshd
-from helpers.waiting import PATIENCE
+from helpers.waiting import PATIENCE, wait_until
 
 #: The port of a server in the documentation.
 PORT = 11999
@@ -136,3 +138,27 @@ def install_ssh(sshd: Sshd, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Pa
     program.chmod(0o755)
     monkeypatch.setenv("PATH", f"{folder}{os.pathsep}{os.environ['PATH']}")
     return program
+
+
+def find_tunnel(port: int) -> int:
+    """Return the process id of the ssh that went to the background to forward a port."""
+    for process in leaks.processes(os.environ[leaks.MARK]):
+        pid = int(process.partition("@")[0])
+        command = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+        if b"-L" in command and any(part.startswith(b"%d:" % port) for part in command):
+            return pid
+    raise AssertionError(f"no ssh forwards port {port}")
+
+
+def start_tunnel(line: str, port: int) -> int:
+    """Run the line of an ssh that goes to the background to forward a port; return its process id."""
+    command = [*line.split(), "-o", "ExitOnForwardFailure=yes"]
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL, timeout=PATIENCE)
+    return find_tunnel(port)
+
+
+def end_tunnels(pids: list[int]) -> None:
+    """End what `start_tunnel` has started."""
+    for pid in pids:
+        os.kill(pid, signal.SIGTERM)
+    wait_until(lambda: not any(Path(f"/proc/{pid}/cmdline").exists() for pid in pids))

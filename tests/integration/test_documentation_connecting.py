@@ -7,7 +7,6 @@ What had to be mended in an example is listed in the docstring of its test. Its 
 from __future__ import annotations
 
 import os
-import signal
 import subprocess
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -17,8 +16,7 @@ import pytest
 
 import easycluster
 from easycluster import Client, ConnectError, ThreadedClient, parse_connection_spec
-from helpers import leaks
-from helpers.documented import PORT, Leads, Session, corrected, run_script
+from helpers.documented import PORT, Leads, Session, corrected, end_tunnels, run_script, start_tunnel
 from helpers.servers import Server, generate_key_file
 from helpers.sshd import Sshd, free_port
 from helpers.waiting import PATIENCE, wait_until
@@ -199,16 +197,6 @@ def test_do_stuff_with_a_host_that_fails(documented_server: Server, tmp_path: Pa
     assert "no_such_function" in line
 
 
-def find_tunnel(port: int) -> int:
-    """The process id of the ssh that went to the background to forward a port."""
-    for process in leaks.processes(os.environ[leaks.MARK]):
-        pid = int(process.partition("@")[0])
-        command = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
-        if b"-L" in command and any(part.startswith(b"%d:" % port) for part in command):
-            return pid
-    raise AssertionError(f"no ssh forwards port {port}")
-
-
 @pytest.mark.needs_sshd
 def test_tunnels(start_server: StartServer, documented_ssh: Path, script: Path) -> None:
     """SSH tunnels lead to the servers.
@@ -223,20 +211,14 @@ def test_tunnels(start_server: StartServer, documented_ssh: Path, script: Path) 
         .replace("11002", str(ports[1]))
     )
     *tunnels, do_stuff = text.splitlines()
-    pids = []
+    pids: list[int] = []
     try:
-        for tunnel, port in zip(tunnels, ports, strict=True):
-            command = [*tunnel.split(), "-o", "ExitOnForwardFailure=yes"]
-            subprocess.run(command, check=True, stdout=subprocess.DEVNULL, timeout=PATIENCE)
-            pids.append(find_tunnel(port))
-
+        pids.extend(map(start_tunnel, tunnels, ports))
         connected = run(do_stuff, script.parent)
     finally:
-        for pid in pids:
-            os.kill(pid, signal.SIGTERM)
+        end_tunnels(pids)
 
     assert connected == [f"localhost:{port}" for port in ports]
-    wait_until(lambda: not any(Path(f"/proc/{pid}/cmdline").exists() for pid in pids))
 
 
 @pytest.mark.needs_sshd

@@ -108,31 +108,6 @@ def test_module_of_another_name(documented_server: Server, session: Session) -> 
     session.run(corrected(REMOTE_CODE, ("easycluster.remote_code", "my.code")))
 
 
-def test_passed_back_and_forth(connect: Callable[..., Any]) -> None:
-    """Functions and classes of definitions go by reference both ways, their instances by value."""
-    define_common("""
-class Pair:
-    def __init__(self, left, right):
-        self.left, self.right = left, right
-
-def total(pair):
-    return pair.left + pair.right
-
-def apply(function, *args):
-    return function(*args)
-""")
-    from easycluster.remote_code import Pair, total
-
-    rmt = connect()
-    pair = Pair(3, 4)
-
-    assert rmt.total(pair) == 7
-    assert rmt.apply(total, pair) == 7
-    assert rmt.eval("[total, Pair]") == [total, Pair]
-    assert vars(rmt.apply(Pair, 5, 6)) == {"left": 5, "right": 6}
-    assert type(rmt.Pair(5, 6)) is Pair
-
-
 def test_exceptions(connect: Callable[..., Any], capsys: pytest.CaptureFixture[str]) -> None:
     """A stack trace is printed by default; not by a subclass that overrides it, not with `origexc`."""
     define_common("def fail():\n    raise KeyError('remote')\n")
