@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import gc
 import pickle
-import random
 import threading
 import weakref
-from collections import deque
 from collections.abc import Iterator
 from functools import partial
 from types import SimpleNamespace
@@ -16,52 +13,14 @@ from typing import Any
 
 import pytest
 
-from easycluster_client._references import ProxyState, References
+from easycluster_client._references import ProxyState
 from easycluster_protocol import _messages as m
 from easycluster_protocol import _proxies
-from easycluster_protocol._exports import ServerObject
 from easycluster_protocol._limits import MAX_TABLE
-from easycluster_protocol._messages import Message, pack_head, parse_head
-from easycluster_protocol._object_pickle import dumps_result
+from easycluster_protocol._messages import Message
 from easycluster_protocol._proxies import RemoteProxy, context
 from easycluster_protocol.errors import ConnectionLost
-from easycluster_server._objects import ObjectTable
-
-
-class Thing(ServerObject):
-    """A server object."""
-
-
-class Ends:
-    """The client's and the server's side of the same objects; answers are carried by hand."""
-
-    def __init__(self) -> None:
-        session: Any = SimpleNamespace(peername="host:1", error=None)
-        self.session = session
-        self.references = References(session)
-        self.references.maker = SimpleNamespace(session=self.session, client="the client")  # type: ignore[assignment]
-        self.table = ObjectTable()
-
-    def answer(self, value: Any, body: bytes | None = None) -> Message:
-        """Return the answer that holds a value, as it arrives at the client; with another body, a damaged one."""
-        made, buffers, named = dumps_result(value, 5, self.table)
-        sent = Message(m.RESULT, 1, made, 0, buffers, named)
-        message, *_ = parse_head(pack_head(sent))
-        message.body = made if body is None else body
-        if message.references:
-            self.references.note(message)
-        return message
-
-    def loads(self, value: Any) -> Any:
-        """Return what the client makes of a value."""
-        return self.references.loads(self.answer(value))
-
-    def give_back(self) -> None:
-        """Let the server take what the client gives back, as messages do that a client sends."""
-        while self.references.garbage:
-            message = Message(m.CALL, 1, releases=self.references.releases())
-            message, *_ = parse_head(pack_head(message))  # the tables fit
-            self.table._release(message.releases)
+from helpers.object_ends import Ends, Thing
 
 
 @pytest.fixture
@@ -144,7 +103,7 @@ def test_answers_that_fail_to_unpickle(ends: Ends, keep: bool) -> None:
     proxy = ends.loads(thing) if keep else None
     message = ends.answer([thing, other], b"no pickle")
     with pytest.raises(Exception, match="pickle|load key"):
-        ends.references.loads(message)
+        ends.rebuild(message)
     del message
     gc.collect()
     ends.give_back()
@@ -182,7 +141,7 @@ def test_dropped_while_an_answer_is_on_its_way(ends: Ends) -> None:
     del proxy
     ends.give_back()
 
-    again = ends.references.loads(message)
+    again = ends.rebuild(message)
     assert ends.table.get(again.proxy_object_id) is thing
     del again, message
     ends.give_back()
@@ -236,7 +195,7 @@ def test_one_answer_in_several_threads(ends: Ends) -> None:
 
         def unpickle(start: Any = start, found: Any = found, message: Any = message) -> None:
             start.wait()
-            found.append(ends.references.loads(message)[0])
+            found.append(ends.rebuild(message)[0])
 
         threads = [threading.Thread(target=unpickle) for _ in range(3)]
         for thread in threads:
@@ -250,35 +209,57 @@ def test_one_answer_in_several_threads(ends: Ends) -> None:
     assert len(ends.table) == 0
 
 
-def test_counting_has_no_race(ends: Ends) -> None:
-    """However proxies, answers and releases cross each other: no object goes too early, and in the end all do."""
-    chance = random.Random(1)
-    things = [Thing() for _ in range(30)]
-    on_their_way: deque[Message] = deque()
-    held: list[Any] = []
-    for _ in range(20_000):
-        choice = chance.random()
-        if choice < 0.35:
-            on_their_way.append(ends.answer(chance.sample(things, chance.randrange(1, 4))))
-        elif choice < 0.4:
-            on_their_way.append(ends.answer(chance.choice(things), b"damaged"))
-        elif choice < 0.7 and on_their_way:
-            with contextlib.suppress(pickle.UnpicklingError):
-                held.extend(ends.references.loads(on_their_way.popleft()))
-        elif choice < 0.75 and on_their_way:
-            on_their_way.popleft()
-        elif choice < 0.95 and held:
-            held.pop(chance.randrange(len(held)))
-        else:
-            ends.give_back()
-        if held:
-            ends.table.get(chance.choice(held).proxy_object_id)
-    held.clear()
-    on_their_way.clear()
+def test_answers_that_come_twice(ends: Ends) -> None:
+    """A server that was interrupted sends its answer twice and has counted one receipt: the second gives back none."""
+    thing = Thing()
+    sent = ends.send([thing])
+    (first,) = ends.arrive(sent)
+    (proxy,) = ends.rebuild(first)
+    (second,) = ends.arrive(sent)
+    del first, second
     gc.collect()
     ends.give_back()
 
-    assert (len(ends.table), ends.references._live) == (0, {})
+    assert ends.table.get(proxy.proxy_object_id) is thing
+    del proxy
+    ends.give_back()
+    assert len(ends.table) == 0
+
+
+@pytest.mark.parametrize("how", ["read", "unread", "damaged"])
+@pytest.mark.parametrize("again", [False, True], ids=["once", "again"])
+def test_more_objects_than_one_table(ends: Ends, how: str, again: bool) -> None:
+    """What an answer names ahead of itself counts as what it names; also when part of it had come before."""
+    things = [Thing() for _ in range(MAX_TABLE + 10)]
+    sent = ends.send(things)
+    if again:
+        ends.references.note_ahead(Message(m.REFERENCES, sent.request, references=sent.references[:10]))
+    (message,) = ends.arrive(sent, b"damaged" if how == "damaged" else None)
+    held: list[Any] = []
+    if how == "read":
+        held = ends.rebuild(message)
+    elif how == "damaged":
+        with pytest.raises(pickle.UnpicklingError):
+            ends.rebuild(message)
+    if again:
+        ends.arrive(sent)
+    del message
+    gc.collect()
+    ends.give_back()
+
+    assert len(ends.table) == len(held) == (len(things) if how == "read" else 0)
+    held.clear()
+    ends.give_back()
+    assert (len(ends.table), ends.references._live, ends.references._ahead) == (0, {}, {})
+
+
+@pytest.mark.parametrize("number", [0, -1, "1", 1.0, None, True, (1,), [1]], ids=repr)
+def test_numbers_that_no_object_has(ends: Ends, number: Any) -> None:
+    """A server that names an object by something else gets no proxy, least of all of its root object."""
+    with pytest.raises(TypeError, match="the number of a server object cannot be"):
+        ends.references.loads(ends.answer([Thing()]), lambda: _proxies.find_proxy(number, RemoteProxy))
+
+    assert not ends.references._live
 
 
 # Where proxies may go.

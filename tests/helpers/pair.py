@@ -69,7 +69,7 @@ KINDS = {
         m.PING,
         m.PONG,
     ),
-    SERVER: (m.RESULT, m.FAILURE, m.STATUS, m.CREDIT, m.PING, m.PONG),
+    SERVER: (m.RESULT, m.FAILURE, m.STATUS, m.REFERENCES, m.CREDIT, m.PING, m.PONG),
 }
 
 

@@ -5,6 +5,8 @@
 - ``spawn``: makes clients of local servers, where the transport does not matter.
 - ``transport``: which of them it is: ``transport.name``. A module with ``THREADED_TOO = True`` runs once more
   with ThreadedClients, over TCP.
+- ``local``: a client that ``spawn`` has made.
+- ``object_definitions``: the classes of `helpers.server_objects`.
 - ``task_definitions``, ``tasks``: the functions of `helpers.remote_tasks`, and calls whose end the test decides.
 - ``tcp_server``, ``sshd``: one of each for the run. ``start_server``: servers for one test.
 - ``key_file``, ``key``: what ``tcp_server`` serves with.
@@ -29,10 +31,10 @@ import pytest
 
 import easycluster
 from easycluster_client import Client, ThreadedClient
-from easycluster_protocol import _definitions
+from easycluster_protocol import _definitions, _exports
 from easycluster_protocol.keys import read_key_file
 from easycluster_server._forkserver import fork_server
-from helpers import documented, leaks
+from helpers import documented, leaks, server_objects
 from helpers.remote_tasks import DEFINITIONS, Tasks
 from helpers.servers import Server, generate_key_file
 from helpers.sshd import Sshd
@@ -152,6 +154,18 @@ def task_definitions(no_definitions: None) -> None:
 
 
 @pytest.fixture
+def object_definitions(no_definitions: None) -> Iterator[None]:
+    """The classes of `helpers.server_objects` are defined on clients that are made from now on; what definitions
+    register here, too, is forgotten after the test."""
+    registered = dict(_exports._registered)
+    easycluster.define_common(server_objects.DEFINITIONS)
+    yield
+    _exports._registered.clear()
+    _exports._registered.update(registered)
+    _exports._known.clear()
+
+
+@pytest.fixture
 def tasks(tmp_path: Path) -> Tasks:
     """Calls whose end the test decides."""
     return Tasks(tmp_path)
@@ -209,6 +223,12 @@ def spawn(no_leaks: None) -> Iterator[Connect]:
     yield spawn
     for client in clients:
         client.close()
+
+
+@pytest.fixture
+def local(spawn: Connect) -> Any:
+    """A client of a local server, for what is the same over every transport."""
+    return spawn()
 
 
 @pytest.fixture

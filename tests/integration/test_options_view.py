@@ -146,51 +146,19 @@ def test_what_makes_no_calls() -> None:
         with_options("host1", timeout=5)
 
 
-class Proxy:
-    """Has what the class of a server object's proxy has, and notes what is asked of it."""
-
-    proxy_methods = ("add",)
-    proxy_attrs = ("place",)
-    proxy_connection = "the connection"
-
-    def __init__(self, client: Any = None) -> None:
-        self.__dict__.update(client=client, asked=[])
-
-    def raw_call_method(self, method: str, args: Any, kwargs: Any = None, **options: Any) -> Any:
-        """Call a function of the server instead."""
-        self.asked.append((method, options))
-        return self.client.raw_call(method, args, kwargs, **options) if self.client else (args, kwargs)
-
-    def raw_get_attribute(self, name: str, **options: Any) -> Any:
-        """Note it."""
-        self.asked.append((name, options))
-        return 5
-
-    def raw_set_attribute(self, name: str, value: Any, **options: Any) -> None:
-        """Note it."""
-        self.asked.append((name, value, options))
-
-    def __getattr__(self, name: str) -> Any:
-        return print if name == "forwarded" else 6
+#: A server object with the functions of the tests as methods.
+METHODS = """
+class Methods(ServerObject):
+    add = staticmethod(add)
+    divide = staticmethod(divide)
+    meet = staticmethod(globals().get("meet"))
+"""
 
 
-def test_view_of_a_proxy() -> None:
-    """Methods, attributes and assignments of a proxy carry the options; what is its own is used as it is."""
-    proxy = Proxy()
-    view = with_options(with_options(proxy, timeout=5), nonblocking=True)
-    values = view.add(1, b=2, timeout=3, threadid=4), view.forwarded(1), view(2), view.place, view.other
-    view.place = 7
-    carried = {"timeout": 5, "nonblocking": True}
-
-    assert values == (((1,), {"b": 2, "timeout": 3}), ((1,), {}), ((2,), {}), 5, 6)
-    assert view.proxy_connection == "the connection"
-    assert proxy.asked == [
-        ("add", {**carried, "threadid": 4}),
-        ("forwarded", carried),
-        ("__call__", carried),
-        ("place", carried),
-        ("place", 7, {"timeout": 5, "nonblocking": False}),
-    ]
+def methods(client: Any) -> Any:
+    """A proxy of such an object."""
+    client.execblock(METHODS)
+    return client.Methods()
 
 
 def test_call_method_multi(spawn: Any, tasks: Tasks) -> None:
@@ -201,8 +169,8 @@ def test_call_method_multi(spawn: Any, tasks: Tasks) -> None:
             f"def meet(*, folder):\n    open(folder + '/{number}', 'w').close()\n"
             f"    wait_for(folder + '/{3 - number}')\n    return {number}"
         )
-    views = with_options(clients[2], timeout=30), with_options(Proxy(clients[3]), timeout=30)
-    objects = [Proxy(clients[0]), clients[1], *views]
+    views = with_options(clients[2], timeout=30), with_options(methods(clients[3]), timeout=30)
+    objects = [methods(clients[0]), clients[1], *views]
 
     assert call_method_multi(objects, "meet", folder=str(Path(tasks.path("x")).parent)) == [0, 1, 2, 3]
     assert call_method_multi(objects, "add", 1, b=2, threadid=1, nonblocking=False) == [3] * 4
@@ -217,5 +185,5 @@ def test_errors_of_call_method_multi(spawn: Any) -> None:
     with pytest.raises(TypeError, match="methods are called on proxies and clients, not on 'host1'"):
         call_method_multi(["host1", client], "calls.append", 1)
     with pytest.raises(ZeroDivisionError):
-        call_method_multi([Proxy(client)], "divide", 1, 0, origexc="quiet")
+        call_method_multi([methods(client)], "divide", 1, 0, origexc="quiet")
     assert client.calls.value == [1]

@@ -31,6 +31,7 @@ FROZEN_KINDS = {
     12: "STATUS_QUERY",
     13: "STATUS",
     14: "MODULES",
+    15: "REFERENCES",
 }
 
 
@@ -134,7 +135,7 @@ def test_full_tables() -> None:
         (b"", "cut short"),
         (head()[:-1], "cut short"),
         (head(kind=0), "unknown kind 0"),
-        (head(kind=15), "unknown kind 15"),
+        (head(kind=16), "unknown kind 16"),
         (head(kind=255), "unknown kind 255"),
         (head(references=1), "tables of an envelope are cut short"),
         (head(references=1) + bytes(7), "tables of an envelope are cut short"),

@@ -13,7 +13,14 @@ import pytest
 from easycluster_protocol import _proxies
 from easycluster_protocol._exports import exports_of
 from easycluster_protocol._object_pickle import dumps_result, loads_result
-from easycluster_protocol._proxies import ProxyMethod, RemoteProxy, find_method, find_object, find_proxy
+from easycluster_protocol._proxies import (
+    ProxyMethod,
+    RemoteProxy,
+    find_method,
+    find_object,
+    find_proxy,
+    reduce_method,
+)
 from easycluster_protocol._proxy_classes import (
     DefaultRemoteProxy,
     FileProxy,
@@ -23,65 +30,7 @@ from easycluster_protocol._proxy_classes import (
     SelfIterProxy,
     proxy_type,
 )
-
-
-class State:
-    """Stands for the part of a proxy that knows the connection; notes what would be sent."""
-
-    peername = "host:1"
-
-    def __init__(self, oid: int) -> None:
-        self.oid = oid
-        self.client: Any = None
-        self.cache: dict[str, Any] = {}
-        self.sent: list[Any] = []
-        self.answer: Any = "answer"
-
-    def call(self, name: str, args: Any, kwargs: Any) -> Any:
-        self.sent.append((name, args, kwargs))
-        return self.answer
-
-    def invoke(self, name: str, args: Any, kwargs: Any, options: Any) -> Any:
-        self.sent.append((name, args, kwargs, options))
-        return self.answer
-
-    def operation(self, name: str, args: Any, options: Any = None) -> Any:
-        self.sent.append((name, args[1:], options))
-        return self.answer
-
-    def get_attribute(self, proxy: Any, name: str) -> Any:
-        self.sent.append(("get", name))
-        if isinstance(self.answer, BaseException):
-            raise self.answer
-        return self.answer
-
-    def check_pickling(self, references: Any) -> None:
-        if references is None:
-            raise TypeError("outside of a call")
-
-
-class References:
-    """Stands for what makes the proxies of a connection."""
-
-    def __init__(self) -> None:
-        self.live: dict[int, Any] = {}
-
-    def find_proxy(self, oid: int, descriptor: Any) -> Any:
-        return self.live.setdefault(oid, make(descriptor, oid))
-
-
-def make(descriptor: Any, oid: int = 7) -> Any:
-    """Make a proxy as a server describes it."""
-    kind = proxy_type(descriptor)
-    proxy = kind.__new__(kind)
-    object.__setattr__(proxy, "_easycluster", State(oid))
-    return proxy
-
-
-def sent(proxy: Any) -> list[Any]:
-    """What the proxy has asked its server, as far as that is known here."""
-    found: list[Any] = object.__getattribute__(proxy, "_easycluster").sent
-    return found
+from helpers.fake_proxies import NAMES, References, make, sent
 
 
 @pytest.fixture
@@ -90,24 +39,6 @@ def answering() -> Iterator[None]:
     _proxies.context.answering = References()
     yield
     _proxies.context.answering = None
-
-
-NAMES = (("__add__", "method"), ("val",), ("constant",), False)
-
-
-#: What a server may say of its objects that describes no proxy.
-MALICIOUS: list[Any] = [
-    int,
-    "os.system",
-    None,
-    5,
-    (),
-    ((),),
-    (1, 2, 3, 4),
-    (([],), (), (), False),
-    (("f",), (), (), False, "more"),
-    print,
-]
 
 
 # What is forwarded.
@@ -207,6 +138,50 @@ def test_default_proxy() -> None:
     assert list(object.__getattribute__(proxy, "__dict__")) == ["_easycluster"]
 
 
+def test_setting_what_is_not_there() -> None:
+    """A proxy that was made on the fly keeps nothing here: what it does not export, or only lets be called or
+    looked at, cannot be set, and the error says why."""
+    less, more = (
+        make((("getval",), ("val",), ("constant",), False)),
+        make((("getval",), ("val",), ("constant",), True)),
+    )
+    with pytest.raises(AttributeError) as caught:
+        less.other = 5
+    assert str(caught.value) == (
+        "'dynamic_proxy_getval_val_constant' object has no attribute 'other'; "
+        "exported are the methods getval and the attributes constant, val"
+    )
+
+    for proxy in (less, more):
+        for name, reason in (
+            ("getval", "it is a method"),
+            ("constant", "it never changes"),
+            ("proxy_object_id", "every proxy has it"),
+            ("raw_call_method", "every proxy has it"),
+            ("__class__", "every proxy has it"),
+        ):
+            with pytest.raises(AttributeError, match=f"attribute '{name}' cannot be set: {reason}$"):
+                setattr(proxy, name, RemoteProxy)
+        with pytest.raises(AttributeError):
+            del proxy.getval
+        proxy.val = 3
+        assert (list(vars(proxy)), len(sent(proxy))) == (["_easycluster"], 1)
+    more.other = 5
+    assert sent(more)[1] == ("set_attribute", ("other", 5), None)
+
+
+def test_classes_by_hand_keep_their_own() -> None:
+    """A proxy of a class that was written by hand may have attributes of its own."""
+
+    class Mine(RemoteProxy):
+        proxy_methods = "f"
+
+    proxy = make(Mine)
+    proxy.mark = 5
+
+    assert (proxy.mark, sent(proxy)) == (5, [])
+
+
 def test_context_managers() -> None:
     """``__exit__`` is told of an exception, but not given its traceback, and may swallow it."""
     proxy = make((("__enter__", "__exit__"), (), (), False))
@@ -292,59 +267,6 @@ def test_subclasses_of_proxy_classes() -> None:
         _ = proxy.four
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        "__class__",
-        "__init__",
-        "__new__",
-        "__del__",
-        "__dict__",
-        "__reduce__",
-        "__reduce_ex__",
-        "__getattribute__",
-        "__setattr__",
-        "__init_subclass__",
-        "__doc__",
-        "_easycluster",
-        "raw_call_method",
-        "proxy_connection",
-        "proxy_methods",
-        "two words",
-        "a.b",
-        "",
-    ],
-)
-@pytest.mark.parametrize("place", range(3), ids=["methods", "attrs", "cached"])
-def test_malicious_names(name: str, place: int) -> None:
-    """A server that describes hooks, our own names or no names at all gets no proxy, and nothing is changed."""
-    before = {kind: dict(vars(kind)) for kind in (RemoteProxy, DefaultRemoteProxy, SelfIterProxy)}
-    descriptor: list[Any] = [(), (), (), False]
-    descriptor[place] = ("fine", name)
-
-    with pytest.raises(TypeError, match=f"cannot have a remote attribute named {name!r}"):
-        proxy_type(tuple(descriptor))
-
-    assert {kind: dict(vars(kind)) for kind in before} == before
-
-
-@pytest.mark.parametrize("descriptor", MALICIOUS, ids=repr)
-def test_malicious_descriptors(descriptor: Any) -> None:
-    """What describes no proxy is refused with a `TypeError`; nothing is called or instantiated."""
-    with pytest.raises(TypeError):
-        proxy_type(descriptor)
-
-
-def test_attributes_the_server_makes_up() -> None:
-    """Whatever names a server exports, those of the proxy's own workings and of its class remain ours."""
-    proxy = make((("method", "client", "call"), ("oid", "cache"), (), False))
-
-    assert proxy_type((("f",), (), (), True)).__reduce_ex__ is vars(RemoteProxy)["__reduce_ex__"]
-    assert (proxy.proxy_object_id, proxy.proxy_connection) == (7, None)
-    assert proxy.oid == "answer"
-    assert isinstance(proxy._easycluster, State)
-
-
 # What is told without asking.
 
 
@@ -373,6 +295,24 @@ def test_identity() -> None:
 
 
 # Pickling.
+
+
+def test_which_methods_are_the_servers() -> None:
+    """A bound method is that of the object if the proxy forwards it; the function of another class is not."""
+
+    class Mine(RemoteProxy):
+        proxy_methods = ("f", "g", "__len__")
+
+        def g(self) -> None:
+            """Local."""
+
+    proxy = make(Mine)
+
+    assert reduce_method(proxy.f) == (find_method, (proxy, "f"))
+    assert reduce_method(proxy.__len__) == (find_method, (proxy, "__len__"))
+    assert reduce_method(proxy.g) is None
+    assert reduce_method(proxy.raw_call_method) is None
+    assert reduce_method([].append) is None
 
 
 class Numbers:

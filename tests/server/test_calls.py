@@ -224,11 +224,11 @@ def test_failure_that_is_interrupted(caller: Caller, monkeypatch: pytest.MonkeyP
     original = pack_exception
     attempts: list[int] = []
 
-    def pack(error: BaseException, protocol: int) -> bytes:
+    def pack(error: BaseException, protocol: int, ready: Any = None) -> bytes:
         attempts.append(protocol)
         if len(attempts) == 1:
             raise Struck
-        return original(error, protocol)
+        return original(error, protocol, ready)
 
     monkeypatch.setattr(_calls, "_pack_exception", pack)
     error, _ = described(caller.failure(REQUEST, KeyError("k")))

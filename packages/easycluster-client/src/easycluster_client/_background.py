@@ -1,5 +1,6 @@
 """The background thread of a `ThreadedClient`: reads when nobody else does, calls completion functions,
-ends server threads whose local threads have ended, and watches over the server.
+ends server threads whose local threads have ended, gives back proxies that are gone, and watches over the
+server.
 
 It holds its session by a weak reference, so that a client which is dropped is collected; then, or
 when the client is closed, it ends. Nothing that it runs keeps it from going on.
@@ -13,6 +14,7 @@ import traceback
 import weakref
 from collections import deque
 from threading import get_ident
+from time import monotonic
 
 from easycluster_protocol import _messages as m
 from easycluster_protocol.errors import ConnectionLost
@@ -23,6 +25,9 @@ from ._watch import Watch
 #: Seconds to wait for a thread that has the turn and does not read. It is about to, or done; only one
 #: that was interrupted stays so after the second look.
 _LOOKS = (0.001, 0.05)
+
+#: Seconds that proxies which nobody has any more wait for a call that takes them along.
+_RELEASE_AFTER = 0.05
 
 #: Seconds until the next try when something failed that never should.
 _AFTER_FAILURE = 1.0
@@ -68,6 +73,8 @@ class _Background:
         self._ended = ended
         self._session = weakref.ref(session, self._watch.wake)
         self._absent: int | None = None
+        #: When to give proxies back that are gone, by the monotonic clock; None: there are none.
+        self._release_at: float | None = None
 
     def run(self) -> None:
         """Run until the session is closed or dropped."""
@@ -99,7 +106,7 @@ class _Background:
             if reported or session._channel._unfinished:
                 self._read(session)
             self._stop_threads(session)
-            timeout = session.keep_alive.check(session)
+            timeout = _sooner(session.keep_alive.check(session), self._give_back(session))
         _complete(session)
         # Whoever reads just now arms it when that is over.
         if session.error is None and not session._reading.locked():
@@ -132,12 +139,33 @@ class _Background:
         self._absent = holder
         return True
 
+    def _give_back(self, session: ThreadedSession) -> float | None:
+        """Give back what no call has taken along for a while; return after how many seconds to look again."""
+        if not session.garbage_noted:
+            return None
+        now = monotonic()
+        if self._release_at is None:
+            self._release_at = now + _RELEASE_AFTER
+        if now < self._release_at:
+            return self._release_at - now
+        self._release_at = None
+        session.garbage_noted = False
+        session.give_back()
+        if session.references.garbage:  # the kernel takes nothing at present
+            session.garbage_noted = True
+            return _RELEASE_AFTER
+        return None
+
     def _stop_threads(self, session: ThreadedSession) -> None:
         try:
             while self._ended.numbers:
                 session.control(m.STOP_THREAD, self._ended.numbers.popleft())
         except ConnectionLost:  # the server's threads have ended with it
             pass
+
+
+def _sooner(*timeouts: float | None) -> float | None:
+    return min((each for each in timeouts if each is not None), default=None)
 
 
 def _complete(session: ThreadedSession) -> None:

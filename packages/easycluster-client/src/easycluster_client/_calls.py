@@ -28,6 +28,9 @@ OPTIONS = ("nonblocking", "oncomplete", "onerror", "threadid", "origexc")
 #: in seconds.
 ALL_OPTIONS = (*OPTIONS, "timeout")
 
+#: The options of a call whose caller does not wait.
+UNATTENDED = ("nonblocking", "oncomplete", "onerror")
+
 _NO_OPTIONS: Mapping[str, Any] = {}
 
 
@@ -75,7 +78,7 @@ class CallMaker:
         self,
         name: str,
         args: tuple[Any, ...],
-        options: dict[str, Any] | None = None,
+        options: Mapping[str, Any] | None = None,
         session: ClientSession | None = None,
     ) -> Any:
         """Call an operation of the server's root object."""
@@ -92,10 +95,13 @@ class CallMaker:
         session: ClientSession | None = None,
     ) -> Any:
         """Call a method of a server object; ``kwargs`` are all the method's."""
+        if options:
+            _only_options(options)
         return self.make(m.INVOKE, (oid, name, args, kwargs), name, options, session)
 
     def raw_call(self, name: Any, args: tuple[Any, ...], kwargs: dict[str, Any], options: Any) -> Any:
         """Call as `call` does; ``kwargs`` are all the function's."""
+        _only_options(options)
         what = name if isinstance(name, str) else _name_of(name)
         return self.make(m.CALL, (name, args, kwargs), what, options)
 
@@ -161,7 +167,10 @@ class CallMaker:
             session.wait(response)
             if session.arrived or not response._done:
                 response._wait_until(None)
-            return response._take()
+            message = response._message
+            if message is not None and message.kind == m.RESULT and message.receipts is None:
+                return response._take(message)
+            return response._result()
         finally:
             del response  # see `NonblockingResponse._result`
 
@@ -243,6 +252,14 @@ def _pack(values: tuple[Any, ...], session: ClientSession, what: str) -> tuple[b
     if _by_value.MAIN in body:
         return _by_value.pack(values, session, what)
     return body, buffers
+
+
+def _only_options(options: Mapping[str, Any]) -> None:
+    for name in options:
+        if name not in ALL_OPTIONS:
+            raise TypeError(
+                f"unexpected keyword argument {name!r}: arguments of the function go into kwargs="
+            )
 
 
 def _name_of(function: Any) -> str:

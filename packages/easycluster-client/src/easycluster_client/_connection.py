@@ -12,7 +12,7 @@ from easycluster_protocol import _messages as m
 from easycluster_protocol._proxies import RemoteProxy
 from easycluster_protocol.errors import ConnectionLost
 
-from ._calls import ALL_OPTIONS, CallMaker, thread_of
+from ._calls import CallMaker, thread_of
 from ._connect import Address, Connected, connect_socket
 from ._session import ClientSession
 from ._shipment import second_part
@@ -172,6 +172,7 @@ class Connection:
             ConnectionLost: the connection ended.
         """
         session = self._session()
+        session.give_back()
         # What was read while a call was sent may be all that there is to wait for.
         if self._easycluster.run_completions(session, nested=True) > 0:
             return True
@@ -195,14 +196,14 @@ class Connection:
             kwargs: its keyword arguments, whatever their names.
             options: the five keywords of every call, and ``timeout``, see `options`.
         """
-        return self._easycluster.raw_call(name, tuple(args), dict(kwargs or {}), _only_options(options))
+        return self._easycluster.raw_call(name, tuple(args), dict(kwargs or {}), options)
 
     def send_request(
         self, oid: int, meth: str, args: Iterable[Any], kwargs: dict[str, Any] | None = None, **options: Any
     ) -> Any:
         """Call a method of the server object ``oid``; object 0 is the server itself. For the rest see
         `raw_call`."""
-        return self._easycluster.invoke(oid, meth, tuple(args), dict(kwargs or {}), _only_options(options))
+        return self._easycluster.invoke(oid, meth, tuple(args), dict(kwargs or {}), options)
 
     def get_root(self) -> RemoteProxy:
         """Return a proxy of the server itself, object 0: its methods are what a client can ask it to do,
@@ -222,12 +223,3 @@ class Connection:
     def stop_remote_thread(self, threadid: int) -> None:
         """End a server thread when the calls that wait for it are done."""
         self._session().control(m.STOP_THREAD, thread_of(threadid))
-
-
-def _only_options(options: dict[str, Any]) -> dict[str, Any]:
-    for name in options:
-        if name not in ALL_OPTIONS:
-            raise TypeError(
-                f"unexpected keyword argument {name!r}: arguments of the function go into kwargs="
-            )
-    return options

@@ -7,12 +7,17 @@ What a call can be told besides, as how long to wait for it, is told to a view.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Any, NoReturn
+from typing import Any
+
+from easycluster_protocol._constants import SINGLE
+from easycluster_protocol._proxies import METHOD, RemoteProxy, forwarded
 
 from . import _completions, _timeouts
-from ._calls import ALL_OPTIONS, OPTIONS, thread_of
+from ._calls import ALL_OPTIONS, UNATTENDED, thread_of
 from ._client import Client
 from ._names import RemoteName
+from ._proxy_view import view_of_proxy
+from ._view import View, split
 
 #: The methods of a client that call; all their keywords are options.
 _CALLING = ("eval", "execblock", "import_module", "import_modules", "send_request")
@@ -28,22 +33,26 @@ def options(target: Any, /, **chosen: Any) -> Any:
         target: a client, a dotted name on one, the proxy of a server object, or such a view.
         chosen: the five keywords of every call (``nonblocking``, ``oncomplete``, ``onerror``, ``threadid``,
             ``origexc``), and ``timeout``: how long to wait for an answer, in seconds. Each wait of a
-            nonblocking call's response that is not told another limit has that one.
+            nonblocking call's response that is not told another limit has that one. For proxies of iterators
+            also ``prefetch``: how many values to fetch ahead of the one that is asked for.
 
     Raises:
-        TypeError: there is no option of that name, it has no such value, or ``target`` makes no calls.
-        ValueError: the limit is negative.
+        TypeError: there is no option of that name, it has no such value, ``target`` makes no calls, or values
+            are to be fetched ahead from what is no iterator.
+        ValueError: a number is too small, or options contradict each other.
     """
+    if isinstance(target, View):
+        target, before = target._inside
+        chosen = {**before, **chosen}
     _check(chosen)
-    if isinstance(target, (ClientView, NameView, ProxyView)):
-        inner, before = target._inside
-        return type(target)(inner, {**before, **chosen})
+    if "prefetch" in chosen:
+        _check_prefetch(target, chosen)
     if isinstance(target, RemoteName):
         return NameView(target, chosen)
     if isinstance(target, Client):
         return ClientView(target, chosen)
-    if hasattr(class_of(target), "raw_call_method"):
-        return ProxyView(target, chosen)
+    if isinstance(target, RemoteProxy):
+        return view_of_proxy(target, chosen)
     raise TypeError(f"options are for clients and proxies, not for {target!r}")
 
 
@@ -53,50 +62,43 @@ def class_of(target: object) -> Any:
 
 
 def _check(chosen: dict[str, Any]) -> None:
+    known = (*ALL_OPTIONS, "prefetch")
     for name in chosen:
-        if name not in ALL_OPTIONS:
-            raise TypeError(f"there is no option {name!r}; there are {', '.join(ALL_OPTIONS)}")
+        if name not in known:
+            raise TypeError(f"there is no option {name!r}; there are {', '.join(known)}")
     _timeouts.check(chosen.get("timeout"))
     thread_of(chosen.get("threadid"), 0)
     for name in ("oncomplete", "onerror"):
         _completions.check(name, chosen.get(name))
 
 
-class _View:
-    """What the views share: every name that is not theirs belongs to what they show."""
-
-    __slots__ = ("_inside",)
-
-    _inside: tuple[Any, Any]
-
-    def __init__(self, target: Any, chosen: dict[str, Any]) -> None:
-        _set_inside(self, (target, chosen))
-
-    def __repr__(self) -> str:
-        target, chosen = self._inside
-        return f"<{target!r} with {', '.join(f'{name}={value!r}' for name, value in chosen.items())}>"
-
-    def __reduce_ex__(self, protocol: Any) -> NoReturn:
-        raise TypeError(f"{self!r} cannot be sent")
-
-    def _split(self, kwargs: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-        """Return a function's own keywords, and the options of its call."""
-        own = {name: value for name, value in kwargs.items() if name not in OPTIONS}
-        given = {name: value for name, value in kwargs.items() if name in OPTIONS}
-        return own, {**self._inside[1], **given}
+def _check_prefetch(target: Any, chosen: dict[str, Any]) -> None:
+    count = chosen["prefetch"]
+    if not isinstance(target, RemoteProxy) or forwarded(type(target), "__next__") != METHOD:
+        raise TypeError(
+            f"prefetch is an option for proxies of iterators, as generators are, not for {target!r}; "
+            "of what can be iterated over take iter() first"
+        )
+    if not isinstance(count, int) or isinstance(count, bool):
+        raise TypeError(f"prefetch must be a number of values, not {count!r}")
+    if count < 1:
+        raise ValueError(f"prefetch must be at least 1, not {count}")
+    if any(map(chosen.get, UNATTENDED)):
+        raise ValueError(
+            f"prefetch does not go with {', '.join(UNATTENDED)}: who iterates waits for the values"
+        )
+    if chosen.get("threadid") is SINGLE:
+        raise ValueError("prefetch does not go with threadid=SINGLE: an iterator goes on in one thread")
 
 
-_set_inside = _View.__dict__["_inside"].__set__
-
-
-class ClientView(_View):
+class ClientView(View):
     """A client whose calls carry options."""
 
     __slots__ = ()
 
     def call(self, func: str | Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
         """See `Client.call`."""
-        own, given = self._split(kwargs)
+        own, given = split(kwargs, self._inside[1])
         return self._inside[0].raw_call(func, args, own, **given)
 
     def raw_call(
@@ -113,7 +115,7 @@ class ClientView(_View):
     def get_root(self) -> Any:
         """See `Connection.get_root`."""
         client, chosen = self._inside
-        return ProxyView(client.get_root(), chosen)
+        return view_of_proxy(client.get_root(), chosen)
 
     def __getattr__(self, name: str) -> Any:
         client, chosen = self._inside
@@ -132,14 +134,14 @@ class ClientView(_View):
         setattr(self._inside[0], name, value)
 
 
-class NameView(_View):
+class NameView(View):
     """A dotted name on a server, whose calls carry options; see `RemoteName`."""
 
     __slots__ = ()
 
     def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
-        name, _ = self._inside
-        own, given = self._split(kwargs)
+        name, chosen = self._inside
+        own, given = split(kwargs, chosen)
         return name._client.raw_call(name._path, args, own, **given)
 
     def __getattr__(self, name: str) -> Any:
@@ -155,52 +157,3 @@ class NameView(_View):
         # An assignment has nothing to return a response by, so nobody would learn of its errors.
         waiting = {**chosen, "nonblocking": False}
         target._client._easycluster.operation("set_value", (target._path, value), waiting)
-
-
-class ProxyView(_View):
-    """The proxy of a server object, whose calls carry options.
-
-    This is where proxies plug in. Of their class is wanted: ``raw_call_method(method, args, kwargs,
-    **options)``, ``raw_get_attribute(name, **options)``, ``raw_set_attribute(name, value, **options)``, all
-    with the six names of `ALL_OPTIONS`, and the names in ``proxy_methods`` and ``proxy_attrs``. Whatever
-    else the class has itself is used as it is.
-    """
-
-    __slots__ = ()
-
-    def raw_call_method(
-        self, method: str, args: Iterable[Any] = (), kwargs: dict[str, Any] | None = None, **given: Any
-    ) -> Any:
-        """See `RemoteProxy.raw_call_method`."""
-        proxy, chosen = self._inside
-        return proxy.raw_call_method(method, args, dict(kwargs or {}), **{**chosen, **given})
-
-    def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
-        return self._method("__call__")(*args, **kwargs)
-
-    def __getattr__(self, name: str) -> Any:
-        proxy, chosen = self._inside
-        kind = class_of(proxy)
-        if name in getattr(kind, "proxy_methods", ()):
-            return self._method(name)
-        if name in getattr(kind, "proxy_attrs", ()):
-            return proxy.raw_get_attribute(name, **chosen)
-        value = getattr(proxy, name)
-        # A proxy that forwards every name tells by the value whether it was that of a method.
-        return self._method(name) if callable(value) and not hasattr(kind, name) else value
-
-    def __setattr__(self, name: str, value: Any) -> None:
-        proxy, chosen = self._inside
-        kind = class_of(proxy)
-        if hasattr(kind, name) and name not in getattr(kind, "proxy_attrs", ()):
-            setattr(proxy, name, value)
-        else:
-            proxy.raw_set_attribute(name, value, **{**chosen, "nonblocking": False})
-
-    def _method(self, name: str) -> Callable[..., Any]:
-        def call(*args: Any, **kwargs: Any) -> Any:
-            own, given = self._split(kwargs)
-            return self._inside[0].raw_call_method(name, args, own, **given)
-
-        call.__name__ = name
-        return call

@@ -3,7 +3,8 @@
 Each answer that names an object is a receipt for it. The receipts of an object are given back when its proxy
 is gone; those of an answer that nobody unpickled, or nobody could, when the answer is gone. Whoever drops a
 proxy or an answer may be a finaliser, in any thread and at any moment: all that happens then is one C call,
-``garbage.append``. The next message on the connection takes along what lies there.
+``garbage.append``; a `ThreadedClient` wakes its background thread, too. The next message on the connection
+takes along what lies there.
 """
 
 from __future__ import annotations
@@ -12,12 +13,11 @@ import threading
 import weakref
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from easycluster_protocol import _messages as m
 from easycluster_protocol._limits import MAX_TABLE
 from easycluster_protocol._messages import Message
-from easycluster_protocol._object_pickle import loads_result
 from easycluster_protocol._proxies import RemoteProxy, context
 from easycluster_protocol._proxy_classes import proxy_type
 from easycluster_protocol.errors import ConnectionLost, RemoteException
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from ._session import ClientSession
 
 _NO_OPTIONS: Mapping[str, Any] = {}
+
+_Value = TypeVar("_Value")
 
 
 class _ProxyReference(weakref.ref[RemoteProxy]):
@@ -41,8 +43,8 @@ class _ProxyReference(weakref.ref[RemoteProxy]):
 class _Receipts:
     """The receipts of one answer, until it has been unpickled. Those that are left are given back."""
 
-    def __init__(self, garbage: deque[Any], oids: Sequence[int]) -> None:
-        self._give_back: Callable[[Any], None] = garbage.append
+    def __init__(self, drop: Callable[[Any], None], oids: Sequence[int]) -> None:
+        self._give_back = drop
         self.oids = oids
         self.armed = False
 
@@ -67,9 +69,15 @@ class References:
         self.session = session
         #: What is to be given back: references of proxies that are gone, and lists of numbers.
         self.garbage: deque[Any] = deque()
+        #: What finalisers do.
+        self.drop: Callable[[Any], None] = self.garbage.append
         # A signal handler may unpickle an answer in the middle of another.
         self._lock = threading.RLock()
         self._live: dict[int, _ProxyReference] = {}
+        #: The latest calls whose answers were noted.
+        self._noted: deque[int] = deque(maxlen=16)
+        #: The number of a call → the objects that its answer, which has not come yet, names beside its table.
+        self._ahead: dict[int, dict[int, None]] = {}
 
     @property
     def client(self) -> Any:
@@ -100,7 +108,7 @@ class References:
             kind = proxy_type(descriptor)
             proxy: RemoteProxy = kind.__new__(kind)
             object.__setattr__(proxy, "_easycluster", ProxyState(self, oid))
-            reference = _ProxyReference(proxy, self.garbage.append)
+            reference = _ProxyReference(proxy, self.drop)
             reference.oid, reference.receipts = oid, 0
             self._live[oid] = reference
             return proxy
@@ -113,16 +121,28 @@ class References:
     def note(self, message: Message) -> None:
         """Take the receipts of an answer that has arrived; an interrupt may let that happen twice."""
         if message.receipts is None:
-            message.receipts = _Receipts(self.garbage, message.references)
+            # A server that was interrupted sends its answer a second time, directly behind the first. It has
+            # counted one receipt, and giving back two would let go of objects that are in use.
+            if message.request in self._noted:
+                return
+            more = self._ahead.get(message.request, ())
+            message.receipts = _Receipts(self.drop, [*more, *message.references])
         # Not before: one that was made and lost in between must give nothing back.
         message.receipts.armed = True
+        self._noted.append(message.request)
+        self._ahead.pop(message.request, None)
 
-    def loads(self, message: Message) -> Any:
-        """Unpickle an answer that names objects of the server."""
+    def note_ahead(self, message: Message) -> None:
+        """Take the numbers of objects that do not fit the table of an answer which follows."""
+        if message.request not in self._noted:  # the repetition of an answer has come whole before
+            self._ahead.setdefault(message.request, {}).update(dict.fromkeys(message.references))
+
+    def loads(self, message: Message, load: Callable[[], _Value]) -> _Value:
+        """Return what ``load`` makes of an answer that names objects of the server."""
         before = getattr(context, "answering", None)
         context.answering = self
         try:
-            return loads_result(message.body, message.buffers)
+            return load()
         finally:
             context.answering = before
             # While the value still holds the proxies.
@@ -148,18 +168,22 @@ class References:
         for oid, receipts in pairs:
             self.garbage.append([oid] * receipts)
 
-    def releases(self) -> list[tuple[int, int]]:
-        """Return what is to be given back now, and forget it: numbers of objects, and how many receipts."""
+    def releases(self, most: int = MAX_TABLE) -> list[tuple[int, int]]:
+        """Return what is to be given back now, and forget it: numbers of objects, and how many receipts.
+
+        Args:
+            most: of how many objects.
+        """
         given_back: dict[int, int] = {}
         with self._lock:
-            while self.garbage and len(given_back) < MAX_TABLE:
+            while self.garbage and len(given_back) < most:
                 dropped = self.garbage.popleft()
                 if isinstance(dropped, _ProxyReference):
                     if self._live.get(dropped.oid) is dropped:
                         del self._live[dropped.oid]
                     given_back[dropped.oid] = given_back.get(dropped.oid, 0) + dropped.receipts
                 else:
-                    room = MAX_TABLE - len(given_back)
+                    room = most - len(given_back)
                     for oid in dropped[:room]:
                         given_back[oid] = given_back.get(oid, 0) + 1
                     if len(dropped) > room:
@@ -212,12 +236,15 @@ class ProxyState:
         """Call an operation of the server's root object."""
         return self.references.current_maker().operation(name, args, options, self.references.session)
 
-    def get_attribute(self, proxy: RemoteProxy, name: str) -> Any:
+    def get_attribute(self, proxy: RemoteProxy, name: str, options: Mapping[str, Any] = _NO_OPTIONS) -> Any:
         """Return an attribute; that there is none is not printed, so that ``hasattr`` is quiet."""
+        origexc = options.get("origexc", True)
         try:
-            return self.operation("get_attribute", (proxy, name), {"origexc": False})
+            return self.operation("get_attribute", (proxy, name), {**options, "origexc": False})
         except RemoteException as error:
-            if not isinstance(error.orig, AttributeError):
+            if origexc is not None and not origexc:
+                raise
+            if origexc != "quiet" and not isinstance(error.orig, AttributeError):
                 self.references.maker.client.report_exception(error)
             raise error.orig from error.orig.__cause__
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from easycluster_protocol import _messages as m
 from easycluster_protocol._failures import unpack_exception
 from easycluster_protocol._messages import Message
+from easycluster_protocol._object_pickle import loads_result
 from easycluster_protocol._serialize import explain_loads, loads
 from easycluster_protocol.errors import CallTimeout, ConnectionLost, RemoteException
 
@@ -124,6 +126,8 @@ class NonblockingResponse(FutureMethods):
     def _wait_until(self, deadline: float | None) -> None:
         """Wait for the answer, and call the completion functions of those that arrive meanwhile."""
         session, calls = self._session, self.client._easycluster
+        if not self._done:
+            session.give_back()
         through = False
         while True:
             if not self._done:
@@ -134,10 +138,9 @@ class NonblockingResponse(FutureMethods):
             if self._done or (deadline is not None and time.monotonic() >= deadline):
                 return
 
-    def _take(self) -> Any:
-        """Return the value, as `_result` does, where nobody will ask for it again."""
-        message = self._message
-        if message is not None and message.kind == m.RESULT and not message.references and not message.damage:
+    def _take(self, message: Message) -> Any:
+        """Return the value of a plain answer, as `_result` does, where nobody will ask for it again."""
+        if message.damage is None:
             try:
                 return loads(message.body, buffers=message.buffers)
             except (Exception, SystemExit) as error:
@@ -186,8 +189,14 @@ class NonblockingResponse(FutureMethods):
         return outcome
 
     def _resolve_failure(self, message: Message) -> _Outcome:
+        peername = self.client.peername
         try:
-            error, text = unpack_exception(message.body, self.client.peername)
+            if message.receipts is None:
+                error, text = unpack_exception(message.body, peername)
+            else:  # the value with which a generator ended
+                error, text = self._session.references.loads(
+                    message, partial(unpack_exception, message.body, peername)
+                )
         except Exception as failure:
             return None, explain_loads(f"the exception that {self._what} raised", failure), None
         return None, error, text
@@ -197,7 +206,8 @@ class NonblockingResponse(FutureMethods):
             if message.damage is None and message.receipts is None:
                 return loads(message.body, buffers=message.buffers), None, None
             if message.damage is None:
-                return self._session.references.loads(message), None, None
+                load = partial(loads_result, message.body, message.buffers)
+                return self._session.references.loads(message, load), None, None
             failure: BaseException = MemoryError(message.damage)
         except (Exception, SystemExit) as error:  # no value may end the master
             failure = error

@@ -27,6 +27,9 @@ _ANSWERS = frozenset((m.RESULT, m.FAILURE))
 #: Seconds after which a thread that cannot send looks whether it can read now.
 RETRY = 0.05
 
+#: So many objects are given back in a message that a pipe takes whole if it takes anything.
+_AT_ONCE = 256
+
 #: Seconds that `close` waits for the server to end while answers are still under way.
 _CLOSE_GRACE = 2.0
 
@@ -91,6 +94,27 @@ class ClientSession(Turns):
                 raise self._lost() from error
         if self._error is not None and not response._done:
             response._lose(self._lost())
+
+    def give_back(self) -> None:
+        """Tell the server of objects that nobody here has any more, as far as the kernel takes that at once.
+
+        Whoever sends at present takes it along, so it may be called anywhere.
+        """
+        garbage = self.references.garbage
+        while garbage and self._error is None and wait(-1, self.transport.write_fileno(), 0)[1]:
+            releases = self.references.releases(_AT_ONCE)
+            if releases:
+                self._post(Message(m.RELEASE, releases=releases))
+
+    def _post(self, message: Message) -> None:
+        try:
+            self._channel.post(message)
+        except (ConnectionLost, ProtocolError):  # it has ended meanwhile
+            pass
+        except OSError as error:
+            if not broke(error):
+                raise
+            self._fail(f"the connection to {self.peername} was lost: {error}", error)
 
     def send_before_first_call(self, kind: int, body: Callable[[], bytes]) -> None:
         """Send a message ahead of the first call."""
@@ -179,6 +203,7 @@ class ClientSession(Turns):
         """
         if self._error is not None:
             return True
+        self.give_back()
         if not self._try_lead():
             return False
         try:
@@ -253,6 +278,8 @@ class ClientSession(Turns):
                     self._settle(number, response)
                 else:
                     self._pending.pop(number, None)
+        elif message.kind == m.REFERENCES:
+            self.references.note_ahead(message)
         elif message.kind == m.PING:
             self._channel.post(Message(m.PONG, message.request))
         # CLOSE is followed by the end of the stream. CREDIT, PONG and STATUS: nothing to do yet.

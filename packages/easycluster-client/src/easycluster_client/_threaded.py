@@ -11,7 +11,7 @@ from typing import Any, NoReturn
 from easycluster_protocol._definitions import DEFAULT_NAME
 
 from ._background import EndedThreads, start_background
-from ._calls import CallMaker
+from ._calls import UNATTENDED, CallMaker
 from ._client import Client
 from ._connect import Connected
 from ._deadline import CONNECT_TIMEOUT
@@ -21,10 +21,6 @@ from ._threaded_session import ThreadedSession
 
 #: The server threads of local threads are numbered from here, away from what scripts write as threadid.
 FIRST_THREAD = 1 << 32
-
-
-#: The options of a call whose caller does not wait.
-_UNATTENDED = ("nonblocking", "oncomplete", "onerror")
 
 
 class _Tie:
@@ -101,7 +97,7 @@ class ThreadedCallMaker(CallMaker):
         session = session or self.session
         if not isinstance(session, ThreadedSession):
             return super().make(kind, values, what, options)  # which says that there is no connection
-        attended = not options or not any(map(options.get, _UNATTENDED))
+        attended = not options or not any(map(options.get, UNATTENDED))
         if attended and get_ident() == session.background:
             session.check_may_wait()  # before anything is sent
         try:

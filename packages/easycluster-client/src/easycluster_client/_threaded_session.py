@@ -16,8 +16,8 @@ from typing import Any
 from easycluster_protocol import _messages as m
 from easycluster_protocol._link import Link
 from easycluster_protocol._messages import Message
-from easycluster_protocol.errors import CompletionError, ConnectionLost, ProtocolError
-from easycluster_server._transport import EndOfStream, broke, wait
+from easycluster_protocol.errors import CompletionError
+from easycluster_server._transport import EndOfStream, wait
 
 from ._keep_alive import KeepAlive
 from ._response import NonblockingResponse
@@ -50,7 +50,18 @@ class ThreadedSession(ClientSession):
         self.heard_at = monotonic()
         self.closing = self.closed = False
         self.keep_alive = keep_alive
+        #: Whether the background thread knows that there are proxies to be given back.
+        self.garbage_noted = False
         super().__init__(link, transport, peername)
+        self.references.drop = self._drop
+
+    def _drop(self, dropped: Any) -> None:
+        """Note that a proxy or an answer is gone. Finalisers call this: it neither sends nor takes a lock."""
+        self.references.garbage.append(dropped)
+        # In this order: the background thread looks at the garbage after it took its note away.
+        if not self.garbage_noted:
+            self.garbage_noted = True
+            self.watch.wake()
 
     def check_may_wait(self) -> None:
         """Raise unless the calling thread may wait for an answer.
@@ -167,14 +178,7 @@ class ThreadedSession(ClientSession):
 
     def ping(self) -> None:
         """Ask the server for a sign of life."""
-        try:
-            self._channel.post(Message(m.PING, 1))
-        except (ConnectionLost, ProtocolError):  # it has ended meanwhile
-            pass
-        except OSError as error:
-            if not broke(error):
-                raise
-            self._fail(f"the connection to {self.peername} was lost: {error}", error)
+        self._post(Message(m.PING, 1))
 
     def has_bytes(self) -> bool:
         """Whether something has come that nobody has read yet."""

@@ -1,9 +1,10 @@
 """What goes by value: calls with functions that exist only in the master, and results of such functions.
 
-Cloudpickle does it, but for three things. Code keeps the name of its file, so that stack traces show its
-lines. It says which Python compiled it: another one could crash on it. And a class that comes back to where
-it came from stays there as it is: cloudpickle would set all its attributes, so that the methods of the
-master's own class became copies with other globals.
+Cloudpickle does it, but for four things. Code keeps the name of its file, so that stack traces show its
+lines. It says which Python compiled it: another one could crash on it. A class that comes back to where it
+came from stays there as it is: cloudpickle would set all its attributes, so that the methods of the master's
+own class became copies with other globals. And server objects and their proxies' methods are what they are
+elsewhere.
 """
 
 from __future__ import annotations
@@ -11,11 +12,12 @@ from __future__ import annotations
 import sys
 from functools import lru_cache
 from io import BytesIO
-from types import CodeType
+from types import CodeType, MethodType
 from typing import Any, Set
 
+from ._exports import asks_for_every_value
 from ._object_pickle import name_object
-from ._proxies import find_proxy
+from ._proxies import find_proxy, reduce_method
 
 #: The ids of classes that are being rebuilt here and were not here before.
 _new: Set[str] = set()
@@ -51,11 +53,20 @@ def _with_code(kind: Any) -> Any:
 
 @lru_cache(maxsize=1)
 def _for_call(kind: Any) -> Any:
-    pickler = _with_code(kind)
+    base: Any = _with_code(kind)
+
+    class Pickler(base):  # type: ignore[misc]
+        def reducer_override(self: Any, value: Any) -> Any:
+            if type(value) is MethodType:
+                # Cloudpickle would send the function that forwards, and not the object's own method.
+                reduced = reduce_method(value)
+                if reduced is not None:
+                    return reduced
+            return base.reducer_override(self, value)
 
     def dumps(value: Any, protocol: int, buffer_callback: Any = None) -> bytes:
         with BytesIO() as file:
-            pickler(file, protocol, buffer_callback).dump(value)
+            Pickler(file, protocol, buffer_callback).dump(value)
             return file.getvalue()
 
     return dumps
@@ -63,9 +74,9 @@ def _for_call(kind: Any) -> Any:
 
 @lru_cache(maxsize=1)
 def _for_result(kind: Any) -> Any:
-    base = _with_code(kind)
+    base: Any = _with_code(kind)
 
-    class Pickler(base):  # type: ignore[misc, valid-type]
+    class ByType(base):  # type: ignore[misc]
         def reducer_override(self: Any, value: Any) -> Any:
             named = name_object(self, value)
             if named is not None:
@@ -77,11 +88,15 @@ def _for_result(kind: Any) -> Any:
                 return find_class, (identity, make, args), (identity, fill, state), None, None, fill_class
             return reduced
 
+    class ByIdentity(ByType):
+        def persistent_id(self: Any, value: Any) -> Any:  # see `_object_pickle`
+            return name_object(self, value)
+
     def dumps(
         value: Any, protocol: int, buffer_callback: Any = None, objects: Any = None, listed: Any = None
     ) -> bytes:
         with BytesIO() as file:
-            pickler: Any = Pickler(file, protocol, buffer_callback)
+            pickler: Any = (ByIdentity if asks_for_every_value() else ByType)(file, protocol, buffer_callback)
             pickler.objects, pickler.listed = objects, listed
             pickler.dump(value)
             return file.getvalue()

@@ -15,7 +15,7 @@ from __future__ import annotations
 import traceback
 from typing import Any, Dict, List, Optional, Set, Tuple
 
-from ._object_pickle import dumps_copy
+from ._object_pickle import dumps_copy, loads_result
 from ._pickling import dumps, loads
 from ._serialize import describe, dumps_by_value, text_of
 from .errors import RemoteTraceback, UnknownRemoteError
@@ -27,19 +27,20 @@ _MAX_CHAIN = 32
 _set: Any = BaseException.__setattr__
 
 
-def pack_exception(error: BaseException, protocol: int) -> bytes:
+def pack_exception(error: BaseException, protocol: int, ready: Optional[bytes] = None) -> bytes:
     """Return the body of the FAILURE message for ``error``.
 
     Args:
         error: the exception, its traceback cut down to the user's own frames.
         protocol: the pickle protocol that both ends understand.
+        ready: a pickle of it that is known to be good.
     """
     chain: List[Dict[str, Any]] = []
     link: Optional[BaseException] = error
     seen: Set[int] = set()
     while link is not None and id(link) not in seen and len(chain) < _MAX_CHAIN:
         seen.add(id(link))
-        pickled, reason = _pickle_exception(link, protocol)
+        pickled, reason = (ready, None) if ready and link is error else _pickle_exception(link, protocol)
         following, relation = _following(link)
         chain.append(
             {
@@ -139,8 +140,16 @@ class _Bare:
 def _rebuild(kind: Any, args: Tuple[Any, ...], attributes: Dict[str, Any]) -> BaseException:
     error: BaseException = kind.__new__(kind, *args)
     _set(error, "args", args)
+    _set_value(error)
     error.__dict__.update(attributes)
     return error
+
+
+def _set_value(error: BaseException) -> None:
+    """Finish an exception that was made without its constructor: where the interpreter looks for the value of
+    a StopIteration that has none, it crashes."""
+    if isinstance(error, StopIteration):
+        StopIteration.__init__(error, *error.args)
 
 
 def unpack_exception(body: Any, host: str) -> Tuple[BaseException, List[str]]:
@@ -176,7 +185,7 @@ def _rebuild_link(link: Dict[str, Any]) -> BaseException:
     reason = link["reason"]
     if link["pickled"] is not None:
         try:
-            error = loads(link["pickled"])
+            error = loads_result(link["pickled"], ())
             if isinstance(error, BaseException):
                 return error
             reason = "its pickle is no exception here"
@@ -200,6 +209,7 @@ def _stand_in(link: Dict[str, Any], reason: Optional[str]) -> BaseException:
         except TypeError:  # a base whose instances need more than a text
             continue
         error.args = (link["message"],)
+        _set_value(error)
         error.__dict__.update(remote_type=f"{link['module']}.{link['type']}", reason=reason)
         return error
     raise AssertionError("an Exception can always be made")

@@ -7,9 +7,10 @@ are independent of each other, so one thread may receive while another sends.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Dict, Iterable, List, Optional, Tuple
+from typing import TYPE_CHECKING, Any, Dict, Iterable, Iterator, List, Optional, Tuple
 
 from . import _messages as m
+from ._limits import MAX_TABLE
 from ._messages import Message
 from ._receiver import Receiver
 from ._sender import SMALL_BODY, Sender
@@ -32,7 +33,7 @@ FAILED = "failed"
 
 _BOTH = (m.CREDIT, m.PING, m.PONG)
 _FROM_CLIENT = (m.CALL, m.INVOKE, m.CANCEL, m.RELEASE, m.STOP_THREAD, m.STATUS_QUERY, m.MODULES)
-_FROM_SERVER = (m.RESULT, m.FAILURE, m.STATUS)
+_FROM_SERVER = (m.RESULT, m.FAILURE, m.STATUS, m.REFERENCES)
 
 #: sender's role → state of the direction → kind of message → next state.
 TRANSITIONS: Dict[str, Dict[str, Dict[int, str]]] = {
@@ -90,6 +91,8 @@ class Link:
         also says whether this end may say that now."""
         if message.kind not in self._steady or message.buffers or len(message.body) > SMALL_BODY:
             return None
+        if len(message.references) > MAX_TABLE:
+            return None
         return m.pack_small(message)
 
     def plans(self, message: Message) -> Iterable[List[Plan]]:
@@ -99,7 +102,28 @@ class Link:
             LocalProtocolError: this end may not say that now.
         """
         self._check_sendable(message)
+        if len(message.references) > MAX_TABLE:
+            return self._plans_of_several(message)
         return self.sender.plans(message)
+
+    def _plans_of_several(self, answer: Message) -> Iterator[List[Plan]]:
+        """Return the frames of an answer that names more objects than fit one table."""
+        named, request = answer.references, answer.request
+        last = len(named) - MAX_TABLE
+        for start in range(0, last, MAX_TABLE):
+            more = named[start : min(start + MAX_TABLE, last)]
+            yield from self.sender.plans(Message(m.REFERENCES, request, references=more))
+        yield from self.sender.plans(
+            Message(
+                answer.kind,
+                request,
+                answer.body,
+                answer.thread,
+                answer.buffers,
+                named[last:],
+                answer.releases,
+            )
+        )
 
     def data_to_send(self, message: Message) -> bytes:
         """Return all bytes of ``message`` at once, as sent.
@@ -107,8 +131,7 @@ class Link:
         Raises:
             LocalProtocolError: this end may not say that now.
         """
-        self._check_sendable(message)
-        return self.sender.data_to_send(message)
+        return self.sender.send_all(self.plans(message))
 
     def _check_sendable(self, message: Message) -> None:
         state = self.sending  # another thread may fail to receive meanwhile

@@ -43,6 +43,7 @@ CLOSE = 11  # both: nothing follows; body: the reason, UTF-8
 STATUS_QUERY = 12  # client, to a guardian: how is the worker?
 STATUS = 13  # guardian: body: the answer, in the handshake's encoding
 MODULES = 14  # client: modules that the server may import; body: see easycluster_server._supplied
+REFERENCES = 15  # server: more objects that the answer to this call names, ahead of it
 
 KIND_NAMES: Dict[int, str] = {
     CALL: "CALL",
@@ -59,6 +60,7 @@ KIND_NAMES: Dict[int, str] = {
     STATUS_QUERY: "STATUS_QUERY",
     STATUS: "STATUS",
     MODULES: "MODULES",
+    REFERENCES: "REFERENCES",
 }
 
 HEAD = struct.Struct(">B3xIIIqQQ")

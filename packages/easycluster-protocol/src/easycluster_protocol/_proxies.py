@@ -7,6 +7,7 @@ object gives the same proxy. Passed back on its own connection it becomes the ob
 from __future__ import annotations
 
 from _thread import _local
+from types import FunctionType
 from typing import TYPE_CHECKING, Any, Callable, Dict, Iterable, Iterator, Tuple
 
 from ._exports import can_be_exported, describe_names
@@ -20,6 +21,12 @@ context: Any = _local()
 server_objects: Any = None
 
 
+#: What a class of proxies may have of the server's, see `forwarded`.
+METHOD = "method"
+ATTRIBUTE = "attribute"
+CACHED = "cached"
+
+
 def find_proxy(oid: int, descriptor: Any) -> Any:
     """Return the proxy of an object of the server whose answer is being unpickled here.
 
@@ -29,6 +36,8 @@ def find_proxy(oid: int, descriptor: Any) -> Any:
     references = getattr(context, "answering", None)
     if references is None:
         raise TypeError(f"server object {oid} has a meaning only to the client that was given it")
+    if type(oid) is not int or oid < 1:  # 0 is the server itself, which nobody but this client names
+        raise TypeError(f"the number of a server object cannot be {oid!s:.50}")
     return references.find_proxy(oid, descriptor)
 
 
@@ -69,9 +78,18 @@ def _make_method(name: str) -> Any:
     def leave(self: Any, *error: Any) -> Any:
         return self._easycluster.call(name, (*error[:2], None), {})  # tracebacks cannot be sent
 
-    made = leave if name == "__exit__" else method
+    made: Any = leave if name == "__exit__" else method
     made.__name__ = made.__qualname__ = name
+    made._easycluster = METHOD
     return made
+
+
+class _Attribute(property):
+    kind = ATTRIBUTE
+
+
+class _Cached(property):
+    kind = CACHED
 
 
 def _make_attribute(name: str) -> property:
@@ -84,7 +102,7 @@ def _make_attribute(name: str) -> property:
     def delete(self: Any) -> None:
         self._easycluster.operation("delete_attribute", (self, name))
 
-    return property(get, put, delete)
+    return _Attribute(get, put, delete)
 
 
 def _make_cached(name: str) -> property:
@@ -94,7 +112,7 @@ def _make_cached(name: str) -> property:
             cache[name] = self._easycluster.get_attribute(self, name)
         return cache[name]
 
-    return property(get)
+    return _Cached(get)
 
 
 class RemoteProxy:
@@ -149,9 +167,10 @@ class RemoteProxy:
     def raw_call_method(
         self, method: str, args: Iterable[Any] = (), kwargs: Any = None, **options: Any
     ) -> Any:
-        """Call a method of the object; ``options`` are the five keywords of every call.
+        """Call a method of the object; ``options`` are the five keywords of every call, and ``timeout``.
 
         Raises:
+            TypeError: there is no such option.
             AttributeError: the object's class does not export it.
             ConnectionLost: the connection of this proxy has ended.
         """
@@ -214,6 +233,28 @@ class ProxyMethod:
 
     def __reduce__(self) -> Any:
         return find_method, (self.__self__, self.__name__)
+
+
+def forwarded(kind: type, name: str) -> str:
+    """Return what proxies of this class forward under a name: `METHOD`, `ATTRIBUTE` or `CACHED`; "" when
+    that is nothing, or something that the class has itself."""
+    for base in kind.__mro__:
+        if name in vars(base):
+            found: Any = vars(base)[name]
+            if isinstance(found, FunctionType):
+                return str(vars(found).get("_easycluster", ""))
+            return found.kind if isinstance(found, (_Attribute, _Cached)) else ""
+    return ""
+
+
+def reduce_method(method: Any) -> Any:
+    """Return what a bound method is pickled as if it is one that a proxy forwards, else None."""
+    if not isinstance(method.__self__, RemoteProxy):
+        return None
+    name = method.__name__
+    return (
+        (find_method, (method.__self__, name)) if forwarded(type(method.__self__), name) == METHOD else None
+    )
 
 
 def missing_attribute(kind: type, name: str) -> str:

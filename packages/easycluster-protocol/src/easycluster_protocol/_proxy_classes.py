@@ -5,10 +5,18 @@ from __future__ import annotations
 import io
 from functools import lru_cache
 from types import GeneratorType, ModuleType
-from typing import TYPE_CHECKING, Any, Tuple
+from typing import TYPE_CHECKING, Any, Iterable, Optional, Tuple
 
 from ._exports import ServerObject, make_server_class
-from ._proxies import RemoteProxy, missing_attribute
+from ._proxies import ATTRIBUTE, CACHED, METHOD, RemoteProxy, forwarded, missing_attribute
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+#: More names than any class has. They become a class here, which is kept.
+_MAX_NAMES = 1 << 14
+
+_FIXED = {METHOD: "it is a method", CACHED: "it never changes", "": "every proxy has it"}
 
 
 def _is_local(proxy: Any, name: str) -> bool:
@@ -44,7 +52,11 @@ class SelfIterProxy(RemoteProxy):
 
     proxy_methods = ("__next__",)
 
-    def __iter__(self) -> Any:
+    if TYPE_CHECKING:  # novm
+
+        def __next__(self, **options: Any) -> Any: ...
+
+    def __iter__(self) -> Self:
         return self
 
 
@@ -64,6 +76,12 @@ class GeneratorProxy(SelfIterProxy):
     """A proxy of a generator."""
 
     proxy_methods = ("__next__", "send", "throw", "close")
+
+    if TYPE_CHECKING:  # novm
+        # Results are Any, here and below: with `nonblocking=True` among the options they are responses.
+        def send(self, value: Any, **options: Any) -> Any: ...
+        def throw(self, error: Any, *more: Any, **options: Any) -> Any: ...
+        def close(self, **options: Any) -> Any: ...
 
 
 class FileProxy(SelfIterProxy):
@@ -94,15 +112,71 @@ class FileProxy(SelfIterProxy):
     )
     proxy_attrs = ("closed", "encoding", "errors", "line_buffering", "mode", "name", "newlines")
 
-    def __enter__(self) -> Any:
+    if TYPE_CHECKING:  # novm
+        closed: bool
+        encoding: Optional[str]
+        errors: Optional[str]
+        line_buffering: bool
+        mode: str
+        name: Any
+        newlines: Any
+
+        def close(self, **options: Any) -> Any: ...
+        def detach(self, **options: Any) -> Any: ...
+        def fileno(self, **options: Any) -> Any: ...
+        def flush(self, **options: Any) -> Any: ...
+        def isatty(self, **options: Any) -> Any: ...
+        def peek(self, size: int = ..., **options: Any) -> Any: ...
+        def read(self, size: Optional[int] = ..., **options: Any) -> Any: ...
+        def read1(self, size: int = ..., **options: Any) -> Any: ...
+        def readable(self, **options: Any) -> Any: ...
+        def readall(self, **options: Any) -> Any: ...
+        def readline(self, size: int = ..., **options: Any) -> Any: ...
+        def readlines(self, hint: int = ..., **options: Any) -> Any: ...
+        def seek(self, offset: int, whence: int = ..., **options: Any) -> Any: ...
+        def seekable(self, **options: Any) -> Any: ...
+        def tell(self, **options: Any) -> Any: ...
+        def truncate(self, size: Optional[int] = ..., **options: Any) -> Any: ...
+        def writable(self, **options: Any) -> Any: ...
+        def write(self, data: Any, **options: Any) -> Any: ...
+        def writelines(self, lines: Iterable[Any], **options: Any) -> Any: ...
+
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *error: object) -> None:
-        self.close()  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType]
+        self.close()
 
 
 class ModuleProxy(DefaultRemoteProxy):
     """A proxy of a module."""
+
+
+class _Dynamic(RemoteProxy):
+    """Base of the classes that are made on the fly: what their proxies have is the server's, no more."""
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if not _is_local(self, name):
+            raise AttributeError(missing_attribute(type(self), name))
+        _set_exported(self, name, value)
+
+
+class _DynamicDefault(DefaultRemoteProxy):
+    """The same for server objects that export any attribute."""
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if _is_local(self, name):
+            _set_exported(self, name, value)
+        else:
+            DefaultRemoteProxy.__setattr__(self, name, value)
+
+
+def _set_exported(proxy: RemoteProxy, name: str, value: Any) -> None:
+    what = forwarded(type(proxy), name)
+    if what != ATTRIBUTE:
+        reason = _FIXED[what]
+        raise AttributeError(f"{type(proxy).__name__!r} object attribute {name!r} cannot be set: {reason}")
+    object.__setattr__(proxy, name, value)
 
 
 def proxy_type(descriptor: Any) -> Any:
@@ -113,9 +187,19 @@ def proxy_type(descriptor: Any) -> Any:
     """
     if isinstance(descriptor, type) and issubclass(descriptor, RemoteProxy):
         return descriptor
-    if isinstance(descriptor, tuple):
+    if type(descriptor) is tuple and len(descriptor) == 4:  # pyright: ignore[reportUnknownArgumentType]
+        _check_names(*descriptor[:3])  # pyright: ignore[reportUnknownArgumentType]
         return _dynamic_type(*descriptor)  # pyright: ignore[reportUnknownArgumentType]
-    raise TypeError(f"a server object's proxy class must derive from RemoteProxy, not be {descriptor!r}")
+    raise TypeError(f"a server object's proxy class must derive from RemoteProxy, not be {descriptor!r:.200}")
+
+
+def _check_names(*parts: Any) -> None:
+    if any(type(part) is not tuple for part in parts) or sum(map(len, parts)) > _MAX_NAMES:
+        raise TypeError(f"a server object exports three tuples of {_MAX_NAMES} names at most")
+    for part in parts:
+        for name in part:
+            if type(name) is not str:
+                raise TypeError(f"a server object exports names, not a {type(name).__qualname__}")
 
 
 @lru_cache(maxsize=1024)
@@ -123,7 +207,7 @@ def _dynamic_type(
     methods: Tuple[str, ...], attrs: Tuple[str, ...], cached: Tuple[str, ...], any_attribute: bool
 ) -> Any:
     name = "_".join(("dynamic_proxy", *sorted(methods), *sorted(attrs), *sorted(cached)))
-    base = DefaultRemoteProxy if any_attribute else RemoteProxy
+    base = _DynamicDefault if any_attribute else _Dynamic
     return type(
         name,
         (base,),

@@ -163,8 +163,12 @@ class Sender:
 
     def data_to_send(self, message: Message) -> bytes:
         """Return all bytes of ``message`` at once, as sent. For tests, and where nothing blocks."""
+        return self.send_all(self.plans(message))
+
+    def send_all(self, groups: Iterable[List[Plan]]) -> bytes:
+        """Return all bytes of what `plans` returned, as sent."""
         parts: List[bytes] = []
-        for plans in self.plans(message):
+        for plans in groups:
             self.commit(plans)
             parts.append(b"".join(self.unsent()))
             self.sent.append(len(parts[-1]))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from typing import TYPE_CHECKING, Any, Callable, Optional, Tuple
+from typing import TYPE_CHECKING, Any, Callable, Optional, Sequence, Tuple
 
 from easycluster_protocol import _globals, _proxies
 from easycluster_protocol import _messages as m
@@ -105,11 +105,26 @@ class Caller:
         """Return the answer for a call that ended with ``error``."""
         # Not by assignment: classes of exceptions may forbid it, as frozen dataclasses do.
         BaseException.with_traceback(error, _users_part(error.__traceback__))
+        references: Sequence[int] = ()
         try:
-            body = _pack_exception(error, self._protocol)
+            ready = None
+            if type(error) is StopIteration and error.value is not None:
+                ready, references = self._pack_end(error)
+            body = _pack_exception(error, self._protocol, ready)
         except BaseException:
+            self.objects.give_back(references)
+            references = ()
             body = self._pack_hostile(error)
-        return Message(m.FAILURE, request.request, body, request.thread)
+        return Message(m.FAILURE, request.request, body, request.thread, (), references)
+
+    def _pack_end(self, error: StopIteration) -> Tuple[Optional[bytes], Sequence[int]]:
+        """Pickle the end of a generator, whose value is as good as a result; that it cannot be pickled harms
+        nobody who only wants to iterate."""
+        try:
+            body, _, references = self._dumps(error, min(self._protocol, 4))  # 4 has no buffers beside it
+        except Exception:
+            return None, ()
+        return body, references
 
     def _pack_hostile(self, error: BaseException) -> bytes:
         """Pack an exception that failed to be packed."""
@@ -122,21 +137,20 @@ class Caller:
     def result(self, request: Message, name: Any, value: Any) -> Message:
         """Return the answer for a call that returned ``value``."""
         try:
-            body, buffers, references = dumps_result(value, self._protocol, self.objects)
+            body, buffers, references = self._dumps(value, self._protocol)
         except BaseException as error:
-            return self._result_by_value(request, name, value, error)
+            return self.failure(request, explain_dumps(f"the result of {_name_of(name)}", error))
         return Message(m.RESULT, request.request, body, request.thread, buffers, references)
 
-    def _result_by_value(self, request: Message, name: Any, value: Any, error: BaseException) -> Message:
-        """Return the answer for a call that returned what cannot be pickled by name."""
+    def _dumps(self, value: Any, protocol: int) -> Tuple[bytes, Sequence[Any], Sequence[int]]:
+        """Pickle by name what can be pickled so, else by value; see `dumps_result`."""
         try:
-            by_value = dumps_by_value() if isinstance(error, Exception) else None
-            if by_value is not None:
-                body, buffers, references = dumps_result(value, self._protocol, self.objects, by_value)
-                return Message(m.RESULT, request.request, body, request.thread, buffers, references)
-        except BaseException as second:
-            error = second
-        return self.failure(request, explain_dumps(f"the result of {_name_of(name)}", error))
+            return dumps_result(value, protocol, self.objects)
+        except Exception:
+            by_value = dumps_by_value()
+            if by_value is None:
+                raise
+            return dumps_result(value, protocol, self.objects, by_value)
 
 
 def _name_of(function: Any) -> str:
@@ -146,11 +160,11 @@ def _name_of(function: Any) -> str:
     return str(getattr(function, "__qualname__", type(function).__name__))
 
 
-def _pack_exception(error: BaseException, protocol: int) -> bytes:
+def _pack_exception(error: BaseException, protocol: int, ready: Optional[bytes] = None) -> bytes:
     # Most sessions never need it; over ssh it comes behind the first call.
     from easycluster_protocol._failures import pack_exception
 
-    return pack_exception(error, protocol)
+    return pack_exception(error, protocol, ready)
 
 
 def _users_part(traceback: Optional[Any]) -> Optional[Any]:

@@ -1,0 +1,69 @@
+"""Proxies without a connection, which note what they would ask their server."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from easycluster_protocol._proxy_classes import proxy_type
+
+#: How a server describes a proxy.
+NAMES = (("__add__", "method"), ("val",), ("constant",), False)
+
+
+class State:
+    """Stands for the part of a proxy that knows the connection; notes what would be sent."""
+
+    peername = "host:1"
+
+    def __init__(self, oid: int) -> None:
+        self.oid = oid
+        self.client: Any = None
+        self.cache: dict[str, Any] = {}
+        self.sent: list[Any] = []
+        self.answer: Any = "answer"
+
+    def call(self, name: str, args: Any, kwargs: Any) -> Any:
+        self.sent.append((name, args, kwargs))
+        return self.answer
+
+    def invoke(self, name: str, args: Any, kwargs: Any, options: Any) -> Any:
+        self.sent.append((name, args, kwargs, options))
+        return self.answer
+
+    def operation(self, name: str, args: Any, options: Any = None) -> Any:
+        self.sent.append((name, args[1:], options))
+        return self.answer
+
+    def get_attribute(self, proxy: Any, name: str) -> Any:
+        self.sent.append(("get", name))
+        if isinstance(self.answer, BaseException):
+            raise self.answer
+        return self.answer
+
+    def check_pickling(self, references: Any) -> None:
+        if references is None:
+            raise TypeError("outside of a call")
+
+
+class References:
+    """Stands for what makes the proxies of a connection."""
+
+    def __init__(self) -> None:
+        self.live: dict[int, Any] = {}
+
+    def find_proxy(self, oid: int, descriptor: Any) -> Any:
+        return self.live.setdefault(oid, make(descriptor, oid))
+
+
+def make(descriptor: Any, oid: int = 7) -> Any:
+    """Make a proxy as a server describes it."""
+    kind = proxy_type(descriptor)
+    proxy = kind.__new__(kind)
+    object.__setattr__(proxy, "_easycluster", State(oid))
+    return proxy
+
+
+def sent(proxy: Any) -> list[Any]:
+    """What the proxy has asked its server, as far as that is known here."""
+    found: list[Any] = object.__getattribute__(proxy, "_easycluster").sent
+    return found

@@ -1,0 +1,72 @@
+"""Both sides of the same server objects, without a connection: what is said is carried by hand over two links."""
+
+from __future__ import annotations
+
+import itertools
+from functools import partial
+from types import SimpleNamespace
+from typing import Any
+
+from easycluster_client._references import References
+from easycluster_protocol import _messages as m
+from easycluster_protocol._exports import ServerObject
+from easycluster_protocol._messages import Message
+from easycluster_protocol._object_pickle import dumps_result, loads_result
+from easycluster_server._objects import ObjectTable
+from helpers.pair import MODES, LinkPair, receive
+
+
+class Thing(ServerObject):
+    """A server object."""
+
+
+class Ends:
+    """The client's and the server's side of the same objects; answers are carried by hand."""
+
+    def __init__(self) -> None:
+        session: Any = SimpleNamespace(peername="host:1", error=None)
+        self._pair = LinkPair(MODES["private"])
+        self.session = session
+        self.references = References(session)
+        self.references.maker = SimpleNamespace(session=self.session, client="the client")  # type: ignore[assignment]
+        self.table = ObjectTable()
+        self._numbers = itertools.count(1)
+
+    def answer(self, value: Any, body: bytes | None = None) -> Message:
+        """Return the answer that holds a value, as it arrives at the client; with another body, a damaged one."""
+        sent = self.send(value)
+        (message,) = self.arrive(sent, body)
+        return message
+
+    def send(self, value: Any) -> Message:
+        """Return the answer that holds a value, as it leaves the server."""
+        body, buffers, named = dumps_result(value, 5, self.table)
+        return Message(m.RESULT, next(self._numbers), body, 0, buffers, named)
+
+    def arrive(self, sent: Message, body: bytes | None = None) -> list[Message]:
+        """Carry an answer to the client, which takes its receipts; return it."""
+        found: list[Message] = []
+        for message in receive(self._pair.client, self._pair.server.data_to_send(sent)):
+            if message.kind == m.REFERENCES:
+                self.references.note_ahead(message)
+                continue
+            found.append(message)
+            message.body = message.body if body is None else body
+            if message.references:
+                self.references.note(message)
+        return found
+
+    def rebuild(self, message: Message) -> Any:
+        """Return what the client makes of an answer."""
+        return self.references.loads(message, partial(loads_result, message.body, message.buffers))
+
+    def loads(self, value: Any) -> Any:
+        """Return what the client makes of a value."""
+        return self.rebuild(self.answer(value))
+
+    def give_back(self) -> None:
+        """Let the server take what the client gives back, as messages do that a client sends."""
+        while self.references.garbage:
+            message = Message(m.RELEASE, releases=self.references.releases())
+            for arrived in receive(self._pair.server, self._pair.client.data_to_send(message)):
+                self.table._release(arrived.releases)
