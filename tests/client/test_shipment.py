@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from easycluster_bootstrap import new_marker
 from easycluster_client import _shipment
 from easycluster_client._response import NonblockingResponse
 from easycluster_client._session import ClientSession
@@ -151,3 +152,8 @@ def test_the_first_part() -> None:
     assert config == b"5 1"
     for name, (_, is_package) in _shipment._sources().items():
         assert (b"%s %d " % (name.encode(), is_package) in modules) == (name in _shipment._AT_ONCE)
+
+
+def test_the_first_part_is_small() -> None:
+    """What goes to a host before the first call is at most 20,000 bytes."""
+    assert len(_shipment.first_part(new_marker(), 5, False)) <= 20_000
