@@ -33,6 +33,19 @@ PORT = 11999
 Leads = Mapping[tuple[str, int], int]
 """From a host's name and a port to a port of 127.0.0.1."""
 
+#: The functions and the connection of the section "Executing code remotely", on which later sections go on.
+ADDVALS = """\
+>>> from easycluster import *
+>>> define_common('''
+... def addvals(a, b):
+...     return a + b
+... def subvals(a, b):
+...     return a - b
+... ''')
+>>> key = read_key_file('secret.key')
+>>> rmt = Client(key, 'localhost')
+"""
+
 #: Python runs a module of this name when it starts.
 _SITECUSTOMIZE = """\
 import json, os, socket

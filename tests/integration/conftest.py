@@ -2,7 +2,8 @@
 
 - ``client``: a connected client; the test runs once for each of local, TCP and SSH.
 - ``connect``: makes further clients over the same transport: ``connect(enable_compression=True)``.
-- ``spawn``: makes clients of local servers, where the transport does not matter.
+- ``spawn``: makes clients of local servers, where the transport does not matter; ``local`` is one of them.
+- ``far``, ``near``: a client and a local one that have the definitions ``MORE`` of the test's module.
 - ``transport``: which of them it is: ``transport.name``. A module with ``THREADED_TOO = True`` runs once more
   with ThreadedClients, over TCP.
 - ``local``: a client that ``spawn`` has made.
@@ -229,6 +230,24 @@ def spawn(no_leaks: None) -> Iterator[Connect]:
 def local(spawn: Connect) -> Any:
     """A client of a local server, for what is the same over every transport."""
     return spawn()
+
+
+@pytest.fixture
+def far(client: Any, request: pytest.FixtureRequest) -> Any:
+    """A client that has the definitions of the test's module too, `MORE`."""
+    return _with_more(client, request)
+
+
+@pytest.fixture
+def near(local: Any, request: pytest.FixtureRequest) -> Any:
+    """The same, of a local server."""
+    return _with_more(local, request)
+
+
+def _with_more(client: Any, request: pytest.FixtureRequest) -> Any:
+    easycluster.define_common(request.module.MORE)
+    client.update_definitions()
+    return client
 
 
 @pytest.fixture

@@ -12,24 +12,18 @@ from typing import Any
 import pytest
 
 from easycluster import Client, RemoteException, define_common
-from helpers.documented import Session, corrected
+from helpers.documented import ADDVALS, Session, corrected
 from helpers.servers import Server
 
-DEFINE_COMMON = """\
->>> from easycluster import *
->>> define_common('''
-... def addvals(a, b):
-...     return a + b
-... def subvals(a, b):
-...     return a - b
-... ''')
->>> key = read_key_file('secret.key')
->>> rmt = Client(key, 'localhost')
+DEFINE_COMMON = (
+    ADDVALS
+    + """\
 >>> rmt.addvals(3, 4)
 7
 >>> rmt.subvals(15, 4)
 11
 """
+)
 
 SUBPROCESS = """\
 >>> rmt.subprocess.call(['/bin/echo', 'hello'])

@@ -12,22 +12,9 @@ from collections.abc import Callable
 from typing import Any
 
 from easycluster import eval_multi
-from helpers.documented import Session, corrected
+from helpers.documented import ADDVALS, Session, corrected
 from helpers.servers import Server
 from helpers.waiting import wait_until
-
-#: The connection to "localhost" and its functions are those of the section "Executing code remotely".
-BEFORE = """\
->>> from easycluster import *
->>> define_common('''
-... def addvals(a, b):
-...     return a + b
-... def subvals(a, b):
-...     return a - b
-... ''')
->>> key = read_key_file('secret.key')
->>> rmt = Client(key, 'localhost')
-"""
 
 NONBLOCKING = """\
 >>> rmt2 = Client(key, 'otherhost')
@@ -116,7 +103,7 @@ def print_whole_lines(line: str) -> None:
 
 def test_examples(documented_server: Server, session: Session) -> None:
     """The section "Parallel Execution", typed from its first line to its last. Nothing had to be mended."""
-    session.run(BEFORE)
+    session.run(ADDVALS)
     session.run(NONBLOCKING)
     session.run(CALL_MULTI)
     session.run(THREADID)
@@ -135,7 +122,7 @@ def test_examples_over_each_transport(
     """
     session.names["connect"] = connect
 
-    session.run(corrected(BEFORE, ("Client(key, 'localhost')", "connect()")))
+    session.run(corrected(ADDVALS, ("Client(key, 'localhost')", "connect()")))
     session.run(corrected(NONBLOCKING, ("Client(key, 'otherhost')", "connect()")))
     session.run(CALL_MULTI)
     session.run(THREADID)
@@ -148,7 +135,7 @@ def test_threaded_client(documented_server: Server, session: Session) -> None:
     """
     session.names["print"] = print_whole_lines
 
-    session.run(BEFORE)
+    session.run(ADDVALS)
     session.run(THREADED_CLIENT_CORRECTED, EachThreadInOrder())
 
     # The threads have ended, so those that stood for them on the servers end, too.
@@ -166,7 +153,7 @@ def test_threaded_client_over_each_transport(
     session.names["print"] = print_whole_lines
     session.names["connect"] = connect
 
-    session.run(corrected(BEFORE, ("Client(key, 'localhost')", "connect()")))
+    session.run(corrected(ADDVALS, ("Client(key, 'localhost')", "connect()")))
     text = THREADED_CLIENT_CORRECTED
     for host in ("host1", "host2"):
         text = corrected(text, (f"ThreadedClient(key, '{host}')", "connect(ThreadedClient)"))

@@ -33,22 +33,6 @@ unreadable = NotThere()
 """
 
 
-@pytest.fixture
-def far(client: Any) -> Any:
-    """A client with further definitions."""
-    define_common(MORE)
-    client.update_definitions()
-    return client
-
-
-@pytest.fixture
-def near(local: Any) -> Any:
-    """The same, of a local server."""
-    define_common(MORE)
-    local.update_definitions()
-    return local
-
-
 def end_of(generator: Any) -> Any:
     """The value with which a generator of the server ends, as ``yield from`` gives it."""
     found: list[Any] = []

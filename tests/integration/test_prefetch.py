@@ -53,22 +53,6 @@ class Resumes(ServerObject):
 """
 
 
-@pytest.fixture
-def far(client: Any) -> Any:
-    """A client with further definitions."""
-    define_common(MORE)
-    client.update_definitions()
-    return client
-
-
-@pytest.fixture
-def near(local: Any) -> Any:
-    """The same, of a local server."""
-    define_common(MORE)
-    local.update_definitions()
-    return local
-
-
 def test_never_further_than_that(far: Any) -> None:
     """The generator runs so many values ahead of what was asked for, from the first one on, and no further."""
     numbers = with_options(far.generate(100), prefetch=3)

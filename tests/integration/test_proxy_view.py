@@ -7,14 +7,14 @@ from typing import Any
 
 import pytest
 
-from easycluster import CallTimeout, NonblockingResponse, RemoteException, define_common
+from easycluster import CallTimeout, NonblockingResponse, RemoteException
 from easycluster import options as with_options
 from helpers.server_objects import kind_of
 from helpers.waiting import PATIENCE
 
 pytestmark = pytest.mark.usefixtures("object_definitions")
 
-FURTHER = """
+MORE = """
 import threading
 
 class BaseProxy(RemoteProxy):
@@ -60,14 +60,6 @@ class Places(ServerObject):
             pass
         return 'waited'
 """
-
-
-@pytest.fixture
-def far(client: Any) -> Any:
-    """A client with further definitions."""
-    define_common(FURTHER)
-    client.update_definitions()
-    return client
 
 
 def test_methods_and_attributes(far: Any) -> None:
