@@ -62,6 +62,7 @@ def test_the_first_part_is_minimal(bare: Callable[[], Client]) -> None:
         "easycluster_protocol._exec_return",
         "easycluster_protocol._exports",
         "easycluster_protocol._globals",
+        "easycluster_protocol._moved",
         "easycluster_protocol._object_pickle",
         "easycluster_protocol._proxies",
         "easycluster_protocol._proxy_classes",

@@ -10,6 +10,7 @@ from threading import get_ident
 from typing import Any
 
 from easycluster_protocol import _messages as m
+from easycluster_protocol import _moved
 from easycluster_protocol._link import OPEN, Link
 from easycluster_protocol._messages import Message
 from easycluster_protocol.errors import ConnectionLost, LocalProtocolError, ProtocolError
@@ -62,6 +63,8 @@ class ClientSession(Turns):
         #: The server objects that were named here.
         self.references = References(self)
         give_up_in_children(self)
+        if _moved.can_have_moved(link.session.peer.python):
+            _moved.find_moved()
         self._channel.deliver_ready(self._deliver)
 
     def request(self, response: NonblockingResponse, kind: int, body: Any, buffers: Any, thread: int) -> None:

@@ -6,7 +6,7 @@ import sys
 import time
 from typing import TYPE_CHECKING, Any, Callable, Optional, Sequence, Tuple
 
-from easycluster_protocol import _globals, _proxies
+from easycluster_protocol import _globals, _moved, _proxies
 from easycluster_protocol import _messages as m
 from easycluster_protocol._messages import Message
 from easycluster_protocol._object_pickle import dumps_result
@@ -40,6 +40,7 @@ def make_caller(pickle_protocol: int, verbosity: int = 0, peer: str = "local") -
         sys.stderr.write(f"easycluster: {peer} called {name}: {seconds * 1000:.1f} ms\n")
         sys.stderr.flush()
 
+    _moved.find_moved()  # over ssh the master does not say which Python it is
     names = _globals.serving = Namespace()
     return Caller(names, pickle_protocol, log_call if verbosity >= 2 else None)
 
