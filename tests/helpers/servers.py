@@ -7,6 +7,7 @@ import re
 import signal
 import subprocess
 import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from helpers.children import start
@@ -42,14 +43,22 @@ class Server:
         folder: for its log.
         arguments: beside ``-S``; without ``-p`` it listens on a free port, without ``-b`` on 127.0.0.1,
             with None among them on every address.
+        command: runs ``easycluster``; that of this Python unless another is given.
+        env: variables that it gets beside those of this process.
 
     Attributes:
         port: its TCP port.
         announced: the line that it printed when it was ready.
     """
 
-    def __init__(self, folder: Path, *arguments: object) -> None:
-        command = [COMMAND, "-S", *(str(argument) for argument in arguments if argument is not None)]
+    def __init__(
+        self,
+        folder: Path,
+        *arguments: object,
+        command: Sequence[str] = (COMMAND,),
+        env: Mapping[str, str] | None = None,
+    ) -> None:
+        command = [*command, "-S", *(str(argument) for argument in arguments if argument is not None)]
         if "-p" not in command:
             command += ["-p", "0"]
         if "-b" not in command and None not in arguments:
@@ -57,7 +66,12 @@ class Server:
         self._log = folder / "server.log"
         with self._log.open("wb") as log:
             self.process = start(
-                command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+                env={**os.environ, **(env or {})},
             )
         try:
             wait_until(lambda: "listens on" in self.log or self.process.poll() is not None)

@@ -257,10 +257,10 @@ def start_server(
     """Starts standalone servers for this test: ``start_server("-c", "QuietServer")``."""
     servers: list[Server] = []
 
-    def start_server(*arguments: object) -> Server:
+    def start_server(*arguments: object, **how: Any) -> Server:
         if not {"-k", "-K"}.intersection(map(str, arguments)):
             arguments = ("-k", key_file, *arguments)
-        server = Server(tmp_path_factory.mktemp("server"), *arguments)
+        server = Server(tmp_path_factory.mktemp("server"), *arguments, **how)
         servers.append(server)
         return server
 
