@@ -16,6 +16,11 @@ from typing import Any
 
 import pytest
 
+from easycluster import Client, SerializationError
+from easycluster_protocol.keys import read_key_file
+from helpers.pythons import find_pythons
+from helpers.servers import Server
+
 if sys.version_info >= (3, 11):
     import tomllib
 else:
@@ -89,6 +94,16 @@ def wheel_metadata(dist: Path, package: str) -> Message:
     with zipfile.ZipFile(wheel_path(dist, package)) as wheel:
         (name,) = (name for name in wheel.namelist() if name.endswith(".dist-info/METADATA"))
         return Parser().parsestr(wheel.read(name).decode())
+
+
+def install_server(dist: Path, folder: Path, python: str) -> Path:
+    """Make an environment that holds the wheels of protocol and server, and nothing else, by this Python and
+    its own pip; return its bin folder.
+    """
+    run(python, "-m", "venv", folder)
+    pip = [folder / "bin" / "python", "-m", "pip", "--disable-pip-version-check"]
+    run(*pip, "install", "--no-index", "--find-links", dist, "easycluster-server")
+    return folder / "bin"
 
 
 @pytest.fixture(scope="session")
@@ -218,3 +233,27 @@ def test_server_only_facade(server_only: Path, tmp_path: Path) -> None:
     )
 
     assert printed.strip() == settings("easycluster-protocol")["project"]["version"]
+
+
+@pytest.mark.integration
+@pytest.mark.needs_pythons("python3.8")
+def test_server_of_the_oldest_python(dist: Path, tmp_path: Path) -> None:
+    """Python 3.8's own pip installs the wheels, the server runs, and a master of this Python works with it."""
+    folder = install_server(dist, tmp_path / "old", find_pythons()["3.8"])
+    command, key_file = str(folder / "easycluster"), tmp_path / "secret.key"
+    run(command, "-g", key_file, cwd=tmp_path)
+    server = Server(tmp_path, "-k", key_file, command=(command,))
+    try:
+        with Client(read_key_file(key_file), "127.0.0.1", server.port) as client:
+            version = client.eval("__import__('sys').version_info[:2]")
+            files = client.eval("__import__('easycluster_server').__file__")
+            doubled = client.eval("lambda value: value * 2", nonblocking=True).exception()
+            echoed = client.call("bytearray.upper", bytearray(b"a" * (2 << 20)))
+    finally:
+        status = server.stop()
+
+    assert version == (3, 8)
+    assert Path(files).is_relative_to(folder.parent)
+    assert isinstance(doubled, SerializationError)
+    assert echoed == b"A" * (2 << 20)
+    assert status == 0
