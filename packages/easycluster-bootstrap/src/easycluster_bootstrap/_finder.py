@@ -72,9 +72,8 @@ class _Finder:
                 " installed of EasyCluster is not used)",
                 name=fullname,
             )
-        if path is None and (fullname in _awaited or _is_imported_by_ours()):
-            return _find_standard(fullname)
-        return None
+        ours = _is_imported_by_ours()
+        return _find_standard(fullname, path, ours) if ours or fullname in _awaited else None
 
 
 def _is_imported_by_ours() -> bool:
@@ -88,21 +87,25 @@ def _is_imported_by_ours() -> bool:
     return False
 
 
-def _find_standard(name: str) -> "Optional[ModuleSpec]":
-    """Return the spec of a module of Python's own."""
+def _find_standard(name: str, path: "Optional[Sequence[str]]", ours: bool) -> "Optional[ModuleSpec]":
+    """Return the spec of a module of Python's own; what is imported for ours writes no bytecode."""
     spec = (
-        BuiltinImporter.find_spec(name) or FrozenImporter.find_spec(name) or PathFinder.find_spec(name, _path)
+        BuiltinImporter.find_spec(name)
+        or FrozenImporter.find_spec(name)
+        or PathFinder.find_spec(name, _path if path is None else path)
     )
+    loader: Any = None if spec is None else spec.loader  # each module in a file has one to itself
+    if ours and isinstance(loader, SourceFileLoader):
+        loader.set_data = lambda *arguments, **options: None  # type: ignore[method-assign]
     tell = _awaited.pop(name, None)
-    if tell is not None and spec is not None:
-        loader: Any = spec.loader
+    if tell is not None and loader is not None:
         execute = loader.exec_module
 
         def execute_and_tell(module: "ModuleType") -> None:
             execute(module)
             tell(module)
 
-        loader.exec_module = execute_and_tell  # each module has a loader to itself
+        loader.exec_module = execute_and_tell
     return spec
 
 
