@@ -1,4 +1,5 @@
-"""One open connection, as the master sees it: the calls under way. Who reads is up to `_turns`."""
+"""One open connection, as the master sees it: the calls under way. Who reads is up to `_turns`, how it ends
+to `_ending`."""
 
 from __future__ import annotations
 
@@ -11,17 +12,16 @@ from typing import Any
 
 from easycluster_protocol import _messages as m
 from easycluster_protocol import _moved
-from easycluster_protocol._link import OPEN, Link
+from easycluster_protocol._link import Link
 from easycluster_protocol._messages import Message
 from easycluster_protocol.errors import ConnectionLost, LocalProtocolError, ProtocolError
 from easycluster_server._channel import Channel
 from easycluster_server._transport import EndOfStream, broke, wait
 
 from . import _timeouts
-from ._forks import give_up_in_children
+from ._ending import Ending
 from ._references import References
 from ._response import NonblockingResponse
-from ._turns import Turns
 
 _ANSWERS = frozenset((m.RESULT, m.FAILURE))
 
@@ -31,11 +31,8 @@ RETRY = 0.05
 #: So many objects are given back in a message that a pipe takes whole if it takes anything.
 _AT_ONCE = 256
 
-#: Seconds that `close` waits for the server to end while answers are still under way.
-_CLOSE_GRACE = 2.0
 
-
-class ClientSession(Turns):
+class ClientSession(Ending):
     """Sends calls and receives their answers.
 
     Args:
@@ -45,24 +42,16 @@ class ClientSession(Turns):
     """
 
     def __init__(self, link: Link, transport: Any, peername: str) -> None:
-        super().__init__()
-        self.link = link
-        self.transport = transport
-        self.peername = peername
+        super().__init__(link, transport, peername)
         self.pickle_protocol = link.session.pickle_protocol
         #: The packages whose modules have been sent.
         self.supplied: set[str] = set()
         self._channel = Channel(link, transport, self._while_blocked)
         self._numbers = itertools.count(1)
-        self._pending: dict[int, NonblockingResponse] = {}
         #: The threads that are sending a call which has a limit → when that ends.
         self._limits: dict[int, float] = {}
-        self._first_error: dict[int, ConnectionLost] = {}
-        #: Answers whose completion functions have not been called yet.
-        self.arrived: list[NonblockingResponse] = []
         #: The server objects that were named here.
         self.references = References(self)
-        give_up_in_children(self)
         if _moved.can_have_moved(link.session.peer.python):
             _moved.find_moved()
         self._channel.deliver_ready(self._deliver)
@@ -141,13 +130,6 @@ class ClientSession(Turns):
                 raise
             self._fail(f"the connection to {self.peername} was lost", error)
             raise self._lost() from error
-
-    def _is_end(self, error: BaseException) -> bool:
-        """Whether this, raised while sending, means the end of the connection, and is not the fault
-        of the message or of a signal handler."""
-        if self._error is not None or self.link.sending != OPEN:
-            return isinstance(error, Exception)
-        return isinstance(error, OSError) and broke(error)
 
     def wait(
         self, response: NonblockingResponse, deadline: float | None = None, through: bool = False
@@ -240,18 +222,6 @@ class ClientSession(Turns):
             self._end_by(error)
         return False
 
-    def _end_by(self, error: Exception) -> None:
-        """Note the end of the connection that receiving raised, or raise it: it is a signal handler's."""
-        if isinstance(error, EndOfStream):
-            _, text = self.link.receive_eof()
-            self._fail(f"{text} ({self.peername})", None)
-        elif isinstance(error, ProtocolError):
-            self._fail(f"the connection to {self.peername} cannot be used any more: {error}", error)
-        elif isinstance(error, OSError) and broke(error):
-            self._fail(f"the connection to {self.peername} was lost: {error}", error)
-        else:
-            raise error
-
     def _receive_until(self, deadline: float, response: NonblockingResponse) -> bool:
         """Receive once, or wait until something has come; return False when the time is over."""
         if self._receive(False, response) or self._error is not None:
@@ -323,71 +293,3 @@ class ClientSession(Turns):
                 self._hand_over()
         if self._error is not None:
             raise self._lost()
-
-    def _lost(self) -> ConnectionLost:
-        """Return a new error for the end of the connection: each caller gets one of its own."""
-        assert self._error is not None
-        error = ConnectionLost(str(self._error))
-        error.__cause__ = self._error.__cause__
-        return error
-
-    def _fail(self, text: str, cause: BaseException | None) -> None:
-        error = ConnectionLost(text)
-        error.__cause__ = cause
-        self._error = self._first_error.setdefault(0, error)
-        self.transport.shutdown()
-        for number, response in list(self._pending.items()):
-            response._lose(self._lost())
-            self._settle(number, response)
-        for gate, waiting in list(self._gates.items()):
-            if waiting is not None:
-                waiting._lose(self._lost())
-            self._open(gate)
-
-    def close(self, text: str) -> None:
-        """End the connection in order; every outstanding call raises `ConnectionLost`."""
-        pending = self._pending
-        if self._error is None:
-            # Another thread that reads may see the server go before this one is done.
-            self._first_error.setdefault(0, ConnectionLost(text))
-            # No answer counts from here on: closing interrupts the calls on the server, and what they
-            # raise then may arrive before the end.
-            self._pending = {}
-            try:
-                self._say_goodbye(bool(pending))
-            finally:
-                self._pending = pending
-        self._fail(text, None)
-        self.transport.close()
-
-    def abandon(self) -> None:
-        """Give up the connection in a process that was forked from the one that it belongs to."""
-        text = (
-            f"the connection to {self.peername} belongs to the process from which this one was forked: "
-            "connect() anew here"
-        )
-        self._error = self._first_error[0] = ConnectionLost(text)
-        for response in self._pending.values():
-            response._lose(self._lost())
-        self._pending = {}
-        self.arrived = []
-        self.transport.socket.close()
-
-    def _say_goodbye(self, outstanding: bool) -> None:
-        try:
-            if self._channel.send_at_once(Message(m.CLOSE)) and outstanding and self._try_lead():
-                self._drain()
-        except (OSError, ProtocolError):
-            pass
-
-    def _drain(self) -> None:
-        """Wait for the server's end, for a short time. Closing while its answers are unread would
-        reset the connection, and the server would take that for a loss."""
-        deadline = time.monotonic() + _CLOSE_GRACE
-        try:
-            while (left := deadline - time.monotonic()) > 0:
-                if wait(self.transport.fileno(), -1, left)[0]:
-                    with self._reading:
-                        self._channel.receive(lambda message: None, False)
-        except (EndOfStream, OSError, ProtocolError):
-            pass
