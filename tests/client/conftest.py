@@ -1,4 +1,4 @@
-"""A program in the place of ssh, for those tests that need one."""
+"""What the tests of the master need in the place of ssh, or of a server."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import pytest
 
 from easycluster_client._ssh import SshProcess
 from helpers.fake_ssh import FakeSsh, end_ssh
+from helpers.hand_made import HandMadeServer
 
 
 @pytest.fixture
@@ -24,3 +25,11 @@ def processes() -> Iterator[list[SshProcess]]:
     yield found
     for each in found:
         end_ssh(each)
+
+
+@pytest.fixture
+def server() -> Iterator[HandMadeServer]:
+    """The other end of a session, played by hand."""
+    server = HandMadeServer()
+    yield server
+    server.close()
