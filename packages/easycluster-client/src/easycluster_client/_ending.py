@@ -9,10 +9,10 @@ from easycluster_protocol import _messages as m
 from easycluster_protocol._link import OPEN, Link
 from easycluster_protocol._messages import Message
 from easycluster_protocol.errors import ConnectionLost, ProtocolError
-from easycluster_server._channel import Channel
 from easycluster_server._transport import EndOfStream, broke, wait
 
 from ._forks import give_up_in_children
+from ._limits import LimitedChannel
 from ._response import NonblockingResponse
 from ._turns import Turns
 
@@ -29,7 +29,7 @@ class Ending(Turns):
         peername: the server's name, for messages.
     """
 
-    _channel: Channel
+    _channel: LimitedChannel
 
     def __init__(self, link: Link, transport: Any, peername: str) -> None:
         super().__init__()

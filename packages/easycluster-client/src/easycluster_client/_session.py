@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-import time
 from collections.abc import Callable, Generator
 from threading import get_ident
 from typing import Any
@@ -14,12 +13,12 @@ from easycluster_protocol import _messages as m
 from easycluster_protocol import _moved
 from easycluster_protocol._link import Link
 from easycluster_protocol._messages import Message
-from easycluster_protocol.errors import ConnectionLost, LocalProtocolError, ProtocolError
-from easycluster_server._channel import Channel
+from easycluster_protocol.errors import CallTimeout, ConnectionLost, LocalProtocolError, ProtocolError
 from easycluster_server._transport import EndOfStream, broke, wait
 
 from . import _timeouts
 from ._ending import Ending
+from ._limits import LimitedChannel, SendLimit
 from ._references import References
 from ._response import NonblockingResponse
 
@@ -46,10 +45,10 @@ class ClientSession(Ending):
         self.pickle_protocol = link.session.pickle_protocol
         #: The packages whose modules have been sent.
         self.supplied: set[str] = set()
-        self._channel = Channel(link, transport, self._while_blocked)
+        self._channel = LimitedChannel(link, transport, self._while_blocked)
         self._numbers = itertools.count(1)
-        #: The threads that are sending a call which has a limit → when that ends.
-        self._limits: dict[int, float] = {}
+        #: The threads that are sending a call which has a limit → that limit.
+        self._limits: dict[int, SendLimit] = {}
         #: The server objects that were named here.
         self.references = References(self)
         if _moved.can_have_moved(link.session.peer.python):
@@ -61,7 +60,7 @@ class ClientSession(Ending):
 
         Raises:
             ConnectionLost: the connection ended.
-            CallTimeout: the kernel did not take it within the time that the thread has, see `limit`.
+            CallTimeout: it was not sent within the time that the thread has, see `limit`.
         """
         if self._error is not None:
             raise self._lost()
@@ -73,11 +72,14 @@ class ClientSession(Ending):
             message.releases = self.references.releases()
         self._pending[number] = response
         try:
-            self._channel.send(message)
+            if self._limits:
+                self._send_in_time(message)
+            else:
+                self._channel.send(message)
         except BaseException as error:
             if not self._is_end(error):
                 self._pending.pop(number, None)
-                if isinstance(error, LocalProtocolError):  # else the message may be on its way all the same
+                if _is_unsent(error):  # else the message may be on its way all the same
                     self.references.keep(message.releases)
                 raise
             # Perhaps the server said why before it went; what it said may still be read.
@@ -199,13 +201,36 @@ class ClientSession(Ending):
 
     @contextlib.contextmanager
     def limit(self, deadline: float) -> Generator[None, None, None]:
-        """Let what this thread sends inside raise `CallTimeout` when the kernel does not take it in time."""
+        """Let a call that this thread sends inside raise `CallTimeout` when that takes longer."""
         me = get_ident()
+        before = self._limits.get(me)  # of a call that a signal handler interrupts
         try:
-            self._limits[me] = deadline
+            self._limits[me] = SendLimit(deadline)
             yield
         finally:
-            self._limits.pop(me, None)
+            if before is None:
+                self._limits.pop(me, None)
+            else:
+                self._limits[me] = before
+
+    def _send_in_time(self, message: Message) -> None:
+        limit = self._limits.get(get_ident())
+        if limit is None:  # it is another thread that has one
+            self._channel.send(message)
+        else:
+            self._channel.send_in_time(message, limit, self.peername)
+
+    def _check_limit(self) -> float | None:
+        """Return how many seconds this thread may still try to send; None: for ever.
+
+        Raises:
+            CallTimeout: its limit is over.
+        """
+        limit = self._limits.get(get_ident()) if self._limits else None
+        if limit is None:
+            return None
+        limit.check(self.peername)
+        return limit.left()
 
     def _receive(self, block: bool, response: NonblockingResponse | None = None) -> bool:
         """Receive once, unless ``response`` is there already."""
@@ -273,19 +298,14 @@ class ClientSession(Ending):
     def _while_blocked(self) -> None:
         """Take in what arrives while the kernel takes nothing more: the server may be unable to
         read on before we do."""
-        deadline = self._limits.get(get_ident()) if self._limits else None
-        if deadline is not None and time.monotonic() >= deadline:
-            raise _timeouts.error(
-                f"the call was not sent to {self.peername} within its limit, for that takes nothing in at"
-                " present; whether it will be run there is unknown",
-                "unknown",
-            )
+        patience = self._check_limit()
         leading = self._try_lead()
         try:
             transport = self.transport
-            patience = None if deadline is None else _timeouts.left_until(deadline)
-            read, timeout = (transport.fileno(), patience) if leading else (-1, RETRY)
-            readable, _ = wait(read, transport.write_fileno(), timeout)
+            read = transport.fileno() if leading else -1
+            if not leading:
+                patience = RETRY if patience is None else min(RETRY, patience)
+            readable, _ = wait(read, transport.write_fileno(), patience)
             if readable:
                 self._receive(False)
         finally:
@@ -293,3 +313,10 @@ class ClientSession(Ending):
                 self._hand_over()
         if self._error is not None:
             raise self._lost()
+
+
+def _is_unsent(error: BaseException) -> bool:
+    """Whether nothing of the message whose sending raised this is on its way, or will be."""
+    return isinstance(error, LocalProtocolError) or (
+        isinstance(error, CallTimeout) and error.state == "not sent"
+    )

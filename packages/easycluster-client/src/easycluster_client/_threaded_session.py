@@ -163,9 +163,11 @@ class ThreadedSession(ClientSession):
 
         The turn is taken only to receive: the background thread would wonder why its holder does not.
         """
+        patience = self._check_limit()
         transport = self.transport
         read = -1 if self._turn else transport.fileno()
-        readable, _ = wait(read, transport.write_fileno(), RETRY)
+        patience = RETRY if patience is None else min(RETRY, patience)
+        readable, _ = wait(read, transport.write_fileno(), patience)
         if readable and self._try_lead():
             try:
                 self._receive(False)
