@@ -34,7 +34,7 @@ def blocked_sender(server: HandMadeServer, calls: int = 1) -> Iterator[None]:
 
 def request_in_time(server: HandMadeServer, body: Any, seconds: float) -> CallTimeout:
     """Make a call that must end by its limit; return the error."""
-    with pytest.raises(CallTimeout) as caught, server.session.limit(time.monotonic() + seconds):
+    with pytest.raises(CallTimeout) as caught, server.session._channel.limit(time.monotonic() + seconds):
         server.request(body)
     return caught.value
 
@@ -51,7 +51,7 @@ def test_behind_another_sender(server: HandMadeServer, body: bytes, seconds: flo
     assert "will not be run" in str(error)
     assert [message.body[:8] for message in server.receive(2)] == [LARGE[:8], b"the next"]
     assert len(server.session._pending) == 2
-    assert not server.session._limits
+    assert not server.session._channel.limits
 
 
 def test_what_it_would_have_given_back(server: HandMadeServer) -> None:
@@ -87,7 +87,7 @@ def test_in_time(server: HandMadeServer) -> None:
     calls: list[Any] = []
 
     def request() -> None:
-        with server.session.limit(float("inf")):
+        with server.session._channel.limit(float("inf")):
             calls.append(server.request(LARGE))
 
     with blocked_sender(server, 2):
@@ -103,14 +103,14 @@ def test_in_time(server: HandMadeServer) -> None:
 
 def test_signal_handler_that_makes_calls_with_limits(server: HandMadeServer) -> None:
     """A call with a limit that a signal handler makes in the middle of another leaves that one's limit."""
-    with server.session.limit(5.0):
-        outer = next(iter(server.session._limits.values()))
-        with server.session.limit(7.0):
+    with server.session._channel.limit(5.0):
+        outer = next(iter(server.session._channel.limits.values()))
+        with server.session._channel.limit(7.0):
             pass
-        (left,) = server.session._limits.values()
+        (left,) = server.session._channel.limits.values()
 
     assert left is outer
-    assert not server.session._limits
+    assert not server.session._channel.limits
 
 
 def test_longest_wait() -> None:

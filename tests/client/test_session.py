@@ -5,6 +5,7 @@ from __future__ import annotations
 import pickle
 import threading
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 
@@ -224,6 +225,32 @@ def test_answer_that_is_delivered_twice(server: HandMadeServer) -> None:
 
     assert server.session.arrived == [response]
     assert response.wait() == 1
+
+
+def test_what_the_server_says_of_a_call(server: HandMadeServer) -> None:
+    """A query is answered for the call that it names; what it does not know, and calls that are over, change nothing."""
+    responses = [server.request() for _ in range(2)]
+    for response in responses:
+        server.session.ask(response)
+    queries = server.receive(4)[2:]
+    server.send(*(Message(m.STATUS, *more) for more in ((1, m.STARTED), (2, b"later"), (9, m.STARTED))))
+    server.session.read(block=True)
+
+    assert [(each.kind, each.request) for each in queries] == [(m.STATUS_QUERY, 1), (m.STATUS_QUERY, 2)]
+    assert [response._started for response in responses] == [True, False]
+
+
+def test_asking_a_server_that_has_gone(server: HandMadeServer) -> None:
+    """A question that cannot be asked any more is no error; what a signal handler raises meanwhile is."""
+    response = server.request()
+    server.socket.close()
+    server.session.ask(response)
+
+    assert not response._started
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(server.session._channel, "send_at_once", Mock(side_effect=TimeoutError("too late")))
+        with pytest.raises(TimeoutError, match="too late"):
+            server.session.ask(response)
 
 
 def test_ping(server: HandMadeServer) -> None:

@@ -1,22 +1,18 @@
-"""Responses as futures: the methods of `concurrent.futures.Future`, limits, and callbacks."""
+"""Responses as futures: the methods of `concurrent.futures.Future`, and callbacks."""
 
 from __future__ import annotations
 
 import concurrent.futures
 import gc
-import os
-import pickle
-import signal
 import threading
 import weakref
-from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 import easycluster
-from easycluster import CallTimeout, ConnectionLost, EasyClusterError, RemoteException
+from easycluster import ConnectionLost, RemoteException
 from helpers.remote_tasks import Tasks
 from helpers.waiting import PATIENCE, wait_until
 
@@ -108,126 +104,6 @@ def test_dropped_responses_go(spawn: Any) -> None:
         assert [reference() for reference in (*references, unread)] == [None, None, None]
     finally:
         gc.enable()
-
-
-# Limits.
-
-
-@pytest.mark.parametrize("ask", ["wait", "result", "exception"])
-def test_limit_of_a_wait(client: Any, tasks: Tasks, ask: str) -> None:
-    """A wait that is too long ends with an error that says so; the call goes on and can be waited for again."""
-    response = tasks.start(client, "late")
-
-    with pytest.raises(CallTimeout, match=r"no answer from wait_for on .* within 0\.01 seconds") as caught:
-        getattr(response, ask)(timeout=0.01)
-    tasks.finish("late")
-
-    assert isinstance(caught.value, (TimeoutError, EasyClusterError))
-    assert (caught.value.state, caught.value.response) == ("sent", response)
-    assert response.result(timeout=PATIENCE) == "late"
-
-
-def test_limit_of_futures(spawn: Any, tasks: Tasks) -> None:
-    """What scripts for `concurrent.futures` catch is raised, also before Python 3.11."""
-    response = tasks.start(spawn(), "late")
-
-    with pytest.raises(concurrent.futures.TimeoutError) as caught:
-        response.result(timeout=0)
-
-    assert isinstance(caught.value, TimeoutError)
-    copy = pickle.loads(pickle.dumps(caught.value))
-    assert (type(copy), str(copy), copy.state, copy.response) == (
-        CallTimeout,
-        str(caught.value),
-        "sent",
-        None,
-    )
-
-
-def test_limit_while_another_thread_reads(spawn: Any, tasks: Tasks) -> None:
-    """The limit holds for a thread for which another one reads, and does not disturb that one."""
-    client = spawn()
-    with concurrent.futures.ThreadPoolExecutor(1) as pool:
-        reading = pool.submit(tasks.start(client, "first").wait)
-        wait_until(client._easycluster.session._reading.locked)
-        late = tasks.start(client, "late", threadid=1)
-        with pytest.raises(CallTimeout):
-            late.wait(timeout=0.01)
-        tasks.finish("first", "late")
-
-        assert reading.result(PATIENCE) == "first"
-        assert late.wait() == "late"
-    assert not client._easycluster.session._gates
-
-
-def test_long_limits(spawn: Any) -> None:
-    """A limit may be longer than any system can count, or infinite."""
-    client = spawn()
-
-    assert client.add(1, nonblocking=True).result(timeout=1e300) == 2
-    assert client.add(1, nonblocking=True).result(timeout=float("inf")) == 2
-
-
-@pytest.mark.parametrize(
-    ("timeout", "kind"), [("5", TypeError), (-1, ValueError), (float("nan"), ValueError)]
-)
-def test_limit_that_is_none(spawn: Any, timeout: Any, kind: type[Exception]) -> None:
-    """A limit that is no number of seconds is refused, wherever it is given."""
-    client = spawn()
-    response = client.add(1, nonblocking=True)
-    asks: list[Callable[..., Any]] = [
-        response.wait,
-        response.result,
-        lambda **limit: easycluster.wait([response], **limit),
-        lambda **limit: easycluster.as_completed([response], **limit),
-        lambda **limit: easycluster.options(client, **limit),
-        lambda **limit: easycluster.ClientGroup([client]).read_responses(**limit),
-    ]
-
-    for ask in asks:
-        with pytest.raises(kind, match="timeout must be a number of seconds"):
-            ask(timeout=timeout)
-    assert response.wait() == 2
-
-
-def test_limit_of_a_call(client: Any, tasks: Tasks) -> None:
-    """A call with a limit raises when that is over; its response is in the error, and the client goes on."""
-    with pytest.raises(CallTimeout) as caught:
-        easycluster.options(client, timeout=0.01).wait_for(tasks.path("late"))
-    other = client.add(1, threadid=1)
-    tasks.finish("late")
-
-    assert other == 2
-    assert caught.value.response.wait() == "late"
-
-
-def test_limit_of_a_nonblocking_call(spawn: Any, tasks: Tasks) -> None:
-    """Each wait for its response that is given no other limit has that one."""
-    response = tasks.start(easycluster.options(spawn(), timeout=0), "late")
-    for _ in range(2):
-        with pytest.raises(CallTimeout):
-            response.wait()
-    tasks.finish("late")
-
-    assert response.wait(timeout=PATIENCE) == "late"
-
-
-def test_server_that_takes_nothing_in(spawn: Any) -> None:
-    """A limit also ends a call that cannot even be sent; later calls find the connection unharmed."""
-    client = spawn()
-    pid = client.os.getpid()
-    large = bytes(50_000_000)
-    os.kill(pid, signal.SIGSTOP)
-    try:
-        with pytest.raises(CallTimeout, match="takes nothing in") as caught:
-            easycluster.options(client, timeout=0.05).same(large)
-    finally:
-        os.kill(pid, signal.SIGCONT)
-
-    assert (caught.value.state, caught.value.response) == ("unknown", None)
-    assert client.add(1) == 2
-    assert client.same(large) == large
-    assert client._easycluster.session._pending == {}
 
 
 # Callbacks.

@@ -218,6 +218,27 @@ def test_thread_that_is_started_twice(parts: Parts) -> None:
     assert parts.channel.bodies() == [True, "b"]
 
 
+def test_which_calls_run(parts: Parts) -> None:
+    """A thread's call runs from its start until the next one's, and is no longer known when the thread has ended."""
+    gates = [threading.Event() for _ in range(3)]
+    running = parts.executor.is_running
+    for number, thread in ((1, 7), (2, 7), (3, SINGLE_THREAD)):
+        parts.executor.deliver(request(number, gates[number - 1].wait, thread))
+    wait_until(lambda: parts.caller.started in ([1, 3], [3, 1]))
+    seen = [running(number) for number in (1, 2, 3)]
+    gates[0].set()
+    wait_until(lambda: running(2))
+    seen.append(running(1))
+    for gate in gates:
+        gate.set()
+    parts.executor.main.serve(request(4, lambda: seen.append(running(4))))
+    parts.executor.stop_thread(7)
+    wait_until(lambda: len(parts.executor._jobs) == 1)
+
+    assert seen == [True, False, True, False, True]
+    assert not running(2)
+
+
 def test_finishing(parts: Parts) -> None:
     """A call that was interrupted between its code and its answer is finished in another thread."""
     executor = parts.executor

@@ -187,6 +187,27 @@ def test_ping_is_answered_during_a_call(make_session: Callable[..., Session], pr
         assert peer.value(3) == 3
 
 
+def test_state_of_a_call(make_session: Callable[..., Session], probe: Probe) -> None:
+    """While a call runs it is told at once which calls have begun."""
+    with Peer() as peer:
+        session = make_session(peer)
+
+        def act() -> None:
+            peer.send(peer.call(1, f"{NAME}.wait"), peer.call(2, f"{NAME}.mark", 2))
+            assert probe.entered.wait(PATIENCE)
+            peer.send(*(Message(m.STATUS_QUERY, number) for number in (1, 2, 99)))
+            peer.receive_until(1, 2, 99, kinds=(m.STATUS,))
+            probe.gate.set()
+            closing(peer, 1, 2)()
+
+        thread = in_background(act)
+        session.serve()
+        thread.join()
+    told = {each.request: each.body for each in peer.received if each.kind == m.STATUS}
+
+    assert told == {1: m.STARTED, 2: b"", 99: b""}
+
+
 def test_reads_on_while_an_answer_cannot_be_sent(make_session: Callable[..., Session], probe: Probe) -> None:
     """A client that reads nothing may send as much as it likes: the main thread is stuck in sending, another reads."""
     with Peer() as peer:

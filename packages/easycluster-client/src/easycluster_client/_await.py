@@ -7,6 +7,8 @@ import weakref
 from collections.abc import Generator
 from typing import TYPE_CHECKING, Any
 
+from . import _timeouts
+
 if TYPE_CHECKING:
     from ._response import NonblockingResponse
 
@@ -72,7 +74,11 @@ def _wait(response: NonblockingResponse) -> Generator[Any, Any, None]:
             pass
 
     limit = response._timeout
-    timer = None if limit is None else loop.call_later(limit, finish, False)
+    timers: list[asyncio.TimerHandle] = []
+    if limit is not None:
+        ask_after = limit - _timeouts.time_to_ask(limit)
+        timers.append(loop.call_later(ask_after, response._session.ask, response))
+        timers.append(loop.call_later(limit, finish, False))
     response._watch(tell)
     reader = _enter(loop, response)
     try:
@@ -81,7 +87,7 @@ def _wait(response: NonblockingResponse) -> Generator[Any, Any, None]:
         if reader is not None:
             reader.leave()
         response._unwatch(tell)
-        if timer is not None:
+        for timer in timers:
             timer.cancel()
     if limit is not None and not response._done:
         raise response._too_late(limit)

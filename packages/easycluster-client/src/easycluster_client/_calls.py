@@ -287,11 +287,11 @@ def _request_in_time(
     deadline = _timeouts.deadline_of(timeout)
     assert timeout is not None
     assert deadline is not None
-    with session.limit(deadline):
+    with session._channel.limit(deadline):
         session.request(response, *message)
     if options.get("nonblocking") or response._completes:
         return response
-    response._wait_until(deadline)
+    response._wait_in_time(deadline)
     if not response._done:
         response._timeout = None  # who waits for it once more does so of their own will
         raise response._too_late(timeout)

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
+from collections.abc import Callable, Generator
+from threading import get_ident
+from typing import Any
 
+from easycluster_protocol._link import Link
 from easycluster_protocol._messages import Message
 from easycluster_protocol.errors import CallTimeout
 from easycluster_server._channel import Channel
@@ -55,17 +60,59 @@ class SendLimit:
 
 
 class LimitedChannel(Channel):
-    """A channel with senders that have limits."""
+    """A channel with senders that have limits.
 
-    def send_in_time(self, message: Message, limit: SendLimit, peername: str) -> None:
-        """Send ``message`` as `send` does, but wait for other senders no longer than the limit. While this
-        thread itself cannot send, `while_blocked` has to look at the limit.
+    Args:
+        link: the protocol machine.
+        transport: its transport.
+        while_blocked: what a sender does when the kernel takes nothing more; it asks for its `patience`.
+        peername: the server's name, for messages.
+
+    Attributes:
+        limits: the threads that are sending a call which has a limit → that limit.
+    """
+
+    def __init__(self, link: Link, transport: Any, while_blocked: Callable[[], None], peername: str) -> None:
+        super().__init__(link, transport, while_blocked)
+        self.limits: dict[int, SendLimit] = {}
+        self._peername = peername
+
+    @contextlib.contextmanager
+    def limit(self, deadline: float) -> Generator[None, None, None]:
+        """Let a call that this thread sends inside raise `CallTimeout` when that takes longer."""
+        me = get_ident()
+        before = self.limits.get(me)  # of a call that a signal handler interrupts
+        try:
+            self.limits[me] = SendLimit(deadline)
+            yield
+        finally:
+            if before is None:
+                self.limits.pop(me, None)
+            else:
+                self.limits[me] = before
+
+    def patience(self) -> float | None:
+        """Return how many seconds this thread may still try to send; None: for ever.
 
         Raises:
-            CallTimeout: the time was over.
+            CallTimeout: its limit is over.
         """
-        if self._send_lock._is_owned():
-            self.send(message)  # which says what is wrong
+        limit = self.limits.get(get_ident()) if self.limits else None
+        if limit is None:
+            return None
+        limit.check(self._peername)
+        return limit.left()
+
+    def send_in_time(self, message: Message) -> None:
+        """Send ``message`` as `send` does, but wait for other senders no longer than this thread's limit.
+
+        Raises:
+            CallTimeout: the limit is over.
+        """
+        limit = self.limits.get(get_ident())
+        if limit is None or self._send_lock._is_owned():
+            self.send(message)  # which says what is wrong with a lock that this thread has
+            return
         for plans in self.link.plans(message):
             taken: list[bool] = []
             try:
@@ -73,7 +120,7 @@ class LimitedChannel(Channel):
                     # One C call, see `send_at_once`.
                     taken.extend(map(self._send_lock.acquire, (True,), (limit.left(),)))
                     if not taken[-1]:
-                        limit.check(peername)
+                        limit.check(self._peername)
                 self._flush()
                 limit.begun = True
                 self.link.sender.commit(plans)

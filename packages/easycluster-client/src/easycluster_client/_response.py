@@ -48,6 +48,8 @@ class NonblockingResponse(FutureMethods):
     #: Whether somebody is to be told when the answer comes.
     _completes = False
     _done = False
+    #: Whether the server has said that a thread is at the call.
+    _started = False
     _session: Any = None
     _message: Message | None = None
     _lost: ConnectionLost | None = None
@@ -114,14 +116,28 @@ class NonblockingResponse(FutureMethods):
     def _wait(self, timeout: float | None) -> None:
         if timeout is None:
             timeout = self._timeout
-        self._wait_until(_timeouts.deadline_of(timeout))
+        deadline = _timeouts.deadline_of(timeout)
+        if deadline is None:
+            self._wait_until(None)
+        else:
+            self._wait_in_time(deadline)
         if timeout is not None and not self._done:
             raise self._too_late(timeout)
 
     def _too_late(self, timeout: float) -> CallTimeout:
         where = f"{self._what} on {self.client.peername}"
-        text = f"no answer from {where} within {timeout:g} seconds: the call was sent, and goes on there"
-        return _timeouts.error(text, "sent", self)
+        state = "started" if self._started else "sent"
+        text = f"no answer from {where} within {timeout:g} seconds: the call was {state}, and goes on there"
+        return _timeouts.error(text, state, self)
+
+    def _wait_in_time(self, deadline: float) -> None:
+        """As `_wait_until`; shortly before the end the server is asked whether it has begun the call."""
+        left = deadline - time.monotonic()
+        if left > 0:
+            self._wait_until(deadline - _timeouts.time_to_ask(left))
+            if not self._done:
+                self._session.ask(self)
+        self._wait_until(deadline)
 
     def _wait_until(self, deadline: float | None) -> None:
         """Wait for the answer, and call the completion functions of those that arrive meanwhile."""

@@ -3,9 +3,8 @@ to `_ending`."""
 
 from __future__ import annotations
 
-import contextlib
 import itertools
-from collections.abc import Callable, Generator
+from collections.abc import Callable
 from threading import get_ident
 from typing import Any
 
@@ -18,7 +17,7 @@ from easycluster_server._transport import EndOfStream, broke, wait
 
 from . import _timeouts
 from ._ending import Ending
-from ._limits import LimitedChannel, SendLimit
+from ._limits import LimitedChannel
 from ._references import References
 from ._response import NonblockingResponse
 
@@ -45,10 +44,8 @@ class ClientSession(Ending):
         self.pickle_protocol = link.session.pickle_protocol
         #: The packages whose modules have been sent.
         self.supplied: set[str] = set()
-        self._channel = LimitedChannel(link, transport, self._while_blocked)
+        self._channel = LimitedChannel(link, transport, self._while_blocked, peername)
         self._numbers = itertools.count(1)
-        #: The threads that are sending a call which has a limit → that limit.
-        self._limits: dict[int, SendLimit] = {}
         #: The server objects that were named here.
         self.references = References(self)
         if _moved.can_have_moved(link.session.peer.python):
@@ -60,7 +57,7 @@ class ClientSession(Ending):
 
         Raises:
             ConnectionLost: the connection ended.
-            CallTimeout: it was not sent within the time that the thread has, see `limit`.
+            CallTimeout: it was not sent within the time that the thread has, see `LimitedChannel`.
         """
         if self._error is not None:
             raise self._lost()
@@ -72,8 +69,8 @@ class ClientSession(Ending):
             message.releases = self.references.releases()
         self._pending[number] = response
         try:
-            if self._limits:
-                self._send_in_time(message)
+            if self._channel.limits:
+                self._channel.send_in_time(message)
             else:
                 self._channel.send(message)
         except BaseException as error:
@@ -199,38 +196,13 @@ class ClientSession(Ending):
             self._hand_over()
         return True
 
-    @contextlib.contextmanager
-    def limit(self, deadline: float) -> Generator[None, None, None]:
-        """Let a call that this thread sends inside raise `CallTimeout` when that takes longer."""
-        me = get_ident()
-        before = self._limits.get(me)  # of a call that a signal handler interrupts
+    def ask(self, response: NonblockingResponse) -> None:
+        """Ask the server whether a call has been started, if that can be sent at once."""
         try:
-            self._limits[me] = SendLimit(deadline)
-            yield
-        finally:
-            if before is None:
-                self._limits.pop(me, None)
-            else:
-                self._limits[me] = before
-
-    def _send_in_time(self, message: Message) -> None:
-        limit = self._limits.get(get_ident())
-        if limit is None:  # it is another thread that has one
-            self._channel.send(message)
-        else:
-            self._channel.send_in_time(message, limit, self.peername)
-
-    def _check_limit(self) -> float | None:
-        """Return how many seconds this thread may still try to send; None: for ever.
-
-        Raises:
-            CallTimeout: its limit is over.
-        """
-        limit = self._limits.get(get_ident()) if self._limits else None
-        if limit is None:
-            return None
-        limit.check(self.peername)
-        return limit.left()
+            self._channel.send_at_once(Message(m.STATUS_QUERY, response.request_id), 0.0)
+        except OSError as error:
+            if not self._is_end(error):
+                raise
 
     def _receive(self, block: bool, response: NonblockingResponse | None = None) -> bool:
         """Receive once, unless ``response`` is there already."""
@@ -280,7 +252,11 @@ class ClientSession(Ending):
             self.references.note_ahead(message)
         elif message.kind == m.PING:
             self._channel.post(Message(m.PONG, message.request))
-        # CLOSE is followed by the end of the stream. CREDIT, PONG and STATUS: nothing to do yet.
+        elif message.kind == m.STATUS:
+            asked = self._pending.get(message.request)
+            if asked is not None:
+                asked._started = message.body == m.STARTED
+        # CLOSE is followed by the end of the stream. CREDIT and PONG: nothing to do.
 
     def _settle(self, number: int, response: NonblockingResponse) -> None:
         """Take a call that is over from those under way to those to be completed."""
@@ -298,7 +274,7 @@ class ClientSession(Ending):
     def _while_blocked(self) -> None:
         """Take in what arrives while the kernel takes nothing more: the server may be unable to
         read on before we do."""
-        patience = self._check_limit()
+        patience = self._channel.patience()
         leading = self._try_lead()
         try:
             transport = self.transport

@@ -163,7 +163,7 @@ class ThreadedSession(ClientSession):
 
         The turn is taken only to receive: the background thread would wonder why its holder does not.
         """
-        patience = self._check_limit()
+        patience = self._channel.patience()
         transport = self.transport
         read = -1 if self._turn else transport.fileno()
         patience = RETRY if patience is None else min(RETRY, patience)

@@ -11,6 +11,9 @@ from easycluster_protocol.errors import CallTimeout
 #: Seconds for which the kernel is asked to wait at most at a time: it knows no longer ones.
 LONGEST_WAIT = 86400.0
 
+#: Seconds that suffice for a question and its answer, over any network that one would work with.
+_TIME_TO_ASK = 0.5
+
 
 def check(timeout: float | None) -> float | None:
     """Return a limit that can be used.
@@ -40,6 +43,11 @@ def deadline_of(timeout: float | None) -> float | None:
 def left_until(deadline: float | None) -> float | None:
     """Return the seconds until then, of what can be waited for at once; None: there is no limit."""
     return None if deadline is None else min(max(0.0, deadline - time.monotonic()), LONGEST_WAIT)
+
+
+def time_to_ask(timeout: float) -> float:
+    """Return how many seconds before the end of a limit to ask what has become of the call."""
+    return min(timeout / 2, _TIME_TO_ASK)
 
 
 def error(text: str, state: str, response: object = None) -> CallTimeout:

@@ -40,10 +40,13 @@ PING = 8  # both: answer with PONG and the same token
 PONG = 9
 STOP_THREAD = 10  # client: end this server thread when its calls are done
 CLOSE = 11  # both: nothing follows; body: the reason, UTF-8
-STATUS_QUERY = 12  # client, to a guardian: how is the worker?
-STATUS = 13  # guardian: body: the answer, in the handshake's encoding
+STATUS_QUERY = 12  # client: has this call been started?
+STATUS = 13  # server: body: STARTED, or empty
 MODULES = 14  # client: modules that the server may import; body: see easycluster_server._supplied
 REFERENCES = 15  # server: more objects that the answer to this call names, ahead of it
+
+#: The body of a STATUS: a thread is at the call.
+STARTED = b"started"
 
 KIND_NAMES: Dict[int, str] = {
     CALL: "CALL",

@@ -61,7 +61,8 @@ class CallTimeout(EasyClusterError, TimeoutError):
     """There was no answer within the time that was given; the call goes on.
 
     Attributes:
-        state: what is known of the call: ``"sent"``, ``"started"``, or ``"unknown"``.
+        state: what is known of the call: ``"started"``; ``"sent"``, perhaps started too; ``"not sent"``,
+            so it will not be run; or ``"unknown"``, because only a part of it could be sent in time.
         response: the response, which can be waited for again, or None when the call was not sent whole.
     """
 

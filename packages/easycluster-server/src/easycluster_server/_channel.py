@@ -84,14 +84,19 @@ class Channel:
         self._posted.append(message)
         self._send_posted()
 
-    def send_at_once(self, message: Message) -> bool:
-        """Send a small message if the kernel takes it now; return whether it did."""
+    def send_at_once(self, message: Message, patience: float = 0.1) -> bool:
+        """Send a small message if the kernel takes it now; return whether it did.
+
+        Args:
+            message: what to send.
+            patience: how long to wait for another thread that sends, in seconds.
+        """
         if self._send_lock._is_owned():  # a signal handler came while this thread sends
             return False
         taken: List[bool] = []
         try:
             # One C call: no signal handler can come between taking the lock and noting it.
-            taken.extend(map(self._send_lock.acquire, (True,), (0.1,)))
+            taken.extend(map(self._send_lock.acquire, (True,), (patience,)))
             if not taken[0]:
                 return False
             for plans in self.link.plans(message):

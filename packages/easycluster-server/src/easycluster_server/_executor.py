@@ -18,7 +18,7 @@ import os
 import sys
 import threading
 from collections import deque
-from typing import TYPE_CHECKING, Callable, Deque, Dict, Optional, Tuple
+from typing import TYPE_CHECKING, Callable, Deque, Dict, Optional, Set, Tuple
 
 from easycluster_protocol._constants import SINGLE_THREAD
 from easycluster_protocol._messages import Message
@@ -82,6 +82,10 @@ class Job:
     def is_under_way(self, request: Message) -> bool:
         """Whether the call was started and its answer is not known to have been sent."""
         return self._started == request.request != self._answered
+
+    def is_at(self, number: int) -> bool:
+        """Whether no other call was started after this one."""
+        return self._started == number
 
     def serve(self, request: Message) -> None:
         """Run the call and send its answer, or go on where an interrupt left off."""
@@ -172,6 +176,8 @@ class Executor:
         on_send_failure: Callable[[], None],
     ) -> None:
         self.main = Job(self)
+        #: All that run calls, each in its own thread.
+        self._jobs: Set[Job] = {self.main}
         self.main_queue: Deque[Message] = deque()
         self._finishing = threading.Lock()
         self._channel = channel
@@ -214,6 +220,10 @@ class Executor:
             return False
         lane.started = True
         return True
+
+    def is_running(self, number: int) -> bool:
+        """Whether a thread is at this call."""
+        return any(job.is_at(number) for job in tuple(self._jobs))
 
     def stop_thread(self, thread: int) -> None:
         """Let a thread end when the calls it has are done."""
@@ -276,9 +286,11 @@ class Executor:
         if not _claim(lane):
             return
         job = Job(self)
+        self._jobs.add(job)
         while True:
             request = lane.queue.get()
             if request is None:
+                self._jobs.discard(job)
                 return
             job.serve_surely(request)
 

@@ -175,13 +175,16 @@ class Session:
             self._deliver_call(message)
         elif kind == m.PING:
             self._channel.post(Message(m.PONG, message.request))
+        elif kind == m.STATUS_QUERY:
+            running = self._executor.is_running(message.request)
+            self._channel.post(Message(m.STATUS, message.request, m.STARTED if running else b""))
         elif kind == m.MODULES:
             self._supply(message)
         elif kind == m.STOP_THREAD:
             self._executor.stop_thread(message.thread)
         elif kind == m.CLOSE:
             self._end(CLOSED)
-        # CANCEL, RELEASE, CREDIT, PONG and STATUS_QUERY: understood, and nothing to do yet.
+        # CANCEL, RELEASE, CREDIT and PONG: understood, and nothing to do yet.
 
     def _deliver_first_call(self, message: Message) -> None:
         try:
