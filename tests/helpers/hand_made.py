@@ -34,6 +34,8 @@ class HandMadeServer:
         self.session = ClientSession(links.client, SocketTransport(ours), "the server")
         self._client: Any = SimpleNamespace(peername="the server", _easycluster=self)
 
+    reads_by_itself = True
+
     def run_completions(self, session: ClientSession) -> int:
         """Stands for that of a client; this one puts them off for ever."""
         return -1 if session.arrived else 0

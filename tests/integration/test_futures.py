@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import concurrent.futures
 import gc
-import threading
 import weakref
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -14,7 +11,7 @@ import pytest
 import easycluster
 from easycluster import ConnectionLost, RemoteException
 from helpers.remote_tasks import Tasks
-from helpers.waiting import PATIENCE, wait_until
+from helpers.waiting import wait_until
 
 pytestmark = pytest.mark.usefixtures("task_definitions")
 
@@ -160,78 +157,3 @@ def test_callback_that_is_none(spawn: Any) -> None:
     with pytest.raises(TypeError, match="a callback must be a function"):
         response.add_done_callback("print")
     assert response.result() == 2
-
-
-# The functions of concurrent.futures.
-
-
-def test_standard_functions_and_plain_clients(spawn: Any) -> None:
-    """Responses of a `Client`, for which nobody would read, are refused with the name of what to use."""
-    response = spawn().add(1, nonblocking=True)
-
-    with pytest.raises(TypeError, match="easycluster.wait"):
-        concurrent.futures.wait([response])
-    assert response.result() == 2
-
-
-class Reader:
-    """Reads the answers of clients in a thread, as a client with a thread of its own does."""
-
-    def __init__(self, *clients: Any) -> None:
-        for client in clients:
-            client._easycluster.reads_by_itself = True
-        self._end = threading.Event()
-        self._threads = [threading.Thread(target=self._read, args=(client,)) for client in clients]
-        for thread in self._threads:
-            thread.start()
-
-    def _read(self, client: Any) -> None:
-        while not self._end.is_set():
-            client.read_response(False)
-            self._end.wait(0.001)
-
-    def stop(self) -> None:
-        """End the threads."""
-        self._end.set()
-        for thread in self._threads:
-            thread.join()
-
-
-def test_standard_functions_are_told_once(spawn: Any) -> None:
-    """An answer that is delivered again, as after an interrupt, counts once."""
-    client = spawn()
-    client._easycluster.reads_by_itself = True
-    told: list[Any] = []
-    waiter = SimpleNamespace(add_result=told.append, add_exception=lambda response: told.append("error"))
-    responses = [client.add(1, nonblocking=True), client.divide(1, 0, nonblocking=True)]
-    for response in responses:
-        response._waiters.append(waiter)
-    for response in (*responses, *responses):
-        response.exception()
-        response._tell_watchers()
-
-    assert told == [responses[0], "error"]
-    assert [response._state for response in responses] == ["FINISHED"] * 2
-
-
-def test_standard_functions(spawn: Any, tasks: Tasks) -> None:
-    """Where a thread reads, `wait` and `as_completed` of `concurrent.futures` take responses, beside others."""
-    clients = [spawn(), spawn()]
-    reader = Reader(*clients)
-    responses = [tasks.start(client, name) for client, name in zip(clients, "ab", strict=True)]
-    failing = clients[0].divide(1, 0, nonblocking=True, origexc="quiet", threadid=1)
-    own: concurrent.futures.Future[str] = concurrent.futures.Future()
-    first = concurrent.futures.wait([*responses, failing], PATIENCE, concurrent.futures.FIRST_EXCEPTION)
-    order = concurrent.futures.as_completed([*responses, own], PATIENCE)
-    seen = []
-    for name, future in zip("ba", reversed(responses), strict=True):
-        tasks.finish(name)
-        seen.append(next(order) is future)
-    own.set_result("own")
-    seen.append(next(order) is own)
-    rest = concurrent.futures.wait([*responses, failing, own], PATIENCE)
-    reader.stop()
-
-    assert (first.done, first.not_done) == ({failing}, set(responses))
-    assert seen == [True] * 3
-    assert rest.not_done == set()

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 
-from easycluster import ClientGroup, ConnectionLost
+from easycluster import ClientGroup, ConnectionLost, ThreadedClient
 from helpers.remote_tasks import Tasks
+from helpers.waiting import PATIENCE, wait_until
 
 pytestmark = pytest.mark.usefixtures("task_definitions")
 
@@ -102,6 +105,54 @@ def test_member_that_is_lost(spawn: Any, tasks: Tasks) -> None:
     group.read_responses(timeout=30)
 
     assert sorted(map(str, map(type, seen))) == sorted(map(str, (ConnectionLost, int, int)))
+
+
+def test_threaded_members(spawn: Any, tasks: Tasks) -> None:
+    """A ThreadedClient deals with its answers itself: the reading ends when its completion functions have."""
+    clients = [spawn(ThreadedClient), spawn()]
+    seen: list[Any] = []
+    let_go = threading.Event()
+
+    def complete(value: int) -> None:
+        assert let_go.wait(PATIENCE)
+        seen.append(value)
+        clients[0].same("more", oncomplete=seen.append)
+
+    clients[0].add(2, oncomplete=complete)
+    for client in clients:
+        client.add(1, oncomplete=seen.append)
+    tasks.start(clients[0], "quiet", threadid=1)
+    group = ClientGroup(clients)
+    with ThreadPoolExecutor(1) as pool:
+        reading = pool.submit(group.read_responses)
+        wait_until(
+            lambda: clients[0]._easycluster.session.completing and clients[0]._easycluster.session._gates
+        )
+        early = reading.done()
+        let_go.set()
+        tasks.finish("quiet")
+
+        assert reading.result(PATIENCE) == 4
+    assert not early
+    assert sorted(map(str, seen)) == ["2", "2", "3", "more"]
+    assert group.read_responses() == 0
+
+
+@pytest.mark.parametrize("most", [1, 2])
+def test_threaded_members_and_so_many(spawn: Any, tasks: Tasks, most: int) -> None:
+    """`max` counts what a ThreadedClient has dealt with, too."""
+    client = spawn(ThreadedClient)
+    seen: list[Any] = []
+    for number in range(3):
+        tasks.start(client, str(number), threadid=number, oncomplete=seen.append)
+    with ThreadPoolExecutor(1) as pool:
+        reading = pool.submit(ClientGroup([client]).read_responses, None, most)
+        wait_until(lambda: client._easycluster.session._gates)
+        tasks.finish(*map(str, range(most)))
+
+        assert reading.result(PATIENCE) == most
+    assert sorted(seen) == list(map(str, range(most)))
+    tasks.finish("2", "1")
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import concurrent.futures
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -11,7 +12,7 @@ from typing import Any
 import pytest
 
 import easycluster
-from easycluster import AutoThreadingClient, ThreadedClient, define_common
+from easycluster import AutoThreadingClient, ClientGroup, CompletionError, ThreadedClient, define_common
 from helpers.pipes import Pipe
 from helpers.waiting import PATIENCE, wait_until
 
@@ -262,16 +263,44 @@ def test_completion_function_that_raises(
     assert error.__name__ in printed
 
 
-@pytest.mark.parametrize("how", ["call", "wait"])
+async def awaited(response: Any) -> Any:
+    """Await it."""
+    return await response
+
+
+#: Ways to wait, in a completion function, for an answer that is not there; "call" makes the call first.
+WAITS: dict[str, Callable[[Any, Any], Any]] = {
+    "call": lambda client, response: client.execblock("made = True"),
+    "call with a limit": lambda client, response: easycluster.options(client, timeout=60).execblock(
+        "made = True"
+    ),
+    "wait": lambda client, response: response.wait(),
+    "wait with a limit": lambda client, response: response.wait(timeout=60),
+    "result": lambda client, response: response.result(60),
+    "exception": lambda client, response: response.exception(),
+    "easycluster.wait": lambda client, response: easycluster.wait([response]),
+    "easycluster.as_completed": lambda client, response: next(easycluster.as_completed([response], 60)),
+    "concurrent.futures.wait": lambda client, response: concurrent.futures.wait([response]),
+    "concurrent.futures.as_completed": lambda client, response: next(
+        concurrent.futures.as_completed([response])
+    ),
+    "await": lambda client, response: asyncio.run(awaited(response)),
+    "group": lambda client, response: ClientGroup([client]).read_responses(),
+    "update_definitions": lambda client, response: client.update_definitions(),
+}
+
+
+@pytest.mark.parametrize("how", WAITS)
 def test_waiting_in_a_completion_function(client: Any, tmp_path: Any, how: str) -> None:
-    """A completion function that waits gets an error at once, and its call is not made; it may make others."""
+    """A completion function that waits, however, gets an error at once, and its call is not made; it may make others."""
     outcomes: list[Any] = []
+    define_common("made = True")
     with Pipe(tmp_path / "pipe") as pipe:
         pending = client.wait_for(pipe.path, threadid=1, nonblocking=True)
 
         def complete(value: Any) -> None:
             try:
-                pending.wait() if how == "wait" else client.execblock("made = True")
+                WAITS[how](client, pending)
             except RuntimeError as error:
                 outcomes.append(error)
             client.add(value, 1, oncomplete=outcomes.append)
@@ -281,10 +310,30 @@ def test_waiting_in_a_completion_function(client: Any, tmp_path: Any, how: str) 
         pipe.write("a")
         assert pending.wait() == "a"
 
-    assert isinstance(outcomes[0], easycluster.EasyClusterError)
+    assert isinstance(outcomes[0], CompletionError)
     assert "cannot wait for an answer" in str(outcomes[0])
     assert outcomes[1] == 4
     assert not client.eval("'made' in globals()")
+
+
+def test_answers_in_a_completion_function(client: Any) -> None:
+    """A completion function may ask for answers that are there, and whether they are."""
+    outcomes: list[Any] = []
+    response = client.add(1, 2, nonblocking=True)
+    response.wait()
+
+    def complete(value: Any) -> None:
+        outcomes.append(response.wait())
+        outcomes.append(response.result(timeout=0))
+        outcomes.append(easycluster.wait([response]).done == {response})
+        outcomes.append(concurrent.futures.wait([response]).done == {response})
+        outcomes.append(asyncio.run(awaited(response)))
+        outcomes.append(client.add(3, 4, nonblocking=True).done() in {True, False})
+
+    client.add(1, 2, oncomplete=complete)
+    wait_until(lambda: len(outcomes) == 6)
+
+    assert outcomes == [3, 3, True, True, 3, True]
 
 
 def test_reading_is_not_the_callers(client: Any) -> None:

@@ -59,6 +59,7 @@ def wait_in_loop(response: Any) -> Generator[Any, Any, Any]:
 
 
 def _wait(response: NonblockingResponse) -> Generator[Any, Any, None]:
+    response._session.check_may_wait()
     loop = asyncio.get_running_loop()
     waiter: asyncio.Future[bool] = loop.create_future()
 

@@ -171,11 +171,15 @@ def _sooner(*timeouts: float | None) -> float | None:
 def _complete(session: ThreadedSession) -> None:
     """Call the completion functions of the answers that have arrived."""
     while session.arrived:
+        session.completing = 1  # before it is taken out: who waits for all sees it here or there
         response = session.arrived.pop(0)
         try:
             response._complete()
         except BaseException:
             _report(f"a completion function of {response._what}()", session)
+        session.completing = 0
+        if session._gates:
+            session._open_gates_of(response)
 
 
 def _report(where: str, session: ThreadedSession) -> None:

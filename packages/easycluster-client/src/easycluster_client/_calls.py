@@ -228,7 +228,10 @@ class CallMaker:
         """
         with self._definitions_lock:
             responses: list[NonblockingResponse] = []
-            for block in _definitions.log[self._definitions_sent :]:
+            new = _definitions.log[self._definitions_sent :]
+            if new:
+                self._session().check_may_wait()  # before anything is sent
+            for block in new:
                 values = (block.module, block.number, block.source)
                 responses.append(self.operation("define", values, {"nonblocking": True, "origexc": "quiet"}))
                 self._definitions_sent += 1

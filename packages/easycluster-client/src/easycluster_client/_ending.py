@@ -47,6 +47,14 @@ class Ending(Turns):
 
         def _settle(self, number: int, response: NonblockingResponse) -> None: ...
 
+    @property
+    def outstanding(self) -> int:
+        """How many calls have no answer, or one whose completion functions have not been called."""
+        return len(self._pending) + len(self.arrived)
+
+    def check_may_wait(self) -> None:
+        """Raise if the calling thread is one that must not wait for an answer; here all may."""
+
     def _is_end(self, error: BaseException) -> bool:
         """Whether this, raised while sending, means the end of the connection, and is not the fault
         of the message or of a signal handler."""

@@ -1,43 +1,20 @@
 """The methods that a response shares with `concurrent.futures.Future`.
 
-They are apart from the rest, because nothing of this is on the way of an ordinary call. The
-functions of `concurrent.futures` want three attributes more, ``_condition``, ``_waiters`` and
-``_state``; a response makes them when it is asked for them.
+They are apart from the rest, because nothing of this is on the way of an ordinary call.
 """
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Generator
 from typing import TYPE_CHECKING, Any
 
+from easycluster_protocol import _messages as m
+
 from . import _completions
+from ._standard import Standard
 
 if TYPE_CHECKING:
     from ._client import Client
-
-
-class _Standard:
-    """What `concurrent.futures` wants of a future.
-
-    Attributes:
-        finished: changes while ``condition`` is held, and only once.
-    """
-
-    def __init__(self) -> None:
-        self.condition = threading.Condition()
-        self.waiters: list[Any] = []
-        self.finished = False
-
-    def finish(self, response: FutureMethods) -> None:
-        """Tell all who wait."""
-        with self.condition:
-            if self.finished:
-                return
-            self.finished = True
-            for waiter in self.waiters:
-                (waiter.add_exception if response._failed else waiter.add_result)(response)
-            self.condition.notify_all()
 
 
 class FutureMethods:
@@ -48,14 +25,14 @@ class FutureMethods:
     _done: bool
     _session: Any
     _message: Any
-    _standard: _Standard | None = None
+    _outcome: Any
+    _standard: Standard | None = None
 
     if TYPE_CHECKING:
 
         def _wait(self, timeout: float | None) -> None: ...
         def _result(self, origexc: Any = None) -> Any: ...
         def _exception(self) -> BaseException | None: ...
-        def _resolve(self) -> Any: ...
         def _watch(self, tell: Callable[[Any], Any]) -> None: ...
         def _call_back(self) -> None: ...
 
@@ -124,28 +101,41 @@ class FutureMethods:
 
     @property
     def _failed(self) -> bool:
-        return self._resolve()[1] is not None
+        """Whether the answer is an error. Nothing is unpickled for that: whoever reads asks."""
+        # The message first, see `NonblockingResponse._resolve`.
+        message, outcome = self._message, self._outcome
+        if outcome is not None:
+            return bool(outcome[1] is not None)
+        return message is None or message.kind == m.FAILURE or message.damage is not None
 
-    def _make_standard(self) -> _Standard:
-        if not self.client._easycluster.reads_by_itself:
+    # For `concurrent.futures`, see `_standard`.
+
+    @property
+    def _condition(self) -> Standard:
+        return self._standard or self._make_standard()
+
+    @property
+    def _waiters(self) -> list[Any]:
+        return self._condition.waiters
+
+    @property
+    def _state(self) -> str:
+        # Errors are raised here, where those functions hold conditions, and not before: they would not be
+        # given back.
+        calls = self.client._easycluster
+        if not calls.reads_by_itself:
             raise TypeError(
                 "the functions of concurrent.futures read no answers: for responses of a Client use"
                 " easycluster.wait and easycluster.as_completed"
             )
-        standard = _Standard()
-        found: _Standard = vars(self).setdefault("_standard", standard)
+        if self._condition.finished:
+            return "FINISHED"
+        self._session.check_may_wait()
+        return "RUNNING"
+
+    def _make_standard(self) -> Standard:
+        standard = Standard()
+        found: Standard = vars(self).setdefault("_standard", standard)
         if found is standard:
             self._watch(found.finish)
         return found
-
-    @property
-    def _condition(self) -> threading.Condition:
-        return (self._standard or self._make_standard()).condition
-
-    @property
-    def _waiters(self) -> list[Any]:
-        return (self._standard or self._make_standard()).waiters
-
-    @property
-    def _state(self) -> str:
-        return "FINISHED" if (self._standard or self._make_standard()).finished else "RUNNING"

@@ -49,11 +49,15 @@ class ClientGroup:
             max: how many completion functions to call at most, and after how many answers to return;
                 -1: there is no limit.
 
+        A `ThreadedClient` among them deals with its answers itself; that is waited for. Its calls count that
+        were outstanding before.
+
         Returns:
             How many answers were dealt with.
 
         Raises:
             TypeError, ValueError: the limit is no number, or negative.
+            CompletionError: a completion function of a ThreadedClient would wait for its own end.
         """
         deadline = _timeouts.deadline_of(timeout)
         sessions = [(each._easycluster.session, each._easycluster) for each in self._clients.values()]
@@ -64,21 +68,25 @@ class ClientGroup:
 
 
 class _Reading(SeveralConnections):
-    """Reads until enough answers were dealt with, or no more are to be expected.
-
-    Attributes:
-        count: how many were dealt with.
-    """
+    """Reads until enough answers were dealt with, or no more are to be expected."""
 
     def __init__(self, connections: list[Source], most: int) -> None:
         super().__init__()
-        self.count = 0
+        self._count = 0
+        #: Those that deal with their answers themselves → how many calls were outstanding there.
+        self._others = {each: each.session.outstanding for each in connections if each.calls.reads_by_itself}
         self._connections = connections
         self._most = most
 
+    @property
+    def count(self) -> int:
+        """How many answers were dealt with."""
+        others = (max(0, before - each.session.outstanding) for each, before in self._others.items())
+        return self._count + sum(others)
+
     def is_over(self) -> bool:
         """Whether to stop."""
-        return self._is_enough() or not any(map(_outstanding, self._connections))
+        return self._is_enough() or not any(each.session.outstanding for each in self._connections)
 
     def _is_enough(self) -> bool:
         return 0 <= self._most <= self.count
@@ -86,19 +94,16 @@ class _Reading(SeveralConnections):
     def _look_at(self, connections: Collection[Source]) -> None:
         for each in connections:
             if not self._is_enough():
-                before = _outstanding(each)
+                before = each.session.outstanding
                 super()._look_at([each])
-                # Those that have completion functions count when these are called.
-                self.count += before - _outstanding(each)
+                if each not in self._others:
+                    # Those that have completion functions count when these are called.
+                    self._count += before - each.session.outstanding
 
     def _complete(self, connection: Source) -> None:
-        most = self._most - self.count if self._most >= 0 else -1
-        self.count += connection.calls.run_completions(connection.session, most, nested=True)
-
-
-def _outstanding(connection: Source) -> int:
-    session = connection.session
-    return len(session._pending) + len(session.arrived)
+        if connection not in self._others:
+            most = self._most - self.count if self._most >= 0 else -1
+            self._count += connection.calls.run_completions(connection.session, most, nested=True)
 
 
 def _check(client: Any) -> Client:

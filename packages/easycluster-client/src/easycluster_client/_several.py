@@ -66,6 +66,8 @@ class SeveralConnections:
             left = _timeouts.left_until(deadline)
             if left == 0:
                 return False
+            for each in connections:
+                each.session.check_may_wait()
             ready = self._wait(connections, happened, left)
 
     def _look_at(self, connections: Collection[Source]) -> None:

@@ -55,6 +55,8 @@ class _LocalThread(threading.local):
 class ThreadedCallMaker(CallMaker):
     """Makes the calls of one `ThreadedClient`, each in the server thread of the calling thread."""
 
+    reads_by_itself = True
+
     def __init__(self, client: Client, definitions: str) -> None:
         self._chosen = 0
         self.ended = EndedThreads()

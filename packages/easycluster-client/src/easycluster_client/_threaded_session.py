@@ -39,6 +39,7 @@ class ThreadedSession(ClientSession):
     Attributes:
         watch: what the background thread sleeps on.
         background: the identity of that thread; 0 until it runs.
+        completing: 1 while the background thread calls the completion functions of an answer, else 0.
         heard_at: when something of the server's came last, by the monotonic clock.
         closing: whether `close` has begun.
         closed: whether `close` is over: the background thread is to end.
@@ -47,6 +48,7 @@ class ThreadedSession(ClientSession):
     def __init__(self, link: Link, transport: Any, peername: str, keep_alive: KeepAlive) -> None:
         self.watch: Watch = new_watch(transport.fileno())
         self.background = 0
+        self.completing = 0
         self.heard_at = monotonic()
         self.closing = self.closed = False
         self.keep_alive = keep_alive
@@ -75,6 +77,11 @@ class ThreadedSession(ClientSession):
                 "the thread that runs it also calls the others and watches the server. "
                 "Use nonblocking=True with oncomplete=, or let a thread of your own wait"
             )
+
+    @property
+    def outstanding(self) -> int:
+        """How many calls have no answer, or one whose completion functions have not come to their end."""
+        return super().outstanding + self.completing
 
     def request(self, response: NonblockingResponse, kind: int, body: Any, buffers: Any, thread: int) -> None:
         """Send a call; on return the kernel has it.
@@ -208,5 +215,6 @@ class ThreadedSession(ClientSession):
     def abandon(self) -> None:
         """Give up the connection in a process that was forked from the one that it belongs to."""
         super().abandon()
+        self.completing = 0
         self.watch.close()
         self.release_watch()
