@@ -169,15 +169,22 @@ class ClientSession(Ending):
                 self._hand_over()
 
     def read(self, block: bool) -> bool:
-        """Receive once, when no other thread reads; return whether anything came."""
+        """Receive once, when no other thread reads; return whether anything came.
+
+        Raises:
+            ConnectionLost: the connection has ended.
+        """
         if self._error is not None:
             raise self._lost()
         if not self._try_lead():
             return False
         try:
-            return self._receive(block)
+            came = self._receive(block)
         finally:
             self._hand_over()
+        if not came and self._error is not None:
+            raise self._lost()
+        return came
 
     def look(self) -> bool:
         """Receive what is there, without waiting.
