@@ -172,10 +172,23 @@ def test_thread_that_is_none(spawn: Any, threadid: Any) -> None:
         lambda: easycluster.options(client, threadid=threadid),
     ]
     for ask in asks:
-        with pytest.raises(TypeError, match="threadid must be an integer or easycluster.SINGLE"):
+        with pytest.raises(TypeError, match="threadid must be an integer .*or easycluster.SINGLE, not "):
             ask()
 
     assert client.add(1) == 2
+
+
+def test_other_integers(spawn: Any) -> None:
+    """A thread id may be any integer, as those of NumPy."""
+
+    class Number:
+        def __index__(self) -> int:
+            return 5
+
+    client = spawn()
+    name = "__import__('threading').current_thread().name"
+
+    assert client.eval(name, threadid=Number()) == client.eval(name, threadid=5) == "easycluster-5"
 
 
 def test_default_thread_for_each_call(spawn: Any) -> None:

@@ -1,11 +1,10 @@
-"""How connections of a ThreadedClient end: a silent server, close, drop, the interpreter's end, forks."""
+"""How connections of a ThreadedClient end: a silent server, close, drop."""
 
 from __future__ import annotations
 
 import gc
 import os
 import signal
-import subprocess
 import sys
 import threading
 import weakref
@@ -18,7 +17,7 @@ from typing import Any
 import pytest
 
 import easycluster
-from easycluster import Client, ConnectionLost, ThreadedClient, define_common
+from easycluster import ConnectionLost, ThreadedClient, define_common
 from easycluster_server._processes import read_process
 from helpers.pipes import Pipe
 from helpers.servers import Server
@@ -202,113 +201,3 @@ def test_over_ssh(sshd: Sshd, how: str) -> None:
     wait_until(lambda: count() == 2)
     if how == "close":
         client.close()
-
-
-# The end of the interpreter.
-
-EXIT = """
-import atexit, sys, threading
-import easycluster
-from easycluster import *
-
-define_common('''
-import threading
-def hang():
-    threading.Event().wait()
-def add(a, b):
-    return a + b
-''')
-client = easycluster.server.spawn_local(ThreadedClient)
-"""
-
-ENDINGS = {
-    "calls open": "client.hang(nonblocking=True); client.hang(onerror=print, threadid=2)",
-    "daemon threads wait": """
-for _ in range(3):
-    threading.Thread(target=client.hang, daemon=True).start()
-while len(client._easycluster.session._pending) < 3: pass
-""",
-    "a thread goes on": """
-def run():
-    threading.main_thread().join()
-    print(client.add(1, 2))
-threading.Thread(target=run).start()
-""",
-    "atexit": "atexit.register(lambda: print(client.add(1, 2)))",
-    "atexit close": "atexit.register(client.close); client.hang(nonblocking=True)",
-    "completions under way": "for n in range(1000): client.add(1, 2, oncomplete=lambda value: None)",
-    "an error": "sys.exit(0)",
-}
-
-
-@pytest.mark.parametrize("ending", ENDINGS)
-def test_end_of_the_interpreter(ending: str) -> None:
-    """Whatever is open, the interpreter ends at once and says nothing."""
-    result = subprocess.run(
-        [sys.executable, "-c", EXIT + ENDINGS[ending]],
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE,
-        check=False,
-    )
-
-    assert (result.returncode, result.stderr) == (0, "")
-    assert result.stdout == ("3\n" if "print(client" in ENDINGS[ending] else "")
-
-
-# Forks.
-
-FORK = """
-import os, sys, threading, time
-import easycluster
-from easycluster import *
-
-client = CONNECT
-client.execblock("import threading")
-response = client.eval("6 * 7", nonblocking=True)
-child = os.fork()
-if child == 0:
-    try:
-        for use in (lambda: client.eval("1"), lambda: client.eval("1", nonblocking=True), client.read_response, response.wait):
-            try:
-                use()
-            except easycluster.ConnectionLost as error:
-                print("child:", "belongs to the process" in str(error))
-            except TypeError as error:
-                print("child:", "reads by itself" in str(error))
-        client.close()
-        if client.remote_host:
-            client.reconnect()
-            print("child:", client.eval("6 * 7") == 42)
-    finally:
-        sys.stdout.flush()
-    sys.exit(0)
-print("status:", os.waitpid(child, 0)[1], flush=True)
-print(response.wait(), client.eval("6 * 7"))
-threads = [threading.Thread(target=client.eval, args=("1",)) for _ in range(3)]
-for thread in threads: thread.start()
-for thread in threads: thread.join()
-client.close()
-"""
-
-
-@pytest.mark.parametrize("kind", [Client, ThreadedClient])
-@pytest.mark.parametrize("over", ["local", "tcp"])
-def test_fork(kind: type[Client], over: str, tcp_server: Server, key: bytes) -> None:
-    """A forked child that uses the client gets an error that says why; the parent notices nothing."""
-    connect = f"easycluster.server.spawn_local({kind.__name__})"
-    if over == "tcp":
-        connect = f"{kind.__name__}({key!r}, '127.0.0.1', {tcp_server.port})"
-    script = FORK.replace("CONNECT", connect)
-    result = subprocess.run(
-        [sys.executable, "-W", "ignore::DeprecationWarning", "-c", script],
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE,
-        check=False,
-    )
-
-    assert (result.returncode, result.stderr) == (0, "")
-    lines = result.stdout.splitlines()
-    assert lines[:-2] == ["child: True"] * (5 if over == "tcp" else 4)
-    assert lines[-2:] == ["status: 0", "42 42"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 import threading
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -51,6 +52,10 @@ class CallMaker:
         self.default_thread = 0
         self._definitions_lock = threading.Lock()
         self._definitions_sent = 0
+
+    def renew_locks(self) -> None:
+        """Do without the locks of before, in a forked process: a thread that is not here may have them."""
+        self._definitions_lock = threading.Lock()
 
     def open(self, session: ClientSession) -> None:
         """Use a new connection, on which nothing is defined yet."""
@@ -315,6 +320,12 @@ def thread_of(threadid: Any, default: int | None = None) -> int:
         return default
     if threadid is SINGLE:
         return SINGLE_THREAD
-    if not isinstance(threadid, int) or not -(1 << 63) < threadid < 1 << 63:
-        raise TypeError(f"threadid must be an integer or easycluster.SINGLE, not {threadid!r}")
-    return threadid
+    try:
+        number = operator.index(threadid)  # NumPy's integers are some, too
+        if -(1 << 63) < number < 1 << 63:
+            return number
+    except TypeError:
+        pass
+    raise TypeError(
+        f"threadid must be an integer (of less than 64 bits) or easycluster.SINGLE, not {threadid!r}"
+    )

@@ -18,6 +18,7 @@ from easycluster_server._handshake_io import receive_once, send_pending
 from easycluster_server._transport import SocketTransport
 
 from ._deadline import CONNECT_TIMEOUT, Deadline
+from ._exit import finish_at_exit
 from ._ssh import SshProcess
 
 
@@ -74,6 +75,8 @@ class Connected:
         self.peername = peername
         # A client that is dropped without close() must not leave its socket to the collector.
         self._finalize = weakref.finalize(self, _release, self.transport, finish)
+        self._finalize.atexit = False  # that would be before exit functions of the script that make calls
+        finish_at_exit(self)
 
     def finish(self) -> None:
         """Release everything; the transport is closed already."""

@@ -6,7 +6,7 @@ import socket
 import sys
 from collections.abc import Callable, Iterable
 from types import TracebackType
-from typing import Any
+from typing import Any, NoReturn
 
 from easycluster_protocol import _messages as m
 from easycluster_protocol._proxies import RemoteProxy
@@ -98,6 +98,12 @@ class Connection:
     ) -> None:
         self.close()
 
+    def __reduce__(self) -> NoReturn:
+        raise TypeError(
+            f"{self!r} cannot be sent, pickled or copied: a connection belongs to the process that made it;"
+            " connect anew where it is needed"
+        )
+
     def __repr__(self) -> str:
         state = f"connected to {self.peername}" if self.connected else "not connected"
         return f"<{type(self).__name__} {state}>"
@@ -136,14 +142,22 @@ class Connection:
         return session
 
     def fileno(self) -> int:
-        """Return the descriptor to wait on for answers."""
-        descriptor: int = self._session().transport.fileno()
-        return descriptor
+        """Return the descriptor to wait on for answers.
+
+        Raises:
+            ConnectionLost: the client is not connected.
+        """
+        session = self._session()
+        return session.check_descriptor(session.transport.fileno())
 
     def write_fileno(self) -> int:
-        """Return the descriptor to wait on for sending."""
-        descriptor: int = self._session().transport.write_fileno()
-        return descriptor
+        """Return the descriptor to wait on for sending.
+
+        Raises:
+            ConnectionLost: the client is not connected.
+        """
+        session = self._session()
+        return session.check_descriptor(session.transport.write_fileno())
 
     def ready(self) -> bool:
         """Return whether calls can be made."""

@@ -11,8 +11,10 @@ from easycluster_protocol._messages import Message
 from easycluster_protocol.errors import ConnectionLost, ProtocolError
 from easycluster_server._transport import EndOfStream, broke, wait
 
+from ._exit import hold_at_exit
 from ._forks import give_up_in_children
 from ._limits import LimitedChannel
+from ._references import References
 from ._response import NonblockingResponse
 from ._turns import Turns
 
@@ -30,6 +32,7 @@ class Ending(Turns):
     """
 
     _channel: LimitedChannel
+    references: References
 
     def __init__(self, link: Link, transport: Any, peername: str) -> None:
         super().__init__()
@@ -55,6 +58,16 @@ class Ending(Turns):
     def check_may_wait(self) -> None:
         """Raise if the calling thread is one that must not wait for an answer; here all may."""
 
+    def check_descriptor(self, descriptor: int) -> int:
+        """Return a descriptor of the connection, which may have been closed.
+
+        Raises:
+            ConnectionLost: it was.
+        """
+        if descriptor < 0:
+            raise self._lost()
+        return descriptor
+
     def _is_end(self, error: BaseException) -> bool:
         """Whether this, raised while sending, means the end of the connection, and is not the fault
         of the message or of a signal handler."""
@@ -77,6 +90,7 @@ class Ending(Turns):
     def _lost(self) -> ConnectionLost:
         """Return a new error for the end of the connection: each caller gets one of its own."""
         assert self._error is not None
+        hold_at_exit()
         error = ConnectionLost(str(self._error))
         error.__cause__ = self._error.__cause__
         return error
@@ -121,6 +135,7 @@ class Ending(Turns):
             response._lose(self._lost())
         self._pending = {}
         self.arrived = []
+        self.references.renew_locks()
         self.transport.socket.close()
 
     def _say_goodbye(self, outstanding: bool) -> None:

@@ -79,6 +79,13 @@ class References:
         #: The number of a call → the objects that its answer, which has not come yet, names beside its table.
         self._ahead: dict[int, dict[int, None]] = {}
 
+    def renew_locks(self) -> None:
+        """See `CallMaker.renew_locks`."""
+        self._lock = threading.RLock()
+        maker: CallMaker | None = vars(self).get("maker")
+        if maker is not None:
+            maker.renew_locks()
+
     @property
     def client(self) -> Any:
         """The client, or None when this connection has ended."""

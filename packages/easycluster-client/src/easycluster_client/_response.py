@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from easycluster_protocol import _messages as m
 from easycluster_protocol._failures import unpack_exception
@@ -68,6 +68,12 @@ class NonblockingResponse(FutureMethods):
             self._onerror = _completions.check("onerror", options.get("onerror"))
             self._completes = self._oncomplete is not None or self._onerror is not None
             self._timeout = _timeouts.check(options.get("timeout"))
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError(
+            f"{self!r} cannot be sent, pickled or copied: it belongs to a connection of this process;"
+            " its value, which wait() returns, can be"
+        )
 
     def __repr__(self) -> str:
         state = "done" if self.have_response else "pending"
