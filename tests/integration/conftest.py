@@ -119,7 +119,7 @@ TRANSPORTS = ["local", "tcp", pytest.param("ssh", marks=pytest.mark.needs_sshd)]
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Let tests run over each transport, those of chosen modules with ThreadedClients, too."""
     marks = metafunc.definition.iter_markers("parametrize")
-    if "transport" in metafunc.fixturenames and not any(mark.args[0] == "transport" for mark in marks):
+    if "transport" in metafunc.fixturenames and not any("transport" in mark.args[0] for mark in marks):
         further = ["threaded"] if getattr(metafunc.module, "THREADED_TOO", False) else []
         metafunc.parametrize("transport", [*TRANSPORTS, *further], indirect=True, scope="session")
 
