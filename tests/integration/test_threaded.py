@@ -36,6 +36,11 @@ def echo(value):
 def fail():
     raise KeyError("remote")
 
+def wait_for_end(name):
+    """Wait until there is no thread of that name."""
+    while name in [thread.name for thread in threading.enumerate()]:
+        threading.Event().wait(0.005)
+
 def wait_for(path):
     """Wait until somebody writes a letter to the pipe, and return it."""
     with open(path, "rb", 0) as file:
@@ -98,6 +103,30 @@ def test_server_thread_ends_with_its_local_thread(client: Any) -> None:
     assert first != second
     wait_until(lambda: not remote_threads(client))
     client.check_threads()
+
+
+def test_server_thread_ends_at_once() -> None:
+    """Nothing else has to happen for that: no call, no answer, no keep-alive, no timer."""
+    define_common(REMOTE)
+    with easycluster.server.spawn_local(lambda: ThreadedClient(keep_alive_interval=None)) as opened:
+        client: Any = opened
+        begun, end = threading.Event(), threading.Event()
+        names: list[str] = []
+
+        def run() -> None:
+            names.append(client.name())
+            begun.set()
+            end.wait(PATIENCE)
+
+        thread = threading.Thread(target=run)
+        thread.start()
+        assert begun.wait(PATIENCE)
+        gone = threading.Event()
+        client.wait_for_end(names[0], oncomplete=lambda value: gone.set())
+        end.set()
+        thread.join()
+
+        assert gone.wait(PATIENCE)
 
 
 def test_thread_that_ends_during_its_calls(client: Any, tmp_path: Any) -> None:
@@ -186,6 +215,7 @@ def test_executor_threads_of_asyncio(client: Any) -> None:
     assert asyncio.run(run()) == list(range(1, 51))
 
 
+@pytest.mark.xdist_group("memory")
 @pytest.mark.parametrize("threads", [1, 4])
 def test_large_calls_in_flight(client: Any, threads: int) -> None:
     """1,000 echoes of 1 MiB in flight do not block each other."""
