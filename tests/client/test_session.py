@@ -53,6 +53,43 @@ def test_threads_that_wait_for_the_same_answer(server: HandMadeServer) -> None:
     assert [waiter.result() for waiter in waiters] == ["value"] * 4
 
 
+class LookingGate:
+    """Looks, when it opens, what whoever waits at it would find."""
+
+    def __init__(self, server: HandMadeServer, told: list[NonblockingResponse]) -> None:
+        self._server, self._told = server, told
+        self.found: list[tuple[int, int]] = []
+
+    def release(self) -> None:
+        """Open it."""
+        self.found.append((len(self._told), len(self._server.session.arrived)))
+
+
+def test_gates_open_last(server: HandMadeServer) -> None:
+    """Who is woken by an answer finds that its watchers were told and that its completion can be called."""
+    told: list[NonblockingResponse] = []
+    response = server.request()
+    response._watch(told.append)
+    gate = LookingGate(server, told)
+    server.session.listen(gate)
+    server.answer(response)
+    server.session.read(True)
+
+    assert gate.found == [(1, 1)]
+
+
+def test_answer_that_comes_again_opens_all_gates(server: HandMadeServer) -> None:
+    """When an interrupt came between taking an answer and opening the gates, its repetition opens them."""
+    response, other = server.request(), server.request()
+    server.session._turn[0] = -1  # another thread leads
+    gate = server.session._queue(other)
+    server.answer(response, response)
+    server.session._turn.clear()
+    server.session.read(True)
+
+    assert not gate.locked()
+
+
 def test_thread_that_does_not_come_back(server: HandMadeServer, monkeypatch: pytest.MonkeyPatch) -> None:
     """When the thread whose turn it is was kept from handing it over, another one takes it after a while."""
     monkeypatch.setattr(_turns, "_LOOK_AFTER", 0.01)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import operator
 import threading
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from easycluster_protocol import _definitions
 from easycluster_protocol import _messages as m
@@ -321,7 +321,7 @@ def thread_of(threadid: Any, default: int | None = None) -> int:
     if threadid is SINGLE:
         return SINGLE_THREAD
     try:
-        number = operator.index(threadid)  # NumPy's integers are some, too
+        number = operator.index(cast("Any", threadid))  # NumPy's integers are some, too
         if -(1 << 63) < number < 1 << 63:
             return number
     except TypeError:

@@ -249,12 +249,14 @@ class ClientSession(Ending):
                 self.references.note(message)
             if response is not None:
                 response._arrive(message)
-                if self._gates:
-                    self._open_gates_of(response)
                 if response._completes:
                     self._settle(number, response)
                 else:
                     self._pending.pop(number, None)
+            # After that: who wakes looks for what was done, and else sleeps again. Also for an answer that
+            # comes once more, because an interrupt came in between.
+            if self._gates:
+                self._open_gates_of(response)
         elif message.kind == m.REFERENCES:
             self.references.note_ahead(message)
         elif message.kind == m.PING:

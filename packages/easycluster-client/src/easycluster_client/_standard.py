@@ -64,9 +64,11 @@ class Standard:
 
     def _tell_now(self, response: Any) -> None:
         # Who is interrupted in here goes on where that was when the answer is delivered again.
-        for waiter in () if self.finished or response is None else tuple(self.waiters):
+        waiters = () if self.finished or response is None else tuple(self.waiters)
+        for waiter in waiters:
             if not any(waiter is each for each in self._told):
-                (waiter.add_exception if response._failed else waiter.add_result)(response)
+                failed = response._failed  # pyright: ignore[reportOptionalMemberAccess] -- there are waiters
+                (waiter.add_exception if failed else waiter.add_result)(response)
                 self._told.append(waiter)
         self.finished = True
         self._told = []

@@ -124,9 +124,10 @@ class Turns:
             pass
         self._gates.pop(gate, None)
 
-    def _open_gates_of(self, response: NonblockingResponse) -> None:
+    def _open_gates_of(self, response: NonblockingResponse | None) -> None:
+        """Wake those that wait for this answer or for any; all of them when it is not known which it was."""
         for gate, waiting in list(self._gates.items()):
-            if waiting is response or waiting is None:
+            if response is None or waiting is response or waiting is None:
                 self._open(gate)
 
 
