@@ -286,6 +286,48 @@ def test_what_ours_import_is_pythons_own(host: Host, python: str) -> None:
     assert (outcome.output, outcome.errors) == (b"True True\n", "")
 
 
+def test_what_python_lacks_is_not_the_users(host: Host, python: str) -> None:
+    """A module of ours, or of Python's own, that tries whether Python has a module never gets the user's."""
+    host.write("nt.py", "raise OSError('this is a file of the home')\n")
+    outcome = host.start(
+        python,
+        {
+            "easycluster_try": "import easycluster_bootstrap, easycluster_pack, sys\ndef main(config):\n"
+            " easycluster_bootstrap.restore_path()\n"
+            " if hasattr(sys, 'stdlib_module_names'):\n"  # Python 3.10 and newer know what Pythons have
+            "  from easycluster_pack import inner\n"
+            " print(*[name for name in sys.modules if name == 'nt'])\n",
+            "easycluster_pack": "",
+            "easycluster_pack.inner": "try:\n import nt\nexcept ImportError:\n pass\n",
+        },
+    )
+
+    assert (outcome.output, outcome.errors) == (b"\n", "")
+
+
+def test_no_bytecode_of_what_ours_import(host: Host, python: str) -> None:
+    """Also after `restore_path` no bytecode is written for what a module of ours imports, submodules too; for what
+    the user's code imports, it is."""
+    for name in ("other", "others", "users"):
+        host.write(f"lib/{name}/__init__.py", "")
+        host.write(f"lib/{name}/inner.py", "")
+    host.env["PYTHONPATH"] = str(host.home / "lib")
+    outcome = host.start(
+        python,
+        {
+            "easycluster_try": "import easycluster_bootstrap, easycluster_pack, sys\ndef main(config):\n"
+            " easycluster_bootstrap.restore_path()\n"
+            " from easycluster_pack import used\n import users.inner\n",
+            "easycluster_pack": "",
+            "easycluster_pack.used": "import other.inner\nfrom others import inner\n",
+        },
+    )
+
+    assert (outcome.output, outcome.errors) == (b"", "")
+    written = {path.parent.parent.name for path in host.home.rglob("*.pyc")}
+    assert written == {"users"}
+
+
 def test_when_imported(host: Host, python: str) -> None:
     """Who waits for a module of Python's own is told when somebody has imported it, or at once."""
     outcome = host.start(

@@ -111,10 +111,10 @@ UNSENDABLE = {
     "lock": ("threading.Lock()", "lock"),
     "in a list": ("[1, {'key': threading.Lock()}]", "lock"),
     "reduce raises": ("Raises()", "ValueError: not today"),
-    "reduce recurses": ("Recurses()", "recursion"),
+    "reduce recurses": ("Recurses()", "ecursion"),  # "deep recursion", or RecursionError
     "reduce exits": ("Exits()", "SystemExit: in reduce"),
     "reduce misnames": ("Misnamed()", "no_such_global"),
-    "nested deeply": ("nest()", "recursion"),
+    "nested deeply": ("nest()", "ecursion"),
 }
 
 #: What can be pickled and not unpickled.

@@ -95,13 +95,15 @@ def wait_for(path):
         return file.read(1).decode()
 
 def fork_many(count):
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # other threads run, and Python says so
-        return [fork("hard") for _ in range(count)]
+    return [fork("hard") for _ in range(count)]
 
 def note(value):
     return value
 '''
+
+
+#: Where other threads run Python says so. Each thread for itself could not ignore it: filters are the process's.
+IGNORE = "warnings.simplefilter('ignore')"
 
 
 @pytest.fixture(autouse=True)
@@ -144,8 +146,8 @@ def test_child_of_a_child(client: Any, tmp_path: Path) -> None:
 @pytest.mark.parametrize("threadid", [1, SINGLE])
 def test_fork_in_another_thread(client: Any, threadid: Any) -> None:
     """Other threads may fork, too: the child ends with the function, and all threads go on."""
+    client.execblock(IGNORE)
     assert client.fork_many(3, threadid=threadid) == [9] * 3
-    client.execblock("warnings.simplefilter('ignore')")
     assert client.fork("return", threadid=threadid) == 0
     assert client.fork("exit", threadid=threadid) == 7
     assert client.note("next", threadid=threadid) == client.note("next") == "next"
@@ -160,6 +162,7 @@ def test_multiprocessing(client: Any, module: str) -> None:
 
 def test_fork_during_calls_of_other_threads(client: Any, tmp_path: Path) -> None:
     """Threads that fork at once, while others are in calls, disturb nobody."""
+    client.execblock(IGNORE)
     with Pipe(tmp_path / "pipe") as pipe:
         waiting = [client.wait_for(pipe.path, threadid=number, nonblocking=True) for number in range(10, 13)]
         forking = [client.fork_many(10, threadid=number, nonblocking=True) for number in range(1, 4)]
@@ -175,6 +178,7 @@ def test_fork_during_calls_of_other_threads(client: Any, tmp_path: Path) -> None
 
 def test_long_call_is_still_followed_after_a_fork(client: Any, tmp_path: Path) -> None:
     """After forks, of several threads at once too, a long call of the main thread does not keep others waiting."""
+    client.execblock(IGNORE)
     for response in [client.fork_many(3, threadid=number, nonblocking=True) for number in range(3)]:
         response.wait()
     with Pipe(tmp_path / "pipe") as pipe:

@@ -71,8 +71,7 @@ def test_home_full_of_standard_names(host: Host, version: str) -> None:
     assert host.home is not None
     ran = host.home / "ran"
     trap = f"open({str(ran)!r}, 'a').write(__name__ + ' ')\nraise ImportError('this is a file of the home')\n"
-    # `ast` is looked for by Python's own traceback, from 3.11 on and in any program.
-    for name in sorted(sys.stdlib_module_names - {"ast"}):
+    for name in sorted(sys.stdlib_module_names):
         host.write(f"{name}.py", trap)
     host.write("encodings/__init__.py", trap)
     host.write("encodings/utf_8.py", trap)

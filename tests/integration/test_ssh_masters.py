@@ -72,7 +72,7 @@ def test_other_signals_end_ssh(stand_in: Callable[[str], str], tmp_path: Path) -
         def connecting() -> dict[str, Process]:
             return {name_of(each): each for each in all_below(master.pid)[1:]}
 
-        # ssh, and the helper that watches over it.
+        # ssh, and the helper that watches over it, a shell until it has something to end.
         wait_until(lambda: set(connecting()) == {"sleep", "sh"})
         processes = all_below(master.pid)
         master.kill()

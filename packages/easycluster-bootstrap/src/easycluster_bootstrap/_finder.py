@@ -11,7 +11,7 @@ import os
 import sys
 import zlib
 from importlib import import_module
-from importlib.machinery import BuiltinImporter, FrozenImporter, ModuleSpec, PathFinder, SourceFileLoader
+from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -72,8 +72,9 @@ class _Finder:
                 " installed of EasyCluster is not used)",
                 name=fullname,
             )
-        ours = _is_imported_by_ours()
-        return _find_standard(fullname, path, ours) if ours or fullname in _awaited else None
+        if fullname in _awaited or _is_imported_by_ours():
+            return _find_standard(fullname, path)
+        return None
 
 
 def _is_imported_by_ours() -> bool:
@@ -87,18 +88,28 @@ def _is_imported_by_ours() -> bool:
     return False
 
 
-def _find_standard(name: str, path: "Optional[Sequence[str]]", ours: bool) -> "Optional[ModuleSpec]":
-    """Return the spec of a module of Python's own; what is imported for ours writes no bytecode."""
-    spec = (
-        BuiltinImporter.find_spec(name)
-        or FrozenImporter.find_spec(name)
-        or PathFinder.find_spec(name, _path if path is None else path)
-    )
-    loader: Any = None if spec is None else spec.loader  # each module in a file has one to itself
-    if ours and isinstance(loader, SourceFileLoader):
-        loader.set_data = lambda *arguments, **options: None  # type: ignore[method-assign]
+def _find_standard(name: str, path: "Optional[Sequence[str]]") -> "Optional[ModuleSpec]":
+    """Return the spec of a module of Python's own; no bytecode is written when it is imported.
+
+    Raises:
+        ModuleNotFoundError: it is one that this Python lacks, such as ``nt``, and modules of Python's own try
+            whether it is there; one of that name in the current folder is not meant.
+    """
+    for finder in sys.meta_path:
+        find: Any = None if isinstance(finder, _Finder) else getattr(finder, "find_spec", None)
+        where = _path if finder is PathFinder and path is None else path
+        spec: Optional[ModuleSpec] = find and find(name, where)
+        if spec is not None:
+            break
+    else:
+        if name in getattr(sys, "stdlib_module_names", ()):
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+        return None
+    loader: Any = spec.loader  # each module in a file has one to itself
+    if isinstance(spec.loader, SourceFileLoader):
+        loader.set_data = _write_nothing
     tell = _awaited.pop(name, None)
-    if tell is not None and loader is not None:
+    if tell is not None:
         execute = loader.exec_module
 
         def execute_and_tell(module: "ModuleType") -> None:
@@ -107,6 +118,10 @@ def _find_standard(name: str, path: "Optional[Sequence[str]]", ours: bool) -> "O
 
         loader.exec_module = execute_and_tell
     return spec
+
+
+def _write_nothing(path: str, data: bytes, **_: "Any") -> None:
+    """In place of what writes bytecode."""
 
 
 def when_imported(name: str, tell: "Callable[[Any], None]") -> None:

@@ -12,6 +12,7 @@ the exception and one for each link of its chain of causes.
 
 from __future__ import annotations
 
+import sys
 import traceback
 from typing import Any, Dict, List, Optional, Set, Tuple
 
@@ -70,6 +71,21 @@ def _format(error: BaseException) -> List[str]:
         return traceback.format_exception(type(error), error, error.__traceback__)
     except Exception:  # an exception whose own methods fail
         return [describe(error) + "\n"]
+
+
+def _show_one() -> None:
+    """Let `traceback` import what it imports only once it has something to show, such as `ast`."""
+    no_values: Dict[str, int] = {}
+    try:
+        no_values["ä"]  # of a line that is not ASCII it asks how wide it is
+    except KeyError as error:
+        _format(error)
+
+
+if hasattr(sys.modules.get("easycluster_bootstrap"), "when_imported"):
+    # This is a host that was sent our code. While a module of ours is imported, every import finds Python's
+    # own module, not what the user has in the current folder.
+    _show_one()
 
 
 def _pickle_exception(error: BaseException, protocol: int) -> Tuple[Optional[bytes], Optional[str]]:
