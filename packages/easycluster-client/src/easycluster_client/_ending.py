@@ -87,6 +87,17 @@ class Ending(Turns):
         else:
             raise error
 
+    def _post(self, message: Message) -> None:
+        """Send a small message now, or let whoever sends take it along; a lost connection is only noted."""
+        try:
+            self._channel.post(message)
+        except (ConnectionLost, ProtocolError):  # it has ended meanwhile
+            pass
+        except OSError as error:
+            if not broke(error):
+                raise
+            self._fail(f"the connection to {self.peername} was lost: {error}", error)
+
     def _lost(self) -> ConnectionLost:
         """Return a new error for the end of the connection: each caller gets one of its own."""
         assert self._error is not None

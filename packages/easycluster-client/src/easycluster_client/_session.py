@@ -12,8 +12,8 @@ from easycluster_protocol import _messages as m
 from easycluster_protocol import _moved
 from easycluster_protocol._link import Link
 from easycluster_protocol._messages import Message
-from easycluster_protocol.errors import CallTimeout, ConnectionLost, LocalProtocolError, ProtocolError
-from easycluster_server._transport import EndOfStream, broke, wait
+from easycluster_protocol.errors import CallTimeout, LocalProtocolError
+from easycluster_server._transport import EndOfStream, wait
 
 from . import _timeouts
 from ._ending import Ending
@@ -96,16 +96,6 @@ class ClientSession(Ending):
             releases = self.references.releases(_AT_ONCE)
             if releases:
                 self._post(Message(m.RELEASE, releases=releases))
-
-    def _post(self, message: Message) -> None:
-        try:
-            self._channel.post(message)
-        except (ConnectionLost, ProtocolError):  # it has ended meanwhile
-            pass
-        except OSError as error:
-            if not broke(error):
-                raise
-            self._fail(f"the connection to {self.peername} was lost: {error}", error)
 
     def send_before_first_call(self, kind: int, body: Callable[[], bytes]) -> None:
         """Send a message ahead of the first call."""

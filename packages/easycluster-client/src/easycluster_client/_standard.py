@@ -64,12 +64,11 @@ class Standard:
 
     def _tell_now(self, response: Any) -> None:
         # Who is interrupted in here goes on where that was when the answer is delivered again.
-        waiters = () if self.finished or response is None else tuple(self.waiters)
-        for waiter in waiters:
-            if not any(waiter is each for each in self._told):
-                failed = response._failed  # pyright: ignore[reportOptionalMemberAccess] -- there are waiters
-                (waiter.add_exception if failed else waiter.add_result)(response)
-                self._told.append(waiter)
+        if response is not None and not self.finished:
+            for waiter in tuple(self.waiters):
+                if not any(waiter is each for each in self._told):
+                    (waiter.add_exception if response._failed else waiter.add_result)(response)
+                    self._told.append(waiter)
         self.finished = True
         self._told = []
         self._answered = None
