@@ -40,6 +40,9 @@ STANDARD = [
     "typing",
     "unittest.mock",
 ]
+#: The flag by which code objects of Python 3.14 and newer say that there is a docstring; `inspect` of older has no
+#: such name.
+HAS_DOCSTRING = 0x4000000
 
 
 def outcome(source: str) -> tuple[dict[str, str], list[int | None]]:
@@ -66,7 +69,7 @@ def functions(code: CodeType) -> Iterator[tuple[Any, ...]]:
             is_function = inner.co_flags & CO_OPTIMIZED and not inner.co_name.startswith("<generic")
             yield inner.co_name, inner.co_firstlineno
             if is_function:
-                yield inner.co_varnames, inner.co_freevars, inner.co_flags
+                yield inner.co_varnames, inner.co_freevars, inner.co_flags & ~HAS_DOCSTRING
             yield from functions(inner)
 
 

@@ -115,9 +115,10 @@ def remote() -> None:
 
 
 def descriptors(pid: int) -> dict[int, str]:
-    """What the descriptors of a process are, but for its standard ones."""
+    """What the descriptors of a process are, but for its standard ones and one that libffi 3.5 needs for itself."""
     folder = Path(f"/proc/{pid}/fd")
-    return {int(file.name): os.readlink(file) for file in folder.iterdir() if int(file.name) > 2}
+    found = {int(file.name): os.readlink(file) for file in folder.iterdir() if int(file.name) > 2}
+    return {number: target for number, target in found.items() if "/libffi.so" not in target}
 
 
 def kinds(found: dict[int, str]) -> list[str]:

@@ -126,7 +126,8 @@ def test_child_holds_nothing_of_the_connection(client: Any) -> None:
     """The child has closed the connection, SIGINT is as usual, and no thread of ours runs in it."""
     found, handler, threads = client.fork_and_look()
     worker = {os.readlink(file) for file in Path(f"/proc/{client.os.getpid()}/fd").iterdir()}
-    shared = [target for target in found if target in worker]
+    # Of what is shared libffi 3.5 needs one for itself.
+    shared = [target for target in found if target in worker and "/libffi.so" not in target]
 
     assert [target.partition(":")[0] for target in shared] == ["pipe"], "that of detach()"
     assert handler
