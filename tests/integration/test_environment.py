@@ -57,7 +57,7 @@ def main_names():
 
 def exit_functions():
     """Return how many there are, but for those of modules that are imported already."""
-    return atexit._ncallbacks() - ("logging" in sys.modules)
+    return atexit._ncallbacks() - len({"logging", "easycluster_client._exit"}.intersection(sys.modules))
 
 def log_at_exit(path):
     """Leave something to those exit functions, and make one of the user's own."""

@@ -79,8 +79,12 @@ class Connected:
         finish_at_exit(self)
 
     def finish(self) -> None:
-        """Release everything; the transport is closed already."""
-        self._finalize()
+        """Release everything; the transport is closed already, unless the interpreter ends."""
+        # Not by calling it: once `weakref` has run its own exit function, that does nothing.
+        found = self._finalize.detach()
+        if found is not None:
+            _, release, arguments, _ = found
+            release(*arguments)
 
 
 class _SshTransport(SocketTransport):
