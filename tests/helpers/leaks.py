@@ -67,7 +67,8 @@ def _descriptors() -> frozenset[str]:
     for name in os.listdir("/proc/self/fd"):
         with contextlib.suppress(OSError):  # the one that listdir itself had open
             found.append(f"{name} -> {os.readlink(f'/proc/self/fd/{name}')}")
-    return frozenset(found)
+    # libffi 3.5 keeps its own file open from its first use on.
+    return frozenset(each for each in found if "/libffi.so" not in each)
 
 
 def assert_none_since(before: Snapshot, mark: str) -> None:
