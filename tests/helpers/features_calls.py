@@ -132,9 +132,9 @@ def time_limits(pair: Pair) -> None:
     """A call that does not end in time goes on, and can be waited for again."""
     limited = easycluster.options(pair.client, timeout=0.01)
     error = caught(easycluster.CallTimeout, limited.wait_to_be_let_go)
-    assert error.state == "sent"
-    pair.client.call("let_go.set", threadid=1)
+    pair.client.call("let_go.set", threadid=1)  # before anything fails: the next feature needs the thread
     assert error.response.wait(timeout=30) is True
+    assert error.state in ("sent", "started")
 
 
 @feature
