@@ -73,12 +73,13 @@ def _descriptors() -> frozenset[str]:
 
 def assert_none_since(before: Snapshot, mark: str) -> None:
     """Wait until nothing is left of what came since ``before``; fail with a list of it."""
-    gc.collect()
     last: dict[str, list[str]] = {}
 
     def nothing_left() -> bool:
         nonlocal last
         last = take(mark).beyond(before)
+        if last:
+            gc.collect()  # each time: what a thread that ends only now had in hand may be part of a cycle
         return not last
 
     try:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
+import gc
 import os
 import signal
 import threading
+import weakref
 from collections.abc import Callable
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor
 from typing import Any
@@ -176,3 +178,35 @@ def test_blocked_senders(spawn: Any, kind: Any, end: str) -> None:
 
     assert [kind for kind, _ in found] == [ConnectionLost] * 4
     assert all(text in message for _, message in found)
+
+
+@pytest.mark.parametrize("kind", [Client, ThreadedClient])
+def test_no_garbage(spawn: Any, kind: Any) -> None:
+    """A lost connection that is closed keeps neither descriptors nor what its callers had in hand."""
+    held = HeldByCaller()
+    gone = weakref.ref(held)
+    gc.collect()
+    gc.disable()
+    try:
+        client = spawn(kind)
+        session = weakref.ref(client._easycluster.session)
+        watch = weakref.ref(client._easycluster.session.watch) if kind is ThreadedClient else lambda: None
+        call_until_lost(client, held)
+        client.close()
+        del held
+        wait_until(lambda: (gone(), watch()) == (None, None))
+    finally:
+        gc.enable()
+    assert session() is not None  # the client has it yet, and with it the reason of the end
+
+
+class HeldByCaller:
+    """Something large that a script has in hand."""
+
+
+def call_until_lost(client: Any, held: HeldByCaller) -> None:
+    """Let the server go, and call it after that."""
+    kill(client)
+    with pytest.raises(ConnectionLost):
+        while held:
+            client.add(1)

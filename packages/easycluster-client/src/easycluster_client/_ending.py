@@ -108,7 +108,9 @@ class Ending(Turns):
 
     def _fail(self, text: str, cause: BaseException | None) -> None:
         error = ConnectionLost(text)
-        error.__cause__ = cause
+        if cause is not None:
+            # Its frames would keep the session, and whatever their callers had in hand, until a collection.
+            error.__cause__ = cause.with_traceback(None)
         self._error = self._first_error.setdefault(0, error)
         self.transport.shutdown()
         for number, response in list(self._pending.items()):
