@@ -208,5 +208,5 @@ def call_until_lost(client: Any, held: HeldByCaller) -> None:
     """Let the server go, and call it after that."""
     kill(client)
     with pytest.raises(ConnectionLost):
-        while held:
+        while held is not None:
             client.add(1)
