@@ -25,7 +25,11 @@ class FakeCaller(Caller):
 
     def __init__(self) -> None:
         self.started: list[int] = []
-        self.objects = ObjectTable()
+        self.table = ObjectTable()
+
+    @property
+    def objects(self) -> ObjectTable:
+        return self.table
 
     def unpack(self, request: Message) -> tuple[Any, str, Any, Any]:
         self.started.append(request.request)

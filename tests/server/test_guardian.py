@@ -21,12 +21,12 @@ pytestmark = pytest.mark.integration
 #: Becomes a guardian; its child runs the worker's code of the test, which may call what stands here.
 SCRIPT = """
 import os, signal, socket, subprocess, sys, time
-from easycluster_server import _control, _guardian, _processes
+from easycluster_server import _control, _guardian, _this_process
 from easycluster_server._transport import SocketTransport
 
 _guardian.REPORT_GRACE, _guardian.CLOSE_GRACE, _guardian.KILL_GRACE = map(float, sys.argv[3:6])
 link = socket.socket(fileno=int(sys.argv[1]))
-_processes.become_subreaper()
+_this_process.become_subreaper()
 reading, writing = os.pipe()
 ready = os.pipe()
 

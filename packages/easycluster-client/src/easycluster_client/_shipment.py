@@ -36,9 +36,12 @@ _AT_ONCE = frozenset(
         "easycluster_server._executor",
         "easycluster_server._follower",
         "easycluster_server._guardian",
+        "easycluster_server._libc",
+        "easycluster_server._pipe_transport",
         "easycluster_server._processes",
         "easycluster_server._session",
         "easycluster_server._stdio",
+        "easycluster_server._this_process",
         "easycluster_server._transport",
         "easycluster_server._worker",
     )

@@ -11,7 +11,6 @@ that a server never imports the client::
 from __future__ import annotations
 
 import sys
-from importlib import import_module
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Dict, List
 
@@ -246,16 +245,22 @@ if _installed("easycluster_client"):
     __all__ += [*_CLIENT_STARRED]  # noqa: PLE0604  # pyright: ignore[reportUnsupportedDunderAll]
 
 
+def _module(name: str) -> Any:
+    # As importlib.import_module; on a host that was sent this, importing importlib takes 1 ms.
+    __import__(name)
+    return sys.modules[name]
+
+
 class _Facade(ModuleType):
     """Imports a name from its home when it is first used (Python 3.6 has no module ``__getattr__``)."""
 
     def __getattr__(self, name: str) -> Any:
         if name in _SUBMODULES:
-            return import_module(f"easycluster.{name}")
+            return _module(f"easycluster.{name}")
         home = _HOMES.get(name)
         if home is None:
             raise AttributeError(f"module 'easycluster' has no attribute {name!r}")
-        value = getattr(import_module(home), name)
+        value = getattr(_module(home), name)
         setattr(self, name, value)
         return value
 

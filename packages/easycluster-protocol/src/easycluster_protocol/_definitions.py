@@ -7,17 +7,14 @@ instances of its classes are pickled by reference to that name.
 from __future__ import annotations
 
 import sys
-from importlib import import_module
 from types import CodeType, ModuleType
-from typing import Any, Dict, Iterator, List, Optional
+from typing import Any, Callable, Dict, Iterable, Iterator, List, Optional
 
 from . import _sources
 from ._serialize import describe
 from .errors import DefinitionError
 
 DEFAULT_NAME = "easycluster.remote_code"
-
-_PROLOGUE = "import easycluster\nfrom easycluster import *\n"
 
 _PUBLISHED = (
     "AutoThreadingClient Client ClientGroup Connection DefaultRemoteProxy RemoteException RemoteProxy "
@@ -26,8 +23,12 @@ _PUBLISHED = (
     "make_server_class make_singleton parse_connection_spec read_key_file write_key_file"
 )
 
-#: What that defines. To ask the facade for its names it would have to be imported.
+#: What each definitions module begins with: ``easycluster``, and what ``from easycluster import *`` gives. To
+#: ask the facade for its names it would have to be imported.
 OWN_NAMES = frozenset(["easycluster", *_PUBLISHED.split()])
+
+#: Code that mentions one of these may use names that it does not mention.
+_DYNAMIC = frozenset(["__builtins__", "__dict__", "compile", "dir", "eval", "exec", "globals", "vars"])
 
 
 class Block:
@@ -69,11 +70,19 @@ class DefinitionsModule(ModuleType):
         namespace = self.__dict__
         block = Block(self.__name__, namespace["__easycluster_blocks__"], code)
         if local:
-            _execute(block, namespace)
+            _execute(block, namespace, _prepare)
         else:
             compile(code, filename(block), "exec", dont_inherit=True)
         namespace["__easycluster_blocks__"] += 1
         log.append(block)
+
+    def __getattr__(self, name: str) -> Any:
+        if name in OWN_NAMES and name not in self.__dict__:
+            provide((name,), self.__dict__)
+        try:
+            return self.__dict__[name]
+        except KeyError:
+            raise AttributeError(f"module {self.__name__!r} has no attribute {name!r}") from None
 
 
 def filename(block: Block) -> str:
@@ -81,26 +90,45 @@ def filename(block: Block) -> str:
     return f"{block.module}[{block.number + 1}]"
 
 
-def _execute(block: Block, namespace: Dict[str, Any]) -> None:
+def _execute(block: Block, namespace: Dict[str, Any], prepare: Callable[[CodeType, Any], None]) -> None:
     """Execute a block in its module; its lines appear in stack traces."""
     name = filename(block)
     _sources.keep(name, block.source)
     code = compile(block.source, name, "exec", dont_inherit=True)
-    prepare(namespace)
+    prepare(code, namespace)
     exec(code, namespace)
 
 
-def prepare(namespace: Dict[str, Any]) -> None:
-    """Give a definitions module the names with which each of them begins, unless it has them."""
+def _prepare(code: CodeType, namespace: Dict[str, Any]) -> None:  # noqa: ARG001 -- as `prepare_for`
+    """Give a definitions module all names with which each of them begins, unless it has them."""
     if not namespace["__easycluster_prepared__"]:
-        exec(_PROLOGUE, namespace)
+        provide(OWN_NAMES, namespace)
         namespace["__easycluster_prepared__"] = True
 
 
 def prepare_for(code: CodeType, namespace: Dict[str, Any]) -> None:
-    """Do the same if the code mentions one of these names: ``import *`` costs more than most code does."""
-    if not namespace["__easycluster_prepared__"] and not OWN_NAMES.isdisjoint(_names(code)):
-        prepare(namespace)
+    """Give it those that the code can use; all take longer to import than most code takes to run."""
+    if namespace["__easycluster_prepared__"]:
+        return
+    names = frozenset(_names(code))
+    if names.isdisjoint(_DYNAMIC):
+        provide(names & OWN_NAMES, namespace)
+    else:
+        _prepare(code, namespace)
+
+
+def provide(names: Iterable[str], namespace: Dict[str, Any]) -> None:
+    """Give a definitions module some of the names with which each begins; what it has is left alone.
+
+    Those of the client's are there only where it is installed.
+    """
+    missing = [name for name in names if name not in namespace]
+    if missing:
+        facade: Any = __import__("easycluster")
+        own: Dict[str, Any] = {"easycluster": facade}
+        for name in missing:
+            if name in own or name in facade.__all__:
+                namespace[name] = own.get(name) or getattr(facade, name)
 
 
 def _names(code: CodeType) -> Iterator[str]:
@@ -119,7 +147,7 @@ def define_sent(block: Block) -> None:
     """
     module = definitions_module(block.module)
     try:
-        _execute(block, module.__dict__)
+        _execute(block, module.__dict__, prepare_for)
     except BaseException as error:
         where = f"block {block.number + 1} of the definitions module {block.module}"
         line = _line_of(error, filename(block))
@@ -157,7 +185,7 @@ def definitions_module(name: str, keep_source: bool = True) -> Any:  # noqa: ARG
         reason = "is the name of a module that exists" if module else "is no name of a module"
         raise ValueError(f"{name!r} {reason}: choose another name for the definitions")
     if name == DEFAULT_NAME:
-        import_module(name)  # it makes itself a definitions module
+        __import__(name)  # it makes itself a definitions module
         return sys.modules[name]
     return install(name)
 

@@ -5,10 +5,9 @@ from __future__ import annotations
 import builtins
 import sys
 import types
-from importlib import import_module
 from typing import Any, Dict, Optional
 
-from ._definitions import DEFAULT_NAME, definitions_module
+from ._definitions import DEFAULT_NAME, OWN_NAMES, DefinitionsModule, definitions_module
 
 #: What `lazy import` of Python 3.15 leaves in a namespace until the name is used.
 _LAZY: Any = getattr(types, "LazyImportType", ())
@@ -38,7 +37,7 @@ class Names:
 
     def look_in(self, module: Any) -> None:
         """Resolve names in this module first."""
-        self._name: str = module.__name__
+        self._module = module
         #: The namespace of the module.
         self.globals: Dict[str, Any] = module.__dict__
 
@@ -82,18 +81,20 @@ class Names:
             return _imported(self.globals[name])
         if hasattr(builtins, name):
             return getattr(builtins, name)
+        if name in OWN_NAMES and isinstance(self._module, DefinitionsModule):
+            return getattr(self._module, name)
         try:
             if name and auto_import:
-                return import_module(name)
+                __import__(name)
+                return sys.modules[name]
         except ModuleNotFoundError as error:
             if error.name != name:
                 raise
         last = (
             f", nor a module{self.place}" if auto_import else " (modules are looked for by auto_import=True)"
         )
-        raise NameError(
-            f"name {name!r} is not defined: it is neither in {self._name}{self.advice}, nor a builtin{last}"
-        )
+        where = f"in {self._module.__name__}{self.advice}"
+        raise NameError(f"name {name!r} is not defined: it is neither {where}, nor a builtin{last}")
 
     def _attribute(self, value: Any, part: str, path: str, auto_import: bool) -> Any:
         try:
@@ -102,7 +103,8 @@ class Names:
             if not auto_import or sys.modules.get(path.rpartition(".")[0]) is not value:
                 raise
         try:
-            return import_module(path)
+            __import__(path)
+            return sys.modules[path]
         except ModuleNotFoundError as error:
             if error.name != path:
                 raise

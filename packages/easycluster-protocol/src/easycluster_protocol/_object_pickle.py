@@ -9,12 +9,8 @@ from typing import TYPE_CHECKING, Any, Dict, Sequence, Tuple
 
 from ._exports import asks_for_every_value, exports_of
 from ._pickling import Pickler, PicklingError, Unpickler
-from ._pickling import dumps as dumps_plain
 from ._proxies import find_proxy
 from ._serialize import dumps
-
-#: Values of these types hold no server object.
-_PLAIN = frozenset((type(None), bool, int, float, complex, str, bytes, bytearray))
 
 
 def dumps_result(
@@ -32,8 +28,6 @@ def dumps_result(
     Returns:
         The pickle, the large buffers that travel beside it, and the numbers of the objects in it.
     """
-    if type(value) in _PLAIN and not asks_for_every_value():
-        return dumps_plain(value, protocol), (), ()
     listed: Dict[int, None] = {}
     try:
         body, buffers = dumps(value, protocol, partial(pickle_it or _pickle, objects=objects, listed=listed))

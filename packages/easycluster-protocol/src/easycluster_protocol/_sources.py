@@ -7,7 +7,6 @@ is told when somebody imports it, for most sessions never do and that takes 10 m
 from __future__ import annotations
 
 import sys
-from importlib import import_module
 from typing import Any, Dict
 
 #: What `linecache` knows; until it is imported, what it will be told.
@@ -40,4 +39,4 @@ _importer: Any = sys.modules.get("easycluster_bootstrap")
 if hasattr(_importer, "when_imported"):
     _importer.when_imported("linecache", _tell)
 else:
-    _tell(import_module("linecache"))
+    _tell(__import__("linecache"))

@@ -6,11 +6,11 @@ import sys
 import time
 from typing import TYPE_CHECKING, Any, Callable, Optional, Sequence, Tuple
 
-from easycluster_protocol import _globals, _moved, _proxies
+from easycluster_protocol import _globals, _moved, _pickling
 from easycluster_protocol import _messages as m
 from easycluster_protocol._messages import Message
-from easycluster_protocol._object_pickle import dumps_result
 from easycluster_protocol._serialize import (
+    PLAIN,
     describe,
     dumps_by_value,
     explain_dumps,
@@ -18,11 +18,11 @@ from easycluster_protocol._serialize import (
     loads,
 )
 
-from ._exported import exported_method
-from ._objects import ObjectTable
 from ._root import Namespace, Root
 
 if TYPE_CHECKING:
+    from ._objects import ObjectTable
+
     #: Called after each call with the name of what was called and how long it took, in seconds.
     OnCall = Callable[[str, float], None]
 
@@ -71,8 +71,20 @@ class Caller:
         self._namespace = namespace
         self._on_call = on_call
         self._root = Root(namespace)
-        self.objects = _proxies.server_objects = ObjectTable()
         self._protocol = pickle_protocol
+        self._server_objects: Any = None
+
+    @property
+    def objects(self) -> ObjectTable:
+        """The server objects of the session."""
+        table: ObjectTable = self._load_server_objects().table
+        return table
+
+    def _load_server_objects(self) -> Any:
+        from . import _server_objects
+
+        self._server_objects = _server_objects
+        return _server_objects
 
     def unpack(self, request: Message) -> Tuple[Any, str, Any, Any]:
         """Return function, name, args and kwargs of a call.
@@ -93,7 +105,8 @@ class Caller:
         else:
             oid, name, args, kwargs = values
             if oid:
-                function = exported_method(self.objects.get(oid), name)
+                objects = self._server_objects or self._load_server_objects()
+                function = objects.exported_method(objects.table.get(oid), name)
             elif name in Root.OPERATIONS:
                 function = getattr(self._root, name)
             else:
@@ -145,13 +158,16 @@ class Caller:
 
     def _dumps(self, value: Any, protocol: int) -> Tuple[bytes, Sequence[Any], Sequence[int]]:
         """Pickle by name what can be pickled so, else by value; see `dumps_result`."""
+        if type(value) in PLAIN:
+            return _pickling.dumps(value, protocol), (), ()
+        objects = self._server_objects or self._load_server_objects()
         try:
-            return dumps_result(value, protocol, self.objects)
+            return objects.dumps_result(value, protocol, objects.table)  # type: ignore[no-any-return]
         except Exception:
             by_value = dumps_by_value()
             if by_value is None:
                 raise
-            return dumps_result(value, protocol, self.objects, by_value)
+            return objects.dumps_result(value, protocol, objects.table, by_value)  # type: ignore[no-any-return]
 
 
 def _name_of(function: Any) -> str:

@@ -25,7 +25,7 @@ from easycluster_protocol._messages import Message
 from easycluster_protocol.errors import LocalProtocolError
 
 from ._channel import Channel
-from ._processes import report
+from ._this_process import report
 from ._transport import broke
 
 if TYPE_CHECKING:

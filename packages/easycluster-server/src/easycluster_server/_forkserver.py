@@ -70,7 +70,8 @@ def main(control_descriptor: int) -> None:
 
 
 def _warm_up() -> None:
-    """Import what a definitions module begins with."""
+    """Import what a definitions module begins with, and what server objects take."""
+    import_module("easycluster_server._server_objects")
     easycluster = import_module("easycluster")
     for name in easycluster.__all__:
         getattr(easycluster, name)

@@ -16,12 +16,16 @@ from __future__ import annotations
 
 import os
 import select
-import signal
 import time
-from typing import Any, Callable, List, Optional, Set, Tuple
+from typing import TYPE_CHECKING, Any, Callable, List, Optional, Set, Tuple
 
 from . import _processes
 from ._session import CLOSED
+
+if TYPE_CHECKING:
+    import signal
+else:
+    import _signal as signal  # all that is needed of it: the other half takes 3 ms to import
 
 #: Seconds that the worker has to say how the connection ended, once the guardian sees its end. A
 #: worker that is in C code for longer cannot speak, and its connection counts as lost.

@@ -24,7 +24,7 @@ from easycluster_protocol.errors import ConnectError, ProtocolError
 from easycluster_protocol.keys import check_key
 
 from ._forkserver import ForkServer
-from ._processes import occupy_standard_descriptors
+from ._this_process import occupy_standard_descriptors
 from ._transport import wait
 
 #: What the system says where IPv6 is known but switched off.

@@ -18,7 +18,7 @@ from typing import Any, Deque, Dict, Iterable, List, Sequence, Tuple
 
 from easycluster_protocol._messages import Message
 
-from ._processes import report
+from ._this_process import report
 
 
 class _Entry:

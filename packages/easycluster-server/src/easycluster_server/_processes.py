@@ -2,19 +2,8 @@
 
 from __future__ import annotations
 
-import codecs
 import os
-import sys
-from io import TextIOWrapper
-from typing import TYPE_CHECKING, Any, Dict, Iterable, List, Set
-
-if TYPE_CHECKING:
-    import signal
-else:
-    import _signal as signal  # all that is needed of it: the other half takes 3 ms to import
-
-_PR_SET_PDEATHSIG = 1
-_PR_SET_CHILD_SUBREAPER = 36
+from typing import Dict, Iterable, List, Set
 
 
 class Process:
@@ -33,87 +22,6 @@ class Process:
         self.session = session
         self.started = started
         self.state = state
-
-
-def _prctl(option: int, argument: int) -> bool:
-    libc = _libc()
-    try:
-        return bool(libc.prctl(option, argument, 0, 0, 0) == 0)
-    except AttributeError:
-        return False
-
-
-def _libc() -> Any:
-    """Return the C library of this process, or None."""
-    try:
-        import ctypes  # not in every Python of an embedded system
-
-        return ctypes.CDLL(None)
-    except (ImportError, OSError):
-        return None
-
-
-def buffer_lines() -> None:
-    """Let what is printed leave this process line by line, also what C code prints: standard output
-    is no terminal, so it would be held back until much has come together."""
-    sys.stdout.flush()
-    if sys.version_info >= (3, 7):
-        stdout: Any = sys.stdout
-        stdout.reconfigure(line_buffering=True)  # novm
-    else:
-        encoding, errors = sys.stdout.encoding, sys.stdout.errors
-        if codecs.lookup(encoding).name == "ascii" and "PYTHONIOENCODING" not in os.environ:
-            encoding = "utf-8"  # as newer Pythons do in the C locale
-        sys.stdout = TextIOWrapper(sys.stdout.detach(), encoding, errors, line_buffering=True)
-    try:
-        import ctypes
-
-        libc = ctypes.CDLL(None)
-        libc.setlinebuf(ctypes.c_void_p.in_dll(libc, "stdout"))
-    except (ImportError, OSError, AttributeError, ValueError):  # another C library than Linux has
-        pass
-
-
-def write(descriptor: int, data: bytes) -> None:
-    """Write all of ``data``, which the kernel has room for."""
-    while data:
-        data = data[os.write(descriptor, data) :]
-
-
-def flush_output() -> None:
-    """Let everything leave that was printed, also by C code."""
-    for stream in (sys.stdout, sys.stderr):
-        try:
-            stream.flush()
-        except Exception:
-            pass
-    libc = _libc()
-    if libc is not None:
-        libc.fflush(None)
-
-
-def occupy_standard_descriptors() -> None:
-    """Open what is closed of standard input, output and error, to nowhere.
-
-    Otherwise the next socket would take the place, and what somebody prints would go over it.
-    """
-    while True:
-        descriptor = os.open(os.devnull, os.O_RDWR)
-        if descriptor > 2:
-            os.close(descriptor)
-            return
-        os.set_inheritable(descriptor, True)
-
-
-def become_subreaper() -> bool:
-    """Let orphaned descendants become children of this process; False where that cannot be had."""
-    return _prctl(_PR_SET_CHILD_SUBREAPER, 1)
-
-
-def die_with_parent(parent: int) -> None:
-    """Let the kernel kill this process when its parent ends, where it can."""
-    if _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL) and os.getppid() != parent:
-        os._exit(1)  # the parent ended before we asked
 
 
 def has_own_proc() -> bool:
@@ -182,22 +90,3 @@ def send_signal(processes: Iterable[Process], number: int) -> None:
             os.kill(process.pid, number)
         except OSError:
             pass
-
-
-def report(error: BaseException) -> None:
-    """Print an exception and its stack trace to standard error, as Python does at its end."""
-    sys.excepthook(type(error), error, error.__traceback__)
-
-
-def report_briefly(error: BaseException) -> None:
-    """Print one line about an exception that came between two calls to standard error."""
-    from easycluster_protocol._serialize import describe  # comes with the first call, over ssh
-
-    place = ""
-    traceback = error.__traceback__
-    while traceback is not None:
-        code = traceback.tb_frame.f_code
-        place = f" ({code.co_filename}, line {traceback.tb_lineno}, in {code.co_name})"
-        traceback = traceback.tb_next
-    sys.stderr.write(f"easycluster: raised between two calls: {describe(error)}{place}\n")
-    sys.stderr.flush()

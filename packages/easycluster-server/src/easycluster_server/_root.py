@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 import sys
 from collections import deque
-from importlib import import_module
 from types import CodeType
 from typing import Any, Deque, Iterable
 
@@ -19,8 +18,6 @@ from easycluster_protocol._definitions import (
 )
 from easycluster_protocol._exec_return import ExecReturn
 from easycluster_protocol._globals import Names
-
-from . import _exported
 
 #: So many of the latest sources of ``eval`` and ``execblock`` are kept for stack traces.
 _SOURCES_KEPT = 256
@@ -97,13 +94,21 @@ class Root:
         """Bind a dotted name; its last part is set on the object of the parts before."""
         self._namespace.bind(name, value)
 
-    get_attribute = staticmethod(_exported.get_attribute)
-    set_attribute = staticmethod(_exported.set_attribute)
-    delete_attribute = staticmethod(_exported.delete_attribute)
+    def get_attribute(self, *arguments: Any) -> Any:
+        """Return an attribute of a server object, see `_exported`."""
+        return _server_objects().get_attribute(*arguments)
+
+    def set_attribute(self, *arguments: Any) -> None:
+        """Set an attribute of a server object."""
+        _server_objects().set_attribute(*arguments)
+
+    def delete_attribute(self, *arguments: Any) -> None:
+        """Delete an attribute of a server object."""
+        _server_objects().delete_attribute(*arguments)
 
     def import_module(self, name: str) -> None:
         """Import a module, so that its dotted names resolve."""
-        import_module(name)
+        __import__(name)
         first = name.partition(".")[0]
         self._namespace.globals[first] = sys.modules[first]
 
@@ -123,3 +128,9 @@ class Root:
     def use_definitions(self, name: str) -> None:
         """Resolve names in the definitions module ``name`` first."""
         self._namespace.use(name)
+
+
+def _server_objects() -> Any:
+    from . import _server_objects  # many sessions never need it
+
+    return _server_objects

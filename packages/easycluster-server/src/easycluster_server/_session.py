@@ -20,7 +20,7 @@ from easycluster_protocol.errors import ProtocolError
 from ._channel import Channel
 from ._executor import Executor
 from ._follower import Follower
-from ._processes import report, report_briefly
+from ._this_process import report, report_briefly
 from ._transport import EndOfStream, broke, wait
 
 if TYPE_CHECKING:

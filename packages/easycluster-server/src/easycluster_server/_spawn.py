@@ -8,7 +8,7 @@ from importlib import import_module
 from typing import Any, Optional
 
 from ._forkserver import fork_server, master_environment
-from ._processes import occupy_standard_descriptors
+from ._this_process import occupy_standard_descriptors
 
 _numbers = itertools.count(1)
 

@@ -15,9 +15,9 @@ from easycluster_protocol._agreement import agree
 from easycluster_protocol._hello import WELCOME, describe_self, packet
 from easycluster_protocol._link import SERVER, Link
 
-from . import _control, _processes
-from ._processes import report
+from . import _control, _this_process
 from ._session import Session
+from ._this_process import report
 
 if TYPE_CHECKING:
     import signal
@@ -44,13 +44,13 @@ def run_pair(transport: Any, read_config: Callable[[], Config], keep: Any) -> No
     """
     status = 1
     try:
-        _processes.become_subreaper()
+        _this_process.become_subreaper()
         reading, writing = os.pipe()
         guardian = os.getpid()
         worker = os.fork()
         if worker == 0:
             os.close(reading)
-            _processes.die_with_parent(guardian)
+            _this_process.die_with_parent(guardian)
             _control.set_control(writing)
             status = _work(transport, read_config)
         else:
@@ -71,7 +71,7 @@ def _work(transport: Any, read_config: Callable[[], Config]) -> int:
     os.setsid()
     config = read_config()
     fresh_environment(config)
-    _processes.buffer_lines()
+    _this_process.buffer_lines()
     try:
         link = _open_link(config, transport)
     except OSError as error:  # the client left, or is none of ours
@@ -94,7 +94,7 @@ def _open_link(config: Config, transport: Any) -> Link:
     own: Any = {"process": os.getpid(), "host": os.uname().nodename}
     if "client" in config:
         hello = describe_self(**own)
-        _processes.write(transport.write_fileno(), packet(WELCOME, hello))
+        _this_process.write(transport.write_fileno(), packet(WELCOME, hello))
         return Link(SERVER, agree(hello, config["client"]))
     # Not sent over ssh, or not at once.
     from easycluster_protocol._handshake_server import ServerHandshake
@@ -162,4 +162,4 @@ def _leave() -> None:
         atexit._run_exitfuncs()
     except BaseException as error:
         report(error)
-    _processes.flush_output()
+    _this_process.flush_output()

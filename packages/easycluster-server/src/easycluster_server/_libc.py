@@ -1,0 +1,57 @@
+"""Functions of the C library of this process.
+
+They are called by the compiled half of `ctypes`: the other half takes 2 ms to import, at each connection.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Optional
+
+try:
+    from _ctypes import _SimpleCData, call_cdeclfunction, dlopen, dlsym
+except ImportError:  # PyPy, or a Python of an embedded system
+
+    def _call(name: str, arguments: Any) -> Any:
+        import ctypes
+
+        return getattr(ctypes.CDLL(None), name)(*arguments)
+
+    def _pointer(name: str) -> Any:
+        import ctypes
+
+        return ctypes.c_void_p.in_dll(ctypes.CDLL(None), name)
+
+else:
+
+    _PROCESS: Any = None  # all that it has loaded
+
+    class _Pointer(_SimpleCData):  # type: ignore[type-arg]
+        _type_ = "P"
+
+    def _call(name: str, arguments: Any) -> Any:
+        return call_cdeclfunction(dlsym(dlopen(_PROCESS, 0), name), arguments)
+
+    def _pointer(name: str) -> Any:
+        return _Pointer.from_address(dlsym(dlopen(_PROCESS, 0), name))
+
+
+def call(name: str, *arguments: Any) -> Optional[int]:
+    """Call a function of the C library; return what it returns, or None where it cannot be had.
+
+    Args:
+        name: of the function; its result must be an int.
+        arguments: ints that fit a C int, or None for a null pointer.
+    """
+    try:
+        result: int = _call(name, arguments)
+    except (ImportError, OSError, AttributeError, ValueError):  # another C library, or no `ctypes`
+        return None
+    return result
+
+
+def call_with_variable(name: str, variable: str) -> Optional[int]:
+    """As `call`, with a variable of the C library, a pointer, as the one argument."""
+    try:
+        return call(name, _pointer(variable))
+    except (ImportError, OSError, AttributeError, ValueError):
+        return None
