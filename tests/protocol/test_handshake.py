@@ -17,6 +17,7 @@ from easycluster_protocol._handshake_client import ClientHandshake
 from easycluster_protocol._handshake_secrets import key_id
 from easycluster_protocol._handshake_server import ServerHandshake
 from easycluster_protocol._hello import CHALLENGE, HELLO, PROOF, REFUSE, WELCOME, Hello
+from easycluster_protocol._hello_parser import parse_hello
 from easycluster_protocol._limits import MAX_HANDSHAKE
 from easycluster_protocol._link import CLIENT, SERVER
 from easycluster_protocol.errors import (
@@ -219,7 +220,7 @@ def test_key_schedule_is_hkdf() -> None:
     assert server.session is not None
     assert server.session.receive_key == expand("easycluster 1 to server")
     assert server.session.send_key == expand("easycluster 1 to client")
-    assert Hello.decode(hello[8:]).key_id == hmac.new(KEY, b"easycluster 1 key id", "sha256").digest()[:8]
+    assert parse_hello(hello[8:]).key_id == hmac.new(KEY, b"easycluster 1 key id", "sha256").digest()[:8]
 
 
 # Keys that do not fit.

@@ -13,6 +13,7 @@ from easycluster_protocol._handshake_client import ClientHandshake
 from easycluster_protocol._handshake_secrets import key_id
 from easycluster_protocol._handshake_server import ServerHandshake
 from easycluster_protocol._hello import CHALLENGE, FIELDS, WELCOME, Hello
+from easycluster_protocol._hello_parser import parse_hello
 from easycluster_protocol._link import CLIENT, SERVER, Link
 from easycluster_protocol._messages import PING, Message
 from easycluster_protocol.errors import AuthenticationError, ConnectError, ProtocolError, RemoteProtocolError
@@ -71,7 +72,7 @@ def flip(data: bytes, bit: int) -> bytes:
 
 def rewrite(data: bytes, name: str) -> bytes:
     """Give one field of a packet another value, and the packet a length that fits."""
-    hello = Hello.decode(data[8:])
+    hello = parse_hello(data[8:])
     (form,) = (form for field, form, _ in FIELDS.values() if field == name)
     changed = Hello(**{field: getattr(hello, field) for field in hello._given})
     setattr(changed, name, OTHER[form](getattr(hello, name)))

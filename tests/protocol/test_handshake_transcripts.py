@@ -24,7 +24,7 @@ from easycluster_protocol._agreement import Session
 from easycluster_protocol._handshake import Handshake
 from easycluster_protocol._handshake_client import ClientHandshake
 from easycluster_protocol._handshake_server import ServerHandshake
-from easycluster_protocol._hello import Hello
+from easycluster_protocol._hello_parser import parse_hello
 from easycluster_protocol._link import CLIENT, SERVER, Link
 from easycluster_protocol._messages import Message
 from easycluster_protocol.errors import ConnectError, ProtocolError
@@ -136,7 +136,7 @@ def frozen(record: dict[str, Any]) -> dict[str, Any]:
     packets = [dict(packet) for packet in record["packets"]]
     for packet in packets:
         if packet["type"] == "REFUSE":
-            packet["hex"] = Hello.decode(bytes.fromhex(packet["hex"])[8:]).code
+            packet["hex"] = parse_hello(bytes.fromhex(packet["hex"])[8:]).code
     frames = record.get("frames", [])
     if record.get("compress"):
         frames = [frame for frame in frames if not frame["message"].startswith("<RESULT")]

@@ -14,7 +14,8 @@ from easycluster_protocol._constants import SINGLE_THREAD
 from easycluster_protocol._messages import Message
 from easycluster_protocol.errors import LocalProtocolError
 from easycluster_server._calls import Caller
-from easycluster_server._executor import Executor, Job, _Lane, _Queue, leave_forked
+from easycluster_server._executor import Executor, Job, leave_forked
+from easycluster_server._lanes import Lane, Queue
 from easycluster_server._objects import ObjectTable
 from helpers.checkpoints import Struck, places, strike
 from helpers.waiting import PATIENCE, wait_until
@@ -77,7 +78,8 @@ def parts() -> Iterator[Parts]:
     """An executor whose threads end with the test."""
     parts = Parts()
     yield parts
-    for thread in list(parts.executor._lanes):
+    lanes = parts.executor._lanes
+    for thread in list(lanes._by_id) if lanes else ():
         parts.executor.stop_thread(thread)
     wait_until(lambda: not any(each.name.startswith("easycluster-") for each in threading.enumerate()))
 
@@ -205,14 +207,15 @@ def test_repeated_delivery(parts: Parts) -> None:
 
 def test_thread_that_is_started_twice(parts: Parts) -> None:
     """A lane whose thread was started twice, because the first start was interrupted, is served by one."""
-    lane = _Lane()
+    lane = Lane()
+    lanes = parts.executor._make_lanes()
     gate = threading.Event()
     lane.queue.put(request(1, lambda: gate.wait(PATIENCE), 5))
     lane.queue.put(request(2, lambda: "b", 5))
-    parts.executor._start(lane, "5", request(1, None))
+    lanes._start(lane, "5", request(1, None))
     lane.started = False
     wait_until(lambda: not lane.unclaimed)
-    parts.executor._start(lane, "5", request(1, None))
+    lanes._start(lane, "5", request(1, None))
     before = list(parts.caller.started)
     gate.set()
     lane.queue.put(None)
@@ -237,7 +240,7 @@ def test_which_calls_run(parts: Parts) -> None:
         gate.set()
     parts.executor.main.serve(request(4, lambda: seen.append(running(4))))
     parts.executor.stop_thread(7)
-    wait_until(lambda: len(parts.executor._jobs) == 1)
+    wait_until(lambda: len(parts.executor.jobs) == 1)
 
     assert seen == [True, False, True, False, True]
     assert not running(2)
@@ -320,7 +323,7 @@ def test_interrupts_while_a_call_is_queued() -> None:
     thread that waits gets it."""
 
     def once(at: int) -> bool:
-        queue = _Queue()
+        queue = Queue()
         taken: list[Any] = []
         taker = threading.Thread(target=lambda: taken.extend(iter(queue.get, None)))
         taker.start()

@@ -90,7 +90,7 @@ def make_session(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Sess
     signal.signal(signal.SIGINT, handler)
     for session in made:
         session._follower.stop()
-        for lane in session._executor._lanes.values():
+        for lane in session._executor._lanes._by_id.values() if session._executor._lanes else ():
             lane.queue.put(None)
 
 

@@ -19,7 +19,6 @@ _AT_ONCE = frozenset(
     (
         "easycluster_protocol",
         "easycluster_protocol._agreement",
-        "easycluster_protocol._constants",
         "easycluster_protocol._frame_reader",
         "easycluster_protocol._frames",
         "easycluster_protocol._hello",

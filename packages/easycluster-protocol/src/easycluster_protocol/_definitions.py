@@ -184,9 +184,6 @@ def definitions_module(name: str, keep_source: bool = True) -> Any:  # noqa: ARG
     if module is not None or not all(part.isidentifier() for part in name.split(".")):
         reason = "is the name of a module that exists" if module else "is no name of a module"
         raise ValueError(f"{name!r} {reason}: choose another name for the definitions")
-    if name == DEFAULT_NAME:
-        __import__(name)  # it makes itself a definitions module
-        return sys.modules[name]
     return install(name)
 
 
@@ -194,7 +191,8 @@ def install(name: str) -> DefinitionsModule:
     """Make a definitions module and enter it in ``sys.modules``, whatever stood there."""
     module = DefinitionsModule(name)
     parent, _, last = name.rpartition(".")
-    if parent:
+    # The facade, which takes time to import, finds its own one there when it is asked for it.
+    if parent and name != DEFAULT_NAME:
         setattr(_package(parent), last, module)
     sys.modules[name] = module
     return module

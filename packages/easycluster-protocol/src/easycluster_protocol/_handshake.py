@@ -40,6 +40,7 @@ from typing import Any, Callable, List, Mapping, Optional, Tuple
 
 from ._agreement import Session, agree
 from ._hello import MAGIC, PREFIX, Hello, packet
+from ._hello_parser import parse_hello
 from ._limits import MAX_HANDSHAKE
 from ._strangers import name_stranger
 from .errors import ConnectError, RemoteProtocolError, VersionError
@@ -117,7 +118,7 @@ class Handshake:
         if handler is None:
             raise RemoteProtocolError(f"the peer sent handshake packet {kind} in state {self._state!r}")
         before, self._transcript = self._transcript, self._transcript + data
-        handler(self, Hello.decode(data[PREFIX.size :]), before)
+        handler(self, parse_hello(data[PREFIX.size :]), before)
         return True
 
     def _send(self, kind: int, hello: Hello) -> None:

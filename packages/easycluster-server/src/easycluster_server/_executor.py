@@ -1,4 +1,4 @@
-"""Where calls run: thread 0 is the process's main thread, every other thread id has its own thread.
+"""Where calls run: thread 0 is the process's main thread, every other thread id has one (`_lanes`).
 
 Guarantees:
 
@@ -18,9 +18,8 @@ import os
 import sys
 import threading
 from collections import deque
-from typing import TYPE_CHECKING, Callable, Deque, Dict, Optional, Set, Tuple
+from typing import TYPE_CHECKING, Callable, Deque, Optional, Set, Tuple
 
-from easycluster_protocol._constants import SINGLE_THREAD
 from easycluster_protocol._messages import Message
 from easycluster_protocol.errors import LocalProtocolError
 
@@ -30,34 +29,7 @@ from ._transport import broke
 
 if TYPE_CHECKING:
     from ._calls import Caller
-
-
-class _Queue:
-    """What waits for one thread, which alone takes from it.
-
-    A signal handler that raises in the middle of `put` does no harm when the same is put again. The
-    queues of Python 3.6 and of PyPy would stay locked, or count one too few.
-    """
-
-    def __init__(self) -> None:
-        self._items: Deque[Optional[Message]] = deque()
-        self._gate = threading.Lock()
-
-    def put(self, item: Optional[Message]) -> None:
-        """Add a call; None: the thread shall end."""
-        self._items.append(item)
-        # A gate that is opened once too often costs one round of looking, and nothing else.
-        if self._gate.locked():
-            try:
-                self._gate.release()
-            except RuntimeError:  # somebody else opened it just now
-                pass
-
-    def get(self) -> Optional[Message]:
-        """Wait for the next, and take it."""
-        while not self._items:
-            self._gate.acquire()
-        return self._items.popleft()
+    from ._lanes import Lanes
 
 
 class Job:
@@ -142,21 +114,6 @@ class Job:
         return executor.caller.failure(request, error)
 
 
-class _Lane:
-    """The calls that wait for one thread.
-
-    Attributes:
-        unclaimed: empty as soon as a system thread serves the lane. An interrupt may come in the
-            middle of starting that thread; then it is started again, and one of the two leaves.
-        started: whether that is over.
-    """
-
-    def __init__(self) -> None:
-        self.queue = _Queue()
-        self.unclaimed = [True]
-        self.started = False
-
-
 class Executor:
     """The threads of one session and the calls that wait for them.
 
@@ -177,59 +134,35 @@ class Executor:
     ) -> None:
         self.main = Job(self)
         #: All that run calls, each in its own thread.
-        self._jobs: Set[Job] = {self.main}
+        self.jobs: Set[Job] = {self.main}
         self.main_queue: Deque[Message] = deque()
         self._finishing = threading.Lock()
         self._channel = channel
         self._on_send_failure = on_send_failure
-        self._lanes: Dict[int, _Lane] = {}
-        self._single: Tuple[int, _Lane] = (0, _Lane())
+        self._lanes: Optional[Lanes] = None
         self.pid = os.getpid()
 
     def deliver(self, request: Message) -> None:
         """Put a call in the queue of its thread, which is started when there is none."""
         if request.thread == 0:
             self.main_queue.append(request)
-        elif request.thread == SINGLE_THREAD:
-            if self._single[0] != request.request:
-                self._single = (request.request, _Lane())
-            lane = self._single[1]
-            if self._start(lane, "single", request):
-                lane.queue.put(request)
-                lane.queue.put(None)
         else:
-            lane = self._lanes.get(request.thread) or self._lanes.setdefault(request.thread, _Lane())
-            if self._start(lane, str(request.thread), request):
-                lane.queue.put(request)
-            else:
-                del self._lanes[request.thread]
+            (self._lanes or self._make_lanes()).deliver(request)
 
-    def _start(self, lane: _Lane, name: str, request: Message) -> bool:
-        """Make sure that a thread serves the lane, or answer that there can be none."""
-        if lane.started:
-            return True
-        thread = threading.Thread(
-            target=self._run_lane, args=(lane,), name=f"easycluster-{name}", daemon=True
-        )
-        try:
-            thread.start()
-        except RuntimeError as error:  # the system has no more threads
-            if not _claim(lane):
-                raise
-            self.post(self.caller.failure(request, error))
-            return False
-        lane.started = True
-        return True
+    def _make_lanes(self) -> Lanes:
+        from ._lanes import Lanes  # over ssh it comes with the first call, and many sessions never need it
+
+        self._lanes = Lanes(self)
+        return self._lanes
 
     def is_running(self, number: int) -> bool:
         """Whether a thread is at this call."""
-        return any(job.is_at(number) for job in tuple(self._jobs))
+        return any(job.is_at(number) for job in tuple(self.jobs))
 
     def stop_thread(self, thread: int) -> None:
         """Let a thread end when the calls it has are done."""
-        lane = self._lanes.pop(thread, None)
-        if lane is not None:
-            lane.queue.put(None)
+        if self._lanes is not None:
+            self._lanes.stop(thread)
 
     def send(self, answer: Message) -> None:
         """Send an answer; when the connection is gone, the session's end is begun.
@@ -281,27 +214,6 @@ class Executor:
                     self.main.serve_surely(request)
         finally:
             finished.release()
-
-    def _run_lane(self, lane: _Lane) -> None:
-        if not _claim(lane):
-            return
-        job = Job(self)
-        self._jobs.add(job)
-        while True:
-            request = lane.queue.get()
-            if request is None:
-                self._jobs.discard(job)
-                return
-            job.serve_surely(request)
-
-
-def _claim(lane: _Lane) -> bool:
-    """Take the lane for the calling thread, if it is nobody's."""
-    try:
-        lane.unclaimed.pop()
-    except IndexError:
-        return False
-    return True
 
 
 def leave_forked() -> None:

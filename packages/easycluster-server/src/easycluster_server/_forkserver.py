@@ -35,6 +35,7 @@ _FOR_WORKERS = (
     "easycluster_server._calls",
     "easycluster_server._guardian",
     "easycluster_server._handshake_io",
+    "easycluster_server._lanes",
     "easycluster_server._supplied",
 )
 

@@ -22,7 +22,6 @@ except ImportError:  # PyPy, or a Python of an embedded system
         return ctypes.c_void_p.in_dll(ctypes.CDLL(None), name)
 
 else:
-
     _PROCESS: Any = None  # all that it has loaded
 
     class _Pointer(_SimpleCData):  # type: ignore[type-arg]
