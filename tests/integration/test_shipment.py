@@ -18,6 +18,13 @@ pytestmark = pytest.mark.needs_sshd
 
 IMPORTED = "{name for name in __import__('sys').modules if name.startswith(('easycluster', 'cloudpickle'))}"
 
+#: What the guardian imports, which is another process, and what only pipes need.
+ELSEWHERE = {
+    "easycluster_server._guardian",
+    "easycluster_server._pipe_transport",
+    "easycluster_server._processes",
+}
+
 #: Python reports what it opens.
 WATCH = """
 import os, sys
@@ -50,29 +57,39 @@ def later_modules() -> list[str]:
 
 def test_the_first_part_is_minimal(bare: Callable[[], Client]) -> None:
     """After one call every module of the first part was imported, and of the second those that each call needs."""
-    imported = bare().eval(IMPORTED)
+    imported = set(bare().eval(f"' '.join({IMPORTED})").split())
 
-    # The guardian is another process.
-    assert imported >= _shipment._AT_ONCE - {"easycluster_server._guardian"}
+    assert imported >= _shipment._AT_ONCE - ELSEWHERE
     assert imported - _shipment._AT_ONCE == {
-        "easycluster",
         "easycluster.remote_code",
         "easycluster_bootstrap",
         "easycluster_protocol._definitions",
         "easycluster_protocol._exec_return",
-        "easycluster_protocol._exports",
         "easycluster_protocol._globals",
         "easycluster_protocol._moved",
-        "easycluster_protocol._object_pickle",
-        "easycluster_protocol._proxies",
-        "easycluster_protocol._proxy_classes",
         "easycluster_protocol._serialize",
         "easycluster_protocol._sources",
         "easycluster_server._calls",
-        "easycluster_server._exported",
-        "easycluster_server._objects",
         "easycluster_server._root",
     }
+
+
+@pytest.mark.parametrize(
+    ("use", "module"),
+    [
+        ("[]", "easycluster_server._server_objects"),
+        ("ServerObject.__name__", "easycluster_protocol._exports"),
+        ("globals()['read_key_file'].__name__", "easycluster_protocol.keys"),
+    ],
+)
+def test_what_few_sessions_need(bare: Callable[[], Client], use: str, module: str) -> None:
+    """What server objects and the names of definitions modules take is imported with the first use of them."""
+    client = bare()
+    before = client.eval(f"{module!r} in __import__('sys').modules")
+    client.eval(use)
+
+    assert not before
+    assert client.eval(f"{module!r} in __import__('sys').modules")
 
 
 def test_later_modules_can_be_imported(bare: Callable[[], Client]) -> None:

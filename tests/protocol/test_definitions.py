@@ -20,6 +20,7 @@ from easycluster_protocol._definitions import (
     define_sent,
     definitions_module,
 )
+from easycluster_protocol._globals import Names
 from easycluster_protocol.errors import DefinitionError
 
 NAME = "ec_test_definitions"
@@ -258,3 +259,53 @@ def test_a_name_that_is_taken_on_the_server() -> None:
 def test_own_names() -> None:
     """What a definitions module begins with is known without importing it."""
     assert {"easycluster", *easycluster.__all__} <= definitions.OWN_NAMES
+
+
+def names_given(module: str) -> set[str]:
+    """Which names of our own a definitions module has been given."""
+    return definitions.OWN_NAMES & set(vars(definitions_module(module)))
+
+
+@pytest.mark.parametrize(
+    ("code", "given"),
+    [
+        ("def f():\n    return 1\n", set[str]()),
+        ("class A(ServerObject):\n    pass\n", {"ServerObject"}),
+        (
+            "def f():\n    def g():\n        return [RemoteProxy for x in easycluster]\n",
+            {"RemoteProxy", "easycluster"},
+        ),
+        ("import easycluster_protocol\nfrom math import pi\n", set[str]()),
+        ("def f(text):\n    return eval(text)\n", definitions.OWN_NAMES),
+        ("def f(name):\n    return globals()[name]\n", definitions.OWN_NAMES),
+        ("names = dir()\nassert 'ServerObject' in names\n", definitions.OWN_NAMES),
+    ],
+)
+def test_names_that_a_sent_block_is_given(code: str, given: set[str]) -> None:
+    """A block that was sent is given the names that it mentions; all, when it can use names that it does not mention."""
+    define_sent(Block(NAME, 0, code))
+
+    assert names_given(NAME) == given
+
+
+def test_given_names_do_not_replace_what_is_defined() -> None:
+    """What blocks have defined under a name of ours stays, whatever later blocks mention."""
+    define_sent(Block(NAME, 0, "class ServerObject:\n    mine = True\n"))
+    define_sent(Block(NAME, 1, "found = ServerObject.mine\nall = globals()\n"))
+
+    assert definitions_module(NAME).found
+    assert definitions_module(NAME).ServerObject.mine
+
+
+def test_names_that_nobody_mentioned() -> None:
+    """From outside, too, a definitions module has every name with which such modules begin, and no others."""
+    define_sent(Block(NAME, 0, "a = 1\n"))
+    module = definitions_module(NAME)
+    before = names_given(NAME)
+
+    assert before == set()
+    assert module.ServerObject is easycluster.ServerObject
+    assert Names(module).resolve("make_singleton") is easycluster.make_singleton
+    assert names_given(NAME) == {"ServerObject", "make_singleton"}
+    with pytest.raises(AttributeError, match=rf"^module '{NAME}' has no attribute 'b'$"):
+        _ = module.b
