@@ -261,7 +261,7 @@ def test_own_names() -> None:
     assert {"easycluster", *easycluster.__all__} <= definitions.OWN_NAMES
 
 
-def names_given(module: str) -> set[str]:
+def names_given(module: str) -> frozenset[str]:
     """Which names of our own a definitions module has been given."""
     return definitions.OWN_NAMES & set(vars(definitions_module(module)))
 

@@ -15,7 +15,8 @@ from easycluster_protocol import _messages as m
 from easycluster_protocol._messages import Message
 from easycluster_server import _session
 from easycluster_server._calls import Caller, make_caller
-from easycluster_server._session import CLOSED, LOST, Session
+from easycluster_server._control import CLOSED, LOST
+from easycluster_server._session import Session
 from easycluster_server._supplied import supplied
 from helpers.checkpoints import places, strike
 from helpers.pair import MODES

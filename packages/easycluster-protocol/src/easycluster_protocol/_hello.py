@@ -11,8 +11,6 @@ import struct
 import sys
 from typing import Any, Dict, List, Tuple
 
-from ._pickling import HIGHEST_PROTOCOL
-
 VERSION = "1.0.0"
 
 #: The versions of the protocol that this code speaks, from lowest to highest.
@@ -113,7 +111,7 @@ def describe_self(**fields: Any) -> Hello:
         "python": ".".join(map(str, sys.version_info[:3])),
         "implementation": sys.implementation.name,
         "byteorder": sys.byteorder,
-        "pickle_protocol": HIGHEST_PROTOCOL,
+        "pickle_protocol": 5 if sys.version_info >= (3, 8) else 4,
         "codecs": "zlib",
         "capabilities": "",
         "platform": sys.platform,

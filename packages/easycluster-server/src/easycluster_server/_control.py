@@ -5,6 +5,10 @@ from __future__ import annotations
 import os
 from typing import Any, Optional
 
+#: How a session ended, as `report_end` says it.
+CLOSED = "closed"
+LOST = "lost"
+
 
 def detach(process: Any) -> None:
     """Let a process that remote code started live on when the connection is lost.

@@ -30,12 +30,14 @@ if TYPE_CHECKING:
 #: What workers import when they need it; they shall find it here.
 _FOR_WORKERS = (
     "easycluster_protocol._authenticator",
+    "easycluster_protocol._link",
     "easycluster_protocol._handshake_server",
     "easycluster_protocol._streams",
     "easycluster_server._calls",
     "easycluster_server._guardian",
     "easycluster_server._handshake_io",
     "easycluster_server._lanes",
+    "easycluster_server._session",
     "easycluster_server._supplied",
 )
 

@@ -20,7 +20,7 @@ import time
 from typing import TYPE_CHECKING, Any, Callable, List, Optional, Set, Tuple
 
 from . import _processes
-from ._session import CLOSED
+from ._control import CLOSED
 
 if TYPE_CHECKING:
     import signal

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import select
-from typing import Any, List
+from typing import TYPE_CHECKING, Any, List
 
 from easycluster_protocol._limits import SMALL_MESSAGE
-from easycluster_protocol._receiver import Receiver
 
 from ._transport import GATHER, EndOfStream, wait
+
+if TYPE_CHECKING:
+    from easycluster_protocol._receiver import Receiver
 
 
 class PipeTransport:

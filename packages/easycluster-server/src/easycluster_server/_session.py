@@ -18,6 +18,7 @@ from easycluster_protocol._messages import Message
 from easycluster_protocol.errors import ProtocolError
 
 from ._channel import Channel
+from ._control import CLOSED, LOST
 from ._executor import Executor
 from ._follower import Follower
 from ._this_process import report, report_briefly
@@ -30,10 +31,6 @@ else:
 
 if TYPE_CHECKING:
     from ._calls import Caller
-
-#: How a session ended, as the guardian is told.
-CLOSED = "closed"
-LOST = "lost"
 
 _CALLS = frozenset((m.CALL, m.INVOKE))
 

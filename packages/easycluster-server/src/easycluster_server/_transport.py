@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import _socket  # all that is needed of `socket`, which takes 5 ms to import
 import select
-from typing import Any, Dict, List, Tuple
+from typing import TYPE_CHECKING, Any, Dict, List, Tuple
 
 from easycluster_protocol._limits import SMALL_MESSAGE
-from easycluster_protocol._receiver import Receiver
+
+if TYPE_CHECKING:
+    from easycluster_protocol._receiver import Receiver
 
 #: Buffers that one gathered write takes; the smallest IOV_MAX that systems have is 1024.
 GATHER = 512

@@ -11,12 +11,9 @@ import sys
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Callable, Dict
 
-from easycluster_protocol._agreement import agree
 from easycluster_protocol._hello import WELCOME, describe_self, packet
-from easycluster_protocol._link import SERVER, Link
 
 from . import _control, _this_process
-from ._session import Session
 from ._this_process import report
 
 if TYPE_CHECKING:
@@ -25,6 +22,8 @@ else:
     import _signal as signal  # all that is needed of it: the other half takes 3 ms to import
 
 if TYPE_CHECKING:
+    from easycluster_protocol._link import Link
+
     #: What the worker is told about its session. All keys are optional:
     #: environ, cwd, umask, path, argv: as for a fresh process; session: what the handshake in the
     #: listener agreed on; leftover: bytes after that handshake; client: what the client says of itself, where
@@ -70,13 +69,14 @@ def run_pair(transport: Any, read_config: Callable[[], Config], keep: Any) -> No
 def _work(transport: Any, read_config: Callable[[], Config]) -> int:
     os.setsid()
     config = read_config()
-    fresh_environment(config)
-    _this_process.buffer_lines()
     try:
         link = _open_link(config, transport)
     except OSError as error:  # the client left, or is none of ours
         sys.stderr.write(f"easycluster: {error}\n")
         return 1
+    fresh_environment(config)
+    _this_process.buffer_lines()
+    from ._session import Session
 
     def make_caller() -> Any:
         return _make_caller(config, link.session.pickle_protocol)
@@ -89,13 +89,18 @@ def _work(transport: Any, read_config: Callable[[], Config]) -> int:
 
 
 def _open_link(config: Config, transport: Any) -> Link:
+    own: Any = {"process": os.getpid(), "host": os.uname().nodename}
+    hello = describe_self(**own)
+    if "client" in config:
+        _this_process.write(transport.write_fileno(), packet(WELCOME, hello))
+    # Over ssh all that follows has to be compiled: the first call comes here meanwhile.
+    from easycluster_protocol._agreement import agree
+    from easycluster_protocol._link import SERVER, Link
+
+    if "client" in config:
+        return Link(SERVER, agree(hello, config["client"]))
     if "session" in config:
         return Link(SERVER, config["session"], config.get("leftover", b""))
-    own: Any = {"process": os.getpid(), "host": os.uname().nodename}
-    if "client" in config:
-        hello = describe_self(**own)
-        _this_process.write(transport.write_fileno(), packet(WELCOME, hello))
-        return Link(SERVER, agree(hello, config["client"]))
     # Not sent over ssh, or not at once.
     from easycluster_protocol._handshake_server import ServerHandshake
 
