@@ -157,7 +157,7 @@ def find_tunnel(port: int) -> int:
     """Return the process id of the ssh that went to the background to forward a port."""
     for process in leaks.processes(os.environ[leaks.MARK]):
         pid = int(process.partition("@")[0])
-        command = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+        command = leaks.read_proc(pid, "cmdline").split(b"\0")  # others may end just now
         if b"-L" in command and any(part.startswith(b"%d:" % port) for part in command):
             return pid
     raise AssertionError(f"no ssh forwards port {port}")

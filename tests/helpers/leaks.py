@@ -44,11 +44,12 @@ def processes(mark: str) -> frozenset[str]:
     below = {process.pid for process in descendants(os.getpid(), table)}
     below.update(process.pid for process in table.values() if process.parent == os.getpid())
     entry = f"{MARK}={mark}".encode()
-    found = [p for p in table.values() if p.pid in below or entry in _read(p.pid, "environ").split(b"\0")]
+    found = [p for p in table.values() if p.pid in below or entry in read_proc(p.pid, "environ").split(b"\0")]
     return frozenset(f"{p.pid}@{p.started}" for p in found if p.pid != os.getpid())
 
 
-def _read(pid: int, name: str) -> bytes:
+def read_proc(pid: int, name: str) -> bytes:
+    """Return what a file in a process's folder of /proc holds; nothing when that cannot be read."""
     try:
         return Path(f"/proc/{pid}/{name}").read_bytes()
     except OSError:  # it has gone, or is another user's
@@ -58,7 +59,7 @@ def _read(pid: int, name: str) -> bytes:
 def _describe(kind: str, item: str) -> str:
     if kind != "processes":
         return item
-    line = _read(int(item.partition("@")[0]), "cmdline").replace(b"\0", b" ").decode(errors="replace")
+    line = read_proc(int(item.partition("@")[0]), "cmdline").replace(b"\0", b" ").decode(errors="replace")
     return f"{item} {line[:200].strip() or '<zombie>'!r}"
 
 
