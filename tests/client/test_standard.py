@@ -126,7 +126,7 @@ def failed(message: Message | None, *, resolved: bool) -> bool:
     if message is None:
         server.session.close("closed")
     else:
-        response._arrive(message)
+        server.session._deliver(message)
     if resolved:
         response.exception()
     server.close()

@@ -120,10 +120,8 @@ def take_in(receiver: Receiver, data: bytes) -> int:
 
 def take_messages(link: Link) -> list[Message]:
     """Return the messages that have arrived whole."""
-    found = []
-    while (message := link.next_message()) is not None:
-        found.append(message)
-        link.advance()
+    found: list[Message] = []
+    link.receiver.deliver(found.append)
     return found
 
 

@@ -616,4 +616,4 @@ def test_a_handshake_needs_no_pickle() -> None:
 
     link.receive_data(Link(CLIENT, client.session).data_to_send(message))
 
-    assert link.next_message() == message
+    assert link.receiver.next_message() == message

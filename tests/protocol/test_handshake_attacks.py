@@ -164,7 +164,7 @@ def test_repeated_packets(number: int) -> None:
         link = Link(role, receiver.session)
         link.receive_data(receiver.leftover)
         with pytest.raises(RemoteProtocolError, match="no frame: b.EZCL"):
-            link.next_message()
+            link.receiver.next_message()
 
 
 @pytest.mark.parametrize("number", range(4), ids=PACKETS)
@@ -245,7 +245,7 @@ def test_replayed_frames() -> None:
     second.receive_data(first.data_to_send(Message(PING)))
 
     with pytest.raises(RemoteProtocolError, match="frame 0 was not sent by the holder of the key"):
-        second.next_message()
+        second.receiver.next_message()
 
 
 @pytest.mark.parametrize("make", [new_client, new_server])

@@ -210,9 +210,9 @@ def test_recorded_frames_with_a_flipped_bit(name: str, role: str, monkeypatch: p
         found = []
         try:
             link.receive_data(bytes(changed))
-            while (message := link.next_message()) is not None:
+            while (message := link.receiver.next_message()) is not None:
                 found.append(message)
-                link.advance()
+                link.receiver.advance()
         except ProtocolError:
             pass
         if name == "keyed":

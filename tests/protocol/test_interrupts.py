@@ -36,7 +36,6 @@ SCENARIOS: dict[str, list[Message]] = {
 def small_limits(monkeypatch: pytest.MonkeyPatch) -> None:
     """Makes messages of a few bytes go the ways of those of many MiB."""
     monkeypatch.setattr(_sender, "SMALL_BODY", 50)
-    monkeypatch.setattr("easycluster_protocol._link.SMALL_BODY", 50)
     monkeypatch.setattr(_sender, "MAX_FRAME", 64)
     monkeypatch.setattr(_sender, "_KEYED_PIECE", 64)
     monkeypatch.setattr(_sender, "SMALL_MESSAGE", 100)
@@ -97,15 +96,8 @@ class Reader:
         self._data = self._data[taken:]
 
     def _deliver(self) -> None:
-        more = True
-        while more:
-            with self._interrupted:
-                message = self._link.next_message()
-            if message is None:
-                return
-            self.delivered.append(snapshot(message))
-            with self._interrupted:
-                more = self._link.advance()
+        with self._interrupted:
+            self._link.receiver.deliver(lambda message: self.delivered.append(snapshot(message)))
 
 
 def check_reception(link: Link, data: bytes, expected: list[Message], size: int, read_first: bool) -> None:
@@ -137,6 +129,17 @@ def test_receiving(mode: str, scenario: str, read_first: bool, size: int) -> Non
     data = b"".join(map(pair.client.data_to_send, messages))
 
     check_reception(pair.server, data, messages, size, read_first)
+
+
+@pytest.mark.parametrize("read_first", [False, True], ids=["", "read first"])
+@pytest.mark.parametrize("mode", ["private", "keyed"])
+def test_receiving_one_by_one(mode: str, read_first: bool) -> None:
+    """The same where each message comes alone and in one piece, as mostly."""
+    pair = LinkPair(MODES[mode])
+    messages = [Message(m.PING, 1), Message(m.CANCEL, 2), Message(m.CLOSE, 3)]
+    data = b"".join(map(pair.client.data_to_send, messages))
+
+    check_reception(pair.server, data, messages, len(data) // len(messages), read_first)
 
 
 @pytest.mark.parametrize("read_first", [False, True], ids=["", "read first"])
@@ -191,23 +194,16 @@ class Writer:
     def send(self, message: Message) -> None:
         """Send a message."""
         with self._interrupted:
-            payload = self._link.small(message)
-        if payload is None:
-            self._send_large(message)
-            return
-        with self._interrupted:
-            committed = self._sender.commit_small(payload)
+            committed = self._sender.commit_small(message)
         if committed is None:
-            self._flush()
-            with self._interrupted:
-                committed = self._sender.commit_small(payload)
-        assert committed is not None
+            self._send_any(message)
+            return
         buffers, total, sent, _ = committed
         sent.extend(map(self._take, (buffers,)))
-        if sum(sent) != total:
+        if sent != [total]:
             self._flush()
 
-    def _send_large(self, message: Message) -> None:
+    def _send_any(self, message: Message) -> None:
         with self._interrupted:
             groups = iter(self._link.plans(message))
         while True:

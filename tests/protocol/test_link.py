@@ -148,9 +148,12 @@ def test_small_and_large() -> None:
     pair = LinkPair()
     small = Message(m.CALL, 1, bytes(_sender.SMALL_BODY))
 
-    assert pair.client.small(small) == m.pack_head(small) + small.body
-    assert pair.client.small(Message(m.CALL, 1, bytes(_sender.SMALL_BODY + 1))) is None
-    assert pair.client.small(Message(m.CALL, 1, b"", 0, [b"b"])) is None
+    sender = pair.client.sender
+    assert sender.commit_small(Message(m.CALL, 1, bytes(_sender.SMALL_BODY + 1))) is None
+    assert sender.commit_small(Message(m.CALL, 1, b"", 0, [b"b"])) is None
+    assert not sender.busy
+    assert sender.commit_small(small) is not None
+    assert receive(pair.server, b"".join(sender.unsent())) == [small]
 
 
 def test_memory_of_a_message_is_let_go() -> None:
@@ -158,8 +161,8 @@ def test_memory_of_a_message_is_let_go() -> None:
     pair = LinkPair()
     pair.server.receive_data(pair.client.data_to_send(Message(m.CALL, 1, bytes(100_000))))
 
-    assert pair.server.next_message() is not None
-    pair.server.advance()
+    assert pair.server.receiver.next_message() is not None
+    pair.server.receiver.advance()
 
     assert pair.server.receiver._ready is None
     assert not pair.server.receiver._reader.streams
@@ -179,7 +182,7 @@ def test_who_may_say_what(role: str, kind: int) -> None:
         pair.send(link, Message(kind, 1))
         return
 
-    assert link.small(Message(kind, 1)) is None
+    assert link.sender.commit_small(Message(kind, 1)) is None
     for say in (link.data_to_send, link.plans):
         with pytest.raises(
             LocalProtocolError, match=f"a {role} that is open cannot send <{KIND_NAMES[kind]}"
@@ -187,7 +190,7 @@ def test_who_may_say_what(role: str, kind: int) -> None:
             say(Message(kind, 1))
     peer.receive_data(link.sender.data_to_send(Message(kind, 1)))
     with pytest.raises(RemoteProtocolError, match=f"<{KIND_NAMES[kind]} .* when it was open"):
-        peer.next_message()
+        peer.receiver.next_message()
     assert peer.receiving == peer.sending == FAILED
 
 
@@ -214,11 +217,11 @@ def test_nothing_follows_close(role: str) -> None:
     assert (peer.sending, peer.receiving) == (OPEN, CLOSED)
     with pytest.raises(LocalProtocolError, match=f"a {role} that is closed cannot send <PING"):
         link.data_to_send(Message(m.PING))
-    assert link.small(Message(m.PING)) is None
+    assert link.sender.commit_small(Message(m.PING)) is None
     pair.send(peer, Message(m.PING, 1))
     peer.receive_data(link.sender.data_to_send(Message(m.PING, 2)))
     with pytest.raises(RemoteProtocolError, match="<PING request 2 .* when it was closed"):
-        peer.next_message()
+        peer.receiver.next_message()
 
 
 def test_close_may_be_asked_for_twice() -> None:
@@ -226,18 +229,18 @@ def test_close_may_be_asked_for_twice() -> None:
     pair = LinkPair()
     pair.server.receive_data(pair.client.data_to_send(Message(m.CLOSE)))
 
-    assert pair.server.next_message() == pair.server.next_message() == Message(m.CLOSE)
+    assert pair.server.receiver.next_message() == pair.server.receiver.next_message() == Message(m.CLOSE)
     assert pair.server.receiving == OPEN
-    pair.server.advance()
+    pair.server.receiver.advance()
     assert pair.server.receiving == CLOSED
-    assert pair.server.next_message() is None
+    assert pair.server.receiver.next_message() is None
 
 
 def test_the_short_way_changes_no_state() -> None:
     """A message that changes the state is left to the way that checks each message."""
     pair = LinkPair()
 
-    assert pair.client.small(Message(m.CLOSE, 0, b"bye")) is None
+    assert pair.client.sender.commit_small(Message(m.CLOSE, 0, b"bye")) is None
     assert pair.client.sending == OPEN
 
 
@@ -246,12 +249,12 @@ def test_after_a_violation_nothing_goes_on() -> None:
     pair = LinkPair()
     pair.server.receive_data(b"\0" * 100)
     with pytest.raises(RemoteProtocolError, match="no frame"):
-        pair.server.next_message()
+        pair.server.receiver.next_message()
 
     with pytest.raises(LocalProtocolError, match="a server that is failed cannot send <PONG"):
         pair.server.data_to_send(Message(m.PONG))
     with pytest.raises(RemoteProtocolError):
-        pair.server.next_message()
+        pair.server.receiver.next_message()
     assert pair.server.receive_eof()[0] is False
     assert repr(pair.server) == "<Link server, sending: failed, receiving: failed>"
 
@@ -262,9 +265,9 @@ def test_a_refused_message_is_not_taken_later() -> None:
     pair.server.receive_data(pair.client.sender.data_to_send(Message(m.RESULT)))
     for _ in range(2):
         with pytest.raises(RemoteProtocolError, match="<RESULT"):
-            pair.server.next_message()
+            pair.server.receiver.next_message()
 
-    pair.server.advance()
+    pair.server.receiver.advance()
 
     assert pair.server.receiving == FAILED
 
@@ -277,7 +280,7 @@ def test_a_violation_by_the_way() -> None:
     with pytest.raises(RemoteProtocolError):
         for piece in pieces(frames[:-1] + b"\xff", [90_000]):
             pair.server.receive_data(piece)
-            pair.server.next_message()
+            pair.server.receiver.next_message()
 
     assert pair.server.receiving == FAILED
 
@@ -317,7 +320,7 @@ def test_reflection(mode: Mode, role: str) -> None:
     link.receive_data(link.data_to_send(Message(m.PING if mode.key else kind, 1)))
 
     with pytest.raises(RemoteProtocolError):
-        link.next_message()
+        link.receiver.next_message()
 
 
 CONVERSATION = [Message(m.PING, 1), Message(m.CALL, 2, b"b" * 50, 0, [b"c" * 60]), Message(m.CLOSE, 3)]
@@ -360,9 +363,9 @@ def messages_before_failure(pair: LinkPair, data: bytes) -> list[Message]:
     link, found = Link(SERVER, pair.server.session), []
     link.receive_data(data)
     try:
-        while (message := link.next_message()) is not None:
+        while (message := link.receiver.next_message()) is not None:
             found.append(message)
-            link.advance()
+            link.receiver.advance()
     except RemoteProtocolError:
         pass
     return found

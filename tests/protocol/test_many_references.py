@@ -19,7 +19,7 @@ def test_messages_ahead(mode: str, size: int, kind: int, more: int) -> None:
     pair = LinkPair(MODES[mode])
     named = list(range(1, MAX_TABLE + more + 1))
     answer = Message(kind, 7, b"b" * size, 3, references=named)
-    assert pair.server.small(answer) is None
+    assert pair.server.sender.commit_small(answer) is None
     *ahead, last = receive(pair.client, pair.server.data_to_send(answer))
 
     assert {(each.kind, each.request, bytes(each.body)) for each in ahead} == {(m.REFERENCES, 7, b"")}

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from easycluster_protocol import _messages as m
 from easycluster_protocol._limits import MAX_TABLE
-from easycluster_protocol._messages import HEAD_SIZE, Message, pack_head, pack_small, parse_head, parse_small
+from easycluster_protocol._messages import HEAD_SIZE, Message, pack_head, parse_head
 from easycluster_protocol.errors import LocalProtocolError, RemoteProtocolError
 from helpers.pair import FUZZ, messages_of
 
@@ -211,43 +211,3 @@ def test_equality() -> None:
     assert one == same
     assert one != Message(m.CALL, 1, b"body", 2, [b"buffer"], [3], [(4, 6)])
     assert one != "a message"
-
-
-# The short ways for small messages.
-
-
-@FUZZ
-@given(ANY_MESSAGE)
-def test_the_short_way_writes_the_same(message: Message) -> None:
-    """Envelope and body in one piece are the same bytes as one after the other."""
-    message.buffers = ()
-
-    assert pack_small(message) == pack_head(message) + message.body
-
-
-@pytest.mark.parametrize("field", [{"request": -1}, {"thread": 2**63}, {"references": [-1]}])
-def test_the_short_way_refuses_the_same(field: dict[str, Any]) -> None:
-    """Fields that are out of range are the same error on the short way."""
-    with pytest.raises(LocalProtocolError, match="out of range"):
-        pack_small(Message(**{"kind": m.CALL, **field}))
-
-
-@FUZZ
-@given(ANY_MESSAGE, st.binary(max_size=3))
-def test_the_short_way_reads_the_same(message: Message, rest: bytes) -> None:
-    """One message without tables that fills its frame is read in one piece; everything else is left to the
-    long way."""
-    payload = pack_head(message) + message.body + rest
-    plain = not message.references and not message.releases and not message.buffers
-
-    assert parse_small(payload) == (message if plain and not rest else None)
-
-
-@FUZZ
-@given(st.binary(max_size=HEAD_SIZE + 20))
-def test_the_short_way_refuses_nothing(data: bytes) -> None:
-    """What is no such message is left to the long way, which says what is wrong."""
-    message = parse_small(data)
-
-    if message is not None:
-        assert pack_small(message)[4:] == data[4:]

@@ -13,7 +13,7 @@ from easycluster_protocol import _messages as m
 from easycluster_protocol._authenticator import Authenticator
 from easycluster_protocol._limits import MAX_FRAME
 from easycluster_protocol._link import CLIENT, OPEN, TRANSITIONS
-from easycluster_protocol._messages import Message, pack_head
+from easycluster_protocol._messages import HEAD_SIZE, Message, pack_head
 from easycluster_protocol._receiver import Receiver
 from easycluster_protocol.errors import RemoteProtocolError
 from helpers.pair import FUZZ, KEY, SIZES, messages_of, pieces, take_in
@@ -64,10 +64,8 @@ def make_receiver(key: bytes | None = None, compress: bool = False) -> Receiver:
 
 def drain(receiver: Receiver) -> list[Message]:
     """The messages that have arrived whole."""
-    found = []
-    while (message := receiver.next_message()) is not None:
-        found.append(message)
-        receiver.advance()
+    found: list[Message] = []
+    receiver.deliver(found.append)
     return found
 
 
@@ -141,6 +139,78 @@ def test_bytes_that_come_before_a_message_is_dealt_with(size: int) -> None:
 
     assert drain(receiver) == [message]
     assert receiver.between_frames
+
+
+@pytest.mark.parametrize("key", [None, KEY], ids=["private", "keyed"])
+@pytest.mark.parametrize("size", [1, 10, 100, 20_000])
+def test_bytes_that_come_before_a_message_has_been_delivered(key: bytes | None, size: int) -> None:
+    """The same where the message came alone, and its delivery was interrupted."""
+    writer, receiver = Writer(key), make_receiver(key)
+    first, second = Message(m.PING, 1), Message(m.CALL, 1, b"body" * 10_000)
+    take_in(receiver, writer.messages(first))
+    with pytest.raises(ZeroDivisionError):
+        receiver.deliver(lambda message: 1 // 0)
+    data = writer.messages(Message(m.PING, 2)) + writer.begin(7, second) + writer.data(7, second.body)
+
+    found: list[Message] = []
+    position = 0
+    while position < len(data):
+        position += take_in(receiver, data[position : position + size])
+        receiver.deliver(found.append)
+
+    assert found == [first, Message(m.PING, 2), second]
+    assert receiver.between_frames
+
+
+@pytest.mark.parametrize("key", [None, KEY], ids=["private", "keyed"])
+def test_what_was_not_taken_is_delivered_again(key: bytes | None) -> None:
+    """A message whose taker raised comes again, and the next delivery begins with it; then it is over."""
+    writer, receiver = Writer(key), make_receiver(key)
+    for messages in ([Message(m.PING, 1)], [Message(m.PING, 2), Message(m.CALL, 3, b"", 0, (), [4])]):
+        take_in(receiver, writer.messages(*messages))
+        for _ in range(2):
+            with pytest.raises(ZeroDivisionError):
+                receiver.deliver(lambda message: 1 // 0)
+
+        assert drain(receiver) == messages
+        assert not receiver.deliver(print)
+        assert receiver.between_frames
+
+
+@pytest.mark.parametrize("key", [None, KEY], ids=["private", "keyed"])
+@FUZZ
+@given(CALLS, st.binary(max_size=3))
+def test_the_short_way_reads_the_same(key: bytes | None, message: Message, rest: bytes) -> None:
+    """A message that comes alone and in one piece is what it is in pieces, and an error is the same error, also
+    where the frame holds a few bytes more than the message."""
+    message.buffers = ()
+    outcomes: list[object] = []
+    for sizes in ((), (7,)):
+        data = Writer(key).frame(frames.MESSAGES, 0, pack_head(message) + message.body + rest)
+        try:
+            outcomes.append(receive(make_receiver(key), data, sizes))
+        except RemoteProtocolError as error:
+            outcomes.append(str(error))
+
+    assert outcomes[0] == outcomes[1]
+    assert rest or outcomes[0] == [message]
+
+
+@pytest.mark.parametrize("key", [None, KEY], ids=["private", "keyed"])
+@FUZZ
+@given(st.binary(max_size=HEAD_SIZE + 20))
+def test_the_short_way_refuses_the_same(key: bytes | None, payload: bytes) -> None:
+    """A frame that holds anything at all is refused or taken alone as it is in pieces."""
+    outcomes: list[object] = []
+    for sizes in ((), (7,)):
+        try:
+            outcomes.append(
+                receive(make_receiver(key), Writer(key).frame(frames.MESSAGES, 0, payload), sizes)
+            )
+        except RemoteProtocolError as error:
+            outcomes.append(str(error))
+
+    assert outcomes[0] == outcomes[1]
 
 
 def test_advance_tells_whether_there_is_more() -> None:
@@ -534,14 +604,13 @@ def test_any_bytes_are_taken_or_refused(
     _receiver._DIRECT_FROM, _streams.allocate = 20, allocate_little
     try:
         for cuts in (sizes, []):
-            found, error = [], None
+            found: list[Message] = []
+            error = None
             receiver = make_receiver(key, compress)
             try:
                 for piece in pieces(data, cuts):
                     receiver.receive_data(piece)
-                    while (message := receiver.next_message()) is not None:
-                        found.append(message)
-                        receiver.advance()
+                    receiver.deliver(found.append)
             except RemoteProtocolError as caught:
                 error = str(caught)
             outcomes.append((found, error is None))

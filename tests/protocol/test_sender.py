@@ -12,12 +12,20 @@ from easycluster_protocol import _messages as m
 from easycluster_protocol import _sender
 from easycluster_protocol._authenticator import Authenticator
 from easycluster_protocol._limits import MAX_FRAME, SMALL_MESSAGE
-from easycluster_protocol._messages import Message, pack_head
+from easycluster_protocol._messages import KIND_NAMES, Message, pack_head
 from easycluster_protocol._sender import Sender
 from easycluster_protocol.errors import LocalProtocolError
 from helpers.pair import FUZZ, KEY, messages_of
 
 PREFIX = frames.HEADER_SIZE
+
+
+def new_sender(key: bytes | None = None, compress: bool = False) -> Sender:
+    """A sender that may send everything."""
+    sender = Sender(None if key is None else Authenticator(key), compress)
+    if not compress:
+        sender.steady = frozenset(KIND_NAMES)
+    return sender
 
 
 def take(sender: Sender, size: int) -> bytes:
@@ -186,14 +194,15 @@ def test_what_was_sent_is_not_sent_again(key: bytes | None, body: int, size: int
 
 def test_small_messages_wait_for_what_was_committed() -> None:
     """While something is committed and not sent, a small message is not committed, and nothing is lost."""
-    sender = Sender()
+    sender = new_sender()
     (plans,) = sender.plans(Message(m.PING, 1))
     sender.commit(plans)
     wire = take(sender, 5)
 
-    assert sender.commit_small(pack_head(Message(m.PING, 2))) is None
+    assert sender.commit_small(Message(m.PING, 2)) is None
     wire += take(sender, 1000)
-    committed = sender.commit_small(pack_head(Message(m.PING, 2)))
+    assert sender.unsent() == []
+    committed = sender.commit_small(Message(m.PING, 2))
 
     assert committed is not None
     assert committed[0] == sender.unsent()
@@ -204,20 +213,78 @@ def test_small_messages_wait_for_what_was_committed() -> None:
     ]
 
 
+def commit(sender: Sender, message: Message) -> bool:
+    """Commit a message as channels do; return whether that was the short way."""
+    if sender.commit_small(message) is not None:
+        return True
+    (plans,) = sender.plans(message)
+    sender.commit(plans)
+    return False
+
+
 @pytest.mark.parametrize("key", [None, KEY], ids=["private", "keyed"])
 @pytest.mark.parametrize("compress", [False, True], ids=["", "compressed"])
 def test_both_ways_to_commit_send_the_same(key: bytes | None, compress: bool) -> None:
-    """The short way for small messages and the long one differ in nothing that is sent."""
+    """The short way for small messages and the long one differ in nothing that is sent, and the short one is
+    taken where nothing is compressed."""
     messages = [Message(m.PING, 1), Message(m.CALL, 2, b"x" * 2000, 3), Message(m.PONG, 4)]
-    authenticator = None if key is None else Authenticator(key)
-    short, long = Sender(authenticator, compress), Sender(authenticator, compress)
+    short, long = new_sender(key, compress), new_sender(key, compress)
 
     for message in messages:
-        committed = short.commit_small(pack_head(message) + message.body)
-        assert committed is not None
-        assert committed[0] == short.unsent()
-
+        assert commit(short, message) is not compress
         assert take(short, 10_000) == long.data_to_send(message)
+        assert short.unsent() == []
+
+
+@pytest.mark.parametrize("key", [None, KEY], ids=["private", "keyed"])
+@FUZZ
+@given(messages_of("client") | messages_of("server"))
+def test_the_short_way_sends_the_same(key: bytes | None, message: Message) -> None:
+    """A message without tables is the same bytes on the short way; any other is left to the long way."""
+    short, long = new_sender(key), new_sender(key)
+    plain = not message.references and not message.releases and not message.buffers
+
+    committed = short.commit_small(message)
+
+    assert (committed is not None) is plain
+    assert not plain or take(short, 100_000) == long.data_to_send(message)
+
+
+@pytest.mark.parametrize("field", [{"request": -1}, {"request": 2**64}, {"thread": 2**63}, {"kind": 256}])
+def test_the_short_way_commits_nothing_that_is_out_of_range(field: dict[str, Any]) -> None:
+    """A message that cannot be written is left to the long way, which says what is wrong with it."""
+    sender = new_sender()
+    sender.steady |= {256}
+
+    assert sender.commit_small(Message(**{"kind": m.CALL, **field})) is None
+    assert not sender.busy
+
+
+def test_the_short_way_is_taken_again() -> None:
+    """After a message that went the long way, and was sent in pieces, the short way is open again."""
+    sender = new_sender()
+    for plans in sender.plans(Message(m.CALL, 1, bytes(3 * SMALL_MESSAGE))):
+        sender.commit(plans)
+        while sender.unsent():
+            take(sender, 50_000)
+
+    assert sender.commit_small(Message(m.PING)) is not None
+
+
+def test_a_short_message_sent_in_pieces() -> None:
+    """When the connection takes little of a short message, the next one goes the long way and nothing is lost."""
+    short, long = new_sender(), new_sender()
+    first, second = Message(m.CALL, 1, b"x" * 100), Message(m.PING, 2)
+    committed = short.commit_small(first)
+    assert committed is not None
+    wire = take(short, 10)
+
+    assert short.commit_small(second) is None
+    while short.unsent():
+        wire += take(short, 50)
+    assert short.commit_small(second) is not None
+
+    assert wire + take(short, 1000) == long.data_to_send(first) + long.data_to_send(second)
 
 
 def test_private_connections_lend_memory() -> None:
@@ -263,17 +330,17 @@ def interrupted(sender: Sender, message: Message, after: int) -> bytes:
 LARGE = Message(m.CALL, 1, bytes(3 * MAX_FRAME))
 
 
-@pytest.mark.parametrize("commit", ["short", "long"])
+@pytest.mark.parametrize("way", ["short", "long"])
 @pytest.mark.parametrize("compress", [False, True], ids=["", "compressed"])
-def test_the_peer_is_told(commit: str, compress: bool) -> None:
+def test_the_peer_is_told(way: str, compress: bool) -> None:
     """A large message that is given up halfway is aborted by the next frame that is sent, once."""
-    sender = Sender(compress=compress)
+    sender = new_sender(compress=compress)
     interrupted(sender, LARGE, 2)
     ping = pack_head(Message(m.PING))
     wire = b""
     for _ in range(2):
-        if commit == "short":
-            sender.commit_small(ping)
+        if way == "short":
+            commit(sender, Message(m.PING))
         else:
             sender.commit([(frames.MESSAGES, 0, ping)])
         wire += take(sender, 1000)

@@ -75,9 +75,7 @@ def fill(channel: Channel) -> None:
     """Send messages of number 0 until the kernel takes nothing more."""
     sender = channel.link.sender
     while not sender.busy:
-        payload = channel.link.small(call(0, 60_000))
-        assert payload is not None
-        sender.commit_small(payload)
+        assert sender.commit_small(call(0, 60_000)) is not None
         while sender.busy and channel.transport.send(sender.sent, sender.unsent(), False):
             pass
 

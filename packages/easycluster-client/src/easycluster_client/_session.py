@@ -50,7 +50,7 @@ class ClientSession(Ending):
         self.references = References(self)
         if _moved.can_have_moved(link.session.peer.python):
             _moved.find_moved()
-        self._channel.deliver_ready(self._deliver)
+        link.receiver.deliver(self._deliver)
 
     def request(self, response: NonblockingResponse, kind: int, body: Any, buffers: Any, thread: int) -> None:
         """Send a call; on return the kernel has it.
@@ -146,15 +146,16 @@ class ClientSession(Ending):
                     "a signal handler cannot wait for an answer while it interrupts the reading"
                 )
             try:
-                while not response._done and self._error is None:
+                while self._error is None:
                     if self.arrived and not through:
                         return
                     if deadline is None:
                         self._receive(True, response)
                     elif not self._receive_until(deadline, response):
                         return
-                if self._error is not None:
-                    response._lose(self._lost())
+                    if response._done:
+                        return
+                response._lose(self._lost())
             finally:
                 self._hand_over()
 
@@ -232,22 +233,29 @@ class ClientSession(Ending):
         return True
 
     def _deliver(self, message: Message) -> None:
-        if message.kind in _ANSWERS:
-            number = message.request
-            response = self._pending.get(number)
-            if message.references:
-                self.references.note(message)
-            if response is not None:
-                response._arrive(message)
-                if response._completes:
-                    self._settle(number, response)
-                else:
-                    self._pending.pop(number, None)
-            # After that: who wakes looks for what was done, and else sleeps again. Also for an answer that
-            # comes once more, because an interrupt came in between.
-            if self._gates:
-                self._open_gates_of(response)
-        elif message.kind == m.REFERENCES:
+        """Take a message. Called by whoever reads, perhaps twice with the same."""
+        if message.kind not in _ANSWERS:
+            self._deliver_other(message)
+            return
+        number = message.request
+        response = self._pending.get(number)
+        if message.references:
+            self.references.note(message)
+        if response is not None:
+            if not response._done:
+                response._message = message
+                response._done = True
+            if response._completes:
+                self._settle(number, response)
+            else:
+                self._pending.pop(number, None)
+        # After that: who wakes looks for what was done, and else sleeps again. Also for an answer that comes
+        # once more, because an interrupt came in between.
+        if self._gates:
+            self._open_gates_of(response)
+
+    def _deliver_other(self, message: Message) -> None:
+        if message.kind == m.REFERENCES:
             self.references.note_ahead(message)
         elif message.kind == m.PING:
             self._channel.post(Message(m.PONG, message.request))

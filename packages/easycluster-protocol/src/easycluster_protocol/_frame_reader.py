@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Dict, List, Optional, Sequence, Tuple
 from . import _frames
 from ._frames import HEADER_SIZE, TAG_SIZE
 from ._limits import MAX_STREAMS
-from ._messages import Message, parse_head, parse_small
+from ._messages import Message, parse_head
 from .errors import RemoteProtocolError
 
 if TYPE_CHECKING:
@@ -150,9 +150,6 @@ def _count(number: int, stream: IncomingStream, length: int, sequence: int) -> W
 
 def _parse_messages(payload: Any) -> Sequence[Message]:
     """Return the messages that a frame holds."""
-    single = parse_small(payload)
-    if single is not None:
-        return (single,)
     messages: List[Message] = []
     position = 0
     while position < len(payload) or not messages:  # no frame is without a message

@@ -13,7 +13,7 @@ from . import _messages as m
 from ._limits import MAX_TABLE
 from ._messages import Message
 from ._receiver import Receiver
-from ._sender import SMALL_BODY, Sender
+from ._sender import Sender
 from .errors import LocalProtocolError
 
 if TYPE_CHECKING:
@@ -64,9 +64,6 @@ class Link:
         self.sender = Sender(_authenticator(session.send_key), session.compress)
         self._failed = False
         self._begin_sending(OPEN)
-        #: See `Receiver`: these are called too often to be methods that only call another.
-        self.next_message = self.receiver.next_message
-        self.advance = self.receiver.advance
         if early:
             self.receive_data(early)
 
@@ -79,21 +76,12 @@ class Link:
         return FAILED if self._failed else self.receiver.phase
 
     def receive_data(self, data: bytes) -> None:
-        """Take in ``data``, any part of what the peer sent. Then call `next_message`."""
+        """Take in ``data``, any part of what the peer sent. Then call `Receiver.deliver`."""
         self.receiver.receive_data(data)
 
     def _fail(self) -> None:
         self._failed = True
         self._begin_sending(FAILED)
-
-    def small(self, message: Message) -> Optional[bytes]:
-        """Return the payload for `Sender.commit_small`, or None when ``message`` needs `plans`, which
-        also says whether this end may say that now."""
-        if message.kind not in self._steady or message.buffers or len(message.body) > SMALL_BODY:
-            return None
-        if len(message.references) > MAX_TABLE:
-            return None
-        return m.pack_small(message)
 
     def plans(self, message: Message) -> Iterable[List[Plan]]:
         """Return the frames of ``message`` in groups, for `Sender.commit`.
@@ -144,8 +132,8 @@ class Link:
 
     def _begin_sending(self, state: str) -> None:
         row = TRANSITIONS[self.role][state]
-        # What may be said and changes nothing.
-        self._steady = frozenset(kind for kind, after in row.items() if after == state)
+        if not self.session.compress:
+            self.sender.steady = frozenset(kind for kind, after in row.items() if after == state)
         self.sending = state
 
     def receive_eof(self) -> Tuple[bool, str]:

@@ -10,13 +10,14 @@ effects is the same the second time. The transport appends what it receives by o
 
 from __future__ import annotations
 
+import struct
 from typing import TYPE_CHECKING, Any, Callable, List, Mapping, Optional, Sequence, Tuple
 
 from . import _frames
 from ._frame_reader import Fill, FrameReader
 from ._frames import HEADER_SIZE, pack_messages_header, parse_header
 from ._limits import SMALL_MESSAGE
-from ._messages import Message, parse_small
+from ._messages import HEAD_SIZE, NO_TABLES, PLAIN_HEAD, Message
 from .errors import RemoteProtocolError
 
 if TYPE_CHECKING:
@@ -71,6 +72,10 @@ class Receiver:
         self._authenticator = authenticator
         self._reader = FrameReader(authenticator, compressed)
         self._prefix = self._reader.prefix
+        #: What a frame with one small message begins with: header, tag, envelope.
+        plain = struct.Struct(f">{HEADER_SIZE}s{self._prefix - HEADER_SIZE}s{PLAIN_HEAD}")
+        self._unpack_plain = plain.unpack_from
+        self._plain_size = plain.size
         self._state: _State = (0, [], phase, None)
         # What is to be taken next, or None.
         self._ready: Optional[_Ready] = None
@@ -108,7 +113,7 @@ class Receiver:
         return rest is None and not any(inbox) and not self._reader.streams
 
     def receive_data(self, data: bytes) -> None:
-        """Take in ``data``, any part of what the peer sent. Then call `next_message`."""
+        """Take in ``data``, any part of what the peer sent. Then call `deliver`."""
         view = memoryview(data)
         while view:
             direct = self.direct
@@ -123,6 +128,53 @@ class Receiver:
             while self._ready is None and self._step():
                 pass
 
+    def deliver(self, take: Callable[[Message], object]) -> bool:
+        """Call ``take`` with each message that is whole. It may not receive.
+
+        When that is interrupted, the next call begins with the same message again, or one that equals it.
+
+        Returns:
+            Whether there was any.
+
+        Raises:
+            RemoteProtocolError: see `next_message`.
+        """
+        # Mostly one small message has come, alone and in one piece: then its length tells its header. The
+        # state stays until it has been taken. Anything else, and what is wrong, is left to the general way.
+        sequence, inbox, phase, rest = self._state
+        if rest is None and len(inbox) == 1 and self._ready is None:
+            data = inbox[0]
+            start = self._plain_size
+            length = len(data) - start
+            if length >= 0:
+                header, tag, kind, tables, thread, request, size = self._unpack_plain(data)
+                after = self._rules[phase].get(kind)
+                if (
+                    size == length
+                    and tables == NO_TABLES
+                    and header == pack_messages_header(HEAD_SIZE + size)
+                    and after is not None
+                    and (
+                        self._authenticator is None
+                        or self._authenticator.is_small(tag, sequence, header + data[self._prefix :])
+                    )
+                ):
+                    take(Message(kind, request, data[start:], thread))
+                    self._state = (sequence + 1, [], after, None)
+                    return True
+        return self._deliver_all(take)
+
+    def _deliver_all(self, take: Callable[[Message], object]) -> bool:
+        delivered = False
+        while True:
+            message = self.next_message()
+            if message is None:
+                return delivered
+            take(message)
+            delivered = True
+            if not self.advance():
+                return True
+
     def next_message(self) -> Optional[Message]:
         """Return the next message, or None when more bytes are needed.
 
@@ -132,14 +184,10 @@ class Receiver:
             RemoteProtocolError: the peer broke the rules; the connection cannot be used any more.
         """
         try:
-            ready = self._ready
-            if ready is None:
-                ready = self._single()
-                while ready is None:
-                    if not self._step():
-                        return None
-                    ready = self._ready
-            return ready[0]
+            while self._ready is None:
+                if not self._step():
+                    return None
+            return self._ready[0]
         except RemoteProtocolError:
             self._on_error()
             raise
@@ -159,25 +207,6 @@ class Receiver:
         self._state = after
         self._ready = None
         return True if after[1] else after[3] is not None
-
-    def _single(self) -> Optional[_Ready]:
-        """Deal with the bytes that have come if they are one small message, alone and in one piece, as
-        mostly: then their length tells their header."""
-        sequence, inbox, phase, rest = self._state
-        if rest is None and len(inbox) == 1:
-            data, start = inbox[0], self._prefix
-            header = data[:HEADER_SIZE]
-            if header == pack_messages_header(len(data) - start):
-                payload = data[start:]
-                if self._authenticator is not None:
-                    self._authenticator.check(sequence, header, payload, data[HEADER_SIZE:start])
-                message = parse_small(payload)
-                if message is not None:
-                    after = self._rules[phase].get(message.kind)
-                    if after is not None:
-                        ready = self._ready = (message, (sequence + 1, [], after, None), None)
-                        return ready
-        return None
 
     def _step(self) -> bool:
         """Deal with one frame, or what is there of it; False when more bytes are needed."""

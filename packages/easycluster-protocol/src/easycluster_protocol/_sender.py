@@ -13,18 +13,20 @@ the connection. A private connection lends the caller's memory to the kernel.
 from __future__ import annotations
 
 import itertools
+import struct
 from collections import deque
-from typing import TYPE_CHECKING, Any, Deque, Iterable, Iterator, List, Optional, Tuple
+from typing import TYPE_CHECKING, Any, Deque, FrozenSet, Iterable, Iterator, List, Optional, Tuple
 
 from . import _frames
 from ._frames import pack_messages_header, seal
 from ._limits import MAX_FRAME, SMALL_MESSAGE
-from ._messages import Message, pack_head
+from ._messages import HEAD_SIZE, Message, pack_head, pack_plain_head
 
 if TYPE_CHECKING:
     from ._authenticator import Authenticator
 
-    #: (buffers of the frames, their total size, sizes of what was sent, number of the next frame)
+    #: (buffers of the frames, their total size, sizes of what was sent, number of the next frame).
+    #: When there is nothing to send, nothing was sent once: all is sent in one piece if ``sent == [total]``.
     State = Tuple[List[Any], int, List[int], int]
 
     #: One frame that is not numbered yet: kind, stream, payload.
@@ -44,12 +46,16 @@ class Sender:
     Args:
         authenticator: makes the tags of a keyed connection; None for a private one.
         compress: whether to compress payloads where that makes them smaller.
+
+    Attributes:
+        steady: the kinds of messages that may be sent now, change nothing in that, and need no compression.
     """
 
     def __init__(self, authenticator: Optional[Authenticator] = None, compress: bool = False) -> None:
         self._authenticator = authenticator
         self._compress = compress
-        self._state: State = ([], 0, [], 0)
+        self._state: State = ([], 0, [0], 0)
+        self.steady: FrozenSet[int] = frozenset()
         self._streams = itertools.count(1)
         self._aborted: Deque[int] = deque()
 
@@ -64,23 +70,35 @@ class Sender:
         """The list to which the transport appends the size of what it has sent."""
         return self._state[2]
 
-    def commit_small(self, payload: bytes) -> Optional[State]:
-        """Number and authenticate one frame of complete messages, see `commit`.
+    def commit_small(self, message: Message) -> Optional[State]:
+        """Number and authenticate a message that fits one frame and has no tables, see `commit`.
 
         Returns:
-            What is to be sent now; None when something that was committed before must be sent
-            first, and nothing was done.
+            What is to be sent now; None when nothing was done, because `plans` and `commit` have to do it:
+            they also say what is wrong with a message.
         """
         _, total, sent, sequence = self._state
-        if sum(sent) != total:
+        body = message.body
+        size = len(body)
+        if (
+            sent != [total]  # something that was committed is not sent yet
+            or message.kind not in self.steady
+            or size > SMALL_BODY
+            or message.buffers
+            or message.references
+            or message.releases
+            or self._aborted
+        ):
             return None
-        if self._compress or self._aborted:
-            self.commit([(_frames.MESSAGES, 0, payload)])
-            return self._state
-        header = pack_messages_header(len(payload))
-        if self._authenticator is not None:
-            header += self._authenticator.tag(sequence, header, payload)
-        frame = header + payload
+        try:
+            payload = pack_plain_head(message.kind, message.thread, message.request, size) + body
+        except struct.error:  # out of range
+            return None
+        frame = pack_messages_header(HEAD_SIZE + size)
+        authenticator = self._authenticator
+        if authenticator is not None:
+            frame += authenticator.tag_small(sequence, frame + payload)
+        frame += payload
         state = self._state = ([frame], len(frame), [], sequence + 1)
         return state
 
@@ -148,7 +166,7 @@ class Sender:
             return buffers
         done = sum(sent)
         if done == total:
-            self._state = ([], 0, [], sequence)
+            self._state = ([], 0, [0], sequence)
             return []
         rest: List[Any] = []
         for buffer in buffers:

@@ -31,6 +31,8 @@ class Channel:
 
     def __init__(self, link: Link, transport: Any, while_blocked: Optional[WhileBlocked] = None) -> None:
         self.link = link
+        self._sender = link.sender
+        self._receiver = link.receiver
         self.transport = transport
         self._while_blocked = while_blocked
         self._block = while_blocked is None
@@ -51,29 +53,23 @@ class Channel:
             raise RuntimeError(
                 "a signal handler cannot make a call while it interrupts the sending of another"
             )
-        link = self.link
-        payload = link.small(message)
-        if payload is None:
-            self._send_large(message)
-            return
-        sender = link.sender
         with self._send_lock:
-            committed = sender.commit_small(payload)
-            while committed is None:  # an interrupted sender left something
-                self._flush()
-                committed = sender.commit_small(payload)
-            buffers, total, sent, _ = committed
-            self.transport.send(sent, buffers, self._block)
-            if sum(sent) != total:
-                self._flush()
-        if self._posted:
+            committed = self._sender.commit_small(message)
+            if committed is not None:
+                buffers, total, sent, _ = committed
+                self.transport.send(sent, buffers, self._block)
+                if sent != [total]:
+                    self._flush()
+        if committed is None:
+            self._send_any(message)
+        elif self._posted:
             self._send_posted()
 
-    def _send_large(self, message: Message) -> None:
+    def _send_any(self, message: Message) -> None:
         for plans in self.link.plans(message):
             with self._send_lock:
                 self._flush()
-                self.link.sender.commit(plans)
+                self._sender.commit(plans)
                 self._flush()
             if self._posted:
                 self._send_posted()
@@ -102,14 +98,14 @@ class Channel:
             for plans in self.link.plans(message):
                 if not self._flush_at_once():
                     return False
-                self.link.sender.commit(plans)
+                self._sender.commit(plans)
             return self._flush_at_once()
         finally:
             if taken and taken[0]:
                 self._send_lock.release()
 
     def _flush_at_once(self) -> bool:
-        sender = self.link.sender
+        sender = self._sender
         while sender.unsent():
             if not self.transport.send(sender.sent, sender.unsent(), False):
                 return False
@@ -127,7 +123,7 @@ class Channel:
                 while self._posted:
                     for plans in self.link.plans(self._posted[0]):
                         self._flush()
-                        self.link.sender.commit(plans)
+                        self._sender.commit(plans)
                         self._posted.popleft()
                         self._flush()
             finally:
@@ -145,13 +141,13 @@ class Channel:
 
     def _flush(self) -> None:
         """Send what is committed, also what an interrupted sender left."""
-        sender = self.link.sender
+        sender = self._sender
         blocked = self._while_blocked
         while True:
             rest = sender.unsent()
             if not rest:
                 return
-            if not self.transport.send(sender.sent, rest, blocked is None) and blocked is not None:
+            if not self.transport.send(sender.sent, rest, self._block) and blocked is not None:
                 blocked()
 
     def receive(self, deliver: Callable[[Message], None], block: bool) -> bool:
@@ -171,24 +167,11 @@ class Channel:
             OSError: the connection broke.
         """
         # What an interrupted reader has left may be all that there is to wait for.
-        if self._unfinished and self.deliver_ready(deliver):
+        if self._unfinished and self._receiver.deliver(deliver):
             return True
         self._unfinished = True
-        came: bool = self.transport.receive(self.link.receiver, block)
+        came: bool = self.transport.receive(self._receiver, block)
         if came:
-            self.deliver_ready(deliver)
+            self._receiver.deliver(deliver)
         self._unfinished = False
         return came
-
-    def deliver_ready(self, deliver: Callable[[Message], None]) -> bool:
-        """Deliver the messages that have been received whole already; return whether there were any."""
-        link = self.link
-        delivered = False
-        while True:
-            message = link.next_message()
-            if message is None:
-                return delivered
-            deliver(message)
-            delivered = True
-            if not link.advance():
-                return True

@@ -67,11 +67,16 @@ class Job:
         answer = self._answer
         if answer is None or answer.request != number:
             answer = self._answer = self._call(request)
+        executor = self._executor
         try:
-            self._executor.send(answer)
-        except LocalProtocolError:
-            self._executor.caller.objects.give_back(answer.references)
+            executor.channel.send(answer)
+        except LocalProtocolError:  # the answer cannot be sent; the connection is unharmed
+            executor.caller.objects.give_back(answer.references)
             raise
+        except OSError as error:
+            if not broke(error):
+                raise
+            executor.give_up()
         self._answered = number
         self._answer = None
 
@@ -119,7 +124,7 @@ class Executor:
 
     Args:
         channel: takes the answers.
-        on_send_failure: called when an answer cannot be sent because the connection is gone.
+        give_up: called when an answer cannot be sent: it ends the session.
 
     Attributes:
         caller: executes calls; to be set before the first is delivered.
@@ -130,15 +135,15 @@ class Executor:
     def __init__(
         self,
         channel: Channel,
-        on_send_failure: Callable[[], None],
+        give_up: Callable[[], None],
     ) -> None:
         self.main = Job(self)
         #: All that run calls, each in its own thread.
         self.jobs: Set[Job] = {self.main}
         self.main_queue: Deque[Message] = deque()
         self._finishing = threading.Lock()
-        self._channel = channel
-        self._on_send_failure = on_send_failure
+        self.channel = channel
+        self.give_up = give_up
         self._lanes: Optional[Lanes] = None
         self.pid = os.getpid()
 
@@ -164,31 +169,14 @@ class Executor:
         if self._lanes is not None:
             self._lanes.stop(thread)
 
-    def send(self, answer: Message) -> None:
-        """Send an answer; when the connection is gone, the session's end is begun.
-
-        Raises:
-            LocalProtocolError: this answer cannot be sent; the connection is unharmed.
-        """
-        try:
-            self._channel.send(answer)
-        except OSError as error:
-            if not broke(error):
-                raise
-            self._on_send_failure()
-
-    def give_up(self) -> None:
-        """End the session."""
-        self._on_send_failure()
-
     def post(self, answer: Message) -> None:
         """Send a small answer, or let the thread that is sending take it along."""
         try:
-            self._channel.post(answer)
+            self.channel.post(answer)
         except OSError as error:
             if not broke(error) and not isinstance(error, LocalProtocolError):
                 raise
-            self._on_send_failure()
+            self.give_up()
 
     def finish_main(self) -> None:
         """Finish the call of the main thread that an interrupt cut short outside the user's code.

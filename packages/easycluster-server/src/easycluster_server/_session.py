@@ -89,7 +89,7 @@ class Session:
         signal.signal(signal.SIGINT, self._on_sigint)
         self._follower.start()
         with self._turn:
-            self._channel.deliver_ready(self._deliver)
+            self._link.receiver.deliver(self._deliver)
         self._serve(_LEVELS)
         return self._ended or LOST
 
@@ -117,16 +117,13 @@ class Session:
 
     def _run(self) -> None:
         self._executor.finish_main()
-        while self._ended is None:
-            self._step()
-
-    def _step(self) -> None:
         main, queue = self._executor.main, self._executor.main_queue
-        if not queue:
-            with self._turn:
-                if not queue and self._ended is None:
-                    self._receive(True)
-        if queue:
+        while self._ended is None:
+            if not queue:
+                with self._turn:
+                    if not queue and self._ended is None:
+                        self._receive(True)
+                continue
             request = queue[0]
             # In this order: a follower that falls asleep just now looks at `busy` once more.
             main.busy = request.request

@@ -22,7 +22,10 @@ GATHER = 512
 #: The modules whose system calls concern a connection, see `broke`.
 _TRANSPORTS = (__name__, "easycluster_server._pipe_transport")
 
-_NOW = getattr(_socket, "MSG_DONTWAIT", 0)
+# Arguments of one step, as `map` takes them.
+_SIZE = (SMALL_MESSAGE,)
+_WAIT = (0,)
+_NOW = (getattr(_socket, "MSG_DONTWAIT", 0),)
 
 
 class EndOfStream(EOFError):
@@ -101,16 +104,16 @@ class SocketTransport:
             EndOfStream: nothing more will come.
             OSError: the connection broke.
         """
-        flags = 0 if block else _NOW
+        flags = _WAIT if block else _NOW
         notes = receiver.inbox
         try:
             if notes is not None:
-                notes.extend(map(self._recv, (SMALL_MESSAGE,), (flags,)))
+                notes.extend(map(self._recv, _SIZE, flags))
             else:
                 direct = receiver.direct
                 assert direct is not None
                 view, notes = direct
-                notes.extend(map(self._recv_into, (view,), (0,), (flags,)))
+                notes.extend(map(self._recv_into, (view,), (0,), flags))
         except BlockingIOError:
             return False
         if not notes[-1]:
@@ -128,12 +131,12 @@ class SocketTransport:
         Returns:
             Whether anything was sent.
         """
-        flags = 0 if block else _NOW
+        flags = _WAIT if block else _NOW
         try:
             if len(buffers) == 1 or self._sendmsg is None:
-                sent.extend(map(self._send, (buffers[0],), (flags,)))
+                sent.extend(map(self._send, buffers, flags))  # the first of them
             else:
-                sent.extend(map(self._sendmsg, (buffers[:GATHER],), ((),), (flags,)))
+                sent.extend(map(self._sendmsg, (buffers[:GATHER],), ((),), flags))
         except BlockingIOError:
             return False
         return True
