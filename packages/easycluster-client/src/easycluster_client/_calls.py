@@ -7,11 +7,11 @@ import threading
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
-from easycluster_protocol import _definitions
+from easycluster_protocol import _definitions, _pickling
 from easycluster_protocol import _messages as m
 from easycluster_protocol._constants import SINGLE, SINGLE_THREAD
 from easycluster_protocol._proxies import context
-from easycluster_protocol._serialize import dumps
+from easycluster_protocol._serialize import PLAIN, dumps
 from easycluster_protocol.errors import ConnectionLost
 
 from . import _by_value, _completions, _timeouts
@@ -32,7 +32,8 @@ ALL_OPTIONS = (*OPTIONS, "timeout")
 #: The options of a call whose caller does not wait.
 UNATTENDED = ("nonblocking", "oncomplete", "onerror")
 
-_NO_OPTIONS: Mapping[str, Any] = {}
+#: Those of a call without any.
+NO_OPTIONS: Mapping[str, Any] = {}
 
 
 class CallMaker:
@@ -77,7 +78,7 @@ class CallMaker:
         what = name if isinstance(name, str) else _name_of(name)
         if kwargs:
             return self.request(m.CALL, (name, args), kwargs, what)
-        return self.make(m.CALL, (name, args, kwargs), what, _NO_OPTIONS)
+        return self.make(m.CALL, (name, args, kwargs), what)
 
     def operation(
         self,
@@ -136,69 +137,39 @@ class CallMaker:
         kind: int,
         values: tuple[Any, ...],
         what: str,
-        options: Mapping[str, Any],
+        options: Mapping[str, Any] = NO_OPTIONS,
         session: ClientSession | None = None,
     ) -> Any:
         """Send a call; return what its caller gets: its value, or its response.
 
         Args:
             kind: CALL or INVOKE.
-            values: the body of the message.
+            values: the body of the message; what is called, args and kwargs are its last three.
             what: what is called, for messages.
             options: the keywords of ours.
             session: the connection; None: the one that the client has.
         """
         if session is None:
             session = self.session or self._session()
-        thread = self.default_thread
-        if options:
-            thread = thread_of(options.get("threadid"), thread)
         response = NonblockingResponse(self.client, what, options)
-        before = getattr(context, "references", None)  # pickling may make calls, too
-        context.references = session.references  # for proxies among the values
-        try:
-            if options:
-                body, buffers = self._pack_and_hold(kind, values, session, what, response)
-            else:  # the caller waits, and holds them
-                body, buffers = _pack(values, session, what)
-        finally:
-            context.references = before
-        if response._timeout is not None:
-            return _request_in_time(session, response, (kind, body, buffers, thread), options)
-        session.request(response, kind, body, buffers, thread)
-        if options and (options.get("nonblocking") or response._completes):
-            return response
+        if options:
+            thread = thread_of(options.get("threadid"), self.default_thread)
+            body, buffers = _pack_and_hold(kind, values, session, what, response)
+            if response._timeout is not None:
+                return _request_in_time(session, response, (kind, body, buffers, thread), options)
+            session.request(response, kind, body, buffers, thread)
+            if options.get("nonblocking") or response._completes:
+                return response
+        else:  # the caller waits, and holds the proxies among the values
+            body, buffers = _pack(values, session, what)
+            session.request(response, kind, body, buffers, self.default_thread)
         try:
             session.wait(response)
             if session.arrived or not response._done:
                 response._wait_until(None)
-            message = response._message
-            if message is not None and message.kind == m.RESULT and message.receipts is None:
-                return response._take(message)
-            return response._result()
+            return response._take()
         finally:
             del response  # see `NonblockingResponse._result`
-
-    @staticmethod
-    def _pack_and_hold(
-        kind: int, values: tuple[Any, ...], session: ClientSession, what: str, response: NonblockingResponse
-    ) -> tuple[bytes, Sequence[Any]]:
-        """Pickle the values, and let the response hold the proxies among them until it has its answer.
-
-        The server looks for their objects when it begins the call. That may be long after a later message
-        would have given them back.
-        """
-        before = getattr(context, "passed", None)
-        passed: list[Any] = []
-        context.passed = passed
-        try:
-            packed = _pack(values, session, what)
-        finally:
-            context.passed = before
-        if kind == m.INVOKE and values[0]:
-            passed.append(session.references.live(values[0]))
-        response._proxies = passed
-        return packed
 
     def run_completions(self, session: ClientSession, most: int = -1, nested: bool = False) -> int:
         """Call the completion functions of the answers that have arrived.
@@ -253,6 +224,19 @@ class CallMaker:
 
 def _pack(values: tuple[Any, ...], session: ClientSession, what: str) -> tuple[bytes, Sequence[Any]]:
     """Pickle the values of a call: by name what can be found there by name, else by value."""
+    *_, name, args, kwargs = values
+    if not kwargs and type(name) is str and (not args or PLAIN.issuperset(map(type, args))):
+        # Nothing in it goes by value, is a proxy, travels beside the pickle or runs code of its own.
+        return _pickling.dumps(values, session.pickle_protocol), ()
+    before = getattr(context, "references", None)  # pickling may make calls, too
+    context.references = session.references  # for proxies among the values
+    try:
+        return _pack_any(values, session, what)
+    finally:
+        context.references = before
+
+
+def _pack_any(values: tuple[Any, ...], session: ClientSession, what: str) -> tuple[bytes, Sequence[Any]]:
     try:
         body, buffers = dumps(values, session.pickle_protocol)
     except Exception:
@@ -260,6 +244,27 @@ def _pack(values: tuple[Any, ...], session: ClientSession, what: str) -> tuple[b
     if _by_value.MAIN in body:
         return _by_value.pack(values, session, what)
     return body, buffers
+
+
+def _pack_and_hold(
+    kind: int, values: tuple[Any, ...], session: ClientSession, what: str, response: NonblockingResponse
+) -> tuple[bytes, Sequence[Any]]:
+    """Pickle the values, and let the response hold the proxies among them until it has its answer.
+
+    The server looks for their objects when it begins the call. That may be long after a later message
+    would have given them back.
+    """
+    before = getattr(context, "passed", None)
+    passed: list[Any] = []
+    context.passed = passed
+    try:
+        packed = _pack(values, session, what)
+    finally:
+        context.passed = before
+    if kind == m.INVOKE and values[0]:
+        passed.append(session.references.live(values[0]))
+    response._proxies = passed
+    return packed
 
 
 def _only_options(options: Mapping[str, Any]) -> None:

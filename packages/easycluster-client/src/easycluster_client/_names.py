@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from easycluster_protocol import _messages as m
+
 if TYPE_CHECKING:
     from ._client import Client
 
@@ -56,7 +58,10 @@ class RemoteName:
         raise AssertionError("__setattr__ deals with it")
 
     def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
-        return self._client._easycluster.call(self._path, args, kwargs)
+        path = self._path
+        if kwargs:
+            return self._client._easycluster.call(path, args, kwargs)
+        return self._client._easycluster.make(m.CALL, (path, args, kwargs), path)
 
     def __reduce_ex__(self, protocol: Any) -> NoReturn:
         raise TypeError(f"{self!r} is a name on a server, not a value: send {self._path}.value instead")

@@ -160,14 +160,23 @@ class NonblockingResponse(FutureMethods):
             if self._done or (deadline is not None and time.monotonic() >= deadline):
                 return
 
-    def _take(self, message: Message) -> Any:
-        """Return the value of a plain answer, as `_result` does, where nobody will ask for it again."""
-        if message.damage is None:
+    def _take(self) -> Any:
+        """As `_result`, where nobody will ask for it again."""
+        message = self._message
+        if (
+            message is not None
+            and message.kind == m.RESULT
+            and message.receipts is None
+            and message.damage is None
+        ):
             try:
                 return loads(message.body, buffers=message.buffers)
             except (Exception, SystemExit) as error:
                 self._outcome = None, self._explain(error), None
-        return self._result()
+        try:
+            return self._result()
+        finally:
+            del self  # see there
 
     def _result(self, origexc: Any = None) -> Any:
         value, error, text = self._resolve()
@@ -237,12 +246,6 @@ class NonblockingResponse(FutureMethods):
 
     def _explain(self, error: BaseException) -> BaseException:
         return explain_loads(f"the result of {self._what} on {self.client.peername}", error)
-
-    def _arrive(self, message: Message) -> None:
-        """Take the answer. Called by whoever reads, perhaps twice with the same message."""
-        if not self._done:
-            self._message = message
-            self._done = True
 
     def _lose(self, error: ConnectionLost) -> None:
         if not self._done:

@@ -11,7 +11,7 @@ from typing import Any, NoReturn
 from easycluster_protocol._definitions import DEFAULT_NAME
 
 from ._background import EndedThreads, start_background
-from ._calls import UNATTENDED, CallMaker
+from ._calls import NO_OPTIONS, UNATTENDED, CallMaker
 from ._client import Client
 from ._connect import Connected
 from ._deadline import CONNECT_TIMEOUT
@@ -92,7 +92,7 @@ class ThreadedCallMaker(CallMaker):
         kind: int,
         values: tuple[Any, ...],
         what: str,
-        options: Mapping[str, Any],
+        options: Mapping[str, Any] = NO_OPTIONS,
         session: ClientSession | None = None,
     ) -> Any:
         """Send a call; see `CallMaker.make`."""

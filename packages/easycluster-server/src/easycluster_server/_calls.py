@@ -151,6 +151,9 @@ class Caller:
     def result(self, request: Message, name: Any, value: Any) -> Message:
         """Return the answer for a call that returned ``value``."""
         try:
+            if type(value) in PLAIN:
+                body = _pickling.dumps(value, self._protocol)
+                return Message(m.RESULT, request.request, body, request.thread)
             body, buffers, references = self._dumps(value, self._protocol)
         except BaseException as error:
             return self.failure(request, explain_dumps(f"the result of {_name_of(name)}", error))
@@ -158,8 +161,6 @@ class Caller:
 
     def _dumps(self, value: Any, protocol: int) -> Tuple[bytes, Sequence[Any], Sequence[int]]:
         """Pickle by name what can be pickled so, else by value; see `dumps_result`."""
-        if type(value) in PLAIN:
-            return _pickling.dumps(value, protocol), (), ()
         objects = self._server_objects or self._load_server_objects()
         try:
             return objects.dumps_result(value, protocol, objects.table)  # type: ignore[no-any-return]
