@@ -162,8 +162,6 @@ class Sender:
     def unsent(self) -> List[Any]:
         """Return the buffers that remain to be sent of what was committed, in order."""
         buffers, total, sent, sequence = self._state
-        if not sent:
-            return buffers
         done = sum(sent)
         if done == total:
             self._state = ([], 0, [0], sequence)
