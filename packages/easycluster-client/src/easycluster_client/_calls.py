@@ -227,7 +227,10 @@ def _pack(values: tuple[Any, ...], session: ClientSession, what: str) -> tuple[b
     *_, name, args, kwargs = values
     if not kwargs and type(name) is str and (not args or PLAIN.issuperset(map(type, args))):
         # Nothing in it goes by value, is a proxy, travels beside the pickle or runs code of its own.
-        return _pickling.dumps(values, session.pickle_protocol), ()
+        try:
+            return _pickling.dumps(values, session.pickle_protocol), ()
+        except MemoryError:  # the general way says of which argument
+            pass
     before = getattr(context, "references", None)  # pickling may make calls, too
     context.references = session.references  # for proxies among the values
     try:
