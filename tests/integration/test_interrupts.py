@@ -80,7 +80,8 @@ def test_call(client: Any, times: int) -> None:
         assert outcome.value in (None, at + 1), outcome
         assert client.add(at, 2) == at + 2, outcome
 
-    assert at_every_place(lambda at: client.add(at, 1), check, times) > 50
+    # A plain client has some 54; fewer are left where the background thread has read the answer before.
+    assert at_every_place(lambda at: client.add(at, 1), check, times) > 40
 
 
 @pytest.mark.parametrize("transport_name", ["local", "tcp"])
