@@ -35,6 +35,7 @@ _AT_ONCE = frozenset(
         "easycluster_server._executor",
         "easycluster_server._follower",
         "easycluster_server._guardian",
+        "easycluster_server._late",
         "easycluster_server._libc",
         "easycluster_server._pipe_transport",
         "easycluster_server._processes",

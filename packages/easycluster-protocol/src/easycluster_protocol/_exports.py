@@ -9,8 +9,6 @@ from __future__ import annotations
 
 from typing import Any, Callable, Dict, FrozenSet, Iterable, Iterator, Optional, Set, Tuple
 
-from ._serialize import PLAIN
-
 #: Among the names that are exported: all methods that the class defines, or any attribute.
 AUTO = "@auto"
 
@@ -217,8 +215,6 @@ def make_server_class(
     _make(cls, settings)  # raises what is wrong with them
     _registered[cls] = settings
     _known.clear()
-    if cls in PLAIN:
-        PLAIN.clear()
 
 
 def make_singleton(
@@ -247,5 +243,4 @@ def make_singleton(
         raise TypeError(f"{obj!r} cannot be a singleton: equal values elsewhere may be the same object")
     settings = dict(zip(_SETTINGS, (export_methods, export_attrs, export_attrs_cache, proxy_class)))
     _singletons[id(obj)] = obj, _make(_type_of(obj), settings)
-    PLAIN.clear()
     return obj

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from functools import partial
-from typing import TYPE_CHECKING, Any, List, Sequence, Set, Tuple
+from typing import TYPE_CHECKING, Any, List, Sequence, Tuple
 
 from . import _pickling
 from ._limits import MAX_TABLE, OUT_OF_BAND
@@ -13,8 +13,8 @@ from .errors import DeserializationError, SerializationError
 if TYPE_CHECKING:
     import pickle
 
-#: The types of which no value is a server object, or holds one; `_exports` empties it when that changes.
-PLAIN: Set[type] = {type(None), bool, int, float, complex, str, bytes, bytearray}
+#: Values of these types neither are server objects, even singletons, nor hold any.
+PLAIN = frozenset((type(None), bool, int, float, str, bytes))
 
 if sys.version_info >= (3, 8):  # novm
 

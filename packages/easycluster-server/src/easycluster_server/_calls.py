@@ -18,6 +18,7 @@ from easycluster_protocol._serialize import (
     loads,
 )
 
+from ._late import load
 from ._root import Namespace, Root
 
 if TYPE_CHECKING:
@@ -81,10 +82,8 @@ class Caller:
         return table
 
     def _load_server_objects(self) -> Any:
-        from . import _server_objects
-
-        self._server_objects = _server_objects
-        return _server_objects
+        self._server_objects = load("easycluster_server._server_objects")
+        return self._server_objects
 
     def unpack(self, request: Message) -> Tuple[Any, str, Any, Any]:
         """Return function, name, args and kwargs of a call.
@@ -179,10 +178,9 @@ def _name_of(function: Any) -> str:
 
 
 def _pack_exception(error: BaseException, protocol: int, ready: Optional[bytes] = None) -> bytes:
-    # Most sessions never need it; over ssh it comes behind the first call.
-    from easycluster_protocol._failures import pack_exception
-
-    return pack_exception(error, protocol, ready)
+    # Most sessions never need it; over ssh it comes with the first call.
+    packed: bytes = load("easycluster_server._packing").pack_exception(error, protocol, ready)
+    return packed
 
 
 def _users_part(traceback: Optional[Any]) -> Optional[Any]:

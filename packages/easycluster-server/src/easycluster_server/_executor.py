@@ -24,6 +24,7 @@ from easycluster_protocol._messages import Message
 from easycluster_protocol.errors import LocalProtocolError
 
 from ._channel import Channel
+from ._late import load
 from ._this_process import report
 from ._transport import broke
 
@@ -155,10 +156,10 @@ class Executor:
             (self._lanes or self._make_lanes()).deliver(request)
 
     def _make_lanes(self) -> Lanes:
-        from ._lanes import Lanes  # over ssh it comes with the first call, and many sessions never need it
-
-        self._lanes = Lanes(self)
-        return self._lanes
+        # Over ssh it comes with the first call, and many sessions never need it.
+        lanes: Lanes = load("easycluster_server._lanes").Lanes(self)
+        self._lanes = lanes
+        return lanes
 
     def is_running(self, number: int) -> bool:
         """Whether a thread is at this call."""

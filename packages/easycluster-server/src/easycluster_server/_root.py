@@ -19,6 +19,8 @@ from easycluster_protocol._definitions import (
 from easycluster_protocol._exec_return import ExecReturn
 from easycluster_protocol._globals import Names
 
+from ._late import load
+
 #: So many of the latest sources of ``eval`` and ``execblock`` are kept for stack traces.
 _SOURCES_KEPT = 256
 
@@ -131,6 +133,4 @@ class Root:
 
 
 def _server_objects() -> Any:
-    from . import _server_objects  # many sessions never need it
-
-    return _server_objects
+    return load("easycluster_server._server_objects")

@@ -1,0 +1,50 @@
+from __future__ import annotations
+
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from easycluster_server import _late
+
+NAME = "ec_test_late"
+
+
+@pytest.fixture(autouse=True)
+def clean(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A folder from which modules are imported, and which leaves none behind."""
+    monkeypatch.syspath_prepend(tmp_path)
+    yield
+    sys.modules.pop(NAME, None)
+    _late._loaded.pop(NAME, None)
+
+
+def test_imported_in_another_thread(tmp_path: Path) -> None:
+    """A module is imported once, and not in the thread that asks for it."""
+    (tmp_path / f"{NAME}.py").write_text("import threading\nthread = threading.get_ident()\n")
+    module = _late.load(NAME)
+
+    assert module.thread != threading.get_ident()
+    assert _late.load(NAME) is module is sys.modules[NAME]
+
+
+def test_import_that_fails(tmp_path: Path) -> None:
+    """What importing a module raises is raised, each time."""
+    (tmp_path / f"{NAME}.py").write_text("raise KeyError('on purpose')\n")
+    for _ in range(2):
+        with pytest.raises(KeyError, match="on purpose"):
+            _late.load(NAME)
+
+
+def test_no_more_threads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the system has no more threads the module is imported all the same."""
+
+    def refuse(*arguments: object) -> None:
+        raise RuntimeError("can't start new thread")
+
+    (tmp_path / f"{NAME}.py").write_text("value = 3\n")
+    monkeypatch.setattr("_thread.start_new_thread", refuse)
+
+    assert _late.load(NAME).value == 3
