@@ -167,7 +167,10 @@ class CallMaker:
             session.wait(response)
             if session.arrived or not response._done:
                 response._wait_until(None)
-            return response._take()
+            message = response._message
+            if message is None or message.kind != m.RESULT:
+                return response._result()
+            return response._take(message)
         finally:
             del response  # see `NonblockingResponse._result`
 

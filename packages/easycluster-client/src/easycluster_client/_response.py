@@ -160,15 +160,9 @@ class NonblockingResponse(FutureMethods):
             if self._done or (deadline is not None and time.monotonic() >= deadline):
                 return
 
-    def _take(self) -> Any:
-        """As `_result`, where nobody will ask for it again."""
-        message = self._message
-        if (
-            message is not None
-            and message.kind == m.RESULT
-            and message.receipts is None
-            and message.damage is None
-        ):
+    def _take(self, message: Message) -> Any:
+        """Return the value of a RESULT, as `_result` does, where nobody will ask for it again."""
+        if message.receipts is None and message.damage is None:
             try:
                 return loads(message.body, buffers=message.buffers)
             except (Exception, SystemExit) as error:
