@@ -15,6 +15,7 @@ from easycluster_protocol._hello import WELCOME, describe_self, packet
 
 from . import _control, _this_process
 from ._this_process import report
+from ._transport import wait
 
 if TYPE_CHECKING:
     import signal
@@ -31,6 +32,11 @@ if TYPE_CHECKING:
     #: add_modules: takes modules that the client sends later; verbosity: 2 logs calls; peer: who calls, for
     #: that log.
     Config = Dict[str, Any]
+
+
+#: Seconds that a worker has the processors for itself at first. What its guardian would do in that time, it
+#: does behind it.
+_HEAD_START = 0.1
 
 
 def run_pair(transport: Any, read_config: Callable[[], Config], keep: Any) -> None:
@@ -54,7 +60,10 @@ def run_pair(transport: Any, read_config: Callable[[], Config], keep: Any) -> No
             status = _work(transport, read_config)
         else:
             os.close(writing)
-            from ._guardian import Guardian  # compiled while the worker compiles what it needs, over ssh
+            if "easycluster_server._guardian" not in sys.modules:  # over ssh it has to be compiled
+                # The worker has more to compile, for which somebody waits. When it ends this does, too.
+                wait(reading, -1, _HEAD_START)
+            from ._guardian import Guardian
 
             for descriptor in keep:
                 os.close(descriptor)
