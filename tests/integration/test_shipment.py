@@ -18,10 +18,9 @@ pytestmark = pytest.mark.needs_sshd
 
 IMPORTED = "{name for name in __import__('sys').modules if name.startswith(('easycluster', 'cloudpickle'))}"
 
-#: What the guardian imports, which is another process, and what only pipes need.
+#: What the guardian imports, which is another process.
 ELSEWHERE = {
     "easycluster_server._guardian",
-    "easycluster_server._pipe_transport",
     "easycluster_server._processes",
 }
 

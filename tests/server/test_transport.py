@@ -8,8 +8,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from easycluster_server import _transport
-from easycluster_server._pipe_transport import PipeTransport
-from easycluster_server._transport import EndOfStream, SocketTransport, broke, wait
+from easycluster_server._transport import EndOfStream, PipeTransport, SocketTransport, broke, wait
 
 
 class Notes:
@@ -91,10 +90,10 @@ def test_no_room(pair: Pair) -> None:
 def test_many_buffers(pair: Pair) -> None:
     """More buffers than the system gathers at once are sent in several steps."""
     notes = Notes()
-    buffers = [b"x"] * (_transport.GATHER + 5)
+    buffers = [b"x"] * (_transport._GATHER + 5)
     pair.here.send(notes.sent, buffers, True)
 
-    assert notes.sent == [_transport.GATHER]
+    assert notes.sent == [_transport._GATHER]
 
 
 def test_end_of_stream(pair: Pair) -> None:

@@ -42,9 +42,9 @@ class _Loader(SourceFileLoader):
         """Return the source as text; linecache, and thus tracebacks and inspect, ask for it."""
         return _sources[fullname][0].decode()
 
-    def path_stats(self, path: "Any") -> "Any":
-        """Raise `OSError`: there is no file, so no bytecode is looked for."""
-        raise OSError
+    def get_code(self, fullname: str) -> "Any":
+        """Return the code; as there is no file, no bytecode is looked for."""
+        return compile(_sources[fullname][0], self.path, "exec", dont_inherit=True)
 
 
 class _Finder:
@@ -216,6 +216,8 @@ def restore_path() -> None:
     global _saved
     if _saved is not None:
         sys.path[:], sys.dont_write_bytecode = _saved
+        # What was made until now stays: no collection need look at it. Neither 3.6 nor PyPy has `freeze`.
+        getattr(gc, "freeze", gc.enable)()
         gc.enable()
         _saved = None
 

@@ -37,7 +37,6 @@ _AT_ONCE = frozenset(
         "easycluster_server._guardian",
         "easycluster_server._late",
         "easycluster_server._libc",
-        "easycluster_server._pipe_transport",
         "easycluster_server._processes",
         "easycluster_server._session",
         "easycluster_server._stdio",

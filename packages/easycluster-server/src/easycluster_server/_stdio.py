@@ -10,7 +10,7 @@ from typing import Any
 
 from easycluster_protocol._hello import Hello
 
-from ._transport import SocketTransport
+from ._transport import PipeTransport, SocketTransport
 from ._worker import run_pair
 
 
@@ -49,8 +49,6 @@ def _take_over() -> Any:
     if _same_socket(read, write):
         os.close(write)
         return SocketTransport(_socket.socket(fileno=read))
-    from ._pipe_transport import PipeTransport
-
     return PipeTransport(read, write)
 
 

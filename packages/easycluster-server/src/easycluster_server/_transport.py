@@ -1,4 +1,4 @@
-"""Transports: how bytes come and go. One interface over sockets and over pairs of pipes (`_pipe_transport`).
+"""Transports: how bytes come and go. One interface over sockets and over pairs of pipes.
 
 Each step is one C call that both moves bytes and notes how many (``notes.extend(map(step, ...))``):
 Python runs signal handlers only between bytecodes, so no handler that raises can come between the
@@ -8,6 +8,7 @@ two and desynchronise the stream.
 from __future__ import annotations
 
 import _socket  # all that is needed of `socket`, which takes 5 ms to import
+import os
 import select
 from typing import TYPE_CHECKING, Any, Dict, List, Tuple
 
@@ -17,10 +18,7 @@ if TYPE_CHECKING:
     from easycluster_protocol._receiver import Receiver
 
 #: Buffers that one gathered write takes; the smallest IOV_MAX that systems have is 1024.
-GATHER = 512
-
-#: The modules whose system calls concern a connection, see `broke`.
-_TRANSPORTS = (__name__, "easycluster_server._pipe_transport")
+_GATHER = 512
 
 # Arguments of one step, as `map` takes them.
 _SIZE = (SMALL_MESSAGE,)
@@ -41,7 +39,7 @@ def broke(error: OSError) -> bool:
     traceback = error.__traceback__
     while traceback is not None and traceback.tb_next is not None:
         traceback = traceback.tb_next
-    return traceback is not None and traceback.tb_frame.f_globals.get("__name__") in _TRANSPORTS
+    return traceback is not None and traceback.tb_frame.f_globals is globals()
 
 
 def wait(read: int, write: int, timeout: float | None) -> Tuple[bool, bool]:
@@ -136,7 +134,7 @@ class SocketTransport:
             if len(buffers) == 1 or self._sendmsg is None:
                 sent.extend(map(self._send, buffers, flags))  # the first of them
             else:
-                sent.extend(map(self._sendmsg, (buffers[:GATHER],), ((),), flags))
+                sent.extend(map(self._sendmsg, (buffers[:_GATHER],), ((),), flags))
         except BlockingIOError:
             return False
         return True
@@ -151,3 +149,59 @@ class SocketTransport:
     def close(self) -> None:
         """Close the descriptor."""
         self.socket.close()
+
+
+class PipeTransport:
+    """A pair of descriptors, one to read from and one to write to."""
+
+    def __init__(self, read: int, write: int) -> None:
+        self._read = read
+        self._write = write
+        for descriptor in {read, write}:
+            os.set_blocking(descriptor, True)
+
+    def fileno(self) -> int:
+        """Return the descriptor to wait on for reading."""
+        return self._read
+
+    def write_fileno(self) -> int:
+        """Return the descriptor to wait on for writing."""
+        return self._write
+
+    def receive(self, receiver: Receiver, block: bool) -> bool:
+        """Receive once; see `SocketTransport.receive`."""
+        if not block and not wait(self._read, -1, 0)[0]:
+            return False
+        notes = receiver.inbox
+        if notes is not None:
+            notes.extend(map(os.read, (self._read,), (SMALL_MESSAGE,)))
+        else:
+            direct = receiver.direct
+            assert direct is not None
+            view, notes = direct
+            notes.extend(map(os.readv, (self._read,), ((view,),)))
+        if not notes[-1]:
+            raise EndOfStream("the peer closed the connection")
+        return True
+
+    def send(self, sent: List[int], buffers: List[Any], block: bool) -> bool:
+        """Send once; see `SocketTransport.send`."""
+        if not block:
+            if not wait(-1, self._write, 0)[1]:
+                return False
+            # A pipe in blocking mode takes all or waits; for so much there is room now.
+            buffers = [b"".join(buffers[:_GATHER])[: select.PIPE_BUF]]
+        sent.extend(map(os.writev, (self._write,), (buffers[:_GATHER],)))
+        return True
+
+    def shutdown(self) -> None:
+        """Do nothing: a pipe ends with its last descriptor."""
+
+    def close(self) -> None:
+        """Close both descriptors."""
+        for descriptor in {self._read, self._write}:
+            try:
+                os.close(descriptor)
+            except OSError:
+                pass
+        self._read = self._write = -1
