@@ -164,14 +164,20 @@ def fork_server_of(guardian: int) -> int:
 # What it holds.
 
 
+def wait_for_guardian(guardian: int, count: int) -> None:
+    """Wait until it holds so many descriptors: over ssh it begins a little later than its worker."""
+    wait_until(lambda: len(descriptors(guardian)) >= count, what="the guardian")
+
+
 def test_descriptors(transport: Any, connect: Callable[[], Any]) -> None:
     """Worker and guardian hold their connection and the pipes between them, and nothing of another connection."""
+    link = ["pipe", "pipe"] if transport.name == "ssh" else ["socket"]
     held: list[dict[int, str]] = []
     for client in (connect(), connect()):
         worker, guardian = client.pids()
+        wait_for_guardian(guardian, 3 + len(link))
         held += [descriptors(worker), descriptors(guardian)]
 
-    link = ["pipe", "pipe"] if transport.name == "ssh" else ["socket"]
     assert [kinds(each) for each in held] == [["pipe", *link], ["pipe", "pipe", "pipe", *link]] * 2
     first = {*held[0].values(), *held[1].values()}
     second = {*held[2].values(), *held[3].values()}
