@@ -216,8 +216,6 @@ def restore_path() -> None:
     global _saved
     if _saved is not None:
         sys.path[:], sys.dont_write_bytecode = _saved
-        # What was made until now stays: no collection need look at it. Neither 3.6 nor PyPy has `freeze`.
-        getattr(gc, "freeze", gc.enable)()
         gc.enable()
         _saved = None
 

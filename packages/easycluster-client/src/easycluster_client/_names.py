@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from easycluster_protocol import _messages as m
-
 if TYPE_CHECKING:
     from ._client import Client
 
@@ -58,10 +56,7 @@ class RemoteName:
         raise AssertionError("__setattr__ deals with it")
 
     def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
-        path = self._path
-        if kwargs:
-            return self._client._easycluster.call(path, args, kwargs)
-        return self._client._easycluster.make(m.CALL, (path, args, kwargs), path)
+        return self._client._easycluster.call(self._path, args, kwargs)
 
     def __reduce_ex__(self, protocol: Any) -> NoReturn:
         raise TypeError(f"{self!r} is a name on a server, not a value: send {self._path}.value instead")

@@ -102,8 +102,7 @@ class ThreadedSession(ClientSession):
     ) -> None:
         """Wait until ``response`` has its answer, the connection has ended or the time is over."""
         if not response._done:
-            if get_ident() == self.background:
-                self.check_may_wait()
+            self.check_may_wait()
             super().wait(response, deadline, True)  # completion functions are up to the background thread
 
     def _receive(self, block: bool, response: NonblockingResponse | None = None) -> bool:

@@ -77,7 +77,7 @@ class DefinitionsModule(ModuleType):
         log.append(block)
 
     def __getattr__(self, name: str) -> Any:
-        if name in OWN_NAMES and name not in self.__dict__:
+        if name in OWN_NAMES:
             provide((name,), self.__dict__)
         try:
             return self.__dict__[name]
@@ -125,10 +125,11 @@ def provide(names: Iterable[str], namespace: Dict[str, Any]) -> None:
     missing = [name for name in names if name not in namespace]
     if missing:
         facade: Any = __import__("easycluster")
-        own: Dict[str, Any] = {"easycluster": facade}
         for name in missing:
-            if name in own or name in facade.__all__:
-                namespace[name] = own.get(name) or getattr(facade, name)
+            if name == "easycluster":
+                namespace[name] = facade
+            elif name in facade.__all__:
+                namespace[name] = getattr(facade, name)
 
 
 def _names(code: CodeType) -> Iterator[str]:

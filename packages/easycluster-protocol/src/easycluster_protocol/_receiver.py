@@ -156,7 +156,7 @@ class Receiver:
                     and after is not None
                     and (
                         self._authenticator is None
-                        or self._authenticator.is_small(tag, sequence, header + data[self._prefix :])
+                        or self._authenticator.is_tag_of_small(tag, sequence, header + data[self._prefix :])
                     )
                 ):
                     take(Message(kind, request, data[start:], thread))

@@ -18,7 +18,7 @@ from easycluster_protocol._serialize import (
     loads,
 )
 
-from ._late import load
+from ._late import load, server_objects
 from ._root import Namespace, Root
 
 if TYPE_CHECKING:
@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 
     #: Called after each call with the name of what was called and how long it took, in seconds.
     OnCall = Callable[[str, float], None]
+
+    #: See `easycluster_protocol._object_pickle.dumps_result`.
+    DumpsResult = Callable[..., Tuple[bytes, Sequence[Any], Sequence[int]]]
 
 
 def make_caller(pickle_protocol: int, verbosity: int = 0, peer: str = "local") -> Caller:
@@ -73,17 +76,12 @@ class Caller:
         self._on_call = on_call
         self._root = Root(namespace)
         self._protocol = pickle_protocol
-        self._server_objects: Any = None
 
     @property
     def objects(self) -> ObjectTable:
         """The server objects of the session."""
-        table: ObjectTable = self._load_server_objects().table
+        table: ObjectTable = server_objects().table
         return table
-
-    def _load_server_objects(self) -> Any:
-        self._server_objects = load("easycluster_server._server_objects")
-        return self._server_objects
 
     def unpack(self, request: Message) -> Tuple[Any, str, Any, Any]:
         """Return function, name, args and kwargs of a call.
@@ -104,8 +102,7 @@ class Caller:
         else:
             oid, name, args, kwargs = values
             if oid:
-                objects = self._server_objects or self._load_server_objects()
-                function = objects.exported_method(objects.table.get(oid), name)
+                function = server_objects().exported_method(self.objects.get(oid), name)
             elif name in Root.OPERATIONS:
                 function = getattr(self._root, name)
             else:
@@ -160,14 +157,14 @@ class Caller:
 
     def _dumps(self, value: Any, protocol: int) -> Tuple[bytes, Sequence[Any], Sequence[int]]:
         """Pickle by name what can be pickled so, else by value; see `dumps_result`."""
-        objects = self._server_objects or self._load_server_objects()
+        dumps_result: DumpsResult = server_objects().dumps_result
         try:
-            return objects.dumps_result(value, protocol, objects.table)  # type: ignore[no-any-return]
+            return dumps_result(value, protocol, self.objects)
         except Exception:
             by_value = dumps_by_value()
             if by_value is None:
                 raise
-            return objects.dumps_result(value, protocol, objects.table, by_value)  # type: ignore[no-any-return]
+            return dumps_result(value, protocol, self.objects, by_value)
 
 
 def _name_of(function: Any) -> str:

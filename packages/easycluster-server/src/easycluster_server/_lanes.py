@@ -94,7 +94,7 @@ class Lanes:
         try:
             thread.start()
         except RuntimeError as error:  # the system has no more threads
-            if not claim(lane):
+            if not _claim(lane):
                 raise
             self._executor.post(self._executor.caller.failure(request, error))
             return False
@@ -108,7 +108,7 @@ class Lanes:
             lane.queue.put(None)
 
     def _run(self, lane: Lane) -> None:
-        if not claim(lane):
+        if not _claim(lane):
             return
         job = Job(self._executor)
         self._executor.jobs.add(job)
@@ -120,7 +120,7 @@ class Lanes:
             job.serve_surely(request)
 
 
-def claim(lane: Lane) -> bool:
+def _claim(lane: Lane) -> bool:
     """Take the lane for the calling thread, if it is nobody's."""
     try:
         lane.unclaimed.pop()

@@ -40,6 +40,11 @@ def load(name: str) -> Any:
     return _loaded[name]
 
 
+def server_objects() -> Any:
+    """Return `_server_objects`, the module of all that server objects take."""
+    return load("easycluster_server._server_objects")
+
+
 def _import(name: str, errors: List[BaseException], imported: Any) -> None:
     try:
         __import__(name)

@@ -34,6 +34,10 @@ else:
         return _Pointer.from_address(dlsym(dlopen(_PROCESS, 0), name))
 
 
+#: What is raised where something cannot be had: in another C library, or without `ctypes`.
+_MISSING = (ImportError, OSError, AttributeError, ValueError)
+
+
 def call(name: str, *arguments: Any) -> Optional[int]:
     """Call a function of the C library; return what it returns, or None where it cannot be had.
 
@@ -43,7 +47,7 @@ def call(name: str, *arguments: Any) -> Optional[int]:
     """
     try:
         result: int = _call(name, arguments)
-    except (ImportError, OSError, AttributeError, ValueError):  # another C library, or no `ctypes`
+    except _MISSING:
         return None
     return result
 
@@ -52,5 +56,5 @@ def call_with_variable(name: str, variable: str) -> Optional[int]:
     """As `call`, with a variable of the C library, a pointer, as the one argument."""
     try:
         return call(name, _pointer(variable))
-    except (ImportError, OSError, AttributeError, ValueError):
+    except _MISSING:
         return None

@@ -19,7 +19,7 @@ from easycluster_protocol._definitions import (
 from easycluster_protocol._exec_return import ExecReturn
 from easycluster_protocol._globals import Names
 
-from ._late import load
+from ._late import server_objects
 
 #: So many of the latest sources of ``eval`` and ``execblock`` are kept for stack traces.
 _SOURCES_KEPT = 256
@@ -98,15 +98,15 @@ class Root:
 
     def get_attribute(self, *arguments: Any) -> Any:
         """Return an attribute of a server object, see `_exported`."""
-        return _server_objects().get_attribute(*arguments)
+        return server_objects().get_attribute(*arguments)
 
     def set_attribute(self, *arguments: Any) -> None:
         """Set an attribute of a server object."""
-        _server_objects().set_attribute(*arguments)
+        server_objects().set_attribute(*arguments)
 
     def delete_attribute(self, *arguments: Any) -> None:
         """Delete an attribute of a server object."""
-        _server_objects().delete_attribute(*arguments)
+        server_objects().delete_attribute(*arguments)
 
     def import_module(self, name: str) -> None:
         """Import a module, so that its dotted names resolve."""
@@ -130,7 +130,3 @@ class Root:
     def use_definitions(self, name: str) -> None:
         """Resolve names in the definitions module ``name`` first."""
         self._namespace.use(name)
-
-
-def _server_objects() -> Any:
-    return load("easycluster_server._server_objects")

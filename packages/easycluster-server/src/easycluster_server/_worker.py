@@ -23,6 +23,7 @@ else:
     import _signal as signal  # all that is needed of it: the other half takes 3 ms to import
 
 if TYPE_CHECKING:
+    from easycluster_protocol._hello import Hello
     from easycluster_protocol._link import Link
 
     #: What the worker is told about its session. All keys are optional:
@@ -99,15 +100,10 @@ def _work(transport: Any, read_config: Callable[[], Config]) -> int:
 
 def _open_link(config: Config, transport: Any) -> Link:
     own: Any = {"process": os.getpid(), "host": os.uname().nodename}
-    hello = describe_self(**own)
     if "client" in config:
-        _this_process.write(transport.write_fileno(), packet(WELCOME, hello))
-    # Over ssh all that follows has to be compiled: the first call comes here meanwhile.
-    from easycluster_protocol._agreement import agree
+        return _welcome(config["client"], describe_self(**own), transport)
     from easycluster_protocol._link import SERVER, Link
 
-    if "client" in config:
-        return Link(SERVER, agree(hello, config["client"]))
     if "session" in config:
         return Link(SERVER, config["session"], config.get("leftover", b""))
     # Not sent over ssh, or not at once.
@@ -116,6 +112,15 @@ def _open_link(config: Config, transport: Any) -> Link:
     from . import _handshake_io
 
     return _handshake_io.complete(ServerHandshake(None, **own), transport, SERVER)
+
+
+def _welcome(client: Hello, own: Hello, transport: Any) -> Link:
+    """Answer a client that has sent this server; while what follows is compiled, its first call comes."""
+    _this_process.write(transport.write_fileno(), packet(WELCOME, own))
+    from easycluster_protocol._agreement import agree
+    from easycluster_protocol._link import SERVER, Link
+
+    return Link(SERVER, agree(own, client))
 
 
 def _add_modules(packed: Any) -> None:
