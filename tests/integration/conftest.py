@@ -20,7 +20,6 @@ Every test starts without definitions and has to leave nothing behind, see `help
 
 from __future__ import annotations
 
-import linecache
 import os
 import sys
 import uuid
@@ -32,7 +31,7 @@ import pytest
 
 import easycluster
 from easycluster_client import Client, ThreadedClient
-from easycluster_protocol import _definitions, _exports
+from easycluster_protocol import _exports
 from easycluster_protocol.keys import read_key_file
 from easycluster_server._forkserver import fork_server
 from helpers import documented, leaks, server_objects
@@ -140,14 +139,6 @@ def transport(request: pytest.FixtureRequest, run_mark: str) -> Transport:
     return Transport("ssh", lambda kind, **options: kind(**{**arguments, **options}))
 
 
-@pytest.fixture(autouse=True)
-def no_definitions() -> Iterator[None]:
-    """Definitions belong to the process; each test begins without any."""
-    _forget_definitions()
-    yield
-    _forget_definitions()
-
-
 @pytest.fixture
 def task_definitions(no_definitions: None) -> None:
     """The functions of `helpers.remote_tasks` are defined on clients that are made from now on."""
@@ -170,16 +161,6 @@ def object_definitions(no_definitions: None) -> Iterator[None]:
 def tasks(tmp_path: Path) -> Tasks:
     """Calls whose end the test decides."""
     return Tasks(tmp_path)
-
-
-def _forget_definitions() -> None:
-    for block in _definitions.log:
-        linecache.cache.pop(_definitions.filename(block), None)
-    _definitions.log.clear()
-    for name, module in list(sys.modules.items()):
-        if isinstance(module, _definitions.DefinitionsModule):
-            del sys.modules[name]
-    vars(easycluster).pop("remote_code", None)
 
 
 @pytest.fixture(autouse=True)

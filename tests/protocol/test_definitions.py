@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import linecache
 import pickle
 import sys
 import traceback
@@ -27,16 +26,13 @@ NAME = "ec_test_definitions"
 
 
 @pytest.fixture(autouse=True)
-def clean() -> Iterator[None]:
-    """Leaves neither modules nor definitions behind."""
-    modules, log = set(sys.modules), list(definitions.log)
+def no_packages() -> Iterator[None]:
+    """Packages that are made for a dotted name are no definitions, and are forgotten here."""
+    modules = set(sys.modules)
     yield
-    definitions.log[:] = log
     for name in set(sys.modules) - modules:
         if name.startswith("ec_test"):
             del sys.modules[name]
-    for name in [name for name in linecache.cache if name.startswith(NAME)]:
-        del linecache.cache[name]
 
 
 def module() -> Any:
@@ -163,9 +159,9 @@ def test_the_default_module() -> None:
     assert isinstance(imported, DefinitionsModule)
 
 
-def test_the_default_module_is_made_on_demand(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_default_module_is_made_on_demand() -> None:
     """The default module need not have been imported before."""
-    monkeypatch.delitem(sys.modules, DEFAULT_NAME, raising=False)
+    assert DEFAULT_NAME not in sys.modules
 
     made = definitions_module(DEFAULT_NAME)
 

@@ -4,28 +4,22 @@ from __future__ import annotations
 
 import os.path
 import sys
-from collections.abc import Iterator
 from types import ModuleType
 from typing import Any
 
 import pytest
 
 from easycluster import get_global, set_global
-from easycluster_protocol import _definitions, _globals
+from easycluster_protocol import _definitions
 
 OTHER_NAME = "easycluster_test_globals"
 
 
 @pytest.fixture(autouse=True)
-def module(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+def module() -> Any:
     """Definitions of a client: a class, a value, and what they use."""
-    monkeypatch.setattr(_globals, "serving", None)
-    monkeypatch.setattr(_definitions, "log", [])
-    for name in (_definitions.DEFAULT_NAME, OTHER_NAME):
-        monkeypatch.delitem(sys.modules, name, raising=False)
     _definitions.define_common("class Thing:\n    size = 1\nvalue = 5\n")
-    yield sys.modules[_definitions.DEFAULT_NAME]
-    sys.modules.pop(OTHER_NAME, None)
+    return sys.modules[_definitions.DEFAULT_NAME]
 
 
 def test_names_of_a_client(module: Any) -> None:

@@ -20,15 +20,10 @@ OTHER_NAME = "easycluster_test_definitions"
 
 
 @pytest.fixture
-def namespace(monkeypatch: pytest.MonkeyPatch) -> Iterator[Namespace]:
-    """A namespace whose definitions modules are gone after the test."""
+def namespace() -> Iterator[Namespace]:
+    """A namespace; the modules that a test imports through it are gone after the test."""
     before = set(sys.modules)
-    namespace = Namespace()
-    names = set(namespace.globals)
-    yield namespace
-    namespace.use(DEFAULT_NAME)
-    for name in set(namespace.globals) - names:
-        del namespace.globals[name]
+    yield Namespace()
     for name in set(sys.modules) - before:
         del sys.modules[name]
 
