@@ -370,8 +370,9 @@ def test_pickling_outside_of_calls() -> None:
     assert (there, method()) == ("object", "OBJECT")
 
 
-def test_numbers_without_a_connection() -> None:
+def test_numbers_without_a_connection(monkeypatch: pytest.MonkeyPatch) -> None:
     """The number of an object means nothing where no answer is being unpickled, and where no server is."""
+    monkeypatch.setattr(_proxies, "server_objects", None)  # tests of the server run in this process, too
     with pytest.raises(TypeError, match="server object 3 has a meaning only to the client"):
         find_proxy(3, NAMES)
     with pytest.raises(TypeError, match="server object 3 has a meaning only on its own server"):
