@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
+import contextlib
 import gc
 from typing import Any
 
@@ -102,6 +103,22 @@ def test_await_a_connection_that_ends(spawn: Any, tasks: Tasks) -> None:
         return await asyncio.gather(*waiting, return_exceptions=True)
 
     assert [type(error) for error in run(main())] == [ConnectionLost] * 2
+
+
+def test_await_a_connection_that_is_closed_meanwhile(spawn: Any, tasks: Tasks) -> None:
+    """A close in another thread, just before the loop takes the descriptor, is the end of the connection, too."""
+    client = spawn()
+    response = tasks.start(client, "never")
+
+    class Loop(asyncio.SelectorEventLoop):
+        def remove_reader(self, fd: Any) -> bool:  # what comes directly before
+            if fd == descriptor:
+                client.close()
+            return super().remove_reader(fd)
+
+    descriptor = client.fileno()
+    with contextlib.closing(Loop()) as loop, pytest.raises(ConnectionLost):
+        loop.run_until_complete(_of(response))
 
 
 def test_await_after_a_reconnect(tcp_server: Any, key: bytes, tasks: Tasks) -> None:

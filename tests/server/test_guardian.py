@@ -26,6 +26,7 @@ from easycluster_server._transport import SocketTransport
 
 _guardian.REPORT_GRACE, _guardian.CLOSE_GRACE, _guardian.KILL_GRACE = map(float, sys.argv[3:6])
 link = socket.socket(fileno=int(sys.argv[1]))
+signal.signal(signal.SIGHUP, signal.SIG_DFL)  # the tests may have been started by nohup
 _this_process.become_subreaper()
 reading, writing = os.pipe()
 ready = os.pipe()

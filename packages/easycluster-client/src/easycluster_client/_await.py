@@ -30,12 +30,12 @@ class _Reader:
 
     def enter(self) -> None:
         """Count one response more that is awaited."""
-        self._users += 1
-        if self._users == 1:
+        if self._users == 0:
             # First away with a reader of an earlier connection whose descriptor had the same number:
             # the loop would take it for still registered with the kernel.
             self._loop.remove_reader(self._descriptor)
             self._loop.add_reader(self._descriptor, self.read)
+        self._users += 1
 
     def leave(self) -> None:
         """Count one less; with the last one the reading ends."""
@@ -102,6 +102,12 @@ def _enter(loop: asyncio.AbstractEventLoop, response: NonblockingResponse) -> _R
     readers = _readers.setdefault(loop, {})
     reader = readers.get(descriptor)
     if reader is None or reader.session is not session:
-        reader = readers[descriptor] = _Reader(loop, descriptor, response)
-    reader.enter()
+        reader = _Reader(loop, descriptor, response)
+    try:
+        reader.enter()
+    except OSError:
+        if session.error is None:
+            raise
+        return None  # another thread has closed it between the look above and here
+    readers[descriptor] = reader
     return reader
