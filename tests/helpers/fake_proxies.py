@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from easycluster_client._call_options import options_of
 from easycluster_protocol._proxy_classes import proxy_type
 
 #: How a server describes a proxy.
@@ -14,6 +15,7 @@ class State:
     """Stands for the part of a proxy that knows the connection; notes what would be sent."""
 
     peername = "host:1"
+    options = staticmethod(options_of)
 
     def __init__(self, oid: int) -> None:
         self.oid = oid

@@ -76,6 +76,21 @@ def test_raw_call(client: Any) -> None:
     assert client.raw_call("add", [1], nonblocking=True).wait() == 3
 
 
+def test_options_by_position(client: Any) -> None:
+    """Where a call has no keywords but options, these can be given by position: nonblocking, oncomplete and so on."""
+    values: list[Any] = []
+
+    assert client.eval("1 + 1", True).wait() == 2
+    assert client.raw_call("add", (1,), {"b": 4}, True).wait() == 5
+    assert client.execblock("exec_return(3)", False, None, None, None, "quiet") == 3
+    response = client.raw_call("add", (1,), {}, False, values.append)
+    assert response.wait() == 3
+    wait_until(lambda: values == [3])
+    assert client.send_request(0, "eval", ("1 + 1",), {}, True).wait() == 2
+    assert client.import_module("json", True).wait() is None
+    assert client.import_modules(["json"], True).wait() is None
+
+
 def test_raw_call_knows_its_options(client: Any) -> None:
     """`raw_call` refuses keywords that are no options and says where those of the function belong."""
     with pytest.raises(TypeError, match=r"'b'.*kwargs="):
@@ -177,6 +192,25 @@ def test_unknown_value(client: Any) -> None:
         client.settings.nowhere.at.value = 1
 
     assert client.add(1) == 3
+
+
+def test_value_that_raises_attribute_error(client: Any) -> None:
+    """An attribute that is not there, or whose property raises, is an error to who reads it, and no name."""
+    client.execblock("class lamp:\n    @property\n    def lit(self): return self.nothing\nlamp = lamp()")
+
+    for name in (client.os.nowhere, client.lamp.lit):
+        with pytest.raises(AttributeError, match="has no attribute 'no"):
+            _ = name.value
+    assert not hasattr(client.settings.debug, "value")
+
+
+def test_what_a_call_imports_stays(client: Any) -> None:
+    """A module that was imported for a call is there for expressions and blocks, too."""
+    with pytest.raises(NameError):
+        client.eval("json.dumps(1)", origexc="quiet")
+
+    assert client.json.dumps([1]) == "[1]"
+    assert client.eval("json.dumps(1)") == "1"
 
 
 def test_unknown_name_mentions_update_definitions(client: Any) -> None:

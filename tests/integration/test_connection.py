@@ -14,10 +14,12 @@ import pytest
 import easycluster
 from easycluster import (
     VERSION,
+    AuthenticationError,
     Client,
     ConnectError,
     Connection,
     ConnectionLost,
+    KeyFileError,
     ThreadedClient,
     define_common,
 )
@@ -217,6 +219,25 @@ def test_set_socket() -> None:
     assert process.wait(30) == 0
 
 
+def test_set_socket_with_a_key(tcp_server: Any, key: bytes) -> None:
+    """To a standalone server it leads with the client's key; the server's name is its address."""
+    client = Client(key)
+
+    client.set_socket(socket.create_connection(("127.0.0.1", tcp_server.port)))
+
+    with client:
+        assert client.peername == f"127.0.0.1:{tcp_server.port}"
+        assert client.eval("6 * 7") == 42
+    with pytest.raises(AuthenticationError, match=f"cannot connect to 127.0.0.1:{tcp_server.port}"):
+        Client(bytes(32)).set_socket(socket.create_connection(("127.0.0.1", tcp_server.port)))
+
+
+def test_blank_key(tcp_server: Any) -> None:
+    """A blank key, as of options that were not given, is refused; only without a key ssh is meant."""
+    with pytest.raises(KeyFileError, match=f"the connection to localhost:{tcp_server.port} needs a key"):
+        Client(b"", "localhost", tcp_server.port)
+
+
 def test_set_socket_without_a_server() -> None:
     """A socket on whose other end nobody talks EasyCluster is named by the name that was given for it."""
     ours, theirs = socket.socketpair()
@@ -283,3 +304,17 @@ def test_spawn_local_with_class() -> None:
     with easycluster.server.spawn_local(MyClient) as client:
         assert type(client) is MyClient
         assert client.eval("1") == 1
+
+
+def test_spawn_local_with_a_class_that_wants_a_key() -> None:
+    """A class whose instances need a key gets a blank one, as from published EasyCluster."""
+
+    class MyClient(Client):
+        """Remembers its key."""
+
+        def __init__(self, key: bytes, host: str | None = None) -> None:
+            super().__init__(key, host)
+            self.__dict__["mine"] = key
+
+    with easycluster.server.spawn_local(MyClient) as client:
+        assert (client.mine, client.eval("1")) == (b"", 1)

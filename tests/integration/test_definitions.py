@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 import easycluster
-from easycluster import DefinitionError, define_common, definitions_module
+from easycluster import DefinitionError, RemoteException, define_common, definitions_module
 
 ADD = "def add(a, b):\n    return a + b\n"
 
@@ -235,6 +235,26 @@ def test_syntax_error_there(connect: Any, monkeypatch: pytest.MonkeyPatch) -> No
     with pytest.raises(DefinitionError, match=r"block 1 .*, line 2: SyntaxError"):
         client.update_definitions()
     assert client.eval("1") == 1
+
+
+def test_update_with_options(client: Any) -> None:
+    """`update_definitions` takes the options of every call; whoever does not wait gets a response, also when there is
+    nothing to send."""
+    told: list[Any] = []
+    assert client.update_definitions(nonblocking=True).wait() is None
+    define_common("def late(): return 1")
+    define_common("raise KeyError('there')", local=False)
+    response = client.update_definitions(True)
+
+    with pytest.raises(DefinitionError, match="block 2"):
+        response.wait(origexc="quiet")
+    assert client.late() == 1
+    define_common("def later(): return 2")
+    client.update_definitions(oncomplete=told.append)
+    assert (client.later(), told) == (2, [None])
+    define_common("raise KeyError('there')", local=False)
+    with pytest.raises(RemoteException):
+        client.update_definitions(origexc=False)
 
 
 def test_failed_block_here_is_not_sent(client: Any) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 import easycluster
-from easycluster import FileProxy, GeneratorProxy, RemoteProxy, define_common
+from easycluster import FileProxy, GeneratorProxy, RemoteProxy, define_common, definitions_module
 from easycluster_client._calls import CallMaker
 from easycluster_protocol._proxy_classes import ModuleProxy
 from easycluster_protocol.errors import (
@@ -61,6 +61,36 @@ def test_context_managers(local: Any) -> None:
         raise KeyError("swallowed")
 
 
+def test_classes_with_an_init(local: Any) -> None:
+    """A proxy class may have an ``__init__`` of its own, which may make calls; it is called once for each proxy."""
+    define_common(
+        "made = []\n"
+        "class Mine(DefaultRemoteProxy):\n"
+        "    label = None\n"
+        "    def __init__(self, *args, **kwargs):\n"
+        "        super().__init__(*args, **kwargs)\n"
+        "        self.label = self.name()\n"
+        "        made.append(args)\n"
+        "class Mixed(RemoteProxy, collections.UserList):\n"
+        "    proxy_methods = 'name'\n"
+        "    def __init__(self, client, oid):\n"
+        "        collections.UserList.__init__(self)\n"
+        "        RemoteProxy.__init__(self, client, oid)\n"
+        "class Named(Thing):\n"
+        "    proxy_class = Mine\n"
+        "class Listed(Thing):\n"
+        "    proxy_class = Mixed\n"
+    )
+    local.update_definitions()
+    named, listed = local.Named(), local.Listed()
+
+    assert (named.label, local.is_same(named), named.itself() is named) == ("Named", False, True)
+    assert definitions_module("easycluster.remote_code").made == [(local, named.proxy_object_id)]
+    listed.append(1)
+    assert (listed.data, listed.name()) == ([1], "Listed")
+    kept(local, 2)
+
+
 def test_generators(client: Any, capsys: pytest.CaptureFixture[str]) -> None:
     """A generator is a proxy by itself; it goes on by one with each step, and ends quietly."""
     numbers = client.generate(1000)
@@ -101,6 +131,25 @@ def test_files(client: Any, tmp_path: Path) -> None:
     assert file.closed
     with client.file(str(path), "rb") as file:
         assert file.read() == b"x 1\ny\nz\n"
+
+
+def test_files_of_every_kind(local: Any, tmp_path: Path) -> None:
+    """So is every other file: a compressed one, a part of an archive, one in memory, and one of the user's own."""
+    define_common("import io\nclass Zeros(io.RawIOBase):\n    def read(self, size): return bytes(size)\n")
+    local.update_definitions()
+    with local.gzip.open(str(tmp_path / "x.gz"), "wt") as file:
+        print("packed", file=file)
+    with local.gzip.open(str(tmp_path / "x.gz")) as file:
+        assert (kind_of(file), list(file)) == (FileProxy, [b"packed\n"])
+    memory = local.io.StringIO()
+    local.print("x", file=memory)
+    print("y", file=memory)
+    assert (kind_of(memory), memory.getvalue()) == (FileProxy, "x\ny\n")
+    assert local.io.BytesIO(b"bytes").read() == b"bytes"
+    assert local.Zeros().read(2) == b"\0\0"
+    archive = local.eval("__import__('zipfile').ZipFile(io.BytesIO(), 'w').open('part', 'w')")
+    assert kind_of(archive) is FileProxy
+    archive.close()
 
 
 def test_modules(client: Any) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from typing import Any
 
@@ -31,6 +32,69 @@ def test_methods_and_attributes(client: Any) -> None:
     assert thing._private() == "private"
     method = thing.itself
     assert client.call("run", method) is thing
+
+
+def test_defaults_of_server_objects(local: Any) -> None:
+    """The settings of `ServerObject` can be added to; None exports nothing; what is cached is asked for once even
+    if it is exported as an attribute, too."""
+    define_common(
+        "class Added(ServerObject):\n"
+        "    export_methods = ServerObject.export_methods + ('late',)\n"
+        "    def early(self): return 'early'\n"
+        "    def __getattr__(self, name):\n"
+        "        if name == 'late':\n"
+        "            return lambda: 'late'\n"
+        "        raise AttributeError(name)\n"
+        "class Nothing(ServerObject):\n"
+        "    export_methods = export_attrs = export_attrs_cache = proxy_class = None\n"
+        "class Both(ServerObject):\n"
+        "    asked = 0\n"
+        "    export_attrs = 'val', 'asked'\n"
+        "    export_attrs_cache = 'val',\n"
+        "    @property\n"
+        "    def val(self):\n"
+        "        self.asked += 1\n"
+        "        return self.asked\n"
+    )
+    local.update_definitions()
+    added, nothing, both = local.Added(), local.Nothing(), local.Both()
+
+    assert (added.early(), added.late()) == ("early", "late")
+    assert kind_of(nothing).__name__ == "dynamic_proxy"
+    assert [both.val, both.val, both.asked] == [1, 1, 1]
+    assert kind_of(both).__name__ == "dynamic_proxy_asked_val"
+
+
+def test_special_methods(local: Any) -> None:
+    """Formatting and paths work by proxies; what only Python 2 called may stand among the names."""
+    define_common(
+        "class Shown(ServerObject):\n"
+        "    def __format__(self, how): return 'shown ' + how\n"
+        "    def __fspath__(self): return '/shown'\n"
+        "class Old(ServerObject):\n"
+        "    export_methods = '__div__', '__truediv__', '__nonzero__', '__bool__', '__unicode__'\n"
+        "    def __truediv__(self, other): return other\n"
+        "    def __bool__(self): return False\n"
+    )
+    local.update_definitions()
+    shown, old = local.Shown(), local.Old()
+
+    assert (f"{shown:x}", os.fspath(shown)) == ("shown x", "/shown")
+    assert (old / 5, bool(old)) == (5, False)
+
+
+def test_special_attributes(local: Any) -> None:
+    """Where any attribute may be asked for, also special ones can be read, but no special method be called."""
+    thing = local.Thing(3)
+
+    assert thing.raw_get_attribute("__dict__") == {"value": 3}
+    assert thing.raw_get_attribute("__module__") == "easycluster.remote_code"
+    assert local.eval("__import__('json')").raw_get_attribute("__name__") == "json"
+    for name in ("__init__", "__reduce_ex__", "__class__"):
+        with pytest.raises(AttributeError, match=f"does not export '{name}'"):
+            thing.raw_get_attribute(name, origexc="quiet")
+    with pytest.raises(AttributeError, match="does not export '__dict__'"):
+        thing.raw_set_attribute("__dict__", {}, origexc="quiet")
 
 
 def test_missing_attributes_are_quiet(local: Any, capsys: pytest.CaptureFixture[str]) -> None:

@@ -181,6 +181,7 @@ def test_paths_of_any_kind(tmp_path: Path) -> None:
     [
         (b"s3cret", "s3cret"),
         (b"  s3cret\r\n\r\n", "s3cret"),
+        (b"\n s3cret \n# of the lab, 2019\n", "s3cret"),
         (b"\xef\xbb\xbfs3cret\r\n", "s3cret"),
         ("pässwörd\n".encode(), "pässwörd"),
         (b"60ebdb00c37f24fc4e0a1cf703b39500\n", "60ebdb00c37f24fc4e0a1cf703b39500"),

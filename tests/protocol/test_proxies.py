@@ -58,7 +58,7 @@ def test_methods() -> None:
 
 
 def test_attributes() -> None:
-    """Attributes are got, set and deleted on the server; cached ones are asked for once and cannot be set."""
+    """Attributes are got, set and deleted on the server; cached ones are asked for once, and anew after that."""
     proxy = make(NAMES)
 
     assert proxy.val == "answer"
@@ -71,8 +71,31 @@ def test_attributes() -> None:
         ("delete_attribute", ("val",), None),
         ("get", "constant"),
     ]
-    with pytest.raises(AttributeError):
-        proxy.constant = 5
+    del sent(proxy)[:]
+    proxy.constant = 5
+    assert proxy.constant == proxy.constant == "answer"
+    del proxy.constant
+    assert proxy.constant == "answer"
+    assert sent(proxy) == [
+        ("set_attribute", ("constant", 5), None),
+        ("get", "constant"),
+        ("delete_attribute", ("constant",), None),
+        ("get", "constant"),
+    ]
+
+
+@pytest.mark.parametrize("any_attribute", [False, True])
+def test_attributes_that_raise_attribute_errors(any_attribute: bool) -> None:
+    """An AttributeError that the server raises for an exported attribute is raised, and it is asked once."""
+    proxy = make((("getval",), ("val",), ("constant",), any_attribute))
+    proxy._easycluster.answer = AttributeError("the instrument is off")
+
+    for name in ("val", "constant", "val"):
+        with pytest.raises(AttributeError, match="^the instrument is off$"):
+            getattr(proxy, name)
+    assert sent(proxy) == [("get", "val"), ("get", "constant"), ("get", "val")]
+    proxy._easycluster.answer = 3
+    assert proxy.val == 3
 
 
 def test_missing_attributes() -> None:
@@ -155,7 +178,6 @@ def test_setting_what_is_not_there() -> None:
     for proxy in (less, more):
         for name, reason in (
             ("getval", "it is a method"),
-            ("constant", "it never changes"),
             ("proxy_object_id", "every proxy has it"),
             ("raw_call_method", "every proxy has it"),
             ("__class__", "every proxy has it"),
@@ -216,6 +238,29 @@ def test_raw_methods() -> None:
         ("get_attribute", ("g",), {"threadid": 3}),
         ("set_attribute", ("h", 4), {}),
     ]
+
+
+def test_options_by_position() -> None:
+    """The five options can be given by position, as published EasyCluster has them; the rest is refused."""
+    proxy = make(NAMES)
+
+    proxy.raw_call_method("f", (), {}, True, 1, 2, 3, "quiet")
+    proxy.raw_get_attribute("g", True, threadid=3)
+    proxy.raw_set_attribute("h", 4, False)
+
+    assert [each[-1] for each in sent(proxy)] == [
+        {"nonblocking": True, "oncomplete": 1, "onerror": 2, "threadid": 3, "origexc": "quiet"},
+        {"nonblocking": True, "threadid": 3},
+        {"nonblocking": False},
+    ]
+    with pytest.raises(TypeError, match="5 options at most, 6 were given"):
+        proxy.raw_get_attribute("g", 1, 2, 3, 4, 5, 6)
+    with pytest.raises(TypeError, match="multiple values for argument 'nonblocking'"):
+        proxy.raw_get_attribute("g", True, nonblocking=True)
+    with pytest.raises(
+        TypeError, match="unexpected keyword argument 'limit': options are nonblocking, .*kwargs="
+    ):
+        proxy.raw_call_method("g", limit=5)
 
 
 # Classes of proxies.

@@ -15,25 +15,13 @@ from easycluster_protocol._serialize import PLAIN, dumps
 from easycluster_protocol.errors import ConnectionLost
 
 from . import _by_value, _completions, _timeouts
+from ._call_options import NO_OPTIONS, OPTIONS, UNATTENDED
 from ._references import ProxyState
 from ._response import NonblockingResponse
 from ._session import ClientSession
 
 if TYPE_CHECKING:
     from ._client import Client
-
-#: The keywords of a call that are ours; all others are the remote function's.
-OPTIONS = ("nonblocking", "oncomplete", "onerror", "threadid", "origexc")
-
-#: Where the function's own keywords stand apart, there is one more: how long to wait for the answer,
-#: in seconds.
-ALL_OPTIONS = (*OPTIONS, "timeout")
-
-#: The options of a call whose caller does not wait.
-UNATTENDED = ("nonblocking", "oncomplete", "onerror")
-
-#: Those of a call without any.
-NO_OPTIONS: Mapping[str, Any] = {}
 
 
 class CallMaker:
@@ -88,8 +76,7 @@ class CallMaker:
         session: ClientSession | None = None,
     ) -> Any:
         """Call an operation of the server's root object."""
-        own = dict(options or {})
-        return self.request(m.INVOKE, (0, name, args), own, name, session, only_options=True)
+        return self.make(m.INVOKE, (0, name, args, {}), name, options or NO_OPTIONS, session)
 
     def invoke(
         self,
@@ -101,13 +88,10 @@ class CallMaker:
         session: ClientSession | None = None,
     ) -> Any:
         """Call a method of a server object; ``kwargs`` are all the method's."""
-        if options:
-            _only_options(options)
         return self.make(m.INVOKE, (oid, name, args, kwargs), name, options, session)
 
     def raw_call(self, name: Any, args: tuple[Any, ...], kwargs: dict[str, Any], options: Any) -> Any:
         """Call as `call` does; ``kwargs`` are all the function's."""
-        _only_options(options)
         what = name if isinstance(name, str) else _name_of(name)
         return self.make(m.CALL, (name, args, kwargs), what, options)
 
@@ -118,13 +102,9 @@ class CallMaker:
         kwargs: dict[str, Any],
         what: str,
         session: ClientSession | None = None,
-        only_options: bool = False,
     ) -> Any:
         """Make a call whose keywords may hold options of ours; see `make`."""
-        names = ALL_OPTIONS if only_options else OPTIONS
-        options = {key: kwargs.pop(key) for key in names if key in kwargs}
-        if only_options and kwargs:
-            raise TypeError(f"{what}() got an unexpected keyword argument {next(iter(kwargs))!r}")
+        options = {key: kwargs.pop(key) for key in OPTIONS if key in kwargs}
         return self.make(kind, (*start, kwargs), what, options, session)
 
     def _session(self) -> ClientSession:
@@ -200,27 +180,26 @@ class CallMaker:
             response._complete()
         return count
 
-    def update_definitions(self) -> None:
-        """Send the definitions that the server does not have yet.
+    def update_definitions(self, options: Mapping[str, Any] = NO_OPTIONS) -> Any:
+        """Send the definitions that the server does not have yet, and return what their caller gets.
 
         Each is tried once, all are tried; the first error is raised in the end.
         """
+        attended = not any(map(options.get, UNATTENDED))
         with self._definitions_lock:
-            responses: list[NonblockingResponse] = []
             new = _definitions.log[self._definitions_sent :]
-            if new:
+            if attended and not new:
+                return None
+            if attended:
                 self._session().check_may_wait()  # before anything is sent
-            for block in new:
-                values = (block.module, block.number, block.source)
-                responses.append(self.operation("define", values, {"nonblocking": True, "origexc": "quiet"}))
-                self._definitions_sent += 1
-            errors = [error for response in responses if (error := _error_of(response)) is not None]
-        if errors:
-            raise errors[0]
+            blocks = [(block.module, block.number, block.source) for block in new]
+            response = self.operation("define", (blocks,), {**options, "nonblocking": True})
+            self._definitions_sent += len(new)
+        return response.wait() if attended else response
 
     def prepare(self) -> None:
         """Make a new connection ready: its definitions, and where names resolve."""
-        self.update_definitions()
+        self.update_definitions({"origexc": "quiet"})
         if self.definitions != _definitions.DEFAULT_NAME:
             self.operation("use_definitions", (self.definitions,))
 
@@ -273,26 +252,10 @@ def _pack_and_hold(
     return packed
 
 
-def _only_options(options: Mapping[str, Any]) -> None:
-    for name in options:
-        if name not in ALL_OPTIONS:
-            raise TypeError(
-                f"unexpected keyword argument {name!r}: arguments of the function go into kwargs="
-            )
-
-
 def _name_of(function: Any) -> str:
     if not callable(function):
         raise TypeError(f"what is called must be a function or the name of one, not {function!r}")
     return str(getattr(function, "__qualname__", type(function).__name__))
-
-
-def _error_of(response: NonblockingResponse) -> BaseException | None:
-    try:
-        response.wait()
-    except Exception as error:
-        return error
-    return None
 
 
 def _request_in_time(

@@ -9,10 +9,11 @@ from typing import Any
 from easycluster_protocol._definitions import DEFAULT_NAME
 from easycluster_protocol.errors import RemoteException
 
+from ._call_options import options_of
 from ._calls import CallMaker
 from ._connect import Address, connect
 from ._connection import Connection
-from ._deadline import CONNECT_TIMEOUT, check_timeout
+from ._deadline import CONNECT_TIMEOUT
 from ._names import RemoteName, check_forwardable
 from ._spec import parse_connection_spec
 
@@ -26,7 +27,7 @@ class Client(Connection):
     """A connection to one server.
 
     Every attribute that is not documented here is a name on the server: ``client.f(1, 2)`` calls
-    its ``f``, ``client.os.environ.value`` reads. A call takes five keywords for itself:
+    its ``f``, ``client.sys.platform.value`` reads. A call takes five keywords for itself:
 
     - ``nonblocking=True``: return a `NonblockingResponse` at once.
     - ``oncomplete``, ``onerror``: a function, or a tuple of a function and further arguments, that
@@ -69,9 +70,7 @@ class Client(Connection):
         *,
         connect_timeout: float = CONNECT_TIMEOUT,
     ) -> None:
-        super().__init__(self._new_call_maker(definitions), enable_compression)
-        self._key = key
-        self._connect_timeout = check_timeout(connect_timeout)
+        super().__init__(self._new_call_maker(definitions), key, enable_compression, connect_timeout)
         self._name: str | None = None
         if host is not None:
             self.connect(host, port, user=user, ssh=ssh, rpython=rpython, extra_args=extra_args)
@@ -160,30 +159,37 @@ class Client(Connection):
         """
         return self._easycluster.call(func, args, kwargs)
 
-    def eval(self, expr: str, **options: Any) -> Any:
+    def eval(self, expr: str, *given: Any, **options: Any) -> Any:
         """Return the value of an expression that is evaluated in the definitions module."""
-        return self._easycluster.operation("eval", (expr,), options)
+        return self._easycluster.operation("eval", (expr,), options_of("eval", given, options))
 
-    def execblock(self, code: str, **options: Any) -> Any:
+    def execblock(self, code: str, *given: Any, **options: Any) -> Any:
         """Execute statements in the definitions module; return what they pass to `exec_return`."""
-        return self._easycluster.operation("execblock", (code,), options)
+        return self._easycluster.operation("execblock", (code,), options_of("execblock", given, options))
 
-    def import_module(self, name: str, **options: Any) -> Any:
+    def import_module(self, name: str, *given: Any, **options: Any) -> Any:
         """Import a module on the server."""
-        return self._easycluster.operation("import_module", (name,), options)
+        return self._easycluster.operation(
+            "import_module", (name,), options_of("import_module", given, options)
+        )
 
-    def import_modules(self, names: Iterable[str], **options: Any) -> Any:
+    def import_modules(self, names: Iterable[str], *given: Any, **options: Any) -> Any:
         """Import several modules on the server."""
-        return self._easycluster.operation("import_modules", (list(names),), options)
+        chosen = options_of("import_modules", given, options)
+        return self._easycluster.operation("import_modules", (list(names),), chosen)
 
-    def update_definitions(self) -> None:
+    def update_definitions(self, *given: Any, **options: Any) -> Any:
         """Send the definitions that were made since the connection or the last update.
+
+        Returns:
+            None, or the response where the options ask for one.
 
         Raises:
             DefinitionError: a block failed on the server; the error names block and line. The
                 blocks after it were sent as well, and none is sent again.
         """
-        self._easycluster.update_definitions()
+        chosen = options_of("update_definitions", given, options)
+        return self._easycluster.update_definitions({"origexc": "quiet", **chosen})
 
     def report_exception(self, exc: RemoteException) -> None:
         """Print the stack trace of an exception of remote code; override it to do something else."""

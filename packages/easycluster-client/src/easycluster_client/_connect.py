@@ -41,13 +41,13 @@ class Address(NamedTuple):
     @property
     def uses_ssh(self) -> bool:
         """Whether the connection goes over SSH."""
-        return not self.key if self.ssh is None else bool(self.ssh)
+        return self.key is None if self.ssh is None else bool(self.ssh)
 
     @property
     def peername(self) -> str:
         """The server's name as messages show it."""
         port = self.port or (22 if self.uses_ssh else DEFAULT_PORT)
-        return f"[{self.host}]:{port}" if ":" in self.host else f"{self.host}:{port}"
+        return _name(self.host, port)
 
 
 class Connected:
@@ -136,17 +136,32 @@ def connect(address: Address) -> Connected:
     return _connect_ssh(address) if address.uses_ssh else _connect_tcp(address)
 
 
-def connect_socket(connection: socket.socket, peername: str, compress: bool) -> Connected:
-    """Run the handshake of a private connection over a socket that is connected already."""
+def connect_socket(
+    connection: socket.socket, peername: str, key: bytes | None, compress: bool, timeout: float
+) -> Connected:
+    """Run the handshake over a socket that is connected already; without a key: of a private connection."""
     transport = SocketTransport(connection)
     try:
-        link = _shake_hands(ClientHandshake(None, compress), transport, Deadline(CONNECT_TIMEOUT))
+        link = _shake_hands(ClientHandshake(key or None, compress), transport, Deadline(timeout))
     except BaseException as error:
         transport.close()
         if isinstance(error, OSError):
             raise _explain(error, peername) from error
         raise
     return Connected(link, transport, peername)
+
+
+def name_of(connection: socket.socket) -> str:
+    """Return the name of a socket's other side as messages show it."""
+    try:
+        host, port = connection.getpeername()[:2]
+    except (OSError, ValueError):  # not connected, or no socket of a network
+        return "socket"
+    return _name(host, port)
+
+
+def _name(host: str, port: int) -> str:
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 def _connect_tcp(address: Address) -> Connected:

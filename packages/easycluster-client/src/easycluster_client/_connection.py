@@ -12,8 +12,10 @@ from easycluster_protocol import _messages as m
 from easycluster_protocol._proxies import RemoteProxy
 from easycluster_protocol.errors import ConnectionLost
 
+from ._call_options import options_of
 from ._calls import CallMaker, thread_of
-from ._connect import Address, Connected, connect_socket
+from ._connect import Address, Connected, connect_socket, name_of
+from ._deadline import check_timeout
 from ._session import ClientSession
 from ._shipment import second_part
 
@@ -30,21 +32,29 @@ class Connection:
 
     Args:
         calls: makes the calls.
+        key: the key that is shared with the server, if any.
         compress: whether to compress what is sent.
+        connect_timeout: how long making a connection may take, in seconds.
+
+    Raises:
+        ValueError: the limit is no positive number.
     """
 
-    def __init__(self, calls: CallMaker, compress: bool) -> None:
+    def __init__(self, calls: CallMaker, key: bytes | None, compress: bool, connect_timeout: float) -> None:
         self._easycluster = calls
+        self._key = key
         self._compress = compress
+        self._connect_timeout = check_timeout(connect_timeout)
         self._connected: Connected | None = None
         self._address: Address | None = None
 
     def set_socket(self, sock: socket.socket, peername: str | None = None) -> None:
-        """Use a socket on whose other side a server waits for a private connection.
+        """Use a socket on whose other side a server waits: with the client's key, or, when that is blank or
+        missing, for a private connection.
 
         Args:
             sock: the socket; from here on it belongs to the client.
-            peername: the name under which the server appears in messages.
+            peername: the name under which the server appears in messages; None: its address.
 
         Raises:
             ConnectError: nothing that can be talked to is on the other side.
@@ -52,7 +62,8 @@ class Connection:
         """
         self._check_not_connected()
         self._address = None
-        self._use(connect_socket(sock, peername or "socket", self._compress), peername)
+        name = peername or name_of(sock)
+        self._use(connect_socket(sock, name, self._key, self._compress, self._connect_timeout), name)
 
     def _check_not_connected(self) -> None:
         if self.connected:
@@ -200,6 +211,7 @@ class Connection:
         name: str | Callable[..., Any],
         args: Iterable[Any],
         kwargs: dict[str, Any] | None = None,
+        *given: Any,
         **options: Any,
     ) -> Any:
         """Call ``name`` with arguments that are given as they are.
@@ -208,16 +220,26 @@ class Connection:
             name: as for `Client.call`.
             args: its arguments.
             kwargs: its keyword arguments, whatever their names.
-            options: the five keywords of every call, and ``timeout``, see `options`.
+            given: the five keywords of every call by position: nonblocking, oncomplete, onerror, threadid,
+                origexc.
+            options: the same by name, and ``timeout``, see `options`.
         """
-        return self._easycluster.raw_call(name, tuple(args), dict(kwargs or {}), options)
+        chosen = options_of("raw_call", given, options)
+        return self._easycluster.raw_call(name, tuple(args), dict(kwargs or {}), chosen)
 
     def send_request(
-        self, oid: int, meth: str, args: Iterable[Any], kwargs: dict[str, Any] | None = None, **options: Any
+        self,
+        oid: int,
+        meth: str,
+        args: Iterable[Any],
+        kwargs: dict[str, Any] | None = None,
+        *given: Any,
+        **options: Any,
     ) -> Any:
         """Call a method of the server object ``oid``; object 0 is the server itself. For the rest see
         `raw_call`."""
-        return self._easycluster.invoke(oid, meth, tuple(args), dict(kwargs or {}), options)
+        chosen = options_of("send_request", given, options)
+        return self._easycluster.invoke(oid, meth, tuple(args), dict(kwargs or {}), chosen)
 
     def get_root(self) -> RemoteProxy:
         """Return a proxy of the server itself, object 0: its methods are what a client can ask it to do,

@@ -29,6 +29,10 @@ class RemoteName:
     _client: Client
     _path: str
 
+    if TYPE_CHECKING:
+        #: The object that bears this name, as a copy.
+        value: Any
+
     def __init__(self, client: Client, path: str) -> None:
         _set_client(self, client)
         _set_path(self, path)
@@ -36,24 +40,18 @@ class RemoteName:
     def __repr__(self) -> str:
         return f"<{self._path} on {self._client.peername}>"
 
-    def __getattr__(self, name: str) -> RemoteName:
+    def __getattr__(self, name: str) -> Any:
         if name[0] == "_":
             check_forwardable(repr(self), name)
+        # Not a property: when the server raises AttributeError, Python would come here for a name ``value``.
+        if name == "value":
+            return self._client._easycluster.operation("get_value", (self._path,))
         return RemoteName(self._client, f"{self._path}.{name}")
 
     def __setattr__(self, name: str, value: Any) -> None:
         if name != "value":
             raise AttributeError(f"to set {self._path}.{name} on the server, assign to .{name}.value")
         self._client._easycluster.operation("set_value", (self._path, value))
-
-    @property
-    def value(self) -> Any:
-        """The object that bears this name, as a copy."""
-        return self._client._easycluster.operation("get_value", (self._path,))
-
-    @value.setter
-    def value(self, value: Any) -> None:
-        raise AssertionError("__setattr__ deals with it")
 
     def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
         return self._client._easycluster.call(self._path, args, kwargs)

@@ -13,14 +13,15 @@ from easycluster_protocol._constants import SINGLE
 from easycluster_protocol._proxies import METHOD, RemoteProxy, forwarded
 
 from . import _completions, _timeouts
-from ._calls import ALL_OPTIONS, UNATTENDED, thread_of
+from ._call_options import ALL_OPTIONS, UNATTENDED
+from ._calls import thread_of
 from ._client import Client
 from ._names import RemoteName
 from ._proxy_view import view_of_proxy
 from ._view import View, split
 
 #: The methods of a client that call; all their keywords are options.
-_CALLING = ("eval", "execblock", "import_module", "import_modules", "send_request")
+_CALLING = ("eval", "execblock", "import_module", "import_modules", "send_request", "update_definitions")
 
 
 def options(target: Any, /, **chosen: Any) -> Any:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from ._calls import OPTIONS
+from ._call_options import OPTIONS
 from ._client import Client
 from ._options_view import ClientView, class_of
 

@@ -10,7 +10,7 @@ from easycluster_protocol._exports import OPERATORS
 from easycluster_protocol._proxies import ATTRIBUTE, CACHED, METHOD, ProxyMethod, RemoteProxy, forwarded
 from easycluster_protocol._proxy_classes import DefaultRemoteProxy
 
-from ._calls import UNATTENDED
+from ._call_options import UNATTENDED
 from ._prefetch import Ahead
 from ._view import View, split
 

@@ -22,11 +22,11 @@ from easycluster_protocol._proxies import RemoteProxy, context
 from easycluster_protocol._proxy_classes import proxy_type
 from easycluster_protocol.errors import ConnectionLost, RemoteException
 
+from ._call_options import NO_OPTIONS, options_of
+
 if TYPE_CHECKING:
     from ._calls import CallMaker
     from ._session import ClientSession
-
-_NO_OPTIONS: Mapping[str, Any] = {}
 
 _Value = TypeVar("_Value")
 
@@ -118,7 +118,10 @@ class References:
             reference = _ProxyReference(proxy, self.drop)
             reference.oid, reference.receipts = oid, 0
             self._live[oid] = reference
-            return proxy
+        if kind.__init__ is not RemoteProxy.__init__:
+            # Without the lock: it is the user's code, and may make calls.
+            kind.__init__(proxy, self.maker.client, oid)
+        return proxy
 
     def live(self, oid: int) -> RemoteProxy | None:
         """Return the proxy of an object, or None."""
@@ -203,6 +206,9 @@ class ProxyState:
 
     __slots__ = ("_cache", "oid", "references")
 
+    #: What a proxy's own methods make of the options that they are given.
+    options = staticmethod(options_of)
+
     def __init__(self, references: References, oid: int) -> None:
         self.references = references
         self.oid = oid
@@ -228,7 +234,7 @@ class ProxyState:
     def call(self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Call a method; ``kwargs`` may hold options of ours."""
         if not kwargs:
-            return self.invoke(name, args, kwargs, _NO_OPTIONS)
+            return self.invoke(name, args, kwargs, NO_OPTIONS)
         session = self.references.session
         return self.references.current_maker().request(
             m.INVOKE, (self.oid, name, args), kwargs, name, session
@@ -243,7 +249,7 @@ class ProxyState:
         """Call an operation of the server's root object."""
         return self.references.current_maker().operation(name, args, options, self.references.session)
 
-    def get_attribute(self, proxy: RemoteProxy, name: str, options: Mapping[str, Any] = _NO_OPTIONS) -> Any:
+    def get_attribute(self, proxy: RemoteProxy, name: str, options: Mapping[str, Any] = NO_OPTIONS) -> Any:
         """Return an attribute; that there is none is not printed, so that ``hasattr`` is quiet."""
         origexc = options.get("origexc", True)
         try:

@@ -11,7 +11,8 @@ from typing import Any, NoReturn
 from easycluster_protocol._definitions import DEFAULT_NAME
 
 from ._background import EndedThreads, start_background
-from ._calls import NO_OPTIONS, UNATTENDED, CallMaker
+from ._call_options import NO_OPTIONS, UNATTENDED
+from ._calls import CallMaker
 from ._client import Client
 from ._connect import Connected
 from ._deadline import CONNECT_TIMEOUT

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, NoReturn
 
-from ._calls import OPTIONS
+from ._call_options import OPTIONS
 
 
 class View:

@@ -18,12 +18,18 @@ _SETTINGS: Tuple[str, ...] = ("export_methods", "export_attrs", "export_attrs_ca
 OPERATORS = frozenset(
     f"__{name}__"
     for name in (  # noqa: SIM905 -- half as long
-        "abs add and bool bytes call ceil complex contains delitem divmod enter eq exit float floor floordiv "
-        "ge getitem gt hash iadd iand ifloordiv ilshift imatmul imod imul index int invert ior ipow irshift "
-        "isub iter itruediv ixor le len length_hint lshift lt matmul missing mod mul ne neg next or pos pow "
-        "radd rand rdivmod repr reversed rfloordiv rlshift rmatmul rmod rmul ror round rpow rrshift rshift "
-        "rsub rtruediv rxor setitem str sub truediv trunc xor"
+        "abs add and bool bytes call ceil complex contains delitem divmod enter eq exit float floor "
+        "floordiv format fspath ge getitem gt hash iadd iand ifloordiv ilshift imatmul imod imul index "
+        "int invert ior ipow irshift isub iter itruediv ixor le len length_hint lshift lt matmul missing "
+        "mod mul ne neg next or pos pow radd rand rdivmod repr reversed rfloordiv rlshift rmatmul rmod "
+        "rmul ror round rpow rrshift rshift rsub rtruediv rxor setitem str sub truediv trunc xor"
     ).split()
+)
+
+#: Those of Python 2, which scripts for both export beside their successors. No Python here calls them.
+_OBSOLETE = frozenset(
+    f"__{name}__"
+    for name in "cmp coerce div hex idiv long nonzero oct rdiv unicode".split()  # noqa: SIM905
 )
 
 
@@ -39,6 +45,11 @@ class ServerObject:
         proxy_class: the class of the proxies, derived from `RemoteProxy`, instead of one that is made
             from those names.
     """
+
+    export_methods: Any = (AUTO,)
+    export_attrs: Any = (AUTO,)
+    export_attrs_cache: Any = ()
+    proxy_class: Any = None
 
 
 class Exports:
@@ -117,6 +128,8 @@ def _of_class(kind: type) -> Optional[Exports]:
     if not any(base is ServerObject or base in _registered for base in kind.__mro__):
         return None
     for base in kind.__mro__:
+        if base is ServerObject:  # what it says is what holds where nobody says anything
+            continue
         settings = _registered.get(base)
         if settings is None:
             settings = {name: vars(base)[name] for name in _SETTINGS if name in vars(base)}
@@ -137,13 +150,14 @@ def _make(kind: type, settings: Dict[str, Any]) -> Exports:
     cached, _ = _names(kind, settings, "export_attrs_cache", ())
     if auto_methods:
         methods |= frozenset(_methods_of(kind))
+    attrs -= cached
     return Exports(methods, attrs, cached, any_attribute, settings.get("proxy_class"))
 
 
 def _names(kind: type, settings: Dict[str, Any], setting: str, default: Any) -> Tuple[FrozenSet[str], bool]:
     """Return the names of one setting, and whether ``@auto`` is among them."""
-    given: Any = settings.get(setting, default)
-    names: Tuple[Any, ...] = (given,) if isinstance(given, str) else tuple(given)
+    given: Any = settings.get(setting, default) or ()  # None is nothing, too
+    names = {given} if isinstance(given, str) else set(given) - _OBSOLETE
     for name in names:
         if name != AUTO and not (isinstance(name, str) and can_be_exported(name)):
             raise TypeError(

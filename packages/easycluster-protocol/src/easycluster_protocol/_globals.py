@@ -82,10 +82,15 @@ class Names:
         if hasattr(builtins, name):
             return getattr(builtins, name)
         if name in OWN_NAMES and isinstance(self._module, DefinitionsModule):
-            return getattr(self._module, name)
+            try:
+                return getattr(self._module, name)
+            except AttributeError:  # a host without the client's half has not all of them
+                pass
         try:
             if name and auto_import:
                 __import__(name)
+                # As published EasyCluster does: what a call has imported is there for eval() and execblock().
+                self.globals[name] = sys.modules[name]
                 return sys.modules[name]
         except ModuleNotFoundError as error:
             if error.name != name:

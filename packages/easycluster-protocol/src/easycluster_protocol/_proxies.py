@@ -94,7 +94,7 @@ class _Cached(property):
 
 def _make_attribute(name: str) -> property:
     def get(self: Any) -> Any:
-        return self._easycluster.get_attribute(self, name)
+        return _ask(self, name)
 
     def put(self: Any, value: Any) -> None:
         self._easycluster.operation("set_attribute", (self, name, value))
@@ -109,10 +109,36 @@ def _make_cached(name: str) -> property:
     def get(self: Any) -> Any:
         cache = self._easycluster.cache
         if name not in cache:
-            cache[name] = self._easycluster.get_attribute(self, name)
+            cache[name] = _ask(self, name)
         return cache[name]
 
-    return _Cached(get)
+    def put(self: Any, value: Any) -> None:
+        self._easycluster.cache.pop(name, None)  # also if this fails: what the server has then is not known
+        self._easycluster.operation("set_attribute", (self, name, value))
+
+    def delete(self: Any) -> None:
+        self._easycluster.cache.pop(name, None)
+        self._easycluster.operation("delete_attribute", (self, name))
+
+    return _Cached(get, put, delete)
+
+
+def _ask(proxy: Any, name: str) -> Any:
+    """Return an attribute of a server object for a property of its proxy."""
+    try:
+        return proxy._easycluster.get_attribute(proxy, name)
+    except AttributeError as error:
+        context.missing = proxy, name, error
+        raise
+
+
+def raise_missing(proxy: Any, name: str) -> None:
+    """Raise what the server has raised for a property of a proxy: Python drops an AttributeError of a
+    property and asks ``__getattr__``, which must not ask the server once more."""
+    missing: Any = getattr(context, "missing", None)
+    context.missing = None
+    if missing is not None and missing[0] is proxy and missing[1] == name:
+        raise missing[2]
 
 
 class RemoteProxy:
@@ -128,7 +154,8 @@ class RemoteProxy:
     Class attributes:
         proxy_methods: the name of a method to forward, or a sequence of names.
         proxy_attrs: names of attributes to get, set and delete on the server.
-        proxy_attrs_cache: names of attributes that never change, which are asked for once.
+        proxy_attrs_cache: names of attributes that never change, which are asked for once, and once more
+            after they were set here.
     """
 
     if TYPE_CHECKING:
@@ -144,7 +171,9 @@ class RemoteProxy:
     proxy_attrs_cache = ()
 
     def __init__(self, client: Any, oid: int) -> None:
-        object.__setattr__(self, "_easycluster", client._easycluster.reference(oid))
+        # An answer that names the object gives it to the proxy before its class's own `__init__` comes here.
+        if "_easycluster" not in vars(self):
+            object.__setattr__(self, "_easycluster", client._easycluster.reference(oid))
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -165,28 +194,31 @@ class RemoteProxy:
         return oid
 
     def raw_call_method(
-        self, method: str, args: Iterable[Any] = (), kwargs: Any = None, **options: Any
+        self, method: str, args: Iterable[Any] = (), kwargs: Any = None, *given: Any, **options: Any
     ) -> Any:
         """Call a method of the object; ``options`` are the five keywords of every call, and ``timeout``.
+        The five can be ``given`` by position, too: nonblocking, oncomplete, onerror, threadid, origexc.
 
         Raises:
             TypeError: there is no such option.
             AttributeError: the object's class does not export it.
             ConnectionLost: the connection of this proxy has ended.
         """
-        return self._easycluster.invoke(method, tuple(args), dict(kwargs or {}), options)
+        chosen = self._easycluster.options("raw_call_method", given, options)
+        return self._easycluster.invoke(method, tuple(args), dict(kwargs or {}), chosen)
 
-    def raw_get_attribute(self, name: str, **options: Any) -> Any:
+    def raw_get_attribute(self, name: str, *given: Any, **options: Any) -> Any:
         """Return an attribute of the object; see `raw_call_method`."""
-        return self._easycluster.operation("get_attribute", (self, name), options)
+        chosen = self._easycluster.options("raw_get_attribute", given, options)
+        return self._easycluster.operation("get_attribute", (self, name), chosen)
 
-    def raw_set_attribute(self, name: str, value: Any, **options: Any) -> Any:
+    def raw_set_attribute(self, name: str, value: Any, *given: Any, **options: Any) -> Any:
         """Set an attribute of the object; see `raw_call_method`."""
-        return self._easycluster.operation("set_attribute", (self, name, value), options)
+        chosen = self._easycluster.options("raw_set_attribute", given, options)
+        return self._easycluster.operation("set_attribute", (self, name, value), chosen)
 
     def __getattr__(self, name: str) -> Any:
-        if name in exported_names(type(self))[1]:  # Python asks here too when the server has raised
-            return self._easycluster.get_attribute(self, name)
+        raise_missing(self, name)
         raise AttributeError(missing_attribute(type(self), name))
 
     def __repr__(self) -> str:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import io
+from _io import _IOBase  # the base of all files, also of those in memory; `io.IOBase` is not
 from functools import lru_cache
 from types import GeneratorType, ModuleType
 from typing import TYPE_CHECKING, Any, Iterable, Optional, Tuple
 
 from ._exports import ServerObject, make_server_class
-from ._proxies import ATTRIBUTE, CACHED, METHOD, RemoteProxy, forwarded, missing_attribute
+from ._proxies import ATTRIBUTE, CACHED, METHOD, RemoteProxy, forwarded, missing_attribute, raise_missing
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 #: More names than any class has. They become a class here, which is kept.
 _MAX_NAMES = 1 << 14
 
-_FIXED = {METHOD: "it is a method", CACHED: "it never changes", "": "every proxy has it"}
+_FIXED = {METHOD: "it is a method", "": "every proxy has it"}
 
 
 def _is_local(proxy: Any, name: str) -> bool:
@@ -29,6 +29,7 @@ class DefaultRemoteProxy(RemoteProxy):
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__"):
             raise AttributeError(missing_attribute(type(self), name))
+        raise_missing(self, name)
         return self._easycluster.get_attribute(self, name)
 
     def __setattr__(self, name: str, value: Any) -> None:
@@ -173,7 +174,7 @@ class _DynamicDefault(DefaultRemoteProxy):
 
 def _set_exported(proxy: RemoteProxy, name: str, value: Any) -> None:
     what = forwarded(type(proxy), name)
-    if what != ATTRIBUTE:
+    if what not in (ATTRIBUTE, CACHED):
         reason = _FIXED[what]
         raise AttributeError(f"{type(proxy).__name__!r} object attribute {name!r} cannot be set: {reason}")
     object.__setattr__(proxy, name, value)
@@ -223,10 +224,6 @@ def _dynamic_type(
 for _kind, _proxy_class in (
     (GeneratorType, GeneratorProxy),
     (ModuleType, ModuleProxy),
-    (io.TextIOWrapper, FileProxy),
-    (io.BufferedReader, FileProxy),
-    (io.BufferedWriter, FileProxy),
-    (io.BufferedRandom, FileProxy),
-    (io.FileIO, FileProxy),
+    (_IOBase, FileProxy),
 ):
     make_server_class(_kind, proxy_class=_proxy_class)

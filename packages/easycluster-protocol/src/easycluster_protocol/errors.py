@@ -110,10 +110,12 @@ class RemoteException(EasyClusterError):
         text: the remote stack trace, a list of lines as `traceback.format_exception` gives.
     """
 
-    def __init__(self, orig: BaseException, text: Sequence[str]) -> None:
-        super().__init__(orig, list(text))
+    orig: BaseException
+
+    def __init__(self, orig: Any = None, text: Optional[Sequence[str]] = None) -> None:
+        self.text: List[str] = list(text or ())
+        super().__init__(orig, self.text)
         self.orig = orig
-        self.text: List[str] = list(text)
 
     def __str__(self) -> str:
         return "".join(self.text).rstrip("\n") or repr(self.orig)

@@ -107,7 +107,8 @@ def check_key(key: object, where: str) -> None:
 
 
 def read_key_file(path: str | bytes | os.PathLike[str]) -> bytes:
-    """Return the key in a file, as `write_key_file` or a user with an editor wrote it.
+    """Return the key in a file, as `write_key_file` or a user with an editor wrote it: it is the first line
+    that is not blank; notes may follow.
 
     Args:
         path: the file; may be a pipe, as in ``-k <(pass show cluster)``.
@@ -128,7 +129,7 @@ def read_key_file(path: str | bytes | os.PathLike[str]) -> bytes:
         raise KeyFileError(
             f"{name!r} is no key file: it is not text in UTF-8 (`easycluster -g FILE` makes one)"
         )
-    key = decode_key(text)
+    key = decode_key(text.strip().partition("\n")[0])
     if not key:
         raise KeyFileError(f"the key file {name!r} is blank (`easycluster -g FILE` makes one)")
     return key

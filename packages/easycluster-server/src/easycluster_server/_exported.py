@@ -34,6 +34,13 @@ def get_attribute(owner: Any, name: str) -> Any:
     Raises:
         AttributeError: there is none, or its class does not export it.
     """
+    special = name[:2] == "__"
+    exports = exports_of(owner)
+    if special and exports is not None and exports.any_attribute and name not in exports.methods:
+        # Any attribute may be read, as __dict__ and __class__; special methods may not be called.
+        value = getattr(owner, name, None)
+        if value is not None and not callable(value):
+            return value
     _check(owner, name, methods_too=True)
     value = getattr(owner, name)
     return ProxyMethod(owner, name) if _is_method_of(owner, name, value) else value

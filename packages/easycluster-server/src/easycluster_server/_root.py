@@ -6,7 +6,7 @@ import itertools
 import sys
 from collections import deque
 from types import CodeType
-from typing import Any, Deque, Iterable
+from typing import Any, Deque, Iterable, List, Tuple
 
 from easycluster_protocol import _sources
 from easycluster_protocol._definitions import (
@@ -18,6 +18,7 @@ from easycluster_protocol._definitions import (
 )
 from easycluster_protocol._exec_return import ExecReturn
 from easycluster_protocol._globals import Names
+from easycluster_protocol.errors import DefinitionError
 
 from ._late import server_objects
 
@@ -119,13 +120,20 @@ class Root:
         for name in names:
             self.import_module(name)
 
-    def define(self, module: str, number: int, source: str) -> None:
-        """Execute one block of definitions.
+    def define(self, blocks: Iterable[Tuple[str, int, str]]) -> None:
+        """Execute blocks of definitions: the name of its module, the number there and the source of each.
 
         Raises:
-            DefinitionError: it failed.
+            DefinitionError: one failed; the others were executed as well.
         """
-        define_sent(Block(module, number, source))
+        errors: List[DefinitionError] = []
+        for block in blocks:
+            try:
+                define_sent(Block(*block))
+            except DefinitionError as error:
+                errors.append(error)
+        if errors:
+            raise errors[0]
 
     def use_definitions(self, name: str) -> None:
         """Resolve names in the definitions module ``name`` first."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import socket
 from importlib import import_module
+from inspect import signature
 from typing import Any, Optional
 
 from ._forkserver import fork_server, master_environment
@@ -44,13 +45,22 @@ def spawn_local(clientclass: Optional[Any] = None, *, verbosity: int = 0) -> Any
     this process ends.
 
     Args:
-        clientclass: the class of the client; `Client` when None.
+        clientclass: the class of the client, or a function that returns one; `Client` when None. It is called
+            with a blank key if it takes an argument.
         verbosity: 2 logs every call to standard error.
 
     Raises:
         OSError: the process cannot be started.
     """
-    client = (clientclass or import_module("easycluster_client").Client)()
+    client = _make_client(clientclass or import_module("easycluster_client").Client)
     connection, name = start_local(verbosity)
     client.set_socket(connection, name)
     return client
+
+
+def _make_client(clientclass: Any) -> Any:
+    try:
+        signature(clientclass).bind(b"")
+    except TypeError:
+        return clientclass()
+    return clientclass(b"")
