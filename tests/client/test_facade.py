@@ -6,6 +6,8 @@ import builtins
 import subprocess
 import sys
 
+import pytest
+
 import easycluster
 import easycluster_client
 
@@ -81,3 +83,11 @@ def test_lazy() -> None:
     result = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
 
     assert (result.returncode, result.stderr) == (0, "")
+
+
+def test_finders_of_old_packages(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Finders without ``find_spec``, as six and setuptools once installed them, are passed over."""
+    monkeypatch.setattr(sys, "meta_path", [object(), *sys.meta_path])
+
+    assert easycluster._installed("easycluster_client")
+    assert not easycluster._installed("easycluster_no_such_package")

@@ -82,7 +82,7 @@ THREADED_CLIENT_CORRECTED = corrected(
 
 
 #: The threads of a server but for the one that may read while a call lasts.
-THREADS = "[t.name for t in __import__('threading').enumerate() if t.name != 'easycluster-follower']"
+THREADS = "[t.name for t in __import__('threading').enumerate()]"
 
 
 class EachThreadInOrder(doctest.OutputChecker):

@@ -112,6 +112,14 @@ def remote() -> None:
     define_common(REMOTE)
 
 
+#: How many threads of the worker are followers.
+FOLLOWERS = """sum(
+    ended.locked()
+    for each in __import__("gc").get_objects() if type(each).__name__ == "Follower"
+    for _, ended in each._threads
+)"""
+
+
 @pytest.mark.parametrize(
     ("how", "status"),
     [("return", 0), ("exit", 7), ("exit with a text", 1), ("raise", 1), ("print", 0), ("hard", 9)],
@@ -188,7 +196,7 @@ def test_long_call_is_still_followed_after_a_fork(client: Any, tmp_path: Path) -
         assert client.note(1, threadid=1) == 1
         pipe.write("a")
         assert response.wait() == "a"
-        assert client.eval("sum('follower' in thread.name for thread in threading.enumerate())") == 1
+        assert client.eval(FOLLOWERS) == 1
 
 
 def test_child_does_not_keep_the_connection_open(client: Any, tmp_path: Path) -> None:
@@ -200,3 +208,37 @@ def test_child_does_not_keep_the_connection_open(client: Any, tmp_path: Path) ->
         with pytest.raises(EOFError):
             response.wait()
         wait_until_gone([child, worker])
+
+
+INTERRUPT = """
+def fork_and_interrupt(name):
+    # As a signal handler that raises in the middle of a function, at a place of one's choice.
+    def profile(frame, event, argument):
+        if event == "call" and frame.f_code.co_name == name:
+            sys.setprofile(None)
+            raise TimeoutError
+    sys.unraisablehook = lambda raised: None
+    sys.setprofile(profile)
+    try:
+        pid = os.fork()
+    finally:
+        sys.setprofile(None)
+    if pid == 0:
+        os._exit(0)
+    os.waitpid(pid, 0)
+"""
+
+
+@pytest.mark.parametrize("name", ["_before_fork", "stop", "_wait_for_end", "_after_fork_in_parent", "start"])
+def test_interrupted_fork(local: Any, tmp_path: Path, name: str) -> None:
+    """When a signal handler raises in what is done before and after a fork, a long call is followed all the same."""
+    local.execblock(INTERRUPT + IGNORE)
+    for _ in range(2):
+        local.fork_and_interrupt(name)
+    with Pipe(tmp_path / "pipe") as pipe:
+        response = local.wait_for(pipe.path, nonblocking=True)
+
+        assert local.note(1, threadid=1) == 1
+        pipe.write("a")
+        assert response.wait() == "a"
+    assert local.fork("exit", threadid=2) == 7

@@ -25,7 +25,7 @@ def name():
 
 def names():
     """All threads but those that serve every connection."""
-    return sorted(thread.name for thread in threading.enumerate() if thread.name not in ("MainThread", "easycluster-follower"))
+    return sorted(thread.name for thread in threading.enumerate() if thread.name != "MainThread")
 
 def add(a, b):
     return a + b

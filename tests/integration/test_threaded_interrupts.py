@@ -57,6 +57,16 @@ def test_background_goes_on(client: Any, times: int) -> None:
     assert places(once) > 50
 
 
+def test_what_was_left_to_an_interrupted_sender(no_leaks: None) -> None:
+    """A question whether the server is there, left to a thread that was sending and was interrupted, is sent yet."""
+    with easycluster.server.spawn_local(lambda: ThreadedClient(keep_alive_interval=0.05)) as client:
+        channel = client._easycluster.session._channel
+        with channel._send_lock:
+            wait_until(lambda: channel._posted)
+        # An interrupted sender gives the lock back without a look at what others have left to it.
+        wait_until(lambda: not channel._posted)
+
+
 def test_interrupt_of_a_waiting_main_thread(client: Any) -> None:
     """Ctrl-C ends the waiting of the main thread at once, and its call can be waited for again."""
     response = client.hang(nonblocking=True)

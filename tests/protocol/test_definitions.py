@@ -274,6 +274,11 @@ def names_given(module: str) -> frozenset[str]:
         ("import easycluster_protocol\nfrom math import pi\n", set[str]()),
         ("def f(text):\n    return eval(text)\n", definitions.OWN_NAMES),
         ("def f(name):\n    return globals()[name]\n", definitions.OWN_NAMES),
+        ("from __future__ import annotations\ndef f(x: RemoteProxy): pass\n", {"RemoteProxy"}),
+        ("def f(x: 'list[RemoteProxy]'): pass\n", {"RemoteProxy"}),
+        ("def f(name):\n    return f.__globals__[name]\n", definitions.OWN_NAMES),
+        ("def f(name):\n    return __import__('sys')._getframe().f_globals[name]\n", definitions.OWN_NAMES),
+        ("names = locals()\n", definitions.OWN_NAMES),
         ("names = dir()\nassert 'ServerObject' in names\n", definitions.OWN_NAMES),
     ],
 )

@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
+import easycluster
 from easycluster import get_global, set_global
-from easycluster_protocol import _definitions
+from easycluster_protocol import _definitions, _globals
 
 OTHER_NAME = "easycluster_test_globals"
 
@@ -68,6 +69,19 @@ def test_auto_import(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     assert get_global("package.sub.value") == 8
     for name in (folder.name, f"{folder.name}.sub"):
         del sys.modules[name]
+
+
+def test_names_of_ours_that_a_host_lacks(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the client's half is not installed, its names are as any other: modules of the host, or unknown."""
+    (tmp_path / "Client.py").write_text("x = 42\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(easycluster, "__all__", ["ServerObject"])
+    names = _globals.Names(_definitions.definitions_module(OTHER_NAME))
+
+    assert names.resolve("Client.x") == 42
+    with pytest.raises(NameError, match="name 'Connection' is not defined"):
+        names.resolve("Connection.x")
+    del sys.modules["Client"]
 
 
 def test_packages_without_auto_import(module: Any) -> None:

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator
 
 import pytest
@@ -40,6 +39,7 @@ def follower(main: Main) -> Iterator[Follower]:
     """A follower that runs."""
     follower = Follower(main.get_busy, main.read)
     follower.start()
+    wait_until(lambda: main.looks)  # before that it looks as if it slept
     yield follower
     follower.stop()
 
@@ -49,16 +49,16 @@ def wait_until_asleep(follower: Follower) -> None:
     wait_until(lambda: follower.asleep and follower._gate.locked())
 
 
-def followers() -> int:
-    """How many threads of followers run."""
-    return sum(thread.name == "easycluster-follower" for thread in threading.enumerate())
+def followers(follower: Follower) -> int:
+    """How many threads of it run."""
+    return sum(ended.locked() for _, ended in follower._threads)
 
 
 def test_sleeps_when_there_are_no_calls(follower: Follower, main: Main) -> None:
     """Without calls it goes to sleep, and looks no more."""
     wait_until_asleep(follower)
     looks = main.looks
-    follower._thread.join(0.1)
+    assert not follower._threads[0][1].acquire(timeout=0.1)
 
     assert main.looks == looks
     assert main.reads == 0
@@ -143,22 +143,22 @@ def test_stop_and_start(follower: Follower, main: Main, busy: int) -> None:
             wait_until_asleep(follower)
         assert follower.stop()
         assert not follower.stop()
-        assert followers() == 0
+        assert followers(follower) == 0
         main.reads = 0
         follower.start()
         follower.start()
-        assert followers() == 1
+        assert followers(follower) == 1
 
 
 def test_start_after_an_interrupted_stop(follower: Follower, main: Main) -> None:
     """A stop that was cut short is made good by the next start."""
-    follower._stopping.set()
+    follower._stopping = True
     follower.start()
     main.busy = 1
     follower.wake()
     wait_until(lambda: main.reads)
 
-    assert followers() == 1
+    assert followers(follower) == 1
 
 
 def test_stop_by_itself(main: Main) -> None:
@@ -172,6 +172,6 @@ def test_stop_by_itself(main: Main) -> None:
     own = Follower(main.get_busy, read)
     main.busy = 1
     own.start()
-    own._thread.join()
+    wait_until(lambda: not followers(own))
 
     assert main.reads == 1

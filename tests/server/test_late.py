@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import _imp
 import sys
 import threading
 from collections.abc import Iterator
@@ -36,6 +37,16 @@ def test_import_that_fails(tmp_path: Path) -> None:
     for _ in range(2):
         with pytest.raises(KeyError, match="on purpose"):
             _late.load(NAME)
+
+
+def test_import_lock_that_an_interrupt_left(tmp_path: Path) -> None:
+    """Python's import lock, which a signal handler that raises may leave to the main thread, is given back."""
+    (tmp_path / f"{NAME}.py").write_text("value = 3\n")
+    _imp.acquire_lock()
+    _imp.acquire_lock()
+
+    assert _late.load(NAME).value == 3
+    assert not _imp.lock_held()
 
 
 def test_no_more_threads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

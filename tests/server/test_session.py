@@ -422,6 +422,18 @@ def test_interrupts_between_calls(
     assert places(once) > 100
 
 
+def test_import_lock_that_a_call_leaves(make_session: Callable[..., Session], probe: Probe) -> None:
+    """When an interrupted import of the user's has left Python's import lock taken, it is given back after the call."""
+    with Peer() as peer:
+        session = make_session(peer)
+        peer.send(peer.call(1, "_imp.acquire_lock"), peer.call(2, "_imp.lock_held"))
+        thread = in_background(closing(peer, 1, 2))
+        session.serve()
+        thread.join()
+
+        assert peer.value(2) is False
+
+
 def test_timeout_error_of_a_signal_handler_is_no_lost_connection(
     make_session: Callable[..., Session], probe: Probe, capsys: pytest.CaptureFixture[str]
 ) -> None:

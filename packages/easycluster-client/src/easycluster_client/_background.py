@@ -29,6 +29,9 @@ _LOOKS = (0.001, 0.05)
 #: Seconds that proxies which nobody has any more wait for a call that takes them along.
 _RELEASE_AFTER = 0.05
 
+#: Seconds until the next look whether the thread that sends has taken along what others have left to it.
+_LOOK_AGAIN = 0.05
+
 #: Seconds until the next try when something failed that never should.
 _AFTER_FAILURE = 1.0
 
@@ -107,6 +110,8 @@ class _Background:
                 self._read(session)
             self._stop_threads(session)
             timeout = _sooner(session.keep_alive.check(session), self._give_back(session))
+            if session.resend_posted():
+                timeout = _sooner(timeout, _LOOK_AGAIN)
         _complete(session)
         # Whoever reads just now arms it when that is over.
         if session.error is None and not session._reading.locked():

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from easycluster_protocol import _messages as m
@@ -89,14 +91,23 @@ class Ending(Turns):
 
     def _post(self, message: Message) -> None:
         """Send a small message now, or let whoever sends take it along; a lost connection is only noted."""
+        self._note_loss(partial(self._channel.post, message))
+
+    def resend_posted(self) -> bool:
+        """Send what was left to a sender that was interrupted since; return whether some is left."""
+        return self._note_loss(self._channel.resend_posted) is True
+
+    def _note_loss(self, send: Callable[[], Any]) -> Any:
+        """Send something for which nobody waits: that the connection is lost is noted, and not raised."""
         try:
-            self._channel.post(message)
+            return send()
         except (ConnectionLost, ProtocolError):  # it has ended meanwhile
             pass
         except OSError as error:
             if not broke(error):
                 raise
             self._fail(f"the connection to {self.peername} was lost: {error}", error)
+        return None
 
     def _lost(self) -> ConnectionLost:
         """Return a new error for the end of the connection: each caller gets one of its own."""

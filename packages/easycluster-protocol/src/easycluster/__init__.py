@@ -234,7 +234,9 @@ _SUBMODULES = ("server", "remote_code")
 def _installed(package: str) -> bool:
     try:
         # As importlib.util.find_spec, which takes 2 to 10 ms to import.
-        return any(finder.find_spec(package, None) is not None for finder in sys.meta_path)
+        # Finders of old packages, as those that six and setuptools bring along, have no `find_spec`.
+        finders = [getattr(finder, "find_spec", None) for finder in sys.meta_path]
+        return any(find is not None and find(package, None) is not None for find in finders)
     except ImportError:  # the importer of a bootstrapped host refuses what was not sent to it
         return False
 

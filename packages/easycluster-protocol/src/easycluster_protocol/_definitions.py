@@ -28,7 +28,10 @@ _PUBLISHED = (
 OWN_NAMES = frozenset(["easycluster", *_PUBLISHED.split()])
 
 #: Code that mentions one of these may use names that it does not mention.
-_DYNAMIC = frozenset(["__builtins__", "__dict__", "compile", "dir", "eval", "exec", "globals", "vars"])
+_DYNAMIC = frozenset(
+    "__builtins__ __dict__ __globals__ compile dir eval exec f_builtins f_globals f_locals globals locals "  # noqa: SIM905
+    "vars".split()
+)
 
 
 class Block:
@@ -133,11 +136,13 @@ def provide(names: Iterable[str], namespace: Dict[str, Any]) -> None:
 
 
 def _names(code: CodeType) -> Iterator[str]:
-    """Yield the names that code mentions, functions in it included."""
+    """Yield the names that code mentions, functions in it included, and those of ours in its texts."""
     yield from code.co_names
     for constant in code.co_consts:
         if isinstance(constant, CodeType):
             yield from _names(constant)
+        elif isinstance(constant, str):  # annotations that are not evaluated at once are such texts
+            yield from (name for name in OWN_NAMES if name in constant)
 
 
 def define_sent(block: Block) -> None:

@@ -12,8 +12,9 @@ is there, so the main thread that comes back from its call never waits for long.
 
 from __future__ import annotations
 
-import threading
-from typing import Callable
+import _thread
+import time
+from typing import Any, Callable, List, Tuple
 
 #: Seconds. Calls that last longer are followed; a shorter tick costs more while calls run.
 TICK = 0.005
@@ -22,6 +23,9 @@ TICK = 0.005
 WATCH = 0.01
 
 IDLE_TICKS = 5
+
+#: Seconds between two looks whether the thread has ended.
+_LOOK = 0.0005
 
 
 class Follower:
@@ -38,34 +42,45 @@ class Follower:
         self._read = read
         #: Whether it needs `wake`. Only the thread itself writes it, so that no interrupt of
         #: another thread can leave it asleep and nobody aware of it.
-        self.asleep = False
-        self._gate = threading.Lock()
+        self.asleep = True
+        self._gate = _thread.allocate_lock()
         self._gate.acquire()
-        self._stopping = threading.Event()
-        self._stopping.set()
-        self._thread = self._new_thread()
+        self._stopping = False
+        #: The thread, and the lock that it holds until its end. No `threading.Thread`, no `Event`: a signal
+        #: handler that raises in the middle of their methods leaves their locks taken for ever.
+        self._threads: List[Tuple[int, Any]] = []
 
-    def _new_thread(self) -> threading.Thread:
-        return threading.Thread(target=self._run, name="easycluster-follower", daemon=True)
+    @property
+    def runs(self) -> bool:
+        """Whether it was started and not stopped."""
+        return bool(self._threads) and not self._stopping
 
     def start(self) -> None:
         """Start the thread, unless it runs."""
-        if self._stopping.is_set() or not self._thread.is_alive():
-            if self._thread.is_alive():
-                self._thread.join()
-            self._thread = self._new_thread()
-            self._stopping.clear()
-            self._thread.start()
+        if not self.runs:
+            self._wait_for_end()
+            self._stopping = False
+            ended = _thread.allocate_lock()
+            ended.acquire()
+            # One C call: no signal handler can come between starting the thread and noting it.
+            self._threads.extend(zip(map(_thread.start_new_thread, (self._run,), ((ended,),)), (ended,)))
 
     def stop(self) -> bool:
         """Stop the thread and wait for its end, unless it is the calling one; return whether it ran.
         `start` starts it again."""
-        self._stopping.set()
-        self._open_gate()
-        ran = self._thread.is_alive()
-        if ran and self._thread is not threading.current_thread():
-            self._thread.join()
+        ran = self.runs
+        self._stopping = True
+        self._wait_for_end()
         return ran
+
+    def _wait_for_end(self) -> None:
+        for number, ended in self._threads:
+            while ended.locked():
+                self._open_gate()
+                if number == _thread.get_ident():
+                    return
+                time.sleep(_LOOK)
+        self._threads.clear()
 
     def wake(self) -> None:
         """Say that the main thread has begun a call; needed only while `asleep`."""
@@ -79,24 +94,29 @@ class Follower:
             except RuntimeError:  # somebody else opened it just now
                 pass
 
-    def _run(self) -> None:
-        while not self._stopping.is_set():
-            self._watch_until_idle()
+    def _run(self, ended: Any) -> None:
+        try:
+            while not self._stopping:
+                self.asleep = False
+                self._watch_until_idle()
+                self.asleep = True
+                # Who began a call before the line above did not wake us.
+                if not self._busy() and not self._stopping:
+                    self._gate.acquire()
+        finally:
             self.asleep = True
-            # Who began a call before the line above did not wake us.
-            if not self._busy() and not self._stopping.is_set():
-                self._gate.acquire()
-            self.asleep = False
+            ended.release()
 
     def _watch_until_idle(self) -> None:
         idle = 0
         before = 0
         while idle < IDLE_TICKS:
-            if self._stopping.wait(TICK):
+            self._gate.acquire(True, TICK)
+            if self._stopping:
                 return
             call = self._busy()
             if call and call == before:
-                while self._busy() == call and not self._stopping.is_set():
+                while self._busy() == call and not self._stopping:
                     if not self._read(WATCH):
                         return
                 call = 0

@@ -4,10 +4,26 @@ from __future__ import annotations
 
 import _thread
 import sys
+from _imp import lock_held, release_lock
 from typing import Any, Dict, List
+
+__all__ = ["free_import_lock", "load", "lock_held", "server_objects"]
 
 #: What has been imported whole.
 _loaded: Dict[str, Any] = {}
+
+
+def free_import_lock() -> None:
+    """Give back Python's import lock if the calling thread has it; call it where that imports nothing.
+
+    A signal handler that raises in the middle of an import of the user's may leave the lock taken. The thread
+    that has it goes on importing and notices nothing, every other thread that imports waits for ever.
+    """
+    try:
+        while True:
+            release_lock()
+    except RuntimeError:  # it has it no more, or another thread has it
+        pass
 
 
 def load(name: str) -> Any:
@@ -25,6 +41,8 @@ def load(name: str) -> Any:
     """
     if name in _loaded:
         return _loaded[name]
+    if lock_held():
+        free_import_lock()
     errors: List[BaseException] = []
     imported = _thread.allocate_lock()
     imported.acquire()

@@ -21,6 +21,7 @@ from ._channel import Channel
 from ._control import CLOSED, LOST
 from ._executor import Executor
 from ._follower import Follower
+from ._late import free_import_lock, lock_held
 from ._this_process import report, report_briefly
 from ._transport import EndOfStream, broke, wait
 
@@ -128,12 +129,24 @@ class Session:
             # In this order: a follower that falls asleep just now looks at `busy` once more.
             main.busy = request.request
             if self._follower.asleep:
-                self._follower.wake()
+                self._wake_follower()
             # After `busy` was set: who ends the session meanwhile interrupts the call, or it is not begun.
             if self._ended is None:
                 main.serve(request)
             main.busy = 0
             queue.popleft()
+            if lock_held():
+                free_import_lock()
+
+    def _wake_follower(self) -> None:
+        if self._follower.runs:
+            self._follower.wake()
+            return
+        # A signal handler that raises in the hooks of a fork cuts them short, and Python only prints that.
+        with self._fork_lock:
+            self._forking.discard(threading.get_ident())
+            if not self._forking:
+                self._follower.start()
 
     def _receive(self, block: bool) -> bool:
         try:
