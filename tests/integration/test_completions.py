@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 import easycluster
-from easycluster import SINGLE, ConnectionLost, RemoteException
+from easycluster import SINGLE, ConnectionLost, DeserializationError, RemoteException
 from helpers.remote_tasks import Tasks
 from helpers.waiting import wait_until
 
@@ -127,14 +127,27 @@ def test_answer_that_was_read_before(spawn: Any) -> None:
 
 @pytest.mark.parametrize("name", ["oncomplete", "onerror"])
 def test_end_of_the_connection(spawn: Any, tasks: Tasks, name: str) -> None:
-    """A close calls the completion functions of outstanding calls with the error that the others raise."""
+    """A close calls the completion functions of outstanding calls; `orig` is the error that the others raise."""
     client = spawn()
     seen: list[Any] = []
     tasks.start(client, "never", **{name: seen.append})
     client.close("closed by the test")
 
-    assert [type(error) for error in seen] == [ConnectionLost]
-    assert str(seen[0]) == "closed by the test"
+    assert [type(error) for error in seen] == [RemoteException]
+    assert (type(seen[0].orig), str(seen[0].orig)) == (ConnectionLost, "closed by the test")
+    assert seen[0].text == ["ConnectionLost: closed by the test\n"]
+
+
+def test_results_that_cannot_be_rebuilt(spawn: Any) -> None:
+    """A result that arrives and cannot be unpickled is an error as any other."""
+    client = spawn()
+    seen: list[Any] = []
+    client.execblock("class Unknown: pass")
+    client.eval("Unknown()", oncomplete=seen.append)
+    client.add(1)
+
+    assert [type(error) for error in seen] == [RemoteException]
+    assert isinstance(seen[0].orig, DeserializationError)
 
 
 def test_errors_of_remote_code(spawn: Any) -> None:

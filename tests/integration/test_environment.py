@@ -237,7 +237,7 @@ def test_it_looks_as_if_just_started(client: Any) -> None:
     assert client.exit_functions() == 0
     assert client.sys.argv.value == [""]
     assert client.eval("__name__") != "__main__"
-    assert client.eval("__import__('threading').active_count()") == 2
+    assert client.eval("__import__('threading').active_count()") == 1
 
 
 def test_exit_functions_of_modules_are_run(client: Any, tmp_path: Path) -> None:

@@ -111,7 +111,7 @@ def test_lost_connection_is_not_reported(client: Any, capsys: pytest.CaptureFixt
 
 
 def test_onerror_of_a_lost_connection(client: Any) -> None:
-    """Completion functions of calls in flight get the error, too."""
+    """Completion functions of calls in flight get the error, too, in a RemoteException as any other."""
     seen: list[Any] = []
     response = client.hang(1, onerror=seen.append, threadid=1)
     client.hang(2, oncomplete=seen.append, threadid=2)
@@ -122,7 +122,9 @@ def test_onerror_of_a_lost_connection(client: Any) -> None:
 
     wait_until(lambda: len(seen) == 2)  # a ThreadedClient calls them in the background
     for error in seen:
-        assert_lost(error.orig if isinstance(error, RemoteException) else error)
+        assert isinstance(error, RemoteException)
+        assert error.text == [f"ConnectionLost: {error.orig}\n"]
+        assert_lost(error.orig)
 
 
 def test_lost_while_sending(client: Any) -> None:

@@ -84,7 +84,7 @@ def test_silent_server(tcp_server: Server, key: bytes) -> None:
             client.add(1, 2)
         wait_until(lambda: errors)
 
-    for error in [*raised, *errors]:
+    for error in [*raised, errors[0].orig]:
         assert isinstance(error, ConnectionLost)
         assert str(error) == f"Remote server not responding (127.0.0.1:{tcp_server.port})"
 
@@ -143,7 +143,7 @@ def test_close_from_another_thread() -> None:
         raised = [call.exception(PATIENCE) for call in calls]
     wait_until(lambda: errors)
 
-    assert [str(error) for error in [*raised, *errors]] == ["enough of this"] * 5
+    assert [str(error) for error in [*raised, errors[0].orig]] == ["enough of this"] * 5
 
 
 def test_close_in_a_completion_function() -> None:
@@ -198,6 +198,6 @@ def test_over_ssh(sshd: Sshd, how: str) -> None:
     assert done.wait(PATIENCE)
     with ThreadPoolExecutor(4) as pool:
         assert list(pool.map(add, range(20), range(20))) == list(range(0, 40, 2))
-    wait_until(lambda: count() == 2)
+    wait_until(lambda: count() == 1)
     if how == "close":
         client.close()

@@ -11,7 +11,7 @@ from easycluster_protocol import _messages as m
 from easycluster_protocol._failures import unpack_exception
 from easycluster_protocol._messages import Message
 from easycluster_protocol._object_pickle import loads_result
-from easycluster_protocol._serialize import explain_loads, loads
+from easycluster_protocol._serialize import describe, explain_loads, loads
 from easycluster_protocol.errors import CallTimeout, ConnectionLost, RemoteException
 
 from . import _completions, _timeouts
@@ -274,7 +274,9 @@ class NonblockingResponse(FutureMethods):
             value, error, text = self._resolve()
             if error is not None:
                 completion = self._onerror or completion
-                value = error if text is None else RemoteException(error, text)
+                # Also for what the call itself did not raise, as the end of the connection: such a function tells
+                # values from errors by this class.
+                value = RemoteException(error, text or [f"{describe(error)}\n"])
             if completion is not None:
                 _completions.call(completion, value, self)
         self._call_back()
