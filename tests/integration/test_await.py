@@ -45,6 +45,38 @@ async def _of(response: Any) -> Any:
     return await response
 
 
+@pytest.mark.parametrize("kind", [easycluster.Client, easycluster.ThreadedClient])
+def test_asyncio_wait(spawn: Any, tasks: Tasks, kind: Any) -> None:
+    """`asyncio.wait` takes responses as they are, whoever reads; its limits and its cancellation leave nothing."""
+    client = spawn(kind)
+
+    async def main() -> list[Any]:
+        first, second = (tasks.start(client, name, threadid=number) for number, name in enumerate("ab"))
+        none, both = await asyncio.wait([first, second], timeout=0)
+        tasks.finish("b")
+        one, _ = await asyncio.wait([first, second], return_when=asyncio.FIRST_COMPLETED)
+        tasks.finish("a")
+        done, rest = await asyncio.wait([first, second], timeout=PATIENCE)
+        return [none, both == {first, second}, one == {second}, sorted(each.result() for each in done), rest]
+
+    assert run(main()) == [set(), True, True, ["a", "b"], set()]
+
+
+def test_remove_done_callback(spawn: Any, tasks: Tasks) -> None:
+    """A callback that was removed is not called; how often it was to be called is returned."""
+    response = tasks.start(spawn(), "a")
+    called: list[Any] = []
+    response.add_done_callback(called.append)
+    response.add_done_callback(called.append)
+
+    assert (response.remove_done_callback(called.append), response.remove_done_callback(called.append)) == (
+        2,
+        0,
+    )
+    tasks.finish("a")
+    assert (response.wait(), called) == ("a", [])
+
+
 def test_await_several_clients(spawn: Any, tasks: Tasks) -> None:
     """Responses of several clients are awaited at once, and in the order of their ends."""
     clients = [spawn() for _ in range(3)]

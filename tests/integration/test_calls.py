@@ -204,6 +204,22 @@ def test_value_that_raises_attribute_error(client: Any) -> None:
     assert not hasattr(client.settings.debug, "value")
 
 
+def test_names_are_no_values(client: Any) -> None:
+    """A name that was taken for its value, ``.value`` forgotten, raises instead of being true and unequal."""
+    for misuse in (
+        lambda: bool(client.counter),
+        lambda: client.counter == 1,
+        lambda: [client.counter].index(1),
+    ):
+        with pytest.raises(
+            TypeError, match=r"^<counter on .*> is a name on a server, .* counter\.value instead"
+        ):
+            misuse()
+    assert client.counter == client.counter
+    assert client.counter != client.settings
+    assert len({client.counter, client.counter, client.settings}) == 2
+
+
 def test_what_a_call_imports_stays(client: Any) -> None:
     """A module that was imported for a call is there for expressions and blocks, too."""
     with pytest.raises(NameError):

@@ -187,7 +187,7 @@ def test_connect_after_a_loss(tcp_server: Any, key: bytes) -> None:
         client.connect("127.0.0.1", tcp_server.port)
 
         assert client.eval("1") == 1
-        assert [type(error) for error in errors] == [ConnectionLost]
+        assert [type(error.orig) for error in errors] == [ConnectionLost]
 
 
 def test_reconnect_before_connecting() -> None:

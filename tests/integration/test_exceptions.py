@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import sys
 import traceback
 from typing import Any
@@ -144,6 +145,17 @@ def test_origexc_quiet(client: Any, capfd: pytest.CaptureFixture[str]) -> None:
         client.divide(1, 0, origexc="quiet")
 
     assert "Traceback" not in "".join(capfd.readouterr())
+
+
+@pytest.mark.parametrize("closed", [False, True])
+def test_trace_that_cannot_be_printed(local: Any, monkeypatch: pytest.MonkeyPatch, closed: bool) -> None:
+    """Without standard error, as under pythonw, or with a closed one, the exception is raised all the same."""
+    stream = io.StringIO()
+    stream.close()
+    monkeypatch.setattr(sys, "stderr", stream if closed else None)
+
+    with pytest.raises(ValueError, match="invalid literal"):
+        local.int("seven")
 
 
 def test_origexc_false(client: Any, capsys: pytest.CaptureFixture[str]) -> None:

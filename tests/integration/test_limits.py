@@ -79,9 +79,26 @@ def test_long_limits(spawn: Any) -> None:
     assert client.add(1, nonblocking=True).result(timeout=float("inf")) == 2
 
 
-@pytest.mark.parametrize(
-    ("timeout", "kind"), [("5", TypeError), (-1, ValueError), (float("nan"), ValueError)]
-)
+@pytest.mark.parametrize("timeout", [0, -1, -0.5])
+def test_limits_that_are_over(spawn: Any, tasks: Tasks, timeout: float) -> None:
+    """What is left until a deadline may be negative: then nobody waits. No view has such a limit."""
+    client = spawn()
+    response = tasks.start(client, "a", threadid=1)
+
+    for ask in (response.wait, response.result, response.exception):
+        with pytest.raises(CallTimeout, match=f"within {timeout} seconds"):
+            ask(timeout=timeout)
+    assert easycluster.wait([response], timeout=timeout).not_done == {response}
+    with pytest.raises(CallTimeout):
+        next(easycluster.as_completed([response], timeout=timeout))
+    easycluster.ClientGroup([client]).read_responses(timeout=timeout)
+    with pytest.raises(ValueError, match="from 0 on"):
+        with_options(client, timeout=-1)
+    tasks.finish("a")
+    assert response.wait() == "a"
+
+
+@pytest.mark.parametrize(("timeout", "kind"), [("5", TypeError), (float("nan"), ValueError)])
 def test_limit_that_is_none(spawn: Any, timeout: Any, kind: type[Exception]) -> None:
     """A limit that is no number of seconds is refused, wherever it is given."""
     client = spawn()

@@ -150,6 +150,9 @@ def test_files_of_every_kind(local: Any, tmp_path: Path) -> None:
     archive = local.eval("__import__('zipfile').ZipFile(io.BytesIO(), 'w').open('part', 'w')")
     assert kind_of(archive) is FileProxy
     archive.close()
+    with local.tempfile.NamedTemporaryFile() as temporary:
+        temporary.write(b"kept")
+        assert local.os.path.exists(temporary.name)
 
 
 def test_modules(client: Any) -> None:

@@ -146,6 +146,29 @@ def test_close_from_another_thread() -> None:
     assert [str(error) for error in [*raised, errors[0].orig]] == ["enough of this"] * 5
 
 
+def test_close_just_when_the_background_thread_is_about_to_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Completion functions of what close() ends are called, also when the thread that calls them has just looked."""
+    client = spawn()
+    session = client._easycluster.session
+    client.add(1, 2)
+    seen: list[Any] = []
+    arm = session.arm
+
+    def close_then() -> None:
+        if seen == ["about to wait"]:
+            seen.append("closing")
+            client.close("enough of this")
+        arm()
+
+    client.hang(oncomplete=seen.append, threadid=9)
+    monkeypatch.setattr(session, "arm", close_then)
+    seen.append("about to wait")
+    session.watch.wake()
+    wait_until(lambda: len(seen) == 3)
+
+    assert str(seen[2].orig) == "enough of this"
+
+
 def test_close_in_a_completion_function() -> None:
     """A completion function may close its client."""
     client = spawn()

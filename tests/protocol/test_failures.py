@@ -411,12 +411,26 @@ if sys.version_info >= (3, 11):  # noqa: UP036 -- the tests run on 3.10 too
         assert "Holder" in "".join(journey(raised(group))[1])
 
     def test_groups_that_cannot_be_pickled() -> None:
-        """A group that holds what cannot be pickled arrives as a stand-in that shows the whole group."""
-        found, text = journey(raised(ExceptionGroup("both", [ValueError("no"), Holder("h")])))
+        """A group arrives as a group, also when some of its exceptions, at any depth, arrive as stand-ins."""
 
-        assert isinstance(found, UnknownRemoteError)
-        assert type(found).__name__ == "ExceptionGroup"
-        assert "both (2 sub-exceptions)" in str(found)
+        class Local(OSError):
+            """Cannot be pickled."""
+
+        locked: Any = PermissionError(13, "locked", "file")
+        locked.lock = threading.Lock()
+        inner = ExceptionGroup("inner", [locked, KeyError(1)])
+        found, text = journey(
+            raised(ExceptionGroup("both", [ValueError("no"), Local(5, "five", "file"), inner]))
+        )
+
+        assert type(found) is ExceptionGroup
+        members: Any = found.exceptions
+        no, stand_in, group = members
+        assert (type(no), type(stand_in).__name__, type(group)) == (ValueError, "Local", ExceptionGroup)
+        assert issubclass(type(stand_in), UnknownRemoteError)
+        assert (stand_in.errno, stand_in.strerror, stand_in.filename) == (5, "five", "file")
+        assert [type(each) for each in group.exceptions] == [PermissionError, KeyError]
+        assert group.exceptions[0].errno == 13
         assert "ValueError: no" in "".join(text)
 
     def test_notes_are_in_the_text() -> None:

@@ -162,7 +162,10 @@ def test_result_that_cannot_be_sent(caller: Caller) -> None:
     error, _ = described(caller.result(REQUEST, "f", Unpicklable()))
 
     assert isinstance(error, SerializationError)
-    assert str(error) == "the result of f cannot be sent: TypeError: not me"
+    assert str(error) == (
+        "the result of f cannot be sent: TypeError: not me"
+        " (make_server_class(Unpicklable) lets such objects stay on the server)"
+    )
 
 
 def test_failure(caller: Caller) -> None:

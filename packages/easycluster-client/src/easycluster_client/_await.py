@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import types
 import weakref
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from typing import TYPE_CHECKING, Any
 
 from . import _timeouts
@@ -54,11 +55,30 @@ class _Reader:
 def wait_in_loop(response: Any) -> Generator[Any, Any, Any]:
     """Wait for a response in the loop that runs; return its value, or raise as `wait` does."""
     if not response.done():
-        yield from _wait(response)
+        yield from _wait(response, response._timeout)
     return response._result()
 
 
-def _wait(response: NonblockingResponse) -> Generator[Any, Any, None]:
+def call_in_loop(response: Any, fn: Callable[[Any], Any]) -> None:
+    """Call ``fn(response)`` in the loop that runs when the answer is there; until then the loop reads."""
+    tasks: dict[Any, Any] = response._tasks or {}
+    response._tasks = tasks
+    tasks[fn] = [*tasks.get(fn, ()), asyncio.ensure_future(_call_when_done(response, fn))]
+
+
+async def _call_when_done(response: Any, fn: Callable[[Any], Any]) -> None:
+    if not response.done():
+        await _until_done(response)
+    response._tasks.pop(fn, None)
+    fn(response)
+
+
+@types.coroutine
+def _until_done(response: NonblockingResponse) -> Generator[Any, Any, None]:
+    yield from _wait(response, None)
+
+
+def _wait(response: NonblockingResponse, limit: float | None) -> Generator[Any, Any, None]:
     response._session.check_may_wait()
     loop = asyncio.get_running_loop()
     waiter: asyncio.Future[bool] = loop.create_future()
@@ -74,7 +94,6 @@ def _wait(response: NonblockingResponse) -> Generator[Any, Any, None]:
         except RuntimeError:  # the loop was closed
             pass
 
-    limit = response._timeout
     timers: list[asyncio.TimerHandle] = []
     if limit is not None:
         ask_after = limit - _timeouts.time_to_ask(limit)

@@ -93,12 +93,14 @@ class _Background:
         if session is None:
             return _NEVER
         session.background = get_ident()
+        # Before the answers are dealt with: `close` gives the last ones and sets this then.
+        closed = session.closed
         try:
             timeout = self._serve(session, reported)
         except BaseException:
             _report("the background thread", session)
             timeout = _AFTER_FAILURE
-        if session.closed:
+        if closed:
             session.release_watch()
             return _NEVER
         return timeout

@@ -194,4 +194,7 @@ class Client(Connection):
     def report_exception(self, exc: RemoteException) -> None:
         """Print the stack trace of an exception of remote code; override it to do something else."""
         if not isinstance(exc.orig, StopIteration):
-            sys.stderr.write(f"Exception on {self.peername}:\n{exc}\n")
+            try:
+                sys.stderr.write(f"Exception on {self.peername}:\n{exc}\n")
+            except Exception:  # there is no standard error, as under pythonw, or it was closed
+                pass

@@ -44,10 +44,14 @@ class Address(NamedTuple):
         return self.key is None if self.ssh is None else bool(self.ssh)
 
     @property
+    def tcp_port(self) -> int | None:
+        """The port, or the default where none was given; None where ssh's configuration says it."""
+        return self.port or (None if self.uses_ssh else DEFAULT_PORT)
+
+    @property
     def peername(self) -> str:
         """The server's name as messages show it."""
-        port = self.port or (22 if self.uses_ssh else DEFAULT_PORT)
-        return _name(self.host, port)
+        return _name(self.host, self.tcp_port or 22)
 
 
 class Connected:

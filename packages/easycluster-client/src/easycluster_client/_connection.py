@@ -137,8 +137,8 @@ class Connection:
 
     @property
     def remote_port(self) -> int | None:
-        """The port that was asked for."""
-        return self._address.port if self._address is not None else None
+        """The port that was asked for, or the default; None for ssh's own choice, and without a host."""
+        return self._address.tcp_port if self._address is not None else None
 
     @property
     def server_version(self) -> str:

@@ -28,6 +28,9 @@ class FutureMethods:
     _outcome: Any
     _standard: Standard | None = None
 
+    #: A callback of asyncio's → the tasks that call it.
+    _tasks: dict[Callable[[Any], Any], list[Any]] | None = None
+
     if TYPE_CHECKING:
 
         def _wait(self, timeout: float | None) -> None: ...
@@ -87,11 +90,32 @@ class FutureMethods:
         It is called as completion functions are, see `Client`; what it raises is printed.
         """
         _completions.check("a callback", fn)
+        if str(getattr(fn, "__module__", "")).startswith("asyncio."):
+            # As of `asyncio.wait`: to be called in its loop only, which has to read meanwhile.
+            from ._await import call_in_loop
+
+            call_in_loop(self, fn)
+            return
         vars(self).setdefault("_callbacks", []).append(fn)
         self._completes = True
         # In this order, see `NonblockingResponse._watch`.
         if self._done:
             self._call_back()
+
+    def remove_done_callback(self, fn: Callable[[Any], Any]) -> int:
+        """Forget ``fn``, and return how often it was to be called; as of asyncio's futures."""
+        callbacks: list[Any] = vars(self).get("_callbacks", [])
+        count = 0
+        try:
+            while True:
+                callbacks.remove(fn)
+                count += 1
+        except ValueError:
+            pass
+        for task in self._tasks.pop(fn, ()) if self._tasks else ():
+            task.cancel()
+            count += 1
+        return count
 
     def __await__(self) -> Generator[Any, Any, Any]:
         """Wait in asyncio: its loop reads the connection meanwhile."""

@@ -48,8 +48,8 @@ class SendLimit:
     def _error(self, peername: str) -> CallTimeout:
         if self.begun:
             text = (
-                f"the call was not sent whole to {peername} within its limit, for that takes nothing in at"
-                " present; whether it will be run there is unknown"
+                f"the call was sent in part to {peername} within its limit, for the server takes nothing in"
+                " at present, or slowly; whether it will be run there is unknown"
             )
             return _timeouts.error(text, "unknown")
         text = (

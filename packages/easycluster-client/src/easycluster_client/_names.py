@@ -56,6 +56,17 @@ class RemoteName:
     def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
         return self._client._easycluster.call(self._path, args, kwargs)
 
+    def __bool__(self) -> NoReturn:
+        raise TypeError(f"{self!r} is a name on a server, not a value: look at {self._path}.value instead")
+
+    def __eq__(self, other: object) -> bool:
+        if isinstance(other, RemoteName):
+            return self._client is other._client and self._path == other._path
+        raise TypeError(f"{self!r} is a name on a server, not a value: compare {self._path}.value instead")
+
+    def __hash__(self) -> int:
+        return hash((id(self._client), self._path))
+
     def __reduce_ex__(self, protocol: Any) -> NoReturn:
         raise TypeError(f"{self!r} is a name on a server, not a value: send {self._path}.value instead")
 

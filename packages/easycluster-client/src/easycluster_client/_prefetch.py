@@ -16,6 +16,9 @@ from easycluster_protocol._proxies import RemoteProxy
 
 from ._response import NonblockingResponse
 
+#: How many values are asked for before the first has come.
+_AT_ONCE = 64
+
 
 class Ahead:
     """What has been asked for and not been taken yet.
@@ -30,6 +33,8 @@ class Ahead:
         self._proxy = proxy
         self._count = count
         self._options = options
+        #: How many to ask for at once now: an iterator that ends soon is not asked for all.
+        self._most = min(count, _AT_ONCE)
         self._under_way: deque[NonblockingResponse] = deque()
         # Held while calls are sent, not while somebody waits. A signal handler may take values, too.
         self._lock = threading.RLock()
@@ -50,7 +55,9 @@ class Ahead:
                 self._under_way.appendleft(response)
                 raise
         try:
-            return response.wait()
+            value = response.wait()
+            self._most = min(self._count, 2 * self._most)
+            return value
         finally:
             if not response.have_response:
                 self._under_way.appendleft(response)
@@ -63,7 +70,7 @@ class Ahead:
 
     def _fill(self) -> None:
         try:
-            while len(self._under_way) < self._count:
+            while len(self._under_way) < self._most:
                 # One C call: what was sent is noted, whatever interrupts come then.
                 self._under_way.extend(map(Ahead._ask, (self,)))
         except Exception:

@@ -274,8 +274,8 @@ class NonblockingResponse(FutureMethods):
             value, error, text = self._resolve()
             if error is not None:
                 completion = self._onerror or completion
-                # Also for what the call itself did not raise, as the end of the connection: such a function tells
-                # values from errors by this class.
+                # Also for what the call itself did not raise, as the end of the connection: such a function
+                # tells values from errors by this class.
                 value = RemoteException(error, text or [f"{describe(error)}\n"])
             if completion is not None:
                 _completions.call(completion, value, self)

@@ -32,12 +32,18 @@ def check(timeout: float | None) -> float | None:
 
 
 def deadline_of(timeout: float | None) -> float | None:
-    """Return the moment (of `time.monotonic`) at which a limit that begins now ends.
+    """Return the moment (of `time.monotonic`) at which a limit that begins now ends: now, if it is negative,
+    as what is left until a deadline of the caller's may be.
 
     Raises:
         TypeError, ValueError: see `check`.
     """
-    return None if check(timeout) is None or timeout is None else time.monotonic() + timeout
+    if timeout is None:
+        return None
+    if timeout.__class__ in (int, float) and timeout < 0:
+        timeout = 0
+    check(timeout)
+    return time.monotonic() + timeout
 
 
 def left_until(deadline: float | None) -> float | None:

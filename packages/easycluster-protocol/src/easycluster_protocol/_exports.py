@@ -84,6 +84,9 @@ class Exports:
 #: Class → the settings that `make_server_class` was given. Entries stay: the classes do, too.
 _registered: Dict[type, Dict[str, Any]] = {}
 
+#: The same for classes of modules that are not imported before there are instances: module, name → settings.
+later: Dict[Tuple[str, str], Dict[str, Any]] = {}
+
 #: Id of a singleton → the object, which is kept, and its exports.
 _singletons: Dict[int, Tuple[Any, Exports]] = {}
 
@@ -125,6 +128,9 @@ def asks_for_every_value() -> bool:
 
 
 def _of_class(kind: type) -> Optional[Exports]:
+    found = later.get((kind.__module__, kind.__qualname__))
+    if found is not None:
+        return _make(kind, found)
     if not any(base is ServerObject or base in _registered for base in kind.__mro__):
         return None
     for base in kind.__mro__:
@@ -241,7 +247,7 @@ def make_singleton(
     """Let one object stay on the server; others of its class are copied. It is kept for ever.
 
     Args:
-        obj: any object but None, True, False and others that every program has.
+        obj: any object but classes, None, True, False and others that every program has.
         export_methods: as the attribute of `ServerObject`.
         export_attrs: as the attribute of `ServerObject`.
         export_attrs_cache: as the attribute of `ServerObject`.
@@ -253,7 +259,11 @@ def make_singleton(
     Raises:
         TypeError: a name cannot be exported, or all programs share `obj`.
     """
-    if obj is None or isinstance(obj, (bool, int, str, bytes, float, type)) or obj == ():
+    if isinstance(obj, type):
+        raise TypeError(
+            f"the class {obj.__qualname__} cannot be a singleton: its instances are copied by its name"
+        )
+    if obj is None or isinstance(obj, (bool, int, str, bytes, float)) or obj == ():
         raise TypeError(f"{obj!r} cannot be a singleton: equal values elsewhere may be the same object")
     settings = dict(zip(_SETTINGS, (export_methods, export_attrs, export_attrs_cache, proxy_class)))
     _singletons[id(obj)] = obj, _make(_type_of(obj), settings)

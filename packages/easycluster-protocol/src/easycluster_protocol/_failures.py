@@ -12,17 +12,21 @@ the exception and one for each link of its chain of causes.
 
 from __future__ import annotations
 
+import builtins
 import sys
 import traceback
-from typing import Any, Dict, List, Optional, Set, Tuple
+from typing import Any, Dict, List, Optional, Set, Tuple, cast
 
 from ._object_pickle import dumps_copy, loads_result
 from ._pickling import dumps, loads
-from ._serialize import describe, dumps_by_value, text_of
+from ._serialize import PLAIN, describe, dumps_by_value, text_of
 from .errors import RemoteTraceback, UnknownRemoteError
 
 #: Longer chains are cut; the text holds them whole.
 _MAX_CHAIN = 32
+
+#: From Python 3.11 on: what groups of exceptions are.
+_GROUPS: Any = getattr(builtins, "BaseExceptionGroup", ())
 
 #: Classes of exceptions may forbid their instances to be changed, as frozen dataclasses do.
 _set: Any = BaseException.__setattr__
@@ -41,23 +45,35 @@ def pack_exception(error: BaseException, protocol: int, ready: Optional[bytes] =
     seen: Set[int] = set()
     while link is not None and id(link) not in seen and len(chain) < _MAX_CHAIN:
         seen.add(id(link))
-        pickled, reason = (ready, None) if ready and link is error else _pickle_exception(link, protocol)
         following, relation = _following(link)
-        chain.append(
-            {
-                "type": str(type(link).__name__),
-                "module": str(type(link).__module__),
-                "message": text_of(link),
-                "bases": [base.__name__ for base in type(link).__mro__ if base.__module__ == "builtins"],
-                "pickled": pickled,
-                "reason": reason,
-                "relation": relation,
-                "suppress": link.__suppress_context__,
-            }
-        )
+        described = _describe_one(link, protocol, ready if link is error else None)
+        chain.append({**described, "relation": relation, "suppress": link.__suppress_context__})
         link = following
     chain[0]["text"] = _format(error)
     return dumps(chain, protocol)
+
+
+def _describe_one(error: BaseException, protocol: int, ready: Optional[bytes] = None) -> Dict[str, Any]:
+    pickled, reason = (ready, None) if ready else _pickle_exception(error, protocol)
+    described: Dict[str, Any] = {
+        "type": str(type(error).__name__),
+        "module": str(type(error).__module__),
+        "message": text_of(error),
+        "bases": [base.__name__ for base in type(error).__mro__ if base.__module__ == "builtins"],
+        "pickled": pickled,
+        "reason": reason,
+    }
+    if pickled is None:
+        described["attributes"] = _plain_attributes(error)
+    return described
+
+
+def _plain_attributes(error: BaseException) -> Dict[str, Any]:
+    """Return the attributes that a stand-in can have, too."""
+    attributes = dict(vars(error))
+    if isinstance(error, OSError):
+        attributes.update(errno=error.errno, strerror=error.strerror, filename=error.filename)
+    return {name: value for name, value in attributes.items() if type(value) in PLAIN and value is not None}
 
 
 def _following(error: BaseException) -> Tuple[Optional[BaseException], str]:
@@ -91,7 +107,7 @@ if hasattr(sys.modules.get("easycluster_bootstrap"), "when_imported"):
 def _pickle_exception(error: BaseException, protocol: int) -> Tuple[Optional[bytes], Optional[str]]:
     """Return a pickle that was seen to rebuild ``error``, or None and the reason why there is none."""
     reason = None
-    for value in (error, _Bare(error, as_text=False), _Bare(error, as_text=True)):
+    for value in (error, _Bare(error, False, protocol), _Bare(error, True, protocol)):
         try:
             pickled = _dumps(value, protocol)
             if _same(loads(pickled), error, value):
@@ -135,22 +151,40 @@ class _Bare:
 
     Args:
         error: the exception.
-        as_text: whether to send, of all values that are not plain, the repr only.
+        as_text: whether to send, of all values that are not plain, the repr only. The exceptions of a group
+            go each as well as it can.
+        protocol: the pickle protocol, for these.
     """
 
-    def __init__(self, error: BaseException, as_text: bool) -> None:
+    def __init__(self, error: BaseException, as_text: bool, protocol: int) -> None:
         self._error = error
         self._as_text = as_text
+        self._protocol = protocol
 
     def __reduce__(self) -> Tuple[Any, ...]:
         args, attributes = self._error.args, dict(self._error.__dict__)
         if self._as_text:
-            args = tuple(map(_safe_repr, args))
+            if isinstance(self._error, _GROUPS):
+                members: Any = cast("Any", self._error).exceptions
+                args = args[0], [_Member(each, self._protocol) for each in members]
+            else:
+                args = tuple(map(_safe_repr, args))
             notes = attributes.pop("__notes__", None)
             attributes = {name: _safe_repr(value) for name, value in attributes.items()}
             if isinstance(notes, (list, tuple)):
                 attributes["__notes__"] = list(map(_safe_repr, notes))  # pyright: ignore[reportUnknownArgumentType]
         return _rebuild, (type(self._error), args, attributes)
+
+
+class _Member:
+    """Pickles an exception of a group as what the receiver makes of it: itself, or what stands in for it."""
+
+    def __init__(self, error: BaseException, protocol: int) -> None:
+        self._error = error
+        self._protocol = protocol
+
+    def __reduce__(self) -> Tuple[Any, ...]:
+        return _rebuild_link, (_describe_one(self._error, self._protocol),)
 
 
 def _rebuild(kind: Any, args: Tuple[Any, ...], attributes: Dict[str, Any]) -> BaseException:
@@ -213,8 +247,6 @@ def _rebuild_link(link: Dict[str, Any]) -> BaseException:
 
 
 def _stand_in(link: Dict[str, Any], reason: Optional[str]) -> BaseException:
-    import builtins
-
     bases = [getattr(builtins, name, None) for name in link["bases"]]
     for base in [*bases, Exception]:
         if not (isinstance(base, type) and issubclass(base, Exception)):
@@ -226,6 +258,9 @@ def _stand_in(link: Dict[str, Any], reason: Optional[str]) -> BaseException:
             continue
         error.args = (link["message"],)
         _set_value(error)
+        attributes: Dict[str, Any] = link.get("attributes", {})
+        for name, value in attributes.items():
+            _set(error, name, value)
         error.__dict__.update(remote_type=f"{link['module']}.{link['type']}", reason=reason)
         return error
     raise AssertionError("an Exception can always be made")

@@ -7,7 +7,7 @@ from functools import lru_cache
 from types import GeneratorType, ModuleType
 from typing import TYPE_CHECKING, Any, Iterable, Optional, Tuple
 
-from ._exports import ServerObject, make_server_class
+from ._exports import ServerObject, later, make_server_class
 from ._proxies import ATTRIBUTE, CACHED, METHOD, RemoteProxy, forwarded, missing_attribute, raise_missing
 
 if TYPE_CHECKING:
@@ -227,3 +227,6 @@ for _kind, _proxy_class in (
     (_IOBase, FileProxy),
 ):
     make_server_class(_kind, proxy_class=_proxy_class)
+
+# It is no file by its bases, and pickles itself into something that cannot be unpickled.
+later["tempfile", "_TemporaryFileWrapper"] = {"proxy_class": FileProxy}

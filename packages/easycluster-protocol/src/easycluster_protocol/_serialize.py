@@ -67,14 +67,15 @@ def dumps_by_value() -> Any:
     return dumps_for_result(cloudpickle)
 
 
-def explain_dumps(what: str, error: BaseException) -> SerializationError:
+def explain_dumps(what: str, error: BaseException, advice: str = "") -> SerializationError:
     """Return the error for a value that could not be pickled.
 
     Args:
         what: the value's part in the call, as "argument 2 of f".
         error: what pickling raised.
+        advice: what can be done about it, in brackets.
     """
-    explained = SerializationError(f"{what} cannot be sent: {describe(error)}")
+    explained = SerializationError(f"{what} cannot be sent: {describe(error)}{advice}")
     explained.__cause__ = error
     return explained
 

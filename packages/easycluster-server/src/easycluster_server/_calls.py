@@ -152,7 +152,8 @@ class Caller:
                 return Message(m.RESULT, request.request, body, request.thread)
             body, buffers, references = self._dumps(value, self._protocol)
         except BaseException as error:
-            return self.failure(request, explain_dumps(f"the result of {_name_of(name)}", error))
+            explained = explain_dumps(f"the result of {_name_of(name)}", error, _advice(value))
+            return self.failure(request, explained)
         return Message(m.RESULT, request.request, body, request.thread, buffers, references)
 
     def _dumps(self, value: Any, protocol: int) -> Tuple[bytes, Sequence[Any], Sequence[int]]:
@@ -165,6 +166,13 @@ class Caller:
             if by_value is None:
                 raise
             return dumps_result(value, protocol, self.objects, by_value)
+
+
+def _advice(value: Any) -> str:
+    kind: str = type(value).__qualname__
+    if type(value).__module__ == "builtins":
+        return ""
+    return f" (make_server_class({kind}) lets such objects stay on the server)"
 
 
 def _name_of(function: Any) -> str:

@@ -41,6 +41,22 @@ KILL_GRACE = 1.0
 #: Seconds between two looks at the processes that shall end.
 _LOOK = 0.02
 
+#: The names of signals by which processes end that did not want to.
+_SIGNALS = {
+    getattr(signal, name): name
+    for name in (
+        "SIGABRT",
+        "SIGBUS",
+        "SIGFPE",
+        "SIGILL",
+        "SIGINT",
+        "SIGKILL",
+        "SIGSEGV",
+        "SIGTERM",
+        "SIGXCPU",
+    )
+}
+
 _HANG_UP = getattr(select, "POLLRDHUP", 0)
 
 
@@ -62,6 +78,7 @@ class Guardian:
         self._pending = b""
         self._how: Optional[str] = None
         self._worker_ended = False
+        self._worker_status = 0
         #: When the worker's time to speak is over; None: the connection has not ended yet.
         self._deadline: Optional[float] = None
         self._poll = select.poll()
@@ -105,6 +122,8 @@ class Guardian:
         if self._how == CLOSED:
             self._end_session()
         else:
+            if self._how is None:
+                _report_signal(self._worker_status)
             self._end_everything()
         self._reap()  # a zombie that is left behind is a burden on a system whose init does not reap
 
@@ -137,7 +156,7 @@ class Guardian:
     def _reap(self) -> None:
         while True:
             try:
-                pid, _ = os.waitpid(-1, os.WNOHANG)
+                pid, status = os.waitpid(-1, os.WNOHANG)
             except ChildProcessError:
                 self._worker_ended = True
                 return
@@ -145,6 +164,7 @@ class Guardian:
                 return
             if pid == self._worker:
                 self._worker_ended = True
+                self._worker_status = status
 
     def _end_session(self) -> None:
         """The client closed the connection: end the worker's session."""
@@ -198,6 +218,18 @@ class Guardian:
                 except OSError:
                     pass
             self._reap()
+
+
+def _report_signal(status: int) -> None:
+    """Say on standard error, which the user sees, by which signal a worker was ended, if it was."""
+    if os.WIFSIGNALED(status):
+        number = os.WTERMSIG(status)
+        name = _SIGNALS.get(number, "see signal(7)")
+        text = f"easycluster: the server process of this connection was ended by signal {number} ({name})\n"
+        try:
+            os.write(2, text.encode())
+        except OSError:  # nobody is there to see it
+            pass
 
 
 def _read_all(descriptor: int) -> Tuple[bytes, bool]:
