@@ -195,7 +195,8 @@ class CallMaker:
             blocks = [(block.module, block.number, block.source) for block in new]
             response = self.operation("define", (blocks,), {**options, "nonblocking": True})
             self._definitions_sent += len(new)
-        return response.wait() if attended else response
+            # With the lock: to another thread that updates, too, they are there on return.
+            return response.wait() if attended else response
 
     def prepare(self) -> None:
         """Make a new connection ready: its definitions, and where names resolve."""

@@ -7,6 +7,9 @@ from typing import TYPE_CHECKING, Any, NoReturn
 if TYPE_CHECKING:
     from ._client import Client
 
+#: What nobody compares with a name, unless ``.value`` was forgotten.
+_VALUES = (bool, bytes, complex, dict, float, int, list, set, str, tuple)
+
 
 def check_forwardable(owner: str, name: str) -> None:
     """Raise `AttributeError` for a name that is never forwarded to the server.
@@ -56,13 +59,14 @@ class RemoteName:
     def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
         return self._client._easycluster.call(self._path, args, kwargs)
 
-    def __bool__(self) -> NoReturn:
-        raise TypeError(f"{self!r} is a name on a server, not a value: look at {self._path}.value instead")
-
     def __eq__(self, other: object) -> bool:
         if isinstance(other, RemoteName):
             return self._client is other._client and self._path == other._path
-        raise TypeError(f"{self!r} is a name on a server, not a value: compare {self._path}.value instead")
+        if isinstance(other, _VALUES):
+            raise TypeError(
+                f"{self!r} is a name on a server, not a value: compare {self._path}.value instead"
+            )
+        return NotImplemented
 
     def __hash__(self) -> int:
         return hash((id(self._client), self._path))

@@ -37,7 +37,7 @@ def get_attribute(owner: Any, name: str) -> Any:
     special = name[:2] == "__"
     exports = exports_of(owner)
     if special and exports is not None and exports.any_attribute and name not in exports.methods:
-        # Any attribute may be read, as __dict__ and __class__; special methods may not be called.
+        # Any attribute may be read, as __dict__ and __module__; special methods may not be called.
         value = getattr(owner, name, None)
         if value is not None and not callable(value):
             return value

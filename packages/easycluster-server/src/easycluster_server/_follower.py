@@ -53,7 +53,7 @@ class Follower:
     @property
     def runs(self) -> bool:
         """Whether it was started and not stopped."""
-        return bool(self._threads) and not self._stopping
+        return not self._stopping and any(ended.locked() for _, ended in self._threads)
 
     def start(self) -> None:
         """Start the thread, unless it runs."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 import socket
 from importlib import import_module
-from inspect import signature
 from typing import Any, Optional
 
 from ._forkserver import fork_server, master_environment
@@ -52,13 +51,15 @@ def spawn_local(clientclass: Optional[Any] = None, *, verbosity: int = 0) -> Any
     Raises:
         OSError: the process cannot be started.
     """
-    client = _make_client(clientclass or import_module("easycluster_client").Client)
+    client = _make_client(clientclass) if clientclass else import_module("easycluster_client").Client()
     connection, name = start_local(verbosity)
     client.set_socket(connection, name)
     return client
 
 
 def _make_client(clientclass: Any) -> Any:
+    from inspect import signature  # takes a while to import
+
     try:
         signature(clientclass).bind(b"")
     except TypeError:
