@@ -19,6 +19,7 @@ from easycluster_server._transport import SocketTransport
 
 from ._deadline import CONNECT_TIMEOUT, Deadline
 from ._exit import finish_at_exit
+from ._spec import format_peername
 from ._ssh import SshProcess
 
 
@@ -51,7 +52,7 @@ class Address(NamedTuple):
     @property
     def peername(self) -> str:
         """The server's name as messages show it."""
-        return _name(self.host, self.tcp_port or 22)
+        return format_peername(self.host, self.tcp_port or 22)
 
 
 class Connected:
@@ -161,11 +162,7 @@ def name_of(connection: socket.socket) -> str:
         host, port = connection.getpeername()[:2]
     except (OSError, ValueError):  # not connected, or no socket of a network
         return "socket"
-    return _name(host, port)
-
-
-def _name(host: str, port: int) -> str:
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    return format_peername(host, port)
 
 
 def _connect_tcp(address: Address) -> Connected:

@@ -218,7 +218,11 @@ def _pop_key_source(options: dict[str, str]) -> tuple[str | None, str | None]:
 
 def _read_key(file: str | None, text: str | None, default: bytes, where: str, warn: bool) -> bytes:
     if file is not None:
-        return key_from_file(file, warn)
+        try:
+            return key_from_file(file, warn)
+        except OSError as error:
+            error.strerror = f"{error.strerror} (the key file in {where})"
+            raise
     if text is not None:
         return key_from_text(text, where, warn)
     return default
