@@ -8,6 +8,7 @@ import json
 import pickle
 import re
 import struct
+import sys
 import zlib
 from pathlib import Path
 from typing import Any
@@ -143,11 +144,12 @@ def test_limits() -> None:
     assert f"{limits.OUT_OF_BAND // 1024} KiB in ours" in DOCUMENT.replace("\n", " ")
 
 
-def test_failures() -> None:
+def test_failures(monkeypatch: pytest.MonkeyPatch) -> None:
     """The document lists what a FAILURE holds."""
+    monkeypatch.delitem(sys.modules, "cloudpickle", raising=False)
 
     class Local(ValueError):
-        """Cannot be pickled."""
+        """Cannot be pickled by name."""
 
     names = [name for name, _ in rows("name", "Failures")]
     (without,) = pickle.loads(pack_exception(Local("no"), 5))

@@ -103,6 +103,12 @@ class LimitedChannel(Channel):
         limit.check(self._peername)
         return limit.left()
 
+    def resend_posted(self) -> bool:
+        """Send what posters have left to a sender that was interrupted since; return whether some is left."""
+        if self._posted:
+            self._send_posted()
+        return bool(self._posted)
+
     def send_in_time(self, message: Message) -> None:
         """Send ``message`` as `send` does, but wait for other senders no longer than this thread's limit.
 

@@ -130,12 +130,6 @@ class Channel:
                 if taken and taken[0]:
                     self._send_lock.release()
 
-    def resend_posted(self) -> bool:
-        """Send what posters have left to a sender that was interrupted since; return whether some is left."""
-        if self._posted:
-            self._send_posted()
-        return bool(self._posted)
-
     def release_leaked(self) -> None:
         """Give back the lock that an interrupt kept this thread from giving back.
 

@@ -41,21 +41,8 @@ KILL_GRACE = 1.0
 #: Seconds between two looks at the processes that shall end.
 _LOOK = 0.02
 
-#: The names of signals by which processes end that did not want to.
-_SIGNALS = {
-    getattr(signal, name): name
-    for name in (
-        "SIGABRT",
-        "SIGBUS",
-        "SIGFPE",
-        "SIGILL",
-        "SIGINT",
-        "SIGKILL",
-        "SIGSEGV",
-        "SIGTERM",
-        "SIGXCPU",
-    )
-}
+#: How those signals are called by which processes end that did not want to.
+_SIGNALS = {6: " (SIGABRT)", 9: " (SIGKILL)", 11: " (SIGSEGV)", 15: " (SIGTERM)"}
 
 _HANG_UP = getattr(select, "POLLRDHUP", 0)
 
@@ -224,10 +211,9 @@ def _report_signal(status: int) -> None:
     """Say on standard error, which the user sees, by which signal a worker was ended, if it was."""
     if os.WIFSIGNALED(status):
         number = os.WTERMSIG(status)
-        name = _SIGNALS.get(number, "see signal(7)")
-        text = f"easycluster: the server process of this connection was ended by signal {number} ({name})\n"
+        name = _SIGNALS.get(number, "")
         try:
-            os.write(2, text.encode())
+            os.write(2, b"easycluster: the server was ended by signal %d%s\n" % (number, name.encode()))
         except OSError:  # nobody is there to see it
             pass
 

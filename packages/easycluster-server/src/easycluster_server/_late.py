@@ -7,8 +7,6 @@ import sys
 from _imp import lock_held, release_lock
 from typing import Any, Dict, List
 
-__all__ = ["free_import_lock", "load", "lock_held", "server_objects"]
-
 #: What has been imported whole.
 _loaded: Dict[str, Any] = {}
 

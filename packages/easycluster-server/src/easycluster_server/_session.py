@@ -10,6 +10,7 @@ import os
 import sys
 import threading
 import time
+from _imp import lock_held
 from typing import TYPE_CHECKING, Any, Callable, Dict, Optional, Set
 
 from easycluster_protocol import _messages as m
@@ -21,7 +22,7 @@ from ._channel import Channel
 from ._control import CLOSED, LOST
 from ._executor import Executor
 from ._follower import Follower
-from ._late import free_import_lock, lock_held
+from ._late import free_import_lock
 from ._this_process import report, report_briefly
 from ._transport import EndOfStream, broke, wait
 
