@@ -232,13 +232,6 @@ def test_set_socket_with_a_key(tcp_server: Any, key: bytes) -> None:
         Client(bytes(32)).set_socket(socket.create_connection(("127.0.0.1", tcp_server.port)))
 
 
-@pytest.mark.parametrize("port", [0, -1, 99999])
-def test_ports_that_are_none(port: int) -> None:
-    """A port that no host has is refused before anything is tried."""
-    with pytest.raises(ValueError, match=f"^port {port} of localhost is not between 1 and 65535"):
-        Client(bytes(32), "localhost", port)
-
-
 def test_blank_key(tcp_server: Any) -> None:
     """A blank key, as of options that were not given, is refused; only without a key ssh is meant."""
     with pytest.raises(KeyFileError, match=f"the connection to localhost:{tcp_server.port} needs a key"):

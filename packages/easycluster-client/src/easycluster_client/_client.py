@@ -110,11 +110,9 @@ class Client(Connection):
 
         Raises:
             ConnectError: the connection could not be made.
-            ValueError: the client is connected already, or there is no such port.
+            ValueError: the client is connected already.
         """
         self._check_not_connected()
-        if port is not None and not 1 <= port <= 65535:
-            raise ValueError(f"port {port} of {host} is not between 1 and 65535")
         self._address = Address(
             self._key,
             host,

@@ -138,6 +138,9 @@ def connect(address: Address) -> Connected:
         ConnectError: it could not be done; the message names the server and the reason.
         KeyFileError: there is no key, and SSH is not to be used.
     """
+    if address.port is not None and not 1 <= address.port <= 65535:
+        name = format_peername(address.host, address.port)
+        raise ConnectError(f"cannot connect to {name}: a port is a number from 1 to 65535")
     return _connect_ssh(address) if address.uses_ssh else _connect_tcp(address)
 
 
