@@ -62,6 +62,17 @@ def test_asyncio_wait(spawn: Any, tasks: Tasks, kind: Any) -> None:
     assert run(main()) == [set(), True, True, ["a", "b"], set()]
 
 
+def test_methods_of_asyncio_as_callbacks(spawn: Any, tasks: Tasks) -> None:
+    """Where no loop runs, a callback is called as any other, even if it is asyncio's."""
+    queue: asyncio.Queue[Any] = asyncio.Queue()
+    response = tasks.start(spawn(), "a")
+    response.add_done_callback(queue.put_nowait)
+    tasks.finish("a")
+
+    assert response.wait() == "a"
+    assert queue.get_nowait() is response
+
+
 def test_remove_done_callback(spawn: Any, tasks: Tasks) -> None:
     """A callback that was removed is not called; how often it was to be called is returned."""
     response = tasks.start(spawn(), "a")

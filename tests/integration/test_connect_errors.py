@@ -177,7 +177,7 @@ def test_unknown_host(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize(
     ("host", "port"),
-    [("a" * 70 + ".example", 5), ("127.0.0.1", 70_000), ("127.0.0.1", -1), ("127.0.0.1", 0), ("a\0b", 5)],
+    [("a" * 70 + ".example", 5), ("127.0.0.1", 70_000), ("127.0.0.1", -1), ("a\0b", 5)],
 )
 def test_impossible_address(host: str, port: int) -> None:
     """An address that cannot exist is an error like one that does not answer."""

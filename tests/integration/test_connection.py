@@ -7,6 +7,7 @@ import select
 import socket
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -230,6 +231,18 @@ def test_set_socket_with_a_key(tcp_server: Any, key: bytes) -> None:
         assert client.eval("6 * 7") == 42
     with pytest.raises(AuthenticationError, match=f"cannot connect to 127.0.0.1:{tcp_server.port}"):
         Client(bytes(32)).set_socket(socket.create_connection(("127.0.0.1", tcp_server.port)))
+
+
+def test_names_of_sockets(tmp_path: Path) -> None:
+    """A socket that has no address of a network is called "socket"."""
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(str(tmp_path / "s"))
+        listening.listen()
+        ours = socket.socket(socket.AF_UNIX)
+        ours.connect(str(tmp_path / "s"))
+        listening.accept()[0].close()
+        with pytest.raises(ConnectError, match="^cannot connect to socket:"):
+            Client().set_socket(ours)
 
 
 def test_blank_key(tcp_server: Any) -> None:

@@ -10,6 +10,7 @@ import pytest
 
 import easycluster
 from easycluster import DefinitionError, RemoteException, define_common, definitions_module
+from helpers.waiting import wait_until
 
 ADD = "def add(a, b):\n    return a + b\n"
 
@@ -235,6 +236,29 @@ def test_syntax_error_there(connect: Any, monkeypatch: pytest.MonkeyPatch) -> No
     with pytest.raises(DefinitionError, match=r"block 1 .*, line 2: SyntaxError"):
         client.update_definitions()
     assert client.eval("1") == 1
+
+
+def test_bad_module_does_not_cost_the_others(client: Any) -> None:
+    """A block whose module cannot be one on the server fails alone; the blocks after it are executed."""
+    client.execblock("import sys, types; sys.modules['ec_there_only'] = types.ModuleType('ec_there_only')")
+    define_common("x = 1", "ec_there_only", local=False)
+    define_common("def later(): return 2")
+
+    with pytest.raises(DefinitionError, match="block 1 of the definitions module ec_there_only failed"):
+        client.update_definitions()
+    assert client.later() == 2
+
+
+def test_update_in_a_completion_function(client: Any) -> None:
+    """A completion function that is called while definitions are awaited may update them, too."""
+    told: list[Any] = []
+    client.call(
+        "time.sleep", 0.05, threadid=1, oncomplete=lambda value: told.append(client.update_definitions())
+    )
+    define_common("import time; time.sleep(0.2)", local=False)
+    client.update_definitions()
+
+    wait_until(lambda: told == [None])
 
 
 def test_update_with_options(client: Any) -> None:

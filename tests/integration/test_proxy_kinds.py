@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import rlcompleter
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,6 +15,7 @@ from easycluster import FileProxy, GeneratorProxy, RemoteProxy, define_common, d
 from easycluster_client._calls import CallMaker
 from easycluster_protocol._proxy_classes import ModuleProxy
 from easycluster_protocol.errors import (
+    DeserializationError,
     RemoteException,
     SerializationError,
 )
@@ -91,6 +93,36 @@ def test_classes_with_an_init(local: Any) -> None:
     kept(local, 2)
 
 
+def test_init_that_raises(local: Any) -> None:
+    """A proxy class whose ``__init__`` raises fails each call that names such an object, and no other."""
+    define_common(
+        "class Refusing(RemoteProxy):\n"
+        "    def __init__(self, client, oid):\n"
+        "        raise ValueError('refused')\n"
+        "class Refused(Thing):\n"
+        "    proxy_class = Refusing\n"
+        "refused = Refused()\n"
+    )
+    local.update_definitions()
+
+    errors = []
+    for _ in range(2):
+        with pytest.raises(DeserializationError, match="refused") as caught:
+            local.eval("refused")
+        errors.append(caught.value)
+    del caught
+    errors.clear()
+    kept(local, 0)
+
+
+def test_server_objects_that_are_files(local: Any) -> None:
+    """A class of server objects that derives from a file's says itself what it exports."""
+    define_common("import io\nclass Port(ServerObject, io.RawIOBase):\n    def measure(self): return 42\n")
+    local.update_definitions()
+
+    assert local.Port().measure() == 42
+
+
 def test_generators(client: Any, capsys: pytest.CaptureFixture[str]) -> None:
     """A generator is a proxy by itself; it goes on by one with each step, and ends quietly."""
     numbers = client.generate(1000)
@@ -134,18 +166,17 @@ def test_files(client: Any, tmp_path: Path) -> None:
 
 
 def test_files_of_every_kind(local: Any, tmp_path: Path) -> None:
-    """So is every other file: a compressed one, a part of an archive, one in memory, and one of the user's own."""
+    """So is every other file: a compressed one, a part of an archive, one of the user's own. One in memory is copied."""
     define_common("import io\nclass Zeros(io.RawIOBase):\n    def read(self, size): return bytes(size)\n")
     local.update_definitions()
     with local.gzip.open(str(tmp_path / "x.gz"), "wt") as file:
         print("packed", file=file)
     with local.gzip.open(str(tmp_path / "x.gz")) as file:
         assert (kind_of(file), list(file)) == (FileProxy, [b"packed\n"])
-    memory = local.io.StringIO()
-    local.print("x", file=memory)
-    print("y", file=memory)
-    assert (kind_of(memory), memory.getvalue()) == (FileProxy, "x\ny\n")
-    assert local.io.BytesIO(b"bytes").read() == b"bytes"
+    assert (type(local.io.BytesIO(b"bytes")), type(local.io.StringIO("x"))) == (io.BytesIO, io.StringIO)
+    local.make_server_class(io.BytesIO)
+    assert local.io.BytesIO(b"bytes").getvalue() == b"bytes"
+    assert isinstance(local.io.BytesIO(b"bytes"), RemoteProxy)
     assert local.Zeros().read(2) == b"\0\0"
     archive = local.eval("__import__('zipfile').ZipFile(io.BytesIO(), 'w').open('part', 'w')")
     assert kind_of(archive) is FileProxy

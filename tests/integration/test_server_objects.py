@@ -72,7 +72,7 @@ def test_special_methods(local: Any) -> None:
         "    def __format__(self, how): return 'shown ' + how\n"
         "    def __fspath__(self): return '/shown'\n"
         "class Old(ServerObject):\n"
-        "    export_methods = '__div__', '__truediv__', '__nonzero__', '__bool__', '__unicode__'\n"
+        "    export_methods = '__div__', '__truediv__', '__nonzero__', '__bool__', '__getslice__'\n"
         "    def __truediv__(self, other): return other\n"
         "    def __bool__(self): return False\n"
     )
@@ -89,6 +89,7 @@ def test_special_attributes(local: Any) -> None:
 
     assert thing.raw_get_attribute("__dict__") == {"value": 3}
     assert thing.raw_get_attribute("__module__") == "easycluster.remote_code"
+    assert thing.raw_get_attribute("__doc__") is None
     assert local.eval("__import__('json')").raw_get_attribute("__name__") == "json"
     for name in ("__init__", "__reduce_ex__", "__class__"):
         with pytest.raises(AttributeError, match=f"does not export '{name}'"):

@@ -248,7 +248,10 @@ def test_sent_blocks_whose_error_has_no_text() -> None:
 
 def test_a_name_that_is_taken_on_the_server() -> None:
     """A block for a module whose name an ordinary module of the server has is refused."""
-    with pytest.raises(ValueError, match="'json' is the name of a module that exists"):
+    with pytest.raises(
+        DefinitionError,
+        match="block 1 of the definitions module json failed: ValueError: 'json' is the name of a module that exists",
+    ):
         define_sent(Block("json", 0, "a = 1\n"))
 
 
@@ -276,6 +279,7 @@ def names_given(module: str) -> frozenset[str]:
         ("def f(name):\n    return globals()[name]\n", definitions.OWN_NAMES),
         ("from __future__ import annotations\ndef f(x: RemoteProxy): pass\n", {"RemoteProxy"}),
         ("def f(x: 'list[RemoteProxy]'): pass\n", {"RemoteProxy"}),
+        ("x = ('RemoteProxy', ('ServerObject', 1))\n", {"RemoteProxy", "ServerObject"}),
         ("def f(name):\n    return f.__globals__[name]\n", definitions.OWN_NAMES),
         ("def f(name):\n    return __import__('sys')._getframe().f_globals[name]\n", definitions.OWN_NAMES),
         ("names = locals()\n", definitions.OWN_NAMES),

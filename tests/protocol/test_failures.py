@@ -561,7 +561,9 @@ def test_an_interrupt_while_unpacking(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_the_body_is_made_of_plain_values() -> None:
     """The body of a FAILURE message names no class, so that any peer can read it."""
-    body = pack_exception(raised(Holder("no")), 5)
+    holder = Holder("no")
+    vars(holder).update(plain=5, long="x" * 5000, other=[1])
+    body = pack_exception(raised(holder), 5)
 
     assert not {"GLOBAL", "STACK_GLOBAL", "REDUCE"} & {code.name for code, _, _ in pickletools.genops(body)}
     (link,) = pickle.loads(body)
@@ -571,6 +573,7 @@ def test_the_body_is_made_of_plain_values() -> None:
         "message": "no",
         "bases": ["LookupError", "Exception", "BaseException", "object"],
         "reason": None,
+        "attributes": {"count": 3, "plain": 5},
         "relation": "context",
         "suppress": False,
     }

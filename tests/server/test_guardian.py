@@ -161,6 +161,17 @@ def test_closed_connection_of_a_worker_that_stays(watch: Watch) -> None:
     wait_until_gone(watched.processes)
 
 
+def test_killed_worker(watch: Watch, capfd: pytest.CaptureFixture[str]) -> None:
+    """The signal that ended a worker is said, behind the end of what it had started."""
+    watched = watch("start(); wait()", 2)
+    worker, child = watched.processes
+    os.kill(worker.pid, signal.SIGSEGV)
+
+    assert watched.wait() == 0
+    wait_until_gone([child])
+    assert capfd.readouterr().err == "easycluster: the server was ended by signal 11 (SIGSEGV)\n"
+
+
 def test_lost_connection(watch: Watch) -> None:
     """When the worker says that the connection was lost, everything ends that it started."""
     watched = watch("start(); start(leave=True); link.recv(1); report('lost'); time.sleep(600)", 3)

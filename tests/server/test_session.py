@@ -422,6 +422,35 @@ def test_interrupts_between_calls(
     assert places(once) > 100
 
 
+def test_no_more_threads(
+    make_session: Callable[..., Session], probe: Probe, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """When the follower ended and the system has no thread for another one, calls run without it."""
+
+    def refuse(*arguments: object) -> int:
+        raise RuntimeError("can't start new thread")
+
+    with Peer() as peer:
+        session = make_session(peer)
+
+        def act() -> None:
+            peer.send(peer.call(1, f"{NAME}.mark", 1))
+            peer.receive_until(1)
+            session._follower.stop()
+            monkeypatch.setattr("_thread.start_new_thread", refuse)
+            peer.send(peer.call(2, f"{NAME}.mark", 2))
+            peer.receive_until(2)
+            monkeypatch.undo()
+            peer.send(Message(m.CLOSE))
+
+        monkeypatch.setitem(sys.modules, NAME, probe)
+        thread = in_background(act)
+        session.serve()
+        thread.join()
+
+        assert probe.started == [1, 2]
+
+
 def test_import_lock_that_a_call_leaves(make_session: Callable[..., Session], probe: Probe) -> None:
     """When an interrupted import of the user's has left Python's import lock taken, it is given back after the call."""
     with Peer() as peer:

@@ -59,11 +59,17 @@ def wait_in_loop(response: Any) -> Generator[Any, Any, Any]:
     return response._result()
 
 
-def call_in_loop(response: Any, fn: Callable[[Any], Any]) -> None:
-    """Call ``fn(response)`` in the loop that runs when the answer is there; until then the loop reads."""
+def call_in_loop(response: Any, fn: Callable[[Any], Any]) -> bool:
+    """Call ``fn(response)`` in the loop that runs in this thread when the answer is there; until then the
+    loop reads. Return whether there is one."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
     tasks: dict[Any, Any] = response._tasks or {}
     response._tasks = tasks
     tasks[fn] = [*tasks.get(fn, ()), asyncio.ensure_future(_call_when_done(response, fn))]
+    return True
 
 
 async def _call_when_done(response: Any, fn: Callable[[Any], Any]) -> None:

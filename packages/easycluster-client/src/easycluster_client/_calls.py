@@ -39,12 +39,13 @@ class CallMaker:
         self.definitions = definitions
         self.session: ClientSession | None = None
         self.default_thread = 0
-        self._definitions_lock = threading.Lock()
+        # Reentrant: completion functions that are called while one waits may update, too.
+        self._definitions_lock = threading.RLock()
         self._definitions_sent = 0
 
     def renew_locks(self) -> None:
         """Do without the locks of before, in a forked process: a thread that is not here may have them."""
-        self._definitions_lock = threading.Lock()
+        self._definitions_lock = threading.RLock()
 
     def open(self, session: ClientSession) -> None:
         """Use a new connection, on which nothing is defined yet."""

@@ -138,7 +138,7 @@ def connect(address: Address) -> Connected:
         ConnectError: it could not be done; the message names the server and the reason.
         KeyFileError: there is no key, and SSH is not to be used.
     """
-    if address.port is not None and not 1 <= address.port <= 65535:
+    if isinstance(address.port, int) and not 0 <= address.port <= 65535:  # 0 is the default
         name = format_peername(address.host, address.port)
         raise ConnectError(f"cannot connect to {name}: a port is a number from 1 to 65535")
     return _connect_ssh(address) if address.uses_ssh else _connect_tcp(address)
@@ -162,10 +162,11 @@ def connect_socket(
 def name_of(connection: socket.socket) -> str:
     """Return the name of a socket's other side as messages show it."""
     try:
-        host, port = connection.getpeername()[:2]
-    except (OSError, ValueError):  # not connected, or no socket of a network
+        address: Any = connection.getpeername()
+    except OSError:  # not connected
         return "socket"
-    return format_peername(host, port)
+    # Others than those of IP have a text, or bytes.
+    return format_peername(address[0], address[1]) if address.__class__ is tuple else "socket"
 
 
 def _connect_tcp(address: Address) -> Connected:

@@ -94,8 +94,8 @@ class FutureMethods:
             # As of `asyncio.wait`: to be called in its loop only, which has to read meanwhile.
             from ._await import call_in_loop
 
-            call_in_loop(self, fn)
-            return
+            if call_in_loop(self, fn):
+                return
         vars(self).setdefault("_callbacks", []).append(fn)
         self._completes = True
         # In this order, see `NonblockingResponse._watch`.

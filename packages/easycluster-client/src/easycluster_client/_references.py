@@ -119,8 +119,14 @@ class References:
             reference.oid, reference.receipts = oid, 0
             self._live[oid] = reference
         if kind.__init__ is not RemoteProxy.__init__:
-            # Without the lock: it is the user's code, and may make calls.
-            kind.__init__(proxy, self.maker.client, oid)
+            try:
+                # Without the lock: it is the user's code, and may make calls.
+                kind.__init__(proxy, self.maker.client, oid)
+            except BaseException:
+                with self._lock:  # the next answer that names the object tries again
+                    if self._live.get(oid) is reference:
+                        del self._live[oid]
+                raise
         return proxy
 
     def live(self, oid: int) -> RemoteProxy | None:
@@ -259,7 +265,11 @@ class ProxyState:
                 raise
             if origexc != "quiet" and not isinstance(error.orig, AttributeError):
                 self.references.maker.client.report_exception(error)
-            raise error.orig from error.orig.__cause__
+            orig = error.orig
+        try:  # out here, and forgotten: errors that hold each other would hold the proxy, too
+            raise orig
+        finally:
+            del orig
 
     def check_pickling(self, references: Any) -> None:
         """Make sure that the proxy is being pickled for a call on its own connection.

@@ -138,11 +138,17 @@ def provide(names: Iterable[str], namespace: Dict[str, Any]) -> None:
 def _names(code: CodeType) -> Iterator[str]:
     """Yield the names that code mentions, functions in it included, and those of ours in its texts."""
     yield from code.co_names
-    for constant in code.co_consts:
+    yield from _mentioned(code.co_consts)
+
+
+def _mentioned(constants: Iterable[Any]) -> Iterator[str]:
+    for constant in constants:
         if isinstance(constant, CodeType):
             yield from _names(constant)
         elif isinstance(constant, str):  # annotations that are not evaluated at once are such texts
             yield from (name for name in OWN_NAMES if name in constant)
+        elif constant.__class__ is tuple:  # or tuples of them
+            yield from _mentioned(constant)
 
 
 def define_sent(block: Block) -> None:
@@ -151,9 +157,8 @@ def define_sent(block: Block) -> None:
     Raises:
         DefinitionError: it failed; names block and line, its cause is the original exception.
     """
-    module = definitions_module(block.module)
     try:
-        _execute(block, module.__dict__, prepare_for)
+        _execute(block, definitions_module(block.module).__dict__, prepare_for)
     except BaseException as error:
         where = f"block {block.number + 1} of the definitions module {block.module}"
         line = _line_of(error, filename(block))

@@ -29,7 +29,9 @@ OPERATORS = frozenset(
 #: Those of Python 2, which scripts for both export beside their successors. No Python here calls them.
 _OBSOLETE = frozenset(
     f"__{name}__"
-    for name in "cmp coerce div hex idiv long nonzero oct rdiv unicode".split()  # noqa: SIM905
+    for name in (  # noqa: SIM905
+        "cmp coerce delslice div getslice hex idiv long nonzero oct rcmp rdiv setslice unicode"
+    ).split()
 )
 
 
@@ -81,8 +83,9 @@ class Exports:
         )
 
 
-#: Class → the settings that `make_server_class` was given. Entries stay: the classes do, too.
-_registered: Dict[type, Dict[str, Any]] = {}
+#: Class → the settings that `make_server_class` was given; None: its instances are copied, although those of
+#: a base of it stay. Entries are kept: the classes are, too.
+_registered: Dict[type, Optional[Dict[str, Any]]] = {}
 
 #: The same for classes of modules that are not imported before there are instances: module, name → settings.
 later: Dict[Tuple[str, str], Dict[str, Any]] = {}
@@ -128,20 +131,18 @@ def asks_for_every_value() -> bool:
 
 
 def _of_class(kind: type) -> Optional[Exports]:
-    found = later.get((kind.__module__, kind.__qualname__))
-    if found is not None:
-        return _make(kind, found)
     if not any(base is ServerObject or base in _registered for base in kind.__mro__):
-        return None
+        found = later.get((kind.__module__, kind.__qualname__))
+        return None if found is None else _make(kind, found)
     for base in kind.__mro__:
-        if base is ServerObject:  # what it says is what holds where nobody says anything
-            continue
-        settings = _registered.get(base)
-        if settings is None:
-            settings = {name: vars(base)[name] for name in _SETTINGS if name in vars(base)}
-            settings = {**_inherited(kind), **settings} if settings else None
-        if settings is not None:
-            return _make(kind, settings)
+        if base is ServerObject:  # what it says holds where nobody says anything
+            break
+        if base in _registered:
+            settings = _registered[base]
+            return None if settings is None else _make(kind, settings)
+        own = {name: vars(base)[name] for name in _SETTINGS if name in vars(base)}
+        if own:
+            return _make(kind, {**_inherited(kind), **own})
     return _make(kind, {})
 
 
@@ -163,7 +164,7 @@ def _make(kind: type, settings: Dict[str, Any]) -> Exports:
 def _names(kind: type, settings: Dict[str, Any], setting: str, default: Any) -> Tuple[FrozenSet[str], bool]:
     """Return the names of one setting, and whether ``@auto`` is among them."""
     given: Any = settings.get(setting, default) or ()  # None is nothing, too
-    names = {given} if isinstance(given, str) else set(given) - _OBSOLETE
+    names = ({given} if isinstance(given, str) else set(given)) - _OBSOLETE
     for name in names:
         if name != AUTO and not (isinstance(name, str) and can_be_exported(name)):
             raise TypeError(
@@ -202,6 +203,12 @@ def describe_names(methods: Iterable[str], attributes: Iterable[str]) -> str:
 def is_method(value: Any) -> bool:
     """Whether what stands in a class is a method of its instances."""
     return isinstance(value, (classmethod, staticmethod)) or (callable(value) and not isinstance(value, type))
+
+
+def copy_instances(cls: type) -> None:
+    """Let the instances of a class be copied although those of one of its bases stay on the server."""
+    _registered[cls] = None
+    _known.clear()
 
 
 def make_server_class(

@@ -25,6 +25,9 @@ from .errors import RemoteTraceback, UnknownRemoteError
 #: Longer chains are cut; the text holds them whole.
 _MAX_CHAIN = 32
 
+#: Longer attributes, as the output of a program, stand-ins do without.
+_MAX_ATTRIBUTE = 4096
+
 #: From Python 3.11 on: what groups of exceptions are.
 _GROUPS: Any = getattr(builtins, "BaseExceptionGroup", ())
 
@@ -55,25 +58,30 @@ def pack_exception(error: BaseException, protocol: int, ready: Optional[bytes] =
 
 def _describe_one(error: BaseException, protocol: int, ready: Optional[bytes] = None) -> Dict[str, Any]:
     pickled, reason = (ready, None) if ready else _pickle_exception(error, protocol)
-    described: Dict[str, Any] = {
+    return {
         "type": str(type(error).__name__),
         "module": str(type(error).__module__),
         "message": text_of(error),
         "bases": [base.__name__ for base in type(error).__mro__ if base.__module__ == "builtins"],
         "pickled": pickled,
         "reason": reason,
+        "attributes": _plain_attributes(error),
     }
-    if pickled is None:
-        described["attributes"] = _plain_attributes(error)
-    return described
 
 
 def _plain_attributes(error: BaseException) -> Dict[str, Any]:
     """Return the attributes that a stand-in can have, too."""
-    attributes = dict(vars(error))
-    if isinstance(error, OSError):
-        attributes.update(errno=error.errno, strerror=error.strerror, filename=error.filename)
-    return {name: value for name, value in attributes.items() if type(value) in PLAIN and value is not None}
+    try:
+        attributes = dict(vars(error))
+        if isinstance(error, OSError):
+            attributes.update(errno=error.errno, strerror=error.strerror, filename=error.filename)
+    except Exception:
+        return {}
+    return {name: value for name, value in attributes.items() if type(value) in PLAIN and not _is_long(value)}
+
+
+def _is_long(value: Any) -> bool:
+    return isinstance(value, (str, bytes)) and len(value) > _MAX_ATTRIBUTE
 
 
 def _following(error: BaseException) -> Tuple[Optional[BaseException], str]:

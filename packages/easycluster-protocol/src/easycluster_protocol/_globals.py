@@ -89,8 +89,9 @@ class Names:
         try:
             if name and auto_import:
                 __import__(name)
-                # As published EasyCluster does: what a call has imported is there for eval() and execblock().
-                self.globals[name] = sys.modules[name]
+                if isinstance(self._module, DefinitionsModule):
+                    # As published EasyCluster does: what a call has imported is there for eval(), too.
+                    self.globals[name] = sys.modules[name]
                 return sys.modules[name]
         except ModuleNotFoundError as error:
             if error.name != name:

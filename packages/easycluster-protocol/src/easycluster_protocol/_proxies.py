@@ -112,13 +112,18 @@ def _make_cached(name: str) -> property:
             cache[name] = _ask(self, name)
         return cache[name]
 
+    # Forgotten in the end, with what others have asked for meanwhile, and also if it fails.
     def put(self: Any, value: Any) -> None:
-        self._easycluster.cache.pop(name, None)  # also if this fails: what the server has then is not known
-        self._easycluster.operation("set_attribute", (self, name, value))
+        try:
+            self._easycluster.operation("set_attribute", (self, name, value))
+        finally:
+            self._easycluster.cache.pop(name, None)
 
     def delete(self: Any) -> None:
-        self._easycluster.cache.pop(name, None)
-        self._easycluster.operation("delete_attribute", (self, name))
+        try:
+            self._easycluster.operation("delete_attribute", (self, name))
+        finally:
+            self._easycluster.cache.pop(name, None)
 
     return _Cached(get, put, delete)
 
@@ -138,7 +143,10 @@ def raise_missing(proxy: Any, name: str) -> None:
     missing: Any = getattr(context, "missing", None)
     context.missing = None
     if missing is not None and missing[0] is proxy and missing[1] == name:
-        raise missing[2]
+        try:
+            raise missing[2]
+        finally:
+            del missing  # else the error would hold itself, and the proxy
 
 
 class RemoteProxy:

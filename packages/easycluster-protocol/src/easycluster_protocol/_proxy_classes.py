@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from _io import _IOBase  # the base of all files, also of those in memory; `io.IOBase` is not
+from _io import BytesIO, StringIO, _IOBase  # the base of all files, which `io.IOBase` is not
 from functools import lru_cache
 from types import GeneratorType, ModuleType
 from typing import TYPE_CHECKING, Any, Iterable, Optional, Tuple
 
-from ._exports import ServerObject, later, make_server_class
+from ._exports import ServerObject, copy_instances, later, make_server_class
 from ._proxies import ATTRIBUTE, CACHED, METHOD, RemoteProxy, forwarded, missing_attribute, raise_missing
 
 if TYPE_CHECKING:
@@ -227,6 +227,10 @@ for _kind, _proxy_class in (
     (_IOBase, FileProxy),
 ):
     make_server_class(_kind, proxy_class=_proxy_class)
+
+# Files in memory are values as others are: exceptions hold them, too.
+copy_instances(BytesIO)
+copy_instances(StringIO)
 
 # It is no file by its bases, and pickles itself into something that cannot be unpickled.
 later["tempfile", "_TemporaryFileWrapper"] = {"proxy_class": FileProxy}

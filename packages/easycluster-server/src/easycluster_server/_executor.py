@@ -24,7 +24,7 @@ from easycluster_protocol._messages import Message
 from easycluster_protocol.errors import LocalProtocolError
 
 from ._channel import Channel
-from ._late import load
+from ._late import free_import_lock, load
 from ._this_process import report
 from ._transport import broke
 
@@ -188,6 +188,7 @@ class Executor:
         request = self.main_queue[0] if self.main_queue else None
         if request is None or not self.main.is_under_way(request):
             return
+        free_import_lock()  # packing the answer may import, in another thread
         finished = threading.Lock()
         finished.acquire()
         # One C call, as `Thread.start` is not: an interrupt in the middle of that loses the thread.

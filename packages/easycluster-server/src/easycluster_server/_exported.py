@@ -38,8 +38,8 @@ def get_attribute(owner: Any, name: str) -> Any:
     exports = exports_of(owner)
     if special and exports is not None and exports.any_attribute and name not in exports.methods:
         # Any attribute may be read, as __dict__ and __module__; special methods may not be called.
-        value = getattr(owner, name, None)
-        if value is not None and not callable(value):
+        value = getattr(owner, name, _check)
+        if not callable(value):
             return value
     _check(owner, name, methods_too=True)
     value = getattr(owner, name)

@@ -109,9 +109,9 @@ class Guardian:
         if self._how == CLOSED:
             self._end_session()
         else:
+            self._end_everything()
             if self._how is None:
                 _report_signal(self._worker_status)
-            self._end_everything()
         self._reap()  # a zombie that is left behind is a burden on a system whose init does not reap
 
     def _wait_for_event(self, timeout: Optional[float]) -> None:
@@ -209,7 +209,8 @@ class Guardian:
 
 def _report_signal(status: int) -> None:
     """Say on standard error, which the user sees, by which signal a worker was ended, if it was."""
-    if os.WIFSIGNALED(status):
+    # Not when it would have to wait: a terminal may be held up for ever.
+    if os.WIFSIGNALED(status) and select.select([], [2], [], 0)[1]:
         number = os.WTERMSIG(status)
         name = _SIGNALS.get(number, "")
         try:

@@ -147,7 +147,10 @@ class Session:
         with self._fork_lock:
             self._forking.discard(threading.get_ident())
             if not self._forking:
-                self._follower.start()
+                try:
+                    self._follower.start()
+                except RuntimeError:  # the system has no more threads; the next call tries again
+                    pass
 
     def _receive(self, block: bool) -> bool:
         try:
