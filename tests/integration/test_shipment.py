@@ -16,7 +16,8 @@ from helpers.sshd import Sshd
 
 pytestmark = pytest.mark.needs_sshd
 
-IMPORTED = "{name for name in __import__('sys').modules if name.startswith(('easycluster', 'cloudpickle'))}"
+#: The expression must not name the package, which would be a use of it.
+IMPORTED = "{name for name in __import__('sys').modules if name.startswith(('easyc', 'cloudpickle'))}"
 
 #: What the guardian imports, which is another process.
 ELSEWHERE = {

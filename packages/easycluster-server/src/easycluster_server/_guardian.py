@@ -35,6 +35,10 @@ REPORT_GRACE = 2.0
 #: been interrupted, and its ``finally`` blocks and ``atexit`` functions run.
 CLOSE_GRACE = 3.0
 
+#: Seconds that a worker has to end by itself when it has said that the connection was lost: what it printed
+#: without the end of a line is written then.
+LOSS_GRACE = 0.5
+
 #: Seconds between the request to end and SIGKILL.
 KILL_GRACE = 1.0
 
@@ -42,7 +46,7 @@ KILL_GRACE = 1.0
 _LOOK = 0.02
 
 #: How those signals are called by which processes end that did not want to.
-_SIGNALS = {6: " (SIGABRT)", 9: " (SIGKILL)", 11: " (SIGSEGV)", 15: " (SIGTERM)"}
+_SIGNALS = {9: " (SIGKILL)", 11: " (SIGSEGV)"}
 
 _HANG_UP = getattr(select, "POLLRDHUP", 0)
 
@@ -109,6 +113,8 @@ class Guardian:
         if self._how == CLOSED:
             self._end_session()
         else:
+            if self._how:
+                self._wait_until(lambda: self._worker_ended, LOSS_GRACE)
             self._end_everything()
             if self._how is None:
                 _report_signal(self._worker_status)
