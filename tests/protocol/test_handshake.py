@@ -434,6 +434,15 @@ def ends() -> Iterator[Handshake]:
         yield ServerHandshake(key)
 
 
+def test_published_peers_in_pieces() -> None:
+    """A published EasyCluster is named wherever its first bytes are cut."""
+    for end in ends():
+        for number in range(4):
+            end.receive_data(PUBLISHED[number : number + 1])
+        with pytest.raises(RemoteProtocolError, match="is a published EasyCluster"):
+            end.receive_data(PUBLISHED[4:])
+
+
 @pytest.mark.parametrize(("data", "fragment"), STRANGERS)
 def test_strangers_are_named(data: bytes, fragment: str) -> None:
     """Who speaks another protocol is named in the error, and gets no answer."""

@@ -42,7 +42,7 @@ from ._agreement import Session, agree
 from ._hello import MAGIC, PREFIX, Hello, packet
 from ._hello_parser import parse_hello
 from ._limits import MAX_HANDSHAKE
-from ._strangers import name_stranger
+from ._strangers import may_be_published, name_stranger
 from .errors import ConnectError, RemoteProtocolError, VersionError
 
 
@@ -104,6 +104,8 @@ class Handshake:
 
     def _receive_packet(self) -> bool:
         if not MAGIC.startswith(self._buffer[:4]):
+            if may_be_published(bytes(self._buffer)):
+                return False
             raise RemoteProtocolError(name_stranger(self._buffer))
         if len(self._buffer) < PREFIX.size:
             return False

@@ -6,6 +6,11 @@ from __future__ import annotations
 _PUBLISHED = b"\x01\x00\x00\x00\x10"
 
 
+def may_be_published(data: bytes) -> bool:
+    """Whether so few bytes came that the next ones may show an EasyCluster 0.x."""
+    return len(data) < len(_PUBLISHED) and _PUBLISHED.startswith(data)
+
+
 def name_stranger(data: bytes) -> str:
     """Say what a peer is that does not begin as ours does."""
     sample = bytes(data[:40])
