@@ -57,7 +57,9 @@ def test_interrupt_while_connecting(sshd: Sshd, tmp_path: Path, whom: str) -> No
         assert not Path(f"/proc/{ssh.pid}").exists()
         wait_until(lambda: all_below(master.pid)[1:] == [])
         master.say()
-        assert master.wait() == 0
+        # CPython ends by the signal, though it was caught, when it came in the middle of exec() of a text, by
+        # which modules that are just being imported make their named tuples.
+        assert master.wait() in (0, -signal.SIGINT)
 
 
 def test_other_signals_end_ssh(stand_in: Callable[[str], str], tmp_path: Path) -> None:
