@@ -194,14 +194,16 @@ class CallMaker:
             if attended:
                 self._session().check_may_wait()  # before anything is sent
             blocks = [(block.module, block.number, block.source) for block in new]
-            response = self.operation("define", (blocks,), {**options, "nonblocking": True})
+            response = self.operation(
+                "define", (blocks,), {"origexc": "quiet", **options, "nonblocking": True}
+            )
             self._definitions_sent += len(new)
             # With the lock: to another thread that updates, too, they are there on return.
             return response.wait() if attended else response
 
     def prepare(self) -> None:
         """Make a new connection ready: its definitions, and where names resolve."""
-        self.update_definitions({"origexc": "quiet"})
+        self.update_definitions()
         if self.definitions != _definitions.DEFAULT_NAME:
             self.operation("use_definitions", (self.definitions,))
 

@@ -188,8 +188,7 @@ class Client(Connection):
             DefinitionError: a block failed on the server; the error names block and line. The
                 blocks after it were sent as well, and none is sent again.
         """
-        chosen = options_of("update_definitions", given, options)
-        return self._easycluster.update_definitions({"origexc": "quiet", **chosen})
+        return self._easycluster.update_definitions(options_of("update_definitions", given, options))
 
     def report_exception(self, exc: RemoteException) -> None:
         """Print the stack trace of an exception of remote code; override it to do something else."""

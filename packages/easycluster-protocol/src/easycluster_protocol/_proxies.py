@@ -93,16 +93,7 @@ class _Cached(property):
 
 
 def _make_attribute(name: str) -> property:
-    def get(self: Any) -> Any:
-        return _ask(self, name)
-
-    def put(self: Any, value: Any) -> None:
-        self._easycluster.operation("set_attribute", (self, name, value))
-
-    def delete(self: Any) -> None:
-        self._easycluster.operation("delete_attribute", (self, name))
-
-    return _Attribute(get, put, delete)
+    return _Attribute(lambda self: _ask(self, name), *_changing(name))
 
 
 def _make_cached(name: str) -> property:
@@ -112,7 +103,13 @@ def _make_cached(name: str) -> property:
             cache[name] = _ask(self, name)
         return cache[name]
 
-    # Forgotten in the end, with what others have asked for meanwhile, and also if it fails.
+    return _Cached(get, *_changing(name))
+
+
+def _changing(name: str) -> Tuple[Callable[[Any, Any], None], Callable[[Any], None]]:
+    """Return what sets and what deletes an attribute on the server."""
+
+    # A cached value is forgotten in the end, with what others have asked for meanwhile, and also if it fails.
     def put(self: Any, value: Any) -> None:
         try:
             self._easycluster.operation("set_attribute", (self, name, value))
@@ -125,7 +122,7 @@ def _make_cached(name: str) -> property:
         finally:
             self._easycluster.cache.pop(name, None)
 
-    return _Cached(get, put, delete)
+    return put, delete
 
 
 def _ask(proxy: Any, name: str) -> Any:

@@ -34,14 +34,8 @@ def get_attribute(owner: Any, name: str) -> Any:
     Raises:
         AttributeError: there is none, or its class does not export it.
     """
-    special = name[:2] == "__"
-    exports = exports_of(owner)
-    if special and exports is not None and exports.any_attribute and name not in exports.methods:
-        # Any attribute may be read, as __dict__ and __module__; special methods may not be called.
-        value = getattr(owner, name, _check)
-        if not callable(value):
-            return value
-    _check(owner, name, methods_too=True)
+    if not (name[:2] == "__" and _is_data(owner, name)):
+        _check(owner, name, methods_too=True)
     value = getattr(owner, name)
     return ProxyMethod(owner, name) if _is_method_of(owner, name, value) else value
 
@@ -71,6 +65,12 @@ def _check(owner: Any, name: str, methods_too: bool = False) -> None:
             f"{type(owner).__name__!r} object on the server does not export {name!r}; it exports "
             f"{describe_names(exports.methods, attributes)}"
         )
+
+
+def _is_data(owner: Any, name: str) -> bool:
+    """Whether this is no method, as __dict__ and __module__, where any attribute may be asked for."""
+    exports = exports_of(owner)
+    return exports is not None and exports.any_attribute and not callable(getattr(owner, name, callable))
 
 
 def _is_method_of(owner: Any, name: str, value: Any) -> bool:

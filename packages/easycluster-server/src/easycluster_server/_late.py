@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import _thread
 import sys
-from _imp import lock_held, release_lock
+from _imp import release_lock
 from typing import Any, Dict, List
 
 #: What has been imported whole.
@@ -39,8 +39,7 @@ def load(name: str) -> Any:
     """
     if name in _loaded:
         return _loaded[name]
-    if lock_held():
-        free_import_lock()
+    free_import_lock()
     errors: List[BaseException] = []
     imported = _thread.allocate_lock()
     imported.acquire()
