@@ -140,7 +140,7 @@ def test_limits() -> None:
     ]
     for number in (limits.COMPRESS_FROM, limits.MAX_TABLE, limits.MAX_STREAMS):
         assert f" {number} " in DOCUMENT
-    assert f"{limits.OUT_OF_BAND // 1024} KiB in ours" in DOCUMENT.replace("\n", " ")
+    assert f"{limits.OUT_OF_BAND // 1024} KiB in EasyCluster" in DOCUMENT.replace("\n", " ")
 
 
 def test_failures() -> None:
