@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import pytest
 
 import easycluster
-from easycluster_protocol import _definitions, _globals
+from easycluster_protocol._definitions import modules, names
 
 pytest_plugins = ["helpers.system_needs"]
 
@@ -23,11 +23,11 @@ def no_definitions() -> Iterator[None]:
 
 
 def _forget_definitions() -> None:
-    _globals.serving = None
-    for block in _definitions.log:
-        linecache.cache.pop(_definitions.filename(block), None)
-    _definitions.log.clear()
+    names.serving = None
+    for block in modules.log:
+        linecache.cache.pop(modules.filename(block), None)
+    modules.log.clear()
     for name, module in list(sys.modules.items()):
-        if isinstance(module, _definitions.DefinitionsModule):
+        if isinstance(module, modules.DefinitionsModule):
             del sys.modules[name]
     vars(easycluster).pop("remote_code", None)

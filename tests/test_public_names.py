@@ -12,7 +12,7 @@ import pytest
 
 import easycluster
 from easycluster import server
-from easycluster_server._cli import _parser
+from easycluster_server._command_line import _parser
 
 DOCUMENT = Path(__file__).parents[1] / "docs" / "compatibility.md"
 

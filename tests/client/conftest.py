@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from easycluster_client._ssh import SshProcess
+from easycluster_client._ssh.process import SshProcess
 from helpers.fake_ssh import FakeSsh, end_ssh
 from helpers.hand_made import HandMadeServer
 

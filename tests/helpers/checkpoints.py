@@ -24,6 +24,7 @@ import pytest
 import easycluster_client
 import easycluster_protocol
 import easycluster_server
+import easycluster_server._io.transport
 
 T = TypeVar("T")
 
@@ -168,4 +169,4 @@ def _operations(code: CodeType) -> dict[int, tuple[str, bool]]:
 def _switch_on() -> None:
     """Python 3.12 and 3.13 begin to report bytecodes only after somebody has asked for them once."""
     for _ in range(2):
-        strike(lambda: easycluster_server._transport.wait(-1, -1, 0), sys.maxsize)
+        strike(lambda: easycluster_server._io.transport.wait(-1, -1, 0), sys.maxsize)

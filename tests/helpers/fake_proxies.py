@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from easycluster_client._call_options import options_of
-from easycluster_protocol._proxy_classes import proxy_type
+from easycluster_client._calls.keywords import options_of
+from easycluster_protocol._objects.proxy_classes import proxy_type
 
 #: How a server describes a proxy.
 NAMES = (("__add__", "method"), ("val",), ("constant",), False)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from easycluster_client._connect import Address
-from easycluster_client._ssh import SshProcess
+from easycluster_client._connect.connect import Address
+from easycluster_client._ssh.process import SshProcess
 from helpers.waiting import wait_until
 
 #: Notes its arguments in a file for each call, and says for -G what it was told to.

@@ -8,11 +8,11 @@ import threading
 from types import SimpleNamespace
 from typing import Any
 
-from easycluster_client._response import NonblockingResponse
-from easycluster_client._session import ClientSession
-from easycluster_protocol import _messages as m
-from easycluster_protocol._messages import Message
-from easycluster_server._transport import SocketTransport
+from easycluster_client._calls.response import NonblockingResponse
+from easycluster_client._session.session import ClientSession
+from easycluster_protocol._wire import messages as m
+from easycluster_protocol._wire.messages import Message
+from easycluster_server._io.transport import SocketTransport
 from helpers.pair import LinkPair, take_messages
 from helpers.waiting import PATIENCE, wait_until
 

@@ -11,9 +11,9 @@ from pathlib import Path
 from types import CodeType, FrameType, TracebackType
 from typing import Any
 
-from easycluster_protocol import _frames
+from easycluster_protocol._wire import frames
 
-PACKAGE = str(Path(_frames.__file__).parent) + os.sep
+PACKAGE = str(Path(frames.__file__).parent) + os.sep
 
 #: Called before each bytecode, or each line, with the code that it belongs to.
 Observer = Callable[[CodeType], None]

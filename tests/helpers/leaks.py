@@ -13,7 +13,7 @@ import threading
 from pathlib import Path
 from typing import NamedTuple
 
-from easycluster_server._processes import descendants, process_table
+from easycluster_server._system.proc import descendants, process_table
 from helpers.waiting import wait_until
 
 MARK = "EASYCLUSTER_TEST_RUN"

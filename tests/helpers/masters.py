@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from easycluster_server._processes import Process, descendants, process_table, read_process
+from easycluster_server._system.proc import Process, descendants, process_table, read_process
 from helpers.waiting import PATIENCE, wait_until
 
 _PREAMBLE = """

@@ -7,12 +7,12 @@ from functools import partial
 from types import SimpleNamespace
 from typing import Any
 
-from easycluster_client._references import References
-from easycluster_protocol import _messages as m
-from easycluster_protocol._exports import ServerObject
-from easycluster_protocol._messages import Message
-from easycluster_protocol._object_pickle import dumps_result, loads_result
-from easycluster_server._objects import ObjectTable
+from easycluster_client._session.references import References
+from easycluster_protocol._objects.exports import ServerObject
+from easycluster_protocol._values.object_pickle import dumps_result, loads_result
+from easycluster_protocol._wire import messages as m
+from easycluster_protocol._wire.messages import Message
+from easycluster_server._objects.table import ObjectTable
 from helpers.pair import MODES, LinkPair, receive
 
 

@@ -13,14 +13,14 @@ from typing import NamedTuple
 from hypothesis import settings
 from hypothesis import strategies as st
 
-from easycluster_protocol import _messages as m
-from easycluster_protocol._handshake import Handshake
-from easycluster_protocol._handshake_client import ClientHandshake
-from easycluster_protocol._handshake_server import ServerHandshake
+from easycluster_protocol._handshake.client import ClientHandshake
+from easycluster_protocol._handshake.handshake import Handshake
+from easycluster_protocol._handshake.server import ServerHandshake
 from easycluster_protocol._limits import SMALL_MESSAGE
-from easycluster_protocol._link import CLIENT, SERVER, Link
-from easycluster_protocol._messages import Message
-from easycluster_protocol._receiver import Receiver
+from easycluster_protocol._wire import messages as m
+from easycluster_protocol._wire.link import CLIENT, SERVER, Link
+from easycluster_protocol._wire.messages import Message
+from easycluster_protocol._wire.receiver import Receiver
 
 KEY = bytes(range(32))
 OTHER_KEY = bytes(range(1, 33))

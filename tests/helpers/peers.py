@@ -7,11 +7,11 @@ import socket
 from types import TracebackType
 from typing import Any
 
-from easycluster_protocol import _messages as m
 from easycluster_protocol._constants import SINGLE_THREAD
-from easycluster_protocol._messages import Message
-from easycluster_protocol._serialize import dumps
-from easycluster_server._transport import SocketTransport
+from easycluster_protocol._values.serialize import dumps
+from easycluster_protocol._wire import messages as m
+from easycluster_protocol._wire.messages import Message
+from easycluster_server._io.transport import SocketTransport
 from helpers.pair import MODES, LinkPair, Mode, take_messages
 from helpers.waiting import PATIENCE
 

@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from easycluster_client import _remote_output
-from easycluster_client._remote_output import RemoteOutput
+from easycluster_client._ssh import output as output_module
+from easycluster_client._ssh.output import RemoteOutput
 from helpers.waiting import PATIENCE, wait_until
 
 THREAD = "easycluster-output"
@@ -89,7 +89,7 @@ def serve_hosts(screen: Recorder, monkeypatch: pytest.MonkeyPatch) -> Iterator[C
         each.leave()
         each.output.finish(PATIENCE)
     wait_until(lambda: not threads())
-    assert _remote_output._reader._outputs == []
+    assert output_module._reader._outputs == []
 
 
 def threads() -> list[threading.Thread]:

@@ -8,7 +8,7 @@ from typing import Any
 from helpers.waiting import wait_until
 
 #: The number of objects that the server keeps for this client.
-KEPT = "len(__import__('easycluster_protocol._proxies')._proxies.server_objects or ())"
+KEPT = "len(__import__('easycluster_protocol._objects.proxies')._objects.proxies.server_objects or ())"
 
 DEFINITIONS = '''
 import collections.abc

@@ -31,9 +31,9 @@ import pytest
 
 import easycluster
 from easycluster_client import Client, ThreadedClient
-from easycluster_protocol import _exports
+from easycluster_protocol._objects import exports
 from easycluster_protocol.keys import read_key_file
-from easycluster_server._forkserver import fork_server
+from easycluster_server._processes.fork_server import fork_server
 from helpers import documented, leaks, server_objects
 from helpers.remote_tasks import DEFINITIONS, Tasks
 from helpers.servers import Server, generate_key_file
@@ -149,12 +149,12 @@ def task_definitions(no_definitions: None) -> None:
 def object_definitions(no_definitions: None) -> Iterator[None]:
     """The classes of `helpers.server_objects` are defined on clients that are made from now on; what definitions
     register here, too, is forgotten after the test."""
-    registered = dict(_exports._registered)
+    registered = dict(exports._registered)
     easycluster.define_common(server_objects.DEFINITIONS)
     yield
-    _exports._registered.clear()
-    _exports._registered.update(registered)
-    _exports._known.clear()
+    exports._registered.clear()
+    exports._registered.update(registered)
+    exports._known.clear()
 
 
 @pytest.fixture

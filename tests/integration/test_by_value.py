@@ -16,7 +16,7 @@ import pytest
 
 import easycluster
 from easycluster import call_multi, define_common
-from easycluster_client._session import ClientSession
+from easycluster_client._session.session import ClientSession
 from easycluster_protocol.errors import DeserializationError, SerializationError
 from helpers.pythons import every_python, find_pythons
 from helpers.sshd import Sshd

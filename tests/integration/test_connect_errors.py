@@ -17,7 +17,7 @@ from easycluster import (
     VersionError,
     generate_key,
 )
-from easycluster_protocol._handshake_server import ServerHandshake
+from easycluster_protocol._handshake.server import ServerHandshake
 from helpers.sshd import Sshd, free_port
 from helpers.stand_ins import listener
 

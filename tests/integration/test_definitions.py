@@ -228,10 +228,10 @@ def test_syntax_error_here() -> None:
 def test_syntax_error_there(connect: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """A block that compiles here but not on the server's older Python is an error with its line."""
     client = connect()
-    from easycluster_protocol import _definitions
+    from easycluster_protocol._definitions import modules
 
-    block = _definitions.Block("easycluster.remote_code", 0, "x = 1\nprint 'python 2'\n")
-    _definitions.log.append(block)
+    block = modules.Block("easycluster.remote_code", 0, "x = 1\nprint 'python 2'\n")
+    modules.log.append(block)
 
     with pytest.raises(DefinitionError, match=r"block 1 .*, line 2: SyntaxError"):
         client.update_definitions()

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from easycluster import RemoteProxy
-from easycluster_protocol import _exports
+from easycluster_protocol._objects import exports
 from helpers.documented import Session, corrected
 from helpers.servers import Server
 
@@ -103,11 +103,11 @@ MAKE_SERVER_CLASS = """\
 @pytest.fixture(autouse=True)
 def no_server_classes() -> Iterator[None]:
     """The classes that the examples register here, too, are forgotten after the test."""
-    before = dict(_exports._registered)
+    before = dict(exports._registered)
     yield
-    _exports._registered.clear()
-    _exports._registered.update(before)
-    _exports._known.clear()
+    exports._registered.clear()
+    exports._registered.update(before)
+    exports._known.clear()
 
 
 def type_examples(session: Session, peername: str = "localhost:11999") -> None:

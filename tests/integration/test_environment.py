@@ -17,7 +17,7 @@ import pytest
 
 import easycluster
 from easycluster import define_common
-from easycluster_server._processes import process_table, read_process
+from easycluster_server._system.proc import process_table, read_process
 from helpers.servers import Server
 from helpers.sshd import Sshd
 from helpers.waiting import wait_until
@@ -57,7 +57,7 @@ def main_names():
 
 def exit_functions():
     """Return how many there are, but for those of modules that are imported already."""
-    return atexit._ncallbacks() - len({"logging", "easycluster_client._exit"}.intersection(sys.modules))
+    return atexit._ncallbacks() - len({"logging", "easycluster_client._process.exit"}.intersection(sys.modules))
 
 def log_at_exit(path):
     """Leave something to those exit functions, and make one of the user's own."""

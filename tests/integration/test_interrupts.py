@@ -19,7 +19,7 @@ import pytest
 
 import easycluster
 from easycluster import ThreadedClient, define_common
-from easycluster_client import _turns
+from easycluster_client._session import read_turn
 from helpers.checkpoints import Outcome, places, strike
 from helpers.masters import Master, way_to_server
 from helpers.pipes import Pipe
@@ -163,7 +163,7 @@ def test_other_threads_go_on(
     client: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, times: int
 ) -> None:
     """A thread that waits gets its answer although the thread that reads for it is interrupted and never comes back."""
-    monkeypatch.setattr(_turns, "_LOOK_AFTER", 0.05)
+    monkeypatch.setattr(read_turn, "_LOOK_AFTER", 0.05)
     session = client._easycluster.session
 
     def act(at: int) -> str:

@@ -14,7 +14,7 @@ import pytest
 
 import easycluster
 from easycluster import Client, ConnectionLost, RemoteException, define_common
-from easycluster_protocol._messages import CLOSE, Message
+from easycluster_protocol._wire.messages import CLOSE, Message
 from helpers.waiting import PATIENCE, wait_until
 
 THREADED_TOO = True

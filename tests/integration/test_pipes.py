@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from easycluster import Client, ConnectionLost, define_common
-from easycluster_server._processes import Process, process_table
+from easycluster_server._system.proc import Process, process_table
 from helpers.exercises import DEFINITIONS, assert_works
 from helpers.masters import lives, wait_until_gone
 from helpers.waiting import wait_until

@@ -7,9 +7,7 @@ from typing import Any
 import pytest
 
 from easycluster import RemoteProxy, define_common
-from easycluster_protocol.errors import (
-    DeserializationError,
-)
+from easycluster_protocol.errors import DeserializationError
 from helpers.server_objects import kept
 
 pytestmark = pytest.mark.usefixtures("object_definitions")
@@ -35,7 +33,7 @@ def test_malicious_descriptors(local: Any, name: str) -> None:
         "    def __init__(self, name):\n"
         "        self.name = name\n"
         "    def __reduce__(self):\n"
-        "        from easycluster_protocol._proxies import find_proxy, server_objects\n"
+        "        from easycluster_protocol._objects.proxies import find_proxy, server_objects\n"
         "        return find_proxy, (99, ((self.name,), (), (), True))\n"
         "def evil(name):\n"
         "    return [Thing(), Evil(name)]\n"

@@ -12,13 +12,9 @@ import pytest
 
 import easycluster
 from easycluster import FileProxy, GeneratorProxy, RemoteProxy, define_common, definitions_module
-from easycluster_client._calls import CallMaker
-from easycluster_protocol._proxy_classes import ModuleProxy
-from easycluster_protocol.errors import (
-    DeserializationError,
-    RemoteException,
-    SerializationError,
-)
+from easycluster_client._calls.maker import CallMaker
+from easycluster_protocol._objects.proxy_classes import ModuleProxy
+from easycluster_protocol.errors import DeserializationError, RemoteException, SerializationError
 from helpers.pythons import find_pythons
 from helpers.server_objects import kept, kind_of
 from helpers.sshd import Sshd

@@ -11,10 +11,7 @@ from typing import Any
 import pytest
 
 from easycluster import Client, ThreadedClient
-from easycluster_protocol.errors import (
-    DeserializationError,
-    SerializationError,
-)
+from easycluster_protocol.errors import DeserializationError, SerializationError
 from helpers.server_objects import kept
 
 pytestmark = pytest.mark.usefixtures("object_definitions")

@@ -11,9 +11,7 @@ from typing import Any
 
 import pytest
 
-from easycluster_protocol.errors import (
-    ConnectionLost,
-)
+from easycluster_protocol.errors import ConnectionLost
 from helpers.server_objects import kept
 
 pytestmark = pytest.mark.usefixtures("object_definitions")

@@ -9,7 +9,7 @@ import pytest
 
 import easycluster
 from easycluster import ConnectionLost, RemoteProxy, ThreadedClient
-from easycluster_server._root import Root
+from easycluster_server._serving.operations import Root
 
 THREADED_TOO = True
 

@@ -10,7 +10,8 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from easycluster import Client, define_common
-from easycluster_client import _connection, _shipment
+from easycluster_client._api import connection
+from easycluster_client._ssh import shipment
 from helpers.pythons import every_python, find_pythons
 from helpers.sshd import Sshd
 
@@ -21,8 +22,8 @@ IMPORTED = "{name for name in __import__('sys').modules if name.startswith(('eas
 
 #: What the guardian imports, which is another process.
 ELSEWHERE = {
-    "easycluster_server._guardian",
-    "easycluster_server._processes",
+    "easycluster_server._processes.guardian",
+    "easycluster_server._system.proc",
 }
 
 #: Python reports what it opens.
@@ -52,33 +53,35 @@ def bare(sshd: Sshd, no_leaks: None) -> Iterator[Callable[[], Client]]:
 
 def later_modules() -> list[str]:
     """The names of what comes later; importing the command line's module runs nothing."""
-    return sorted(set(_shipment._sources()) - _shipment._AT_ONCE)
+    return sorted(set(shipment._sources()) - shipment._AT_ONCE)
 
 
 def test_the_first_part_is_minimal(bare: Callable[[], Client]) -> None:
     """After one call every module of the first part was imported, and of the second those that each call needs."""
     imported = set(bare().eval(f"' '.join({IMPORTED})").split())
 
-    assert imported >= _shipment._AT_ONCE - ELSEWHERE
-    assert imported - _shipment._AT_ONCE == {
+    assert imported >= shipment._AT_ONCE - ELSEWHERE
+    assert imported - shipment._AT_ONCE == {
         "easycluster.remote_code",
         "easycluster_bootstrap",
         "easycluster_protocol._definitions",
-        "easycluster_protocol._exec_return",
-        "easycluster_protocol._globals",
-        "easycluster_protocol._moved",
-        "easycluster_protocol._serialize",
-        "easycluster_protocol._sources",
-        "easycluster_server._calls",
-        "easycluster_server._root",
+        "easycluster_protocol._definitions.exec_return",
+        "easycluster_protocol._definitions.modules",
+        "easycluster_protocol._definitions.names",
+        "easycluster_protocol._definitions.sources",
+        "easycluster_protocol._values",
+        "easycluster_protocol._values.pathlib_local",
+        "easycluster_protocol._values.serialize",
+        "easycluster_server._serving.calls",
+        "easycluster_server._serving.operations",
     }
 
 
 @pytest.mark.parametrize(
     ("use", "module"),
     [
-        ("[]", "easycluster_server._server_objects"),
-        ("ServerObject.__name__", "easycluster_protocol._exports"),
+        ("[]", "easycluster_server._objects"),
+        ("ServerObject.__name__", "easycluster_protocol._objects.exports"),
         ("globals()['read_key_file'].__name__", "easycluster_protocol.keys"),
     ],
 )
@@ -104,7 +107,7 @@ def test_later_modules_can_be_imported(bare: Callable[[], Client]) -> None:
 
     assert set(later_modules()) <= client.eval(IMPORTED)
     for name in set(later_modules()) - {"easycluster.remote_code"}:  # which puts another in its place
-        tail = "/__init__.py" if _shipment._sources()[name][1] else ".py"
+        tail = "/__init__.py" if shipment._sources()[name][1] else ".py"
         file = f"easycluster-bundle/{name.replace('.', '/')}{tail}"
         assert client.eval(f"__import__('sys').modules[{name!r}].__file__") == file
 
@@ -165,9 +168,9 @@ def test_first_call_that_is_interrupted(bare: Callable[[], Client], monkeypatch:
     def second_part() -> bytes:
         if interrupts:
             raise interrupts.pop()
-        return _shipment.second_part()
+        return shipment.second_part()
 
-    monkeypatch.setattr(_connection, "second_part", second_part)
+    monkeypatch.setattr(connection, "second_part", second_part)
     client = bare()
     with pytest.raises(KeyboardInterrupt):
         client.eval("1")

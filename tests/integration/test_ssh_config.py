@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from easycluster import Client
-from easycluster_server._processes import descendants, process_table
+from easycluster_server._system.proc import descendants, process_table
 from helpers.sshd import Sshd
 
 pytestmark = pytest.mark.needs_sshd

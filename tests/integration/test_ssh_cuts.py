@@ -16,11 +16,11 @@ import easycluster_bootstrap
 from easycluster import Client, ConnectError
 from easycluster_bootstrap import remote_command
 from easycluster_bootstrap._framing import HEADER_LENGTH, LENGTH_AT
-from easycluster_client import _connect
-from easycluster_client._connect import Address
-from easycluster_client._shipment import first_part
-from easycluster_client._ssh import SshProcess
-from easycluster_protocol._hello import WELCOME, describe_self, packet
+from easycluster_client._connect import connect
+from easycluster_client._connect.connect import Address
+from easycluster_client._ssh.process import SshProcess
+from easycluster_client._ssh.shipment import first_part
+from easycluster_protocol._handshake.hello import WELCOME, describe_self, packet
 from helpers.fake_ssh import address
 
 MARKER = b"easycluster-0123456789abcdef0123456789abcdef"
@@ -186,7 +186,7 @@ def answering(monkeypatch: pytest.MonkeyPatch) -> type[Answering]:
     class Fresh(Answering):
         """Has an answer of its own."""
 
-    monkeypatch.setattr(_connect, "SshProcess", Fresh)
+    monkeypatch.setattr(connect, "SshProcess", Fresh)
     return Fresh
 
 
@@ -197,7 +197,7 @@ def test_every_byte_back(answering: type[Answering]) -> None:
     for size in range(len(answer)):
         answering.answer = answer[:size]
         with pytest.raises(ConnectError) as caught:
-            _connect.connect(address(True))
+            connect.connect(address(True))
 
         text = str(caught.value)
         assert text.startswith("cannot connect to h:22 by SSH: the "), size
@@ -208,7 +208,7 @@ def test_every_byte_back(answering: type[Answering]) -> None:
             assert "the peer closed the connection during the handshake" in text, size
 
     answering.answer = answer
-    connected = _connect.connect(address(True))
+    connected = connect.connect(address(True))
     connected.transport.close()
     connected.finish()
 
@@ -220,7 +220,7 @@ def test_silence_after_some_bytes(answering: type[Answering], part: int) -> None
     answering.leaves = False
     answering.answer = answer[: len(answer) * part // 12]
     with pytest.raises(ConnectError, match="by SSH: no answer within 0.1 seconds"):
-        _connect.connect(address(True, timeout=0.1))
+        connect.connect(address(True, timeout=0.1))
 
 
 @pytest.mark.parametrize("junk", [b"logout\n", b"\0", b"EZCX", b"SSH-2.0-OpenSSH\r\n", b"E" * 5000])
@@ -228,7 +228,7 @@ def test_junk_after_the_marker(answering: type[Answering], junk: bytes) -> None:
     """What is none of the protocol is an error that says so and quotes it, and is not interpreted."""
     answering.answer = b"Welcome!\r\n" + MARKER + b"\n" + junk
     with pytest.raises(ConnectError) as caught:
-        _connect.connect(address(True))
+        connect.connect(address(True))
 
     text = str(caught.value)
     assert text.startswith("cannot connect to h:22 by SSH: ")

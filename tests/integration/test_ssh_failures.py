@@ -17,8 +17,8 @@ from typing import Any
 import pytest
 
 from easycluster import AuthenticationError, Client, ConnectError, VersionError
-from easycluster_client import _children
-from easycluster_server._processes import descendants, process_table
+from easycluster_client._process import children
+from easycluster_server._system.proc import descendants, process_table
 from helpers.sshd import Sshd, free_port
 from helpers.stand_ins import listener, make_stand_ins, name_of, say_nothing
 
@@ -297,7 +297,7 @@ def test_stand_in(
     name: str,
 ) -> None:
     """Whatever the program does that is called as ssh, the error says it, and in the end it is gone."""
-    monkeypatch.setattr(_children, "GRACE", 0.5)
+    monkeypatch.setattr(children, "GRACE", 0.5)
     script, options, says = STAND_INS[name]
     for placeholder, value in (("{folder}", str(tmp_path)), ("{python}", shlex.quote(sys.executable))):
         script = script.replace(placeholder, value)

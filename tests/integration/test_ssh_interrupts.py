@@ -10,8 +10,9 @@ import pytest
 
 import easycluster_bootstrap
 import easycluster_client
-from easycluster_client import _connect, _ssh
-from easycluster_protocol._hello import WELCOME, describe_self, packet
+from easycluster_client._connect import connect
+from easycluster_client._ssh import process as process_module
+from easycluster_protocol._handshake.hello import WELCOME, describe_self, packet
 from helpers import checkpoints, leaks
 from helpers.checkpoints import places, strike
 from helpers.fake_ssh import address
@@ -45,12 +46,12 @@ def test_connecting(program: str, run_mark: str, monkeypatch: pytest.MonkeyPatch
     """Wherever connecting is interrupted, no process, no thread and no descriptor is left."""
     checkpoints._switch_on()
     # The handshake is tested by itself, and has hundreds of places. So has what compresses our code.
-    monkeypatch.setattr(_ssh, "first_part", lambda *arguments: b"our code")
+    monkeypatch.setattr(process_module, "first_part", lambda *arguments: b"our code")
     monkeypatch.setattr(checkpoints, "_FOLDERS", (str(Path(easycluster_client.__file__).parent) + os.sep,))
     before = leaks.take(run_mark)
 
     def once(at: int) -> bool:
-        outcome: Any = strike(lambda: _connect.connect(address(program)), at)
+        outcome: Any = strike(lambda: connect.connect(address(program)), at)
         if outcome.value is not None:
             outcome.value.transport.close()
             outcome.value.finish()

@@ -121,7 +121,7 @@ def test_job_in_the_background(host: Host, tmp_path: Path, monkeypatch: pytest.M
 
     It does keep ssh from ending.
     """
-    monkeypatch.setattr("easycluster_client._ssh._FINISH_GRACE", 0.2)
+    monkeypatch.setattr("easycluster_client._ssh.process._FINISH_GRACE", 0.2)
     host.write(".bashrc", f"(read line < {tmp_path}/pipe) &")
     with Pipe(tmp_path / "pipe") as pipe:
         with host.connect() as client:

@@ -24,16 +24,16 @@ CTRL_C = "\x03"
 
 #: The clock goes on by ten seconds with each look at an ssh that asks, so a prompt lasts long in no time.
 SLOW_USER = """
-from easycluster_client import _deadline, _ssh
+from easycluster_client._ssh import process, prompts
 
 class Clock:
     ahead = 0
     def monotonic(self):
         return time.monotonic() + self.ahead
 
-clock = _deadline.time = Clock()
+clock = prompts.time = Clock()
 looks = 0
-real = _ssh.is_prompting
+real = process.is_prompting
 
 def is_prompting(pid):
     global looks
@@ -44,7 +44,7 @@ def is_prompting(pid):
         say(looks=looks)
     return found
 
-_ssh.is_prompting = is_prompting
+process.is_prompting = is_prompting
 """
 
 #: Connects, calls once and says what came of it.
@@ -142,7 +142,7 @@ def test_wrong_passphrase(terminal: Terminal, config: Config, passphrase: str, t
 
 #: After the prompt the clock is fast, too.
 SILENT_HOST = """
-after_prompt = _ssh.is_prompting
+after_prompt = process.is_prompting
 
 def is_prompting(pid):
     found = after_prompt(pid)
@@ -150,7 +150,7 @@ def is_prompting(pid):
         clock.ahead += 5
     return found
 
-_ssh.is_prompting = is_prompting
+process.is_prompting = is_prompting
 try:
     Client(host="h", ssh=True, rpython="cat >/dev/null #", extra_args=HOW["options"], connect_timeout=25)
 except OSError as error:

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from easycluster import SINGLE, define_common
-from easycluster_client._session import ClientSession
-from easycluster_protocol import _messages as m
+from easycluster_client._session.session import ClientSession
+from easycluster_protocol._wire import messages as m
 from helpers.pipes import Pipe
 from helpers.waiting import PATIENCE, wait_until
 

@@ -13,7 +13,7 @@ import pytest
 
 import easycluster
 from easycluster import CallTimeout, ConnectionLost
-from easycluster_client import _several
+from easycluster_client._parallel import reading as reading_module
 from helpers.remote_tasks import Tasks
 from helpers.waiting import PATIENCE, wait_until
 
@@ -24,15 +24,15 @@ class Ends:
     """Does something the first time that somebody waits for several connections, in another thread."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, do: Callable[[], Any]) -> None:
-        poll = _several._poll
+        poll = reading_module._poll
         self._thread = threading.Thread(target=do)
 
         def start_then_poll(*arguments: Any) -> Any:
-            monkeypatch.setattr(_several, "_poll", poll)
+            monkeypatch.setattr(reading_module, "_poll", poll)
             self._thread.start()
             return poll(*arguments)
 
-        monkeypatch.setattr(_several, "_poll", start_then_poll)
+        monkeypatch.setattr(reading_module, "_poll", start_then_poll)
 
     def join(self) -> None:
         """Wait until it is over."""

@@ -6,7 +6,7 @@ import pickle
 import pytest
 
 from easycluster_protocol import _constants as constants
-from easycluster_protocol._messages import Message, pack_head, parse_head
+from easycluster_protocol._wire.messages import Message, pack_head, parse_head
 
 
 def test_names_of_scripts() -> None:

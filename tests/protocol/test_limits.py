@@ -1,9 +1,9 @@
 from __future__ import annotations
 
 from easycluster_protocol import _limits as limits
-from easycluster_protocol import _sender
-from easycluster_protocol._frames import HEADER_SIZE, TAG_SIZE
-from easycluster_protocol._messages import HEAD_SIZE
+from easycluster_protocol._wire import sender
+from easycluster_protocol._wire.frames import HEADER_SIZE, TAG_SIZE
+from easycluster_protocol._wire.messages import HEAD_SIZE
 
 
 def test_the_largest_envelope_fits_a_frame() -> None:
@@ -17,14 +17,14 @@ def test_a_small_message_with_full_tables_fits_a_frame() -> None:
     """The largest message that travels whole in one frame fits one."""
     per_entry = 8 + 12
 
-    assert HEAD_SIZE + per_entry * limits.MAX_TABLE + _sender.SMALL_BODY <= limits.MAX_FRAME
+    assert HEAD_SIZE + per_entry * limits.MAX_TABLE + sender.SMALL_BODY <= limits.MAX_FRAME
 
 
 def test_a_small_message_is_received_by_one_step() -> None:
     """A message without tables that counts as small fits what one reception takes, with header and tag."""
-    assert HEADER_SIZE + TAG_SIZE + HEAD_SIZE + _sender.SMALL_BODY <= limits.SMALL_MESSAGE
+    assert HEADER_SIZE + TAG_SIZE + HEAD_SIZE + sender.SMALL_BODY <= limits.SMALL_MESSAGE
 
 
 def test_pieces_of_keyed_connections_fit_a_frame() -> None:
     """The pieces in which keyed connections copy large values are no larger than a frame."""
-    assert _sender._KEYED_PIECE <= limits.MAX_FRAME
+    assert sender._KEYED_PIECE <= limits.MAX_FRAME

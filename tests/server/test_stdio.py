@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from easycluster_protocol._handshake_client import ClientHandshake
-from easycluster_protocol._link import CLIENT
-from easycluster_server._handshake_io import complete
-from easycluster_server._transport import SocketTransport
+from easycluster_protocol._handshake.client import ClientHandshake
+from easycluster_protocol._wire.link import CLIENT
+from easycluster_server._io.handshake import complete
+from easycluster_server._io.transport import SocketTransport
 from helpers.waiting import PATIENCE
 
 pytestmark = pytest.mark.integration

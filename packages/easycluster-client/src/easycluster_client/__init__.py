@@ -3,16 +3,16 @@
 Scripts use these names as ``easycluster.Client`` and so on.
 """
 
-from easycluster_client._client import Client
-from easycluster_client._connection import Connection
-from easycluster_client._group import ClientGroup
-from easycluster_client._options import add_key_options, key_from_options
-from easycluster_client._options_view import options
-from easycluster_client._parallel import call_method_multi, call_multi, eval_multi, execblock_multi
-from easycluster_client._response import NonblockingResponse
-from easycluster_client._spec import parse_connection_spec
-from easycluster_client._threaded import AutoThreadingClient, ThreadedClient
-from easycluster_client._waiting import as_completed, wait
+from easycluster_client._api.client import Client
+from easycluster_client._api.connection import Connection
+from easycluster_client._api.option_views import options
+from easycluster_client._api.threaded_client import AutoThreadingClient, ThreadedClient
+from easycluster_client._calls.response import NonblockingResponse
+from easycluster_client._connect.key_options import add_key_options, key_from_options
+from easycluster_client._connect.spec import parse_connection_spec
+from easycluster_client._parallel.group import ClientGroup
+from easycluster_client._parallel.multi import call_method_multi, call_multi, eval_multi, execblock_multi
+from easycluster_client._parallel.waiting import as_completed, wait
 
 __all__ = [
     "AutoThreadingClient",

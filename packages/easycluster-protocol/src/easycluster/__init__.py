@@ -16,173 +16,73 @@ from typing import TYPE_CHECKING, Any, Dict, List
 
 if TYPE_CHECKING:
     from easycluster import server as server
-    from easycluster_client import (
-        AutoThreadingClient as AutoThreadingClient,
-    )
-    from easycluster_client import (
-        Client as Client,
-    )
-    from easycluster_client import (
-        ClientGroup as ClientGroup,
-    )
-    from easycluster_client import (
-        Connection as Connection,
-    )
-    from easycluster_client import (
-        NonblockingResponse as NonblockingResponse,
-    )
-    from easycluster_client import (
-        ThreadedClient as ThreadedClient,
-    )
-    from easycluster_client import (
-        add_key_options as add_key_options,
-    )
-    from easycluster_client import (
-        as_completed as as_completed,
-    )
-    from easycluster_client import (
-        call_method_multi as call_method_multi,
-    )
-    from easycluster_client import (
-        call_multi as call_multi,
-    )
-    from easycluster_client import (
-        eval_multi as eval_multi,
-    )
-    from easycluster_client import (
-        execblock_multi as execblock_multi,
-    )
-    from easycluster_client import (
-        key_from_options as key_from_options,
-    )
-    from easycluster_client import (
-        options as options,
-    )
-    from easycluster_client import (
-        parse_connection_spec as parse_connection_spec,
-    )
-    from easycluster_client import (
-        wait as wait,
-    )
-    from easycluster_protocol._constants import (
-        DEFAULT_PORT as DEFAULT_PORT,
-    )
-    from easycluster_protocol._constants import (
-        SINGLE as SINGLE,
-    )
-    from easycluster_protocol._constants import (
-        VERSION as VERSION,
-    )
-    from easycluster_protocol._definitions import (
-        define_common as define_common,
-    )
-    from easycluster_protocol._definitions import (
-        definitions_module as definitions_module,
-    )
-    from easycluster_protocol._exec_return import exec_return as exec_return
-    from easycluster_protocol._exports import (
-        ServerObject as ServerObject,
-    )
-    from easycluster_protocol._exports import (
-        make_server_class as make_server_class,
-    )
-    from easycluster_protocol._exports import (
-        make_singleton as make_singleton,
-    )
-    from easycluster_protocol._globals import (
-        get_global as get_global,
-    )
-    from easycluster_protocol._globals import (
-        set_global as set_global,
-    )
-    from easycluster_protocol._proxies import RemoteProxy as RemoteProxy
-    from easycluster_protocol._proxy_classes import (
-        DefaultRemoteProxy as DefaultRemoteProxy,
-    )
-    from easycluster_protocol._proxy_classes import (
-        FileProxy as FileProxy,
-    )
-    from easycluster_protocol._proxy_classes import (
-        GeneratorProxy as GeneratorProxy,
-    )
-    from easycluster_protocol._proxy_classes import (
-        SelfIterProxy as SelfIterProxy,
-    )
-    from easycluster_protocol.errors import (
-        AuthenticationError as AuthenticationError,
-    )
-    from easycluster_protocol.errors import (
-        CallTimeout as CallTimeout,
-    )
-    from easycluster_protocol.errors import (
-        CompletionError as CompletionError,
-    )
-    from easycluster_protocol.errors import (
-        ConnectError as ConnectError,
-    )
-    from easycluster_protocol.errors import (
-        ConnectionLost as ConnectionLost,
-    )
-    from easycluster_protocol.errors import (
-        DefinitionError as DefinitionError,
-    )
-    from easycluster_protocol.errors import (
-        DeserializationError as DeserializationError,
-    )
-    from easycluster_protocol.errors import (
-        EasyClusterError as EasyClusterError,
-    )
-    from easycluster_protocol.errors import (
-        KeyFileError as KeyFileError,
-    )
-    from easycluster_protocol.errors import (
-        ProtocolError as ProtocolError,
-    )
-    from easycluster_protocol.errors import (
-        RemoteException as RemoteException,
-    )
-    from easycluster_protocol.errors import (
-        RemoteTraceback as RemoteTraceback,
-    )
-    from easycluster_protocol.errors import (
-        SerializationError as SerializationError,
-    )
-    from easycluster_protocol.errors import (
-        SpecError as SpecError,
-    )
-    from easycluster_protocol.errors import (
-        UnknownRemoteError as UnknownRemoteError,
-    )
-    from easycluster_protocol.errors import (
-        VersionError as VersionError,
-    )
-    from easycluster_protocol.keys import (
-        decode_key as decode_key,
-    )
-    from easycluster_protocol.keys import (
-        generate_key as generate_key,
-    )
-    from easycluster_protocol.keys import (
-        read_key_file as read_key_file,
-    )
-    from easycluster_protocol.keys import (
-        write_key_file as write_key_file,
-    )
+    from easycluster_client import AutoThreadingClient as AutoThreadingClient
+    from easycluster_client import Client as Client
+    from easycluster_client import ClientGroup as ClientGroup
+    from easycluster_client import Connection as Connection
+    from easycluster_client import NonblockingResponse as NonblockingResponse
+    from easycluster_client import ThreadedClient as ThreadedClient
+    from easycluster_client import add_key_options as add_key_options
+    from easycluster_client import as_completed as as_completed
+    from easycluster_client import call_method_multi as call_method_multi
+    from easycluster_client import call_multi as call_multi
+    from easycluster_client import eval_multi as eval_multi
+    from easycluster_client import execblock_multi as execblock_multi
+    from easycluster_client import key_from_options as key_from_options
+    from easycluster_client import options as options
+    from easycluster_client import parse_connection_spec as parse_connection_spec
+    from easycluster_client import wait as wait
+    from easycluster_protocol._constants import DEFAULT_PORT as DEFAULT_PORT
+    from easycluster_protocol._constants import SINGLE as SINGLE
+    from easycluster_protocol._constants import VERSION as VERSION
+    from easycluster_protocol._definitions.exec_return import exec_return as exec_return
+    from easycluster_protocol._definitions.modules import define_common as define_common
+    from easycluster_protocol._definitions.modules import definitions_module as definitions_module
+    from easycluster_protocol._definitions.names import get_global as get_global
+    from easycluster_protocol._definitions.names import set_global as set_global
+    from easycluster_protocol._objects.exports import ServerObject as ServerObject
+    from easycluster_protocol._objects.exports import make_server_class as make_server_class
+    from easycluster_protocol._objects.exports import make_singleton as make_singleton
+    from easycluster_protocol._objects.proxies import RemoteProxy as RemoteProxy
+    from easycluster_protocol._objects.proxy_classes import DefaultRemoteProxy as DefaultRemoteProxy
+    from easycluster_protocol._objects.proxy_classes import FileProxy as FileProxy
+    from easycluster_protocol._objects.proxy_classes import GeneratorProxy as GeneratorProxy
+    from easycluster_protocol._objects.proxy_classes import SelfIterProxy as SelfIterProxy
+    from easycluster_protocol.errors import AuthenticationError as AuthenticationError
+    from easycluster_protocol.errors import CallTimeout as CallTimeout
+    from easycluster_protocol.errors import CompletionError as CompletionError
+    from easycluster_protocol.errors import ConnectError as ConnectError
+    from easycluster_protocol.errors import ConnectionLost as ConnectionLost
+    from easycluster_protocol.errors import DefinitionError as DefinitionError
+    from easycluster_protocol.errors import DeserializationError as DeserializationError
+    from easycluster_protocol.errors import EasyClusterError as EasyClusterError
+    from easycluster_protocol.errors import KeyFileError as KeyFileError
+    from easycluster_protocol.errors import ProtocolError as ProtocolError
+    from easycluster_protocol.errors import RemoteException as RemoteException
+    from easycluster_protocol.errors import RemoteTraceback as RemoteTraceback
+    from easycluster_protocol.errors import SerializationError as SerializationError
+    from easycluster_protocol.errors import SpecError as SpecError
+    from easycluster_protocol.errors import UnknownRemoteError as UnknownRemoteError
+    from easycluster_protocol.errors import VersionError as VersionError
+    from easycluster_protocol.keys import decode_key as decode_key
+    from easycluster_protocol.keys import generate_key as generate_key
+    from easycluster_protocol.keys import read_key_file as read_key_file
+    from easycluster_protocol.keys import write_key_file as write_key_file
 
 # name → module that holds it
 _STARRED: Dict[str, str] = {
-    "DefaultRemoteProxy": "easycluster_protocol._proxy_classes",
+    "DefaultRemoteProxy": "easycluster_protocol._objects.proxy_classes",
     "RemoteException": "easycluster_protocol.errors",
-    "RemoteProxy": "easycluster_protocol._proxies",
-    "SelfIterProxy": "easycluster_protocol._proxy_classes",
-    "ServerObject": "easycluster_protocol._exports",
+    "RemoteProxy": "easycluster_protocol._objects.proxies",
+    "SelfIterProxy": "easycluster_protocol._objects.proxy_classes",
+    "ServerObject": "easycluster_protocol._objects.exports",
     "decode_key": "easycluster_protocol.keys",
-    "define_common": "easycluster_protocol._definitions",
-    "definitions_module": "easycluster_protocol._definitions",
-    "exec_return": "easycluster_protocol._exec_return",
+    "define_common": "easycluster_protocol._definitions.modules",
+    "definitions_module": "easycluster_protocol._definitions.modules",
+    "exec_return": "easycluster_protocol._definitions.exec_return",
     "generate_key": "easycluster_protocol.keys",
-    "make_server_class": "easycluster_protocol._exports",
-    "make_singleton": "easycluster_protocol._exports",
+    "make_server_class": "easycluster_protocol._objects.exports",
+    "make_singleton": "easycluster_protocol._objects.exports",
     "read_key_file": "easycluster_protocol.keys",
     "write_key_file": "easycluster_protocol.keys",
 }
@@ -210,11 +110,11 @@ _ERRORS = (
     "UnknownRemoteError VersionError"
 )
 _BY_NAME: Dict[str, str] = {
-    "FileProxy": "easycluster_protocol._proxy_classes",
-    "GeneratorProxy": "easycluster_protocol._proxy_classes",
+    "FileProxy": "easycluster_protocol._objects.proxy_classes",
+    "GeneratorProxy": "easycluster_protocol._objects.proxy_classes",
     "NonblockingResponse": "easycluster_client",
-    "get_global": "easycluster_protocol._globals",
-    "set_global": "easycluster_protocol._globals",
+    "get_global": "easycluster_protocol._definitions.names",
+    "set_global": "easycluster_protocol._definitions.names",
     "as_completed": "easycluster_client",
     "options": "easycluster_client",
     "wait": "easycluster_client",

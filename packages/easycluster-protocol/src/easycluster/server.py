@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
-from easycluster_server._cli import main as server_main
-from easycluster_server._control import detach
-from easycluster_server._servers import QuietServer, Server, run_server, server_check_runner, stop_server
+from easycluster_server._command_line import main as server_main
 from easycluster_server._spawn import spawn_local
+from easycluster_server._standalone.servers import (
+    QuietServer,
+    Server,
+    run_server,
+    server_check_runner,
+    stop_server,
+)
+from easycluster_server._system.control import detach
 
 __all__ = [
     "QuietServer",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ._hello import VERSION
+from ._handshake.hello import VERSION
 
 __all__ = ["DEFAULT_PORT", "SINGLE", "SINGLE_THREAD", "VERSION"]
 

@@ -7,8 +7,8 @@ import socket
 from importlib import import_module
 from typing import Any, Optional
 
-from ._forkserver import fork_server, master_environment
-from ._this_process import occupy_standard_descriptors
+from ._processes.fork_server import fork_server, master_environment
+from ._system.this_process import occupy_standard_descriptors
 
 _numbers = itertools.count(1)
 

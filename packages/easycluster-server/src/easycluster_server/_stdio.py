@@ -8,10 +8,10 @@ import stat
 import sys
 from typing import Any
 
-from easycluster_protocol._hello import Hello
+from easycluster_protocol._handshake.hello import Hello
 
-from ._transport import PipeTransport, SocketTransport
-from ._worker import run_pair
+from ._io.transport import PipeTransport, SocketTransport
+from ._processes.worker import run_pair
 
 
 def main(config: bytes = b"") -> None:

@@ -1,0 +1,1 @@
+"""The objects that scripts hold: clients, remote names, proxies' views."""

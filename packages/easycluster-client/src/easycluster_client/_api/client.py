@@ -1,0 +1,199 @@
+"""The client: calls functions on one server as if they were here."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+from easycluster_client._calls.keywords import options_of
+from easycluster_client._calls.maker import CallMaker
+from easycluster_client._connect.connect import Address, connect
+from easycluster_client._connect.spec import parse_connection_spec
+from easycluster_client._ssh.prompts import CONNECT_TIMEOUT
+from easycluster_protocol._definitions.modules import DEFAULT_NAME
+from easycluster_protocol.errors import RemoteException
+
+from .connection import Connection
+from .remote_names import RemoteName, check_forwardable
+
+if sys.version_info >= (3, 11):  # novm
+    from typing import Self
+else:
+    from typing_extensions import Self
+
+
+class Client(Connection):
+    """A connection to one server.
+
+    Every attribute that is not documented here is a name on the server: ``client.f(1, 2)`` calls
+    its ``f``, ``client.sys.platform.value`` reads. A call takes five keywords for itself:
+
+    - ``nonblocking=True``: return a `NonblockingResponse` at once.
+    - ``oncomplete``, ``onerror``: a function, or a tuple of a function and further arguments, that
+      is called with the value or the `RemoteException` when the answer is read.
+    - ``threadid``: the server thread to run in, an integer or `easycluster.SINGLE`.
+    - ``origexc``: True (print the remote stack trace, raise the original exception), ``'quiet'``
+      (raise it without printing) or False (raise a `RemoteException`).
+
+    Args:
+        key: the shared key of a standalone server, 32 bytes; without one, SSH is used.
+        host: host name or address. Without it the client is not connected yet.
+        port: TCP port; None: the default of EasyCluster, or of ssh.
+        definitions: the definitions module in which names are looked up first.
+        enable_compression: whether to compress what is sent.
+        ssh: True: use SSH; a text: the path of the ssh program; False: never; None: without a key.
+        user: the user to log in as.
+        rpython: the Python to run on the host.
+        extra_args: further arguments of ssh.
+        connect_timeout: how long making a connection may take, in seconds. Time that ssh spends
+            waiting for a password, a passphrase or a confirmation does not count.
+
+    Raises:
+        ConnectError: the connection could not be made.
+        KeyFileError: the key is no key.
+        ValueError: the limit is no positive number.
+        DefinitionError: the definitions failed on the server.
+    """
+
+    def __init__(
+        self,
+        key: bytes | None = None,
+        host: str | None = None,
+        port: int | None = None,
+        definitions: str = DEFAULT_NAME,
+        enable_compression: bool = False,
+        ssh: bool | str | None = None,
+        user: str | None = None,
+        rpython: str | None = None,
+        extra_args: Sequence[str] = (),
+        *,
+        connect_timeout: float = CONNECT_TIMEOUT,
+    ) -> None:
+        super().__init__(self._new_call_maker(definitions), key, enable_compression, connect_timeout)
+        self._name: str | None = None
+        if host is not None:
+            self.connect(host, port, user=user, ssh=ssh, rpython=rpython, extra_args=extra_args)
+
+    @classmethod
+    def from_spec(
+        cls, spec: str, default_port: int | None = None, default_key: bytes | None = None, warn: bool = True
+    ) -> Self:
+        """Connect to the server that a connection spec names, see `parse_connection_spec`.
+
+        Raises:
+            SpecError: the spec cannot be used.
+            ConnectError: the connection could not be made.
+        """
+        return cls(**parse_connection_spec(spec, default_port, default_key or b"", warn=warn))
+
+    def connect(
+        self,
+        host: str,
+        port: int | None = None,
+        peername: str | None = None,
+        user: str | None = None,
+        ssh: bool | str | None = None,
+        rpython: str | None = None,
+        extra_args: Sequence[str] = (),
+    ) -> None:
+        """Connect to a server; on return it is ready. For the arguments see `Client`.
+
+        Args:
+            host: host name or address.
+            port: TCP port; None: the default of EasyCluster, or of ssh.
+            peername: the name under which the server appears in messages.
+            user: the user to log in as.
+            ssh: as for `Client`.
+            rpython: the Python to run on the host.
+            extra_args: further arguments of ssh.
+
+        Raises:
+            ConnectError: the connection could not be made.
+            ValueError: the client is connected already.
+        """
+        self._check_not_connected()
+        self._address = Address(
+            self._key,
+            host,
+            port,
+            ssh,
+            user,
+            rpython,
+            tuple(extra_args),
+            self._compress,
+            self._connect_timeout,
+        )
+        self._name = peername
+        self._use(connect(self._address), peername)
+
+    def reconnect(self) -> None:
+        """Close the connection and connect to the same server anew, in a fresh remote process.
+
+        Raises:
+            ValueError: there is nothing to connect to: the client never was connected, or by
+                `spawn_local` or `set_socket`.
+        """
+        if self._address is None:
+            raise ValueError("reconnect() needs a client that was connected to a host before")
+        self.close()
+        self._use(connect(self._address), self._name)
+
+    def _new_call_maker(self, definitions: str) -> CallMaker:
+        return CallMaker(self, definitions)
+
+    def __getattr__(self, name: str) -> RemoteName:
+        if name[0] == "_":
+            check_forwardable(type(self).__name__, name)
+        return RemoteName(self, name)
+
+    def call(self, func: str | Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
+        """Call a function on the server.
+
+        Args:
+            func: its dotted name there, or a function of this process. What exists only here
+                (lambdas, closures, what ``__main__`` or a notebook defines) goes by value, also
+                among the arguments; what can be imported goes by name.
+            args: its arguments.
+            kwargs: its keyword arguments, beside the five keywords of every call.
+        """
+        return self._easycluster.call(func, args, kwargs)
+
+    def eval(self, expr: str, *given: Any, **options: Any) -> Any:
+        """Return the value of an expression that is evaluated in the definitions module."""
+        return self._easycluster.operation("eval", (expr,), options_of("eval", given, options))
+
+    def execblock(self, code: str, *given: Any, **options: Any) -> Any:
+        """Execute statements in the definitions module; return what they pass to `exec_return`."""
+        return self._easycluster.operation("execblock", (code,), options_of("execblock", given, options))
+
+    def import_module(self, name: str, *given: Any, **options: Any) -> Any:
+        """Import a module on the server."""
+        return self._easycluster.operation(
+            "import_module", (name,), options_of("import_module", given, options)
+        )
+
+    def import_modules(self, names: Iterable[str], *given: Any, **options: Any) -> Any:
+        """Import several modules on the server."""
+        chosen = options_of("import_modules", given, options)
+        return self._easycluster.operation("import_modules", (list(names),), chosen)
+
+    def update_definitions(self, *given: Any, **options: Any) -> Any:
+        """Send the definitions that were made since the connection or the last update.
+
+        Returns:
+            None, or the response where the options ask for one.
+
+        Raises:
+            DefinitionError: a block failed on the server; the error names block and line. The
+                blocks after it were sent as well, and none is sent again.
+        """
+        return self._easycluster.update_definitions(options_of("update_definitions", given, options))
+
+    def report_exception(self, exc: RemoteException) -> None:
+        """Print the stack trace of an exception of remote code; override it to do something else."""
+        if not isinstance(exc.orig, StopIteration):
+            try:
+                sys.stderr.write(f"Exception on {self.peername}:\n{exc}\n")
+            except Exception:  # there is no standard error, as under pythonw, or it was closed
+                pass

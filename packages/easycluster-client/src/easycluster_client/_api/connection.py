@@ -1,0 +1,260 @@
+"""What a client is as an open connection, whatever it was connected to and whatever it calls."""
+
+from __future__ import annotations
+
+import socket
+import sys
+from collections.abc import Callable, Iterable
+from types import TracebackType
+from typing import Any, NoReturn
+
+from easycluster_client._calls.keywords import options_of
+from easycluster_client._calls.maker import CallMaker, thread_of
+from easycluster_client._connect.connect import Address, Connected, connect_socket, name_of
+from easycluster_client._session.session import ClientSession
+from easycluster_client._ssh.prompts import check_timeout
+from easycluster_client._ssh.shipment import second_part
+from easycluster_protocol._objects.proxies import RemoteProxy
+from easycluster_protocol._wire import messages as m
+from easycluster_protocol.errors import ConnectionLost
+
+if sys.version_info >= (3, 11):  # novm
+    from typing import Self
+else:
+    from typing_extensions import Self
+
+
+class Connection:
+    """The connection of a client: its ends, its life, reading from it, and calls in their plainest form.
+
+    Scripts make a `Client` or a `ThreadedClient`, which are connections; this class is for `isinstance`.
+
+    Args:
+        calls: makes the calls.
+        key: the key that is shared with the server, if any.
+        compress: whether to compress what is sent.
+        connect_timeout: how long making a connection may take, in seconds.
+
+    Raises:
+        ValueError: the limit is no positive number.
+    """
+
+    def __init__(self, calls: CallMaker, key: bytes | None, compress: bool, connect_timeout: float) -> None:
+        self._easycluster = calls
+        self._key = key
+        self._compress = compress
+        self._connect_timeout = check_timeout(connect_timeout)
+        self._connected: Connected | None = None
+        self._address: Address | None = None
+
+    def set_socket(self, sock: socket.socket, peername: str | None = None) -> None:
+        """Use a socket on whose other side a server waits: with the client's key, or, when that is blank or
+        missing, for a private connection.
+
+        Args:
+            sock: the socket; from here on it belongs to the client.
+            peername: the name under which the server appears in messages; None: its address.
+
+        Raises:
+            ConnectError: nothing that can be talked to is on the other side.
+            ValueError: the client is connected already.
+        """
+        self._check_not_connected()
+        self._address = None
+        name = peername or name_of(sock)
+        self._use(connect_socket(sock, name, self._key, self._compress, self._connect_timeout), name)
+
+    def _check_not_connected(self) -> None:
+        if self.connected:
+            raise ValueError(f"the client is connected to {self.peername}: close() it first")
+
+    def _use(self, connected: Connected, peername: str | None) -> None:
+        self.close()  # what is left of a connection that was lost
+        connected.peername = peername or connected.peername
+        session = self._new_session(connected)
+        if connected.bare:
+            session.send_before_first_call(m.MODULES, second_part)
+        self._connected = connected
+        self._easycluster.open(session)
+        try:
+            self._easycluster.prepare()
+        except BaseException:
+            self.close()
+            raise
+
+    def _new_session(self, connected: Connected) -> ClientSession:
+        return ClientSession(connected.link, connected.transport, connected.peername)
+
+    def close(self, message: str = "Connection closed") -> None:
+        """Close the connection; every outstanding call raises `ConnectionLost` with ``message``.
+
+        The remote process ends, with the processes it started in its own session.
+        """
+        session, connected = self._easycluster.session, self._connected
+        if session is not None and connected is not None:
+            self._easycluster.session = None
+            self._connected = None
+            try:
+                session.close(message)
+            finally:
+                connected.finish()
+            self._easycluster.run_completions(session)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError(
+            f"{self!r} cannot be sent, pickled or copied: a connection belongs to the process that made it;"
+            " connect anew where it is needed"
+        )
+
+    def __repr__(self) -> str:
+        state = f"connected to {self.peername}" if self.connected else "not connected"
+        return f"<{type(self).__name__} {state}>"
+
+    @property
+    def connected(self) -> bool:
+        """Whether the connection is open, as far as is known."""
+        session = self._easycluster.session
+        return session is not None and session.error is None
+
+    @property
+    def peername(self) -> str:
+        """The server's name: ``host:port``, ``host:22`` for SSH without a port, ``local:N``."""
+        return self._connected.peername if self._connected is not None else "(not connected)"
+
+    @property
+    def remote_host(self) -> str | None:
+        """The host that was asked for."""
+        return self._address.host if self._address is not None else None
+
+    @property
+    def remote_port(self) -> int | None:
+        """The port that was asked for, or the default; None for ssh's own choice, and without a host."""
+        return self._address.tcp_port if self._address is not None else None
+
+    @property
+    def server_version(self) -> str:
+        """The version of EasyCluster on the server."""
+        version: str = self._session().link.session.peer.version
+        return version
+
+    def _session(self) -> ClientSession:
+        session = self._easycluster.session
+        if session is None:
+            raise ConnectionLost("the client is not connected: call connect() first")
+        return session
+
+    def fileno(self) -> int:
+        """Return the descriptor to wait on for answers.
+
+        Raises:
+            ConnectionLost: the client is not connected.
+        """
+        session = self._session()
+        return session.check_descriptor(session.transport.fileno())
+
+    def write_fileno(self) -> int:
+        """Return the descriptor to wait on for sending.
+
+        Raises:
+            ConnectionLost: the client is not connected.
+        """
+        session = self._session()
+        return session.check_descriptor(session.transport.write_fileno())
+
+    def ready(self) -> bool:
+        """Return whether calls can be made."""
+        return self.connected
+
+    def wait_ready(self) -> None:
+        """Wait until calls can be made; `connect` has done so already.
+
+        Raises:
+            ConnectionLost: the client is not connected.
+        """
+        session = self._session()
+        if session.error is not None:
+            raise ConnectionLost(str(session.error))
+
+    def read_response(self, block: bool = True) -> bool:
+        """Read what the server sends and call the completion functions of the calls it answers.
+
+        Args:
+            block: whether to wait for something to read.
+
+        Returns:
+            Whether anything was read, or had been read before and was not dealt with yet.
+
+        Raises:
+            ConnectionLost: the connection ended.
+        """
+        session = self._session()
+        session.give_back()
+        # What was read while a call was sent may be all that there is to wait for.
+        if self._easycluster.run_completions(session, nested=True) > 0:
+            return True
+        try:
+            return session.read(block)
+        finally:
+            self._easycluster.run_completions(session, nested=True)
+
+    def raw_call(
+        self,
+        name: str | Callable[..., Any],
+        args: Iterable[Any],
+        kwargs: dict[str, Any] | None = None,
+        *given: Any,
+        **options: Any,
+    ) -> Any:
+        """Call ``name`` with arguments that are given as they are.
+
+        Args:
+            name: as for `Client.call`.
+            args: its arguments.
+            kwargs: its keyword arguments, whatever their names.
+            given: the five keywords of every call by position: nonblocking, oncomplete, onerror, threadid,
+                origexc.
+            options: the same by name, and ``timeout``, see `options`.
+        """
+        chosen = options_of("raw_call", given, options)
+        return self._easycluster.raw_call(name, tuple(args), dict(kwargs or {}), chosen)
+
+    def send_request(
+        self,
+        oid: int,
+        meth: str,
+        args: Iterable[Any],
+        kwargs: dict[str, Any] | None = None,
+        *given: Any,
+        **options: Any,
+    ) -> Any:
+        """Call a method of the server object ``oid``; object 0 is the server itself. For the rest see
+        `raw_call`."""
+        chosen = options_of("send_request", given, options)
+        return self._easycluster.invoke(oid, meth, tuple(args), dict(kwargs or {}), chosen)
+
+    def get_root(self) -> RemoteProxy:
+        """Return a proxy of the server itself, object 0: its methods are what a client can ask it to do,
+        as ``get_root().eval('1 + 1')``.
+
+        Raises:
+            ConnectionLost: the client is not connected.
+        """
+        from .root_proxy import RootProxy  # few scripts want it
+
+        return self._session().references.find_proxy(0, RootProxy)
+
+    def set_default_thread(self, threadid: int) -> None:
+        """Run calls without ``threadid`` in this server thread from now on; 0 is the main thread."""
+        self._easycluster.default_thread = thread_of(threadid)
+
+    def stop_remote_thread(self, threadid: int) -> None:
+        """End a server thread when the calls that wait for it are done."""
+        self._session().control(m.STOP_THREAD, thread_of(threadid))

@@ -1,0 +1,17 @@
+"""The proxy of the server itself, which is object 0 of every connection."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from easycluster_protocol._objects.proxies import RemoteProxy
+from easycluster_server._serving.operations import Root
+
+
+class RootProxy(RemoteProxy):
+    """The operations of a server's root as methods. It holds nothing: object 0 needs no receipts."""
+
+    proxy_methods = tuple(sorted(Root.OPERATIONS))
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        raise TypeError(f"{self!r} is the server itself, which cannot be passed to a call")

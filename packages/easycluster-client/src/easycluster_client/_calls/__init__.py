@@ -1,0 +1,1 @@
+"""One call, from its keywords to its value."""

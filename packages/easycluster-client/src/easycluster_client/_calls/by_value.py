@@ -1,0 +1,108 @@
+"""What exists only in the master goes by value: lambdas, closures, what ``__main__`` and notebooks define.
+
+Plain pickling names functions and classes; the server would look for them in vain. So what names
+``__main__``, or cannot be pickled by name, is pickled once more by cloudpickle, whose source goes
+ahead of the first such value on each connection: the host needs nothing installed.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections.abc import Sequence
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+import easycluster_bootstrap as bootstrap
+from easycluster_protocol._handshake.hello import describe_self
+from easycluster_protocol._values.by_value import dumps_for_call
+from easycluster_protocol._values.serialize import dumps, explain_dumps
+from easycluster_protocol._wire import messages as m
+from easycluster_protocol.errors import SerializationError
+
+if TYPE_CHECKING:
+    from easycluster_client._session.session import ClientSession
+
+#: How a pickle of protocol 4 or 5 names the module.
+MAIN = b"\x8c\x08__main__"
+
+_PACKAGE = "cloudpickle"
+
+#: What a pickle of cloudpickle's holds when something in it goes by value, and when that has code.
+_BY_VALUE = b"cloudpickle.cloudpickle"
+_CODE = b"CodeType"
+
+
+def pack(values: tuple[Any, ...], session: ClientSession, what: str) -> tuple[bytes, Sequence[Any]]:
+    """Pickle ``values``, with what exists only here by value; see that the server can read it.
+
+    Args:
+        values: what to pickle.
+        session: where it will be sent.
+        what: what is called, for messages.
+
+    Raises:
+        SerializationError: a value cannot be pickled, or the Python of the server cannot run what was
+            compiled here.
+    """
+    try:
+        body, buffers = dumps(values, session.pickle_protocol, _dumps())
+    except Exception as error:
+        raise _explain(values, what, error) from error
+    if _BY_VALUE in body:
+        if _CODE in body or not _can_run_cloudpickle(session.link.session.peer):
+            _check_python(session, what)
+        if _PACKAGE not in session.supplied:
+            session.control(m.MODULES, 0, _sources())
+            # Not before: another thread that finds it noted relies on it being on its way.
+            session.supplied.add(_PACKAGE)
+    return body, buffers
+
+
+def _check_python(session: ClientSession, what: str) -> None:
+    peer, own = session.link.session.peer, describe_self()
+    here, there = _bytecode(own), _bytecode(peer)
+    if here != there:
+        raise SerializationError(
+            f"the call of {what} holds a function or class that exists only here and would go by value,"
+            f" but {session.peername} runs {_full_name(peer)} and this is {_full_name(own)}: their bytecodes"
+            " differ. Define it with define_common(), or use the same minor version of Python on both sides"
+            " (rpython=COMMAND chooses the one on the host)"
+        )
+
+
+def _can_run_cloudpickle(hello: Any) -> bool:
+    return tuple(map(int, re.findall(r"\d+", hello.python)[:2])) >= (3, 8)
+
+
+def _bytecode(hello: Any) -> tuple[str, ...]:
+    return (hello.implementation, *hello.python.split(".")[:2])
+
+
+def _full_name(hello: Any) -> str:
+    return f"{hello.implementation} {hello.python}"
+
+
+@functools.lru_cache(maxsize=1)
+def _sources() -> bytes:
+    return bootstrap.pack(bootstrap.collect(_PACKAGE))
+
+
+def _dumps() -> Any:
+    # As long as nothing goes by value, nobody waits for it.
+    return dumps_for_call(import_module("cloudpickle"))
+
+
+def _explain(values: tuple[Any, ...], what: str, error: Exception) -> SerializationError:
+    """Return the error that says which argument it was that could not be pickled."""
+    *first, args, kwargs = values
+    named = [(f"argument {index + 1} of {what}", value) for index, value in enumerate(args)]
+    named += [(f"argument {name!r} of {what}", value) for name, value in kwargs.items()]
+    # What is called: its name, or the function.
+    named += [(f"the function {what} itself", value) for value in first]
+    for name, value in named:
+        try:
+            dumps(value, 4, _dumps())
+        except Exception as culprit:
+            return explain_dumps(f"{name} (type {type(value).__name__})", culprit)
+    return explain_dumps(f"an argument of {what}", error)

@@ -1,0 +1,79 @@
+"""Completion functions: what is called when an answer has been read.
+
+They run in the thread that reads, outside all locks of ours, and may make calls and wait. While
+one of them waits in a call of its own, those of further answers have to wait for its end: else a
+thousand answers that come together would be a thousand functions one inside the other.
+"""
+
+from __future__ import annotations
+
+import sys
+import traceback
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, cast
+
+if TYPE_CHECKING:
+    from .response import NonblockingResponse
+
+#: A function, or a tuple of a function and its further arguments.
+Completion = Callable[[Any], Any] | tuple[Any, ...]
+
+
+def check(name: str, completion: Any) -> Completion | None:
+    """Return a completion function that can be called, or None.
+
+    Raises:
+        TypeError: it is neither a function nor a tuple that begins with one.
+    """
+    if completion is None:
+        return None
+    function: Any = completion
+    if isinstance(completion, tuple):
+        function = next(iter(cast("tuple[Any, ...]", completion)), None)  # type: ignore[redundant-cast]
+    if not callable(function):
+        raise TypeError(
+            f"{name} must be a function, or a tuple of a function and further arguments, not {completion!r}"
+        )
+    return cast("Completion", completion)
+
+
+def call(completion: Completion, value: Any, response: NonblockingResponse) -> None:
+    """Call a completion function; what it raises is printed, so that the others go on.
+
+    Args:
+        completion: what to call.
+        value: its first argument.
+        response: the response that is complete, for the message.
+    """
+    try:
+        if isinstance(completion, tuple):
+            completion[0](value, *completion[1:])
+        else:
+            completion(value)
+    except Exception as error:
+        _report(error, response)
+
+
+def _report(error: Exception, response: NonblockingResponse) -> None:
+    # The first entry is that of `call`, which says nothing.
+    inside = error.__traceback__.tb_next if error.__traceback__ is not None else None
+    try:
+        what = f"{response._what} on {response.client.peername}"
+        lines = traceback.format_exception(type(error), error, inside)
+        sys.stderr.write(f"Exception in a completion function of {what}:\n{''.join(lines)}")
+    except Exception:  # there is no stderr, or the error cannot be shown
+        pass
+
+
+def is_inside(function: Any, owner: object) -> bool:
+    """Return whether this thread is in ``function``, a method, of ``owner`` at present.
+
+    The stack knows for sure; a note of ours could be left over by an interrupt.
+    """
+    code = function.__code__
+    frame = sys._getframe(1).f_back
+    while frame is not None:
+        if frame.f_code is code and frame.f_locals.get("self") is owner:
+            return True
+        frame = frame.f_back
+    return False

@@ -1,0 +1,1 @@
+"""Making a connection, and the specs that name one."""

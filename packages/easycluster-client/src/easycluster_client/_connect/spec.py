@@ -1,0 +1,229 @@
+r"""Connection specs: the text by which a user names a server.
+
+::
+
+    [user@]host[:port][:option=value]...
+
+A ':' ends a value, so that an option forgotten or mistyped is found and never swallowed by the
+one before it. It belongs to the value only where it can mean nothing else: in a drive letter at
+the beginning (``kf=C:\x.key``), in a bracketed IPv6 address, and in ``extra`` also within quotes
+or after a backslash, as in a shell (``extra=-L "8080:localhost:80"``).
+
+Messages quote the spec, but what may be a key or a password in it stands there as ``***``.
+"""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Collection
+from typing import Literal, TypedDict, overload
+
+from easycluster_client._ssh.prompts import check_timeout
+from easycluster_protocol._constants import DEFAULT_PORT
+from easycluster_protocol.errors import SpecError
+
+from .key_options import key_from_file, key_from_text, logger
+from .spec_grammar import Malformed, check_user, quoted_spec, split_spec
+
+_SWITCH = {
+    **dict.fromkeys(("yes", "1", "on", "true"), True),
+    **dict.fromkeys(("no", "0", "off", "false"), False),
+}
+
+
+class _RequiredParams(TypedDict):
+    key: bytes
+    host: str
+    port: int | None
+    enable_compression: bool
+    ssh: bool | str
+    user: str | None
+    rpython: str | None
+    extra_args: tuple[str, ...]
+
+
+class ConnectionParams(_RequiredParams, total=False):
+    """What a spec says, as the keyword arguments of `Client`."""
+
+    connect_timeout: float
+
+
+# Empty custom options come first; mypy cannot know that a Collection is not empty.
+@overload
+def parse_connection_spec(  # type: ignore[overload-overlap]
+    spec: str,
+    default_port: int | None = None,
+    default_key: bytes | None = b"",
+    default_enable_compression: bool = False,
+    custom_options: tuple[()] | Literal[False] | None = (),
+    warn: bool = True,
+) -> ConnectionParams: ...
+
+
+@overload
+def parse_connection_spec(
+    spec: str,
+    default_port: int | None = None,
+    default_key: bytes | None = b"",
+    default_enable_compression: bool = False,
+    *,
+    custom_options: Collection[str] | Literal[True],
+    warn: bool = True,
+) -> tuple[ConnectionParams, dict[str, str]]: ...
+
+
+def parse_connection_spec(
+    spec: str,
+    default_port: int | None = None,
+    default_key: bytes | None = b"",
+    default_enable_compression: bool = False,
+    custom_options: Collection[str] | bool | None = (),
+    warn: bool = True,
+) -> ConnectionParams | tuple[ConnectionParams, dict[str, str]]:
+    """Take a connection spec apart, into what `Client` and `ThreadedClient` take as keyword arguments.
+
+    SSH is used if the spec has ``user@`` or the option ``ssh``; the key is then left out. For TCP
+    a blank key is no error here, because it may be set afterwards: connecting refuses it.
+
+    Args:
+        spec: ``[user@]host[:port][:option=value]...`` with the options
+
+            - ``kf=FILE`` or ``keyfile=FILE``: read the key from a file;
+            - ``key=TEXT``: the key itself, as `decode_key` understands it;
+            - ``compress=yes`` or ``no``;
+            - ``ssh=yes``, ``no``, or the path of the program ``ssh``;
+            - ``user=NAME``: the user for SSH, which alone does not turn SSH on;
+            - ``rpython=COMMAND``: the Python to run on the server;
+            - ``extra=ARGUMENTS``: more arguments for ``ssh``, quoted as in a shell;
+            - ``connect_timeout=SECONDS``: how long connecting may take, see `Client`.
+
+        default_port: the port of a spec that names none; None means `DEFAULT_PORT` for TCP, and for
+            SSH whatever ``ssh`` is configured to use.
+        default_key: the key of a spec that gives none.
+        default_enable_compression: whether to compress when the spec does not say.
+        custom_options: names of the script's own options, or True to take whatever the spec has.
+        warn: log a warning about a key that others can read, or that SSH has no use for.
+
+    Returns:
+        The keyword arguments; with `custom_options`, a pair of them and the script's own options.
+
+    Raises:
+        SpecError: the spec cannot be used; the message quotes it.
+        KeyFileError: the key file does not hold a key.
+        OSError: the key file cannot be read.
+    """
+    if not isinstance(spec, str):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise SpecError(f"a connection spec is a str such as 'user@host', not {type(spec).__name__}")
+    custom = _custom_names(custom_options)
+    where = f"connection spec {quoted_spec(spec, custom)}"
+    try:
+        user, host, port, options = split_spec(spec, custom)
+        ssh = _pop_ssh(options, user is not None)
+        params = ConnectionParams(
+            key=b"",
+            host=host,
+            port=port,
+            enable_compression=_pop_switch(options, "compress", default_enable_compression),
+            ssh=ssh,
+            user=_pop_user(options, user),
+            rpython=_pop_value(options, "rpython"),
+            extra_args=_pop_arguments(options, "extra"),
+        )
+        timeout = _pop_value(options, "connect_timeout")
+        if timeout is not None:
+            params["connect_timeout"] = _seconds(timeout)
+        file, text = _pop_key_source(options)
+    except Malformed as error:
+        reason = str(error)
+    else:
+        if port is None:
+            params["port"] = default_port if ssh or default_port is not None else DEFAULT_PORT
+        if not ssh:
+            params["key"] = _read_key(file, text, default_key or b"", where, warn)
+        elif warn and (file is not None or text is not None):
+            logger.warning("SSH needs no key, so the one in %s is ignored", where)
+        return (params, options) if custom_options else params
+    # Raised out here so that nothing which holds a part of the spec becomes its context.
+    raise SpecError(f"{reason} (in {where})")
+
+
+def format_peername(host: str, port: int) -> str:
+    """Return ``host:port``, with an IPv6 address in brackets."""
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def _custom_names(custom_options: Collection[str] | bool | None) -> Collection[str] | None:
+    """Return the script's own option names; None if any name will do."""
+    if custom_options is True:
+        return None
+    if isinstance(custom_options, str):  # ("name") meant as a tuple
+        return (custom_options,)
+    return frozenset(custom_options or ())
+
+
+def _pop_value(options: dict[str, str], name: str) -> str | None:
+    value = options.pop(name, None)
+    if value == "":
+        raise Malformed(f"option {name!r} has no value")
+    return value
+
+
+def _pop_switch(options: dict[str, str], name: str, default: bool) -> bool:
+    value = options.pop(name, None)
+    if value is None:
+        return default
+    try:
+        return _SWITCH[value.lower()]
+    except KeyError:
+        raise Malformed(f"option {name!r} must be yes or no") from None
+
+
+def _seconds(text: str) -> float:
+    try:
+        return check_timeout(float(text))
+    except ValueError:
+        raise Malformed("option 'connect_timeout' must be a number of seconds above 0") from None
+
+
+def _pop_ssh(options: dict[str, str], default: bool) -> bool | str:
+    value = _pop_value(options, "ssh")
+    if value is None:
+        return default
+    if value.startswith("-"):
+        raise Malformed("option 'ssh' must be yes, no or the path of a program")
+    return _SWITCH.get(value.lower(), value)
+
+
+def _pop_user(options: dict[str, str], before_host: str | None) -> str | None:
+    value = options.pop("user", None)
+    if value is None:
+        return before_host
+    if before_host is not None:
+        raise Malformed("the user is given twice, before the '@' and by option 'user'")
+    check_user(value)
+    return value
+
+
+def _pop_arguments(options: dict[str, str], name: str) -> tuple[str, ...]:
+    # No ValueError: `split_spec` has seen to it that every quote is closed.
+    return tuple(shlex.split(options.pop(name, "")))
+
+
+def _pop_key_source(options: dict[str, str]) -> tuple[str | None, str | None]:
+    """Return the key file and the text of the key, of which one at most is not None."""
+    file, text = _pop_value(options, "kf"), options.pop("key", None)
+    if file is not None and text is not None:
+        raise Malformed("the options 'kf' and 'key' both give a key")
+    return file, text
+
+
+def _read_key(file: str | None, text: str | None, default: bytes, where: str, warn: bool) -> bytes:
+    if file is not None:
+        try:
+            return key_from_file(file, warn)
+        except OSError as error:
+            error.strerror = f"{error.strerror} (the key file in {where})"
+            raise
+    if text is not None:
+        return key_from_text(text, where, warn)
+    return default

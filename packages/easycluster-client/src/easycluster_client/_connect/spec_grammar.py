@@ -1,0 +1,214 @@
+"""Taking the text of a connection spec apart, and showing it in messages; the grammar is in `spec`."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+import unicodedata
+from collections.abc import Collection
+from typing import NamedTuple
+
+#: The options that every spec may have.
+OPTIONS = frozenset(
+    {"kf", "keyfile", "key", "compress", "ssh", "user", "rpython", "extra", "connect_timeout"}
+)
+
+#: What a name may contain besides letters and digits: nothing that a shell or ``ssh`` interprets.
+_HOST_SIGNS = ".-_"
+_USER_SIGNS = ".-_+@%#="
+#: Unicode categories of what makes up words: letters, the marks on them, digits.
+_LETTERS = frozenset({"Lu", "Ll", "Lt", "Lm", "Lo", "Mn", "Mc", "Nd"})
+
+_HEAD = re.compile(r"(?:(?P<user>[^:\[\]]*)@)?(?:\[(?P<ipv6>[^\]]*)\]|(?P<host>[^:\[\]@]*))")
+_PIECE = re.compile(r":([^:]*)")
+_NAME = re.compile(r":([^:=]*)=")
+_VALUE = re.compile(r"(?:[A-Za-z]:(?=[\\/]))?(?:\[[0-9A-Fa-f:.]+(?:%[\w.-]+)?\]|[^:])*")
+_SHELL_VALUE = re.compile(r"""(?:'[^']*'|"(?:\\.|[^"\\])*"|\\.|\[[0-9A-Fa-f:.]+(?:%[\w.-]+)?\]|[^:'"\\])*""")
+_CUSTOM_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+_ZONE = re.compile(r"[A-Za-z0-9_.-]+")
+_BARE_IPV6 = re.compile(
+    r"(?:[^:=@]*@)?(?P<address>[0-9A-Fa-f]*:[0-9A-Fa-f.]*:[0-9A-Fa-f:.]*)(?:%[\w.-]*)?(?::[^:=]*=|\Z)"
+)
+_PASSWORD = re.compile(r"\A([^:=@\[]*:)[^=]*@")
+_SECRET = re.compile(r"key|pass|pwd|secret|token", re.IGNORECASE)
+
+
+class Malformed(Exception):
+    """Why a spec cannot be used; `parse_connection_spec` adds the spec and makes it a `SpecError`."""
+
+
+class SpecParts(NamedTuple):
+    """The parts of a spec, each checked for what it may contain; the options not yet for their meaning."""
+
+    user: str | None
+    host: str
+    port: int | None
+    #: The values by name; ``keyfile`` is called ``kf``.
+    options: dict[str, str]
+
+
+def split_spec(spec: str, custom: Collection[str] | None) -> SpecParts:
+    """Take a spec apart.
+
+    Args:
+        spec: the text.
+        custom: names of options besides `OPTIONS`; None if any name will do.
+
+    Raises:
+        Malformed: it does not follow the grammar, or has parts that can only be meant badly.
+    """
+    if _CONTROL.search(spec):
+        raise Malformed("it contains a control character")
+    bare = _BARE_IPV6.match(spec)
+    if bare and ("::" in bare["address"] or _is_ipv6(bare["address"])):
+        raise Malformed(f"an IPv6 address must be in brackets, as in [{bare['address']}]")
+    head = _HEAD.match(spec)
+    assert head is not None, "every part of the pattern may be empty"
+    rest = spec[head.end() :]
+    if rest and not rest.startswith(":"):
+        raise Malformed(_why_no_colon(head, rest))
+    user, host = head["user"], head["host"]
+    if user is not None:
+        check_user(user)
+        if "@" in user:
+            raise Malformed("there is more than one '@'; write host:ssh=yes:user=NAME for such a user name")
+    if host is None:
+        host = head["ipv6"]
+        if not _is_ipv6(host):
+            raise Malformed("what stands in brackets is not an IPv6 address")
+    else:
+        _check_host(host)
+    port = None
+    first = _PIECE.match(rest)
+    if first and "=" not in first[1]:
+        port = _port(first[1])
+        rest = rest[first.end() :]
+    return SpecParts(user, host, port, _options(rest, custom))
+
+
+def _why_no_colon(head: re.Match[str], rest: str) -> str:
+    if head["ipv6"] is not None:
+        return f"only a ':' can follow the ']', not {rest[0]!r}"
+    if rest.startswith("[") and not head["host"]:
+        return "the '[' is never closed"
+    return f"the host name contains {rest[0]!r}"
+
+
+def _port(text: str) -> int:
+    if "@" in text:  # not quoted: it is a password
+        raise Malformed("there is no place for a password before the '@'")
+    if not re.fullmatch("[0-9]+", text):
+        raise Malformed(f"{text!r} after the host is neither a port nor an option of the form name=value")
+    # The length first, because int() refuses thousands of digits with an error of its own.
+    if len(text) > 5 or not 1 <= int(text) <= 65535:
+        raise Malformed(f"port {text} is not between 1 and 65535")
+    return int(text)
+
+
+def _options(text: str, custom: Collection[str] | None) -> dict[str, str]:
+    """Return the options in ``:name=value:name=value``; ``keyfile`` is called ``kf``."""
+    options: dict[str, str] = {}
+    at, given = 0, ""
+    while at < len(text):
+        found = _NAME.match(text, at)
+        if not found:
+            raise Malformed(_why_no_option(text, at, given))
+        given = found[1]
+        name = "kf" if given == "keyfile" else given
+        _check_option_name(name, custom)
+        if name in options:
+            raise Malformed(f"option {given!r} is given twice")
+        value = (_SHELL_VALUE if name == "extra" else _VALUE).match(text, found.end())
+        assert value is not None, "every part of the pattern may be empty"
+        at = value.end()
+        if at < len(text) and text[at] != ":":
+            raise Malformed(f"in option {given!r} a quote is never closed")
+        options[name] = value[0]
+    return options
+
+
+def _why_no_option(text: str, at: int, previous: str) -> str:
+    if _SECRET.search(previous):  # what follows may be a part of the key, so it is not quoted
+        return (
+            f"what follows option {previous!r} is not name=value (a key with a ':' has to be in a key file)"
+        )
+    piece = _PIECE.match(text, at)
+    return f"malformed option {piece[1] if piece else ''!r}: it must be name=value"
+
+
+def _check_option_name(name: str, custom: Collection[str] | None) -> None:
+    if name in OPTIONS:
+        return
+    if custom is None:
+        if not _CUSTOM_NAME.fullmatch(name):
+            raise Malformed(f"malformed option: {name!r} is no name")
+    elif name not in custom:
+        known = ", ".join(sorted(OPTIONS | frozenset(custom)))
+        raise Malformed(f"unknown option {name!r}; there are {known}")
+
+
+def check_user(user: str) -> None:
+    """Make sure that a user name can be given to ``ssh``; raises `Malformed`."""
+    if not user:
+        raise Malformed("the user name is blank")
+    if user.startswith("-"):
+        raise Malformed("the user name begins with '-'")
+    _check_characters("user name", user, _USER_SIGNS)
+
+
+def _check_host(host: str) -> None:
+    if not host:
+        raise Malformed("the host name is blank")
+    if host.startswith("-"):
+        raise Malformed("the host name begins with '-'")
+    _check_characters("host name", host, _HOST_SIGNS)
+    # Looking such names up would fail with a UnicodeError, which nobody expects there.
+    labels = host[:-1].split(".") if host.endswith(".") else host.split(".")
+    if len(host) > 253 or not all(1 <= len(label) <= 63 for label in labels):
+        raise Malformed("the host name, or a part of it between dots, is blank or too long")
+    if not host.isascii():
+        try:
+            host.encode("idna")
+        except UnicodeError:
+            raise Malformed("the host name is not an internationalized domain name") from None
+
+
+def _check_characters(what: str, text: str, signs: str) -> None:
+    # The normalized form too, because name look-ups use that one: it may turn a letter into signs.
+    for character in text + unicodedata.normalize("NFKC", text):
+        if character.isascii():
+            allowed = character.isalnum() or character in signs
+        else:
+            allowed = unicodedata.category(character) in _LETTERS
+        if not allowed:
+            raise Malformed(f"the {what} contains {character!r}")
+
+
+def _is_ipv6(text: str) -> bool:
+    address, percent, zone = text.partition("%")
+    try:
+        ipaddress.IPv6Address(address)
+    except ValueError:
+        return False
+    return not percent or _ZONE.fullmatch(zone) is not None
+
+
+def quoted_spec(spec: str, custom: Collection[str] | None) -> str:
+    """Return the spec as messages show it: without keys and passwords, and harmless on a terminal.
+
+    A key is taken to go on until the next option that exists, because a ':' that should not be in
+    it must not uncover the rest of it.
+    """
+    spec = _PASSWORD.sub(r"\1***@", spec)
+    names = "|".join(re.escape(name) for name in OPTIONS.union(custom or ()))
+    next_option = re.compile(f":(?:{names})=")
+    shown, at = "", 0
+    for found in re.finditer(r"(?:\A|:)([^:=]*)=", spec):
+        if found.start() < at or found[1] == "keyfile" or not _SECRET.search(found[1]):
+            continue
+        following = next_option.search(spec, found.end())
+        shown += spec[at : found.end()] + "***"
+        at = following.start() if following else len(spec)
+    shown += spec[at:]
+    return f"'{shown}'" if shown.isprintable() else ascii(shown)

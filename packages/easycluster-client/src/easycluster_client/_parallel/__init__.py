@@ -1,0 +1,1 @@
+"""Calls on several servers, and several answers at once."""

@@ -1,0 +1,81 @@
+"""One call on many servers, or of many objects, at once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from easycluster_client._api.client import Client
+from easycluster_client._api.option_views import ClientView, class_of
+from easycluster_client._calls.keywords import OPTIONS
+
+
+def call_multi(
+    connections: Iterable[Client], func: str | Callable[..., Any], /, *args: Any, **kwargs: Any
+) -> list[Any]:
+    """Call ``func`` with the same arguments on every connection, at once.
+
+    Returns:
+        The results, in the order of ``connections``.
+
+    Raises:
+        Exception: the first of the errors, in that order, after all calls have ended.
+    """
+    return _gather(connections, lambda client: client.call(func, *args, **{**kwargs, "nonblocking": True}))
+
+
+def call_method_multi(objects: Iterable[Any], method: str, /, *args: Any, **kwargs: Any) -> list[Any]:
+    """Call a method with the same arguments on every object, at once; see `call_multi`.
+
+    Args:
+        objects: proxies of server objects, or clients, whose methods are the functions of their servers.
+        method: its name.
+        args: its arguments.
+        kwargs: its keyword arguments, beside the five keywords of every call.
+
+    Raises:
+        TypeError: among the objects is something else.
+    """
+    return _gather(objects, lambda target: _start_method(target, method, args, kwargs))
+
+
+def _start_method(target: Any, method: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    own = {name: value for name, value in kwargs.items() if name not in OPTIONS}
+    options = {name: value for name, value in kwargs.items() if name in OPTIONS}
+    options["nonblocking"] = True
+    # Asked of the class: a client itself has every attribute.
+    if hasattr(class_of(target), "raw_call_method"):
+        return target.raw_call_method(method, args, own, **options)
+    if isinstance(target, (Client, ClientView)):
+        return target.raw_call(method, args, own, **options)
+    raise TypeError(f"methods are called on proxies and clients, not on {target!r}")
+
+
+def eval_multi(connections: Iterable[Client], code: str) -> list[Any]:
+    """Evaluate an expression on every connection, at once; see `call_multi`."""
+    return _gather(connections, lambda client: client.eval(code, nonblocking=True))
+
+
+def execblock_multi(connections: Iterable[Client], code: str) -> list[Any]:
+    """Execute statements on every connection, at once; see `call_multi`."""
+    return _gather(connections, lambda client: client.execblock(code, nonblocking=True))
+
+
+def _gather(targets: Iterable[Any], start: Callable[[Any], Any]) -> list[Any]:
+    responses: list[Any] = []
+    errors: list[tuple[int, Exception]] = []
+    for index, target in enumerate(targets):
+        try:
+            responses.append(start(target))
+        except Exception as error:
+            responses.append(None)
+            errors.append((index, error))
+    results: list[Any] = []
+    for index, response in enumerate(responses):
+        try:
+            results.append(None if response is None else response.wait())
+        except Exception as error:
+            errors.append((index, error))
+    if errors:
+        raise min(errors, key=lambda pair: pair[0])[1]
+    return results

@@ -1,0 +1,1 @@
+"""This process, the master: its end, its forks, its children."""

@@ -1,0 +1,198 @@
+"""The background thread of a `ThreadedClient`: reads when nobody else does, calls completion functions,
+ends server threads whose local threads have ended, gives back proxies that are gone, and watches over the
+server.
+
+It holds its session by a weak reference, so that a client which is dropped is collected; then, or
+when the client is closed, it ends. Nothing that it runs keeps it from going on.
+"""
+
+from __future__ import annotations
+
+import sys
+import threading
+import traceback
+import weakref
+from collections import deque
+from threading import get_ident
+from time import monotonic
+
+from easycluster_protocol._wire import messages as m
+from easycluster_protocol.errors import ConnectionLost
+
+from .threaded_session import ThreadedSession
+from .watch import Watch
+
+#: Seconds to wait for a thread that has the turn and does not read. It is about to, or done; only one
+#: that was interrupted stays so after the second look.
+_LOOKS = (0.001, 0.05)
+
+#: Seconds that proxies which nobody has any more wait for a call that takes them along.
+_RELEASE_AFTER = 0.05
+
+#: Seconds until the next look whether the thread that sends has taken along what others have left to it.
+_LOOK_AGAIN = 0.05
+
+#: Seconds until the next try when something failed that never should.
+_AFTER_FAILURE = 1.0
+
+#: Instead of seconds: there is nothing left to do.
+_NEVER = -1.0
+
+
+class EndedThreads:
+    """The numbers of server threads whose local threads have ended.
+
+    Attributes:
+        numbers: these numbers.
+        watch: what wakes the thread that deals with them.
+    """
+
+    def __init__(self) -> None:
+        self.numbers: deque[int] = deque()
+        self.watch: Watch | None = None
+
+    def add(self, number: int) -> None:
+        """Note one more. Finalisers call this: it neither sends, nor waits, nor takes a lock."""
+        self.numbers.append(number)
+        self.wake()
+
+    def wake(self) -> None:
+        """Let the background thread deal with them."""
+        watch = self.watch
+        if watch is not None:
+            watch.wake()
+
+
+def start_background(session: ThreadedSession, ended: EndedThreads) -> None:
+    """Start the background thread of a session."""
+    ended.watch = session.watch
+    background = _Background(session, ended)
+    threading.Thread(target=background.run, name="easycluster-background", daemon=True).start()
+
+
+class _Background:
+    def __init__(self, session: ThreadedSession, ended: EndedThreads) -> None:
+        self._watch = session.watch
+        self._ended = ended
+        self._session = weakref.ref(session, self._watch.wake)
+        self._absent: int | None = None
+        #: When to give proxies back that are gone, by the monotonic clock; None: there are none.
+        self._release_at: float | None = None
+
+    def run(self) -> None:
+        """Run until the session is closed or dropped."""
+        timeout: float | None = 0.0
+        while timeout != _NEVER:
+            timeout = self._step(self._watch.wait(timeout))
+        if self._ended.watch is self._watch:
+            self._ended.watch = None
+
+    def _step(self, reported: bool) -> float | None:
+        """Do what is to be done; return after how many seconds to look again."""
+        session = self._session()
+        if session is None:
+            return _NEVER
+        session.background = get_ident()
+        # Before the answers are dealt with: `close` gives the last ones and sets this then.
+        closed = session.closed
+        try:
+            timeout = self._serve(session, reported)
+        except BaseException:
+            _report("the background thread", session)
+            timeout = _AFTER_FAILURE
+        if closed:
+            session.release_watch()
+            return _NEVER
+        return timeout
+
+    def _serve(self, session: ThreadedSession, reported: bool) -> float | None:
+        timeout = None
+        if session.error is None and not session.closing:
+            if reported or session._channel._unfinished:
+                self._read(session)
+            self._stop_threads(session)
+            timeout = _sooner(session.keep_alive.check(session), self._give_back(session))
+            if session.resend_posted():
+                timeout = _sooner(timeout, _LOOK_AGAIN)
+        _complete(session)
+        # Whoever reads just now arms it when that is over.
+        if session.error is None and not session._reading.locked():
+            session.arm()
+        return timeout
+
+    def _read(self, session: ThreadedSession) -> None:
+        """Receive what is there, unless another thread receives, who then takes in all that is left."""
+        while not session._reading.locked():
+            if session._try_lead():
+                try:
+                    # Completion functions do not wait until a stream of answers has an end.
+                    while session.receive_for_nobody() and not session.arrived and not session._gates:
+                        pass
+                finally:
+                    session._hand_over()
+                return
+            if self._holder_is_absent(session):
+                session.receive_for_nobody()
+                return
+
+    def _holder_is_absent(self, session: ThreadedSession) -> bool:
+        """Whether the thread that has the turn does not read: it was interrupted and may not come back."""
+        holder = session._turn.get(0)
+        for pause in _LOOKS:
+            if session._reading.locked() or session._turn.get(0) != holder:
+                return False
+            if holder != self._absent:
+                self._watch.wait(pause)
+        self._absent = holder
+        return True
+
+    def _give_back(self, session: ThreadedSession) -> float | None:
+        """Give back what no call has taken along for a while; return after how many seconds to look again."""
+        if not session.garbage_noted:
+            return None
+        now = monotonic()
+        if self._release_at is None:
+            self._release_at = now + _RELEASE_AFTER
+        if now < self._release_at:
+            return self._release_at - now
+        self._release_at = None
+        session.garbage_noted = False
+        session.give_back()
+        if session.references.garbage:  # the kernel takes nothing at present
+            session.garbage_noted = True
+            return _RELEASE_AFTER
+        return None
+
+    def _stop_threads(self, session: ThreadedSession) -> None:
+        try:
+            while self._ended.numbers:
+                session.control(m.STOP_THREAD, self._ended.numbers.popleft())
+        except ConnectionLost:  # the server's threads have ended with it
+            pass
+
+
+def _sooner(*timeouts: float | None) -> float | None:
+    return min((each for each in timeouts if each is not None), default=None)
+
+
+def _complete(session: ThreadedSession) -> None:
+    """Call the completion functions of the answers that have arrived."""
+    while session.arrived:
+        session.completing = 1  # before it is taken out: who waits for all sees it here or there
+        response = session.arrived.pop(0)
+        try:
+            response._complete()
+        except BaseException:
+            _report(f"a completion function of {response._what}()", session)
+        session.completing = 0
+        if session._gates:
+            session._open_gates_of(response)
+
+
+def _report(where: str, session: ThreadedSession) -> None:
+    """Print the exception that is being handled; there is nobody to whom it could be raised."""
+    text = f"Exception in {where}, with {session.peername}:\n{traceback.format_exc()}"
+    try:
+        sys.stderr.write(text)
+    except Exception:  # there is no standard error, or it is the user's and fails
+        pass

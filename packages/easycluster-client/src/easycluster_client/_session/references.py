@@ -1,0 +1,287 @@
+"""The server objects that a connection has named to this client: their proxies, and what is given back.
+
+Each answer that names an object is a receipt for it. The receipts of an object are given back when its proxy
+is gone; those of an answer that nobody unpickled, or nobody could, when the answer is gone. Whoever drops a
+proxy or an answer may be a finaliser, in any thread and at any moment: all that happens then is one C call,
+``garbage.append``; a `ThreadedClient` wakes its background thread, too. The next message on the connection
+takes along what lies there.
+"""
+
+from __future__ import annotations
+
+import threading
+import weakref
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from easycluster_client._calls.keywords import NO_OPTIONS, options_of
+from easycluster_protocol._limits import MAX_TABLE
+from easycluster_protocol._objects.proxies import RemoteProxy, context
+from easycluster_protocol._objects.proxy_classes import proxy_type
+from easycluster_protocol._wire import messages as m
+from easycluster_protocol._wire.messages import Message
+from easycluster_protocol.errors import ConnectionLost, RemoteException
+
+if TYPE_CHECKING:
+    from easycluster_client._calls.maker import CallMaker
+
+    from .session import ClientSession
+
+_Value = TypeVar("_Value")
+
+
+class _ProxyReference(weakref.ref[RemoteProxy]):
+    """Stands for a proxy among the live ones, and among the garbage when that is gone."""
+
+    __slots__ = ("oid", "receipts")
+
+    oid: int
+    receipts: int
+
+
+class _Receipts:
+    """The receipts of one answer, until it has been unpickled. Those that are left are given back."""
+
+    def __init__(self, drop: Callable[[Any], None], oids: Sequence[int]) -> None:
+        self._give_back = drop
+        self.oids = oids
+        self.armed = False
+
+    def __del__(self) -> None:
+        if self.armed and self.oids:
+            self._give_back(self.oids)
+
+
+class References:
+    """The proxies of one connection.
+
+    Args:
+        session: the connection.
+
+    Attributes:
+        maker: makes the calls of the client.
+    """
+
+    maker: CallMaker
+
+    def __init__(self, session: ClientSession) -> None:
+        self.session = session
+        #: What is to be given back: references of proxies that are gone, and lists of numbers.
+        self.garbage: deque[Any] = deque()
+        #: What finalisers do.
+        self.drop: Callable[[Any], None] = self.garbage.append
+        # A signal handler may unpickle an answer in the middle of another.
+        self._lock = threading.RLock()
+        self._live: dict[int, _ProxyReference] = {}
+        #: The latest calls whose answers were noted.
+        self._noted: deque[int] = deque(maxlen=16)
+        #: The number of a call → the objects that its answer, which has not come yet, names beside its table.
+        self._ahead: dict[int, dict[int, None]] = {}
+
+    def renew_locks(self) -> None:
+        """See `CallMaker.renew_locks`."""
+        self._lock = threading.RLock()
+        maker: CallMaker | None = vars(self).get("maker")
+        if maker is not None:
+            maker.renew_locks()
+
+    @property
+    def client(self) -> Any:
+        """The client, or None when this connection has ended."""
+        ended = self.maker.session is not self.session or self.session.error is not None
+        return None if ended else self.maker.client
+
+    def current_maker(self) -> CallMaker:
+        """Return what makes calls.
+
+        Raises:
+            ConnectionLost: this connection has ended, or the client has another one.
+        """
+        maker = self.maker
+        if maker.session is not self.session:
+            raise ConnectionLost(
+                f"the connection to {self.session.peername} on which this object was given has ended;"
+                " ask the server for the object again"
+            )
+        return maker
+
+    def find_proxy(self, oid: int, descriptor: Any) -> RemoteProxy:
+        """Return the proxy of an object: the one that there is, or a new one."""
+        with self._lock:
+            found = self.live(oid)
+            if found is not None:
+                return found
+            kind = proxy_type(descriptor)
+            proxy: RemoteProxy = kind.__new__(kind)
+            object.__setattr__(proxy, "_easycluster", ProxyState(self, oid))
+            reference = _ProxyReference(proxy, self.drop)
+            reference.oid, reference.receipts = oid, 0
+            self._live[oid] = reference
+        if kind.__init__ is not RemoteProxy.__init__:
+            try:
+                # Without the lock: it is the user's code, and may make calls.
+                kind.__init__(proxy, self.maker.client, oid)
+            except BaseException:
+                with self._lock:  # the next answer that names the object tries again
+                    if self._live.get(oid) is reference:
+                        del self._live[oid]
+                raise
+        return proxy
+
+    def live(self, oid: int) -> RemoteProxy | None:
+        """Return the proxy of an object, or None."""
+        reference = self._live.get(oid)
+        return None if reference is None else reference()
+
+    def note(self, message: Message) -> None:
+        """Take the receipts of an answer that has arrived; an interrupt may let that happen twice."""
+        if message.receipts is None:
+            # A server that was interrupted sends its answer a second time, directly behind the first. It has
+            # counted one receipt, and giving back two would let go of objects that are in use.
+            if message.request in self._noted:
+                return
+            more = self._ahead.get(message.request, ())
+            message.receipts = _Receipts(self.drop, [*more, *message.references])
+        # Not before: one that was made and lost in between must give nothing back.
+        message.receipts.armed = True
+        self._noted.append(message.request)
+        self._ahead.pop(message.request, None)
+
+    def note_ahead(self, message: Message) -> None:
+        """Take the numbers of objects that do not fit the table of an answer which follows."""
+        if message.request not in self._noted:  # the repetition of an answer has come whole before
+            self._ahead.setdefault(message.request, {}).update(dict.fromkeys(message.references))
+
+    def loads(self, message: Message, load: Callable[[], _Value]) -> _Value:
+        """Return what ``load`` makes of an answer that names objects of the server."""
+        before = getattr(context, "answering", None)
+        context.answering = self
+        try:
+            return load()
+        finally:
+            context.answering = before
+            # While the value still holds the proxies.
+            self._count(message.receipts)
+
+    def _count(self, receipts: _Receipts) -> None:
+        """Count the receipts of an answer that has been unpickled, or could not be."""
+        with self._lock:
+            # At first: an interrupt in here keeps objects that could go, and lets none go that is in use.
+            oids, receipts.oids = receipts.oids, ()
+            left: list[int] = []
+            for oid in oids:
+                reference = self._live.get(oid)
+                proxy = None if reference is None else reference()
+                if reference is None or proxy is None:
+                    left.append(oid)
+                else:
+                    reference.receipts += 1
+            receipts.oids = left
+
+    def keep(self, pairs: Sequence[tuple[int, int]]) -> None:
+        """Give these back later: the message that should have taken them along was not sent."""
+        for oid, receipts in pairs:
+            self.garbage.append([oid] * receipts)
+
+    def releases(self, most: int = MAX_TABLE) -> list[tuple[int, int]]:
+        """Return what is to be given back now, and forget it: numbers of objects, and how many receipts.
+
+        Args:
+            most: of how many objects.
+        """
+        given_back: dict[int, int] = {}
+        with self._lock:
+            while self.garbage and len(given_back) < most:
+                dropped = self.garbage.popleft()
+                if isinstance(dropped, _ProxyReference):
+                    if self._live.get(dropped.oid) is dropped:
+                        del self._live[dropped.oid]
+                    given_back[dropped.oid] = given_back.get(dropped.oid, 0) + dropped.receipts
+                else:
+                    room = most - len(given_back)
+                    for oid in dropped[:room]:
+                        given_back[oid] = given_back.get(oid, 0) + 1
+                    if len(dropped) > room:
+                        self.garbage.append(dropped[room:])
+        return [(oid, receipts) for oid, receipts in given_back.items() if receipts]
+
+
+class ProxyState:
+    """What a proxy knows: the one attribute of it that is neither documented nor the server's."""
+
+    __slots__ = ("_cache", "oid", "references")
+
+    #: What a proxy's own methods make of the options that they are given.
+    options = staticmethod(options_of)
+
+    def __init__(self, references: References, oid: int) -> None:
+        self.references = references
+        self.oid = oid
+        self._cache: dict[str, Any] | None = None
+
+    @property
+    def client(self) -> Any:
+        """The client, or None when the connection has ended."""
+        return self.references.client
+
+    @property
+    def peername(self) -> str:
+        """The name of the server."""
+        return self.references.session.peername
+
+    @property
+    def cache(self) -> dict[str, Any]:
+        """The values of attributes that do not change."""
+        if self._cache is None:
+            self._cache = {}
+        return self._cache
+
+    def call(self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Call a method; ``kwargs`` may hold options of ours."""
+        if not kwargs:
+            return self.invoke(name, args, kwargs, NO_OPTIONS)
+        session = self.references.session
+        return self.references.current_maker().request(
+            m.INVOKE, (self.oid, name, args), kwargs, name, session
+        )
+
+    def invoke(self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any], options: Any) -> Any:
+        """Call a method; ``kwargs`` are all the method's."""
+        session = self.references.session
+        return self.references.current_maker().invoke(self.oid, name, args, kwargs, options, session)
+
+    def operation(self, name: str, args: tuple[Any, ...], options: dict[str, Any] | None = None) -> Any:
+        """Call an operation of the server's root object."""
+        return self.references.current_maker().operation(name, args, options, self.references.session)
+
+    def get_attribute(self, proxy: RemoteProxy, name: str, options: Mapping[str, Any] = NO_OPTIONS) -> Any:
+        """Return an attribute; that there is none is not printed, so that ``hasattr`` is quiet."""
+        origexc = options.get("origexc", True)
+        try:
+            return self.operation("get_attribute", (proxy, name), {**options, "origexc": False})
+        except RemoteException as error:
+            if origexc is not None and not origexc:
+                raise
+            if origexc != "quiet" and not isinstance(error.orig, AttributeError):
+                self.references.maker.client.report_exception(error)
+            orig = error.orig
+        try:  # out here, and forgotten: errors that hold each other would hold the proxy, too
+            raise orig
+        finally:
+            del orig
+
+    def check_pickling(self, references: Any) -> None:
+        """Make sure that the proxy is being pickled for a call on its own connection.
+
+        Raises:
+            TypeError: it is not.
+        """
+        if references is not self.references:
+            where = "outside of a call" if references is None else f"to {references.session.peername}"
+            reason = f"the object is on {self.peername}, and only calls there can use it"
+            if self.client is None:
+                reason = f"the connection to {self.peername} on which it was given has ended"
+            raise TypeError(
+                f"<RemoteProxy for oid {self.oid} on {self.peername}> cannot be passed {where}: {reason}"
+            )

@@ -1,0 +1,220 @@
+"""An open connection that is read also when nobody waits: what `ThreadedClient` has beneath.
+
+Who reads: a caller that waits reads for itself and for others, as on any `ClientSession`; whenever
+nobody does, the background thread reads (`background`). The two meet in two places only: the turn,
+which the background thread takes like any other, and the watch on which it sleeps, which is disarmed
+while somebody else receives.
+"""
+
+from __future__ import annotations
+
+import errno
+from threading import get_ident
+from time import monotonic
+from typing import Any
+
+from easycluster_client._calls.response import NonblockingResponse
+from easycluster_protocol._wire import messages as m
+from easycluster_protocol._wire.link import Link
+from easycluster_protocol._wire.messages import Message
+from easycluster_protocol.errors import CompletionError
+from easycluster_server._io.transport import EndOfStream, wait
+
+from .keep_alive import KeepAlive
+from .session import RETRY, ClientSession
+from .watch import NoWatch, Watch, new_watch
+
+_GONE = (errno.EBADF, errno.ENOENT)
+
+
+class ThreadedSession(ClientSession):
+    """Sends calls and receives their answers, with a background thread beside.
+
+    Args:
+        link: the link, handshake done.
+        transport: its transport.
+        peername: the server's name, for messages.
+        keep_alive: watches over the server.
+
+    Attributes:
+        watch: what the background thread sleeps on.
+        background: the identity of that thread; 0 until it runs.
+        completing: 1 while the background thread calls the completion functions of an answer, else 0.
+        heard_at: when something of the server's came last, by the monotonic clock.
+        closing: whether `close` has begun.
+        closed: whether `close` is over: the background thread is to end.
+    """
+
+    def __init__(self, link: Link, transport: Any, peername: str, keep_alive: KeepAlive) -> None:
+        self.watch: Watch = new_watch(transport.fileno())
+        self.background = 0
+        self.completing = 0
+        self.heard_at = monotonic()
+        self.closing = self.closed = False
+        self.keep_alive = keep_alive
+        #: Whether the background thread knows that there are proxies to be given back.
+        self.garbage_noted = False
+        super().__init__(link, transport, peername)
+        self.references.drop = self._drop
+
+    def _drop(self, dropped: Any) -> None:
+        """Note that a proxy or an answer is gone. Finalisers call this: it neither sends nor takes a lock."""
+        self.references.garbage.append(dropped)
+        # In this order: the background thread looks at the garbage after it took its note away.
+        if not self.garbage_noted:
+            self.garbage_noted = True
+            self.watch.wake()
+
+    def check_may_wait(self) -> None:
+        """Raise unless the calling thread may wait for an answer.
+
+        Raises:
+            CompletionError: it is the one that has to call the completion functions meanwhile.
+        """
+        if get_ident() == self.background:
+            raise CompletionError(
+                "a completion function of a ThreadedClient cannot wait for an answer of the same client: "
+                "the thread that runs it also calls the others and watches the server. "
+                "Use nonblocking=True with oncomplete=, or let a thread of your own wait"
+            )
+
+    @property
+    def outstanding(self) -> int:
+        """How many calls have no answer, or one whose completion functions have not come to their end."""
+        return super().outstanding + self.completing
+
+    def request(self, response: NonblockingResponse, kind: int, body: Any, buffers: Any, thread: int) -> None:
+        """Send a call; on return the kernel has it.
+
+        The watch is disarmed: on one CPU the answer may come before the caller comes to read it, and
+        waking the background thread for it would cost more than all else. `ThreadedCallMaker.make` arms
+        it again when the caller does not wait.
+        """
+        try:
+            self.watch.disarm()
+        except OSError as gone:
+            if not self.is_gone(gone):
+                raise
+        super().request(response, kind, body, buffers, thread)
+
+    def wait(
+        self, response: NonblockingResponse, deadline: float | None = None, through: bool = True
+    ) -> None:
+        """Wait until ``response`` has its answer, the connection has ended or the time is over."""
+        if not response._done:
+            self.check_may_wait()
+            super().wait(response, deadline, True)  # completion functions are up to the background thread
+
+    def _receive(self, block: bool, response: NonblockingResponse | None = None) -> bool:
+        watch = self.watch
+        try:
+            watch.disarm()
+            came = super()._receive(block, response)
+            if came:
+                self.heard_at = monotonic()
+            if self.arrived or self._error is not None:
+                watch.wake()
+            # An earlier reader may have been interrupted, and this one have found its answer there already.
+            (watch.rouse if self._channel._unfinished else watch.arm)()
+        except BaseException as error:
+            # An interrupt. What this reader leaves half done the background thread has to finish.
+            try:
+                watch.rouse()
+            except OSError as gone:
+                if not self.is_gone(gone):
+                    raise
+            if not self.is_gone(error):
+                raise
+            if self._error is None:
+                self._fail(f"the connection to {self.peername} was lost: {error}", error)
+            return False
+        return came
+
+    def arm(self) -> None:
+        """Let the background thread read again, at once what an interrupted reader left."""
+        try:
+            if self._channel._unfinished and not self._reading.locked():
+                self.watch.rouse()
+            else:
+                self.watch.arm()
+        except OSError as gone:
+            if not self.is_gone(gone):
+                raise
+
+    def is_gone(self, error: BaseException) -> bool:
+        """Whether (dis)arming the watch raised this because the connection's descriptor was closed."""
+        return isinstance(error, OSError) and error.errno in _GONE and self.transport.fileno() < 0
+
+    def receive_for_nobody(self) -> bool:
+        """Receive what is there, unless another thread receives; return whether anything came.
+
+        For the background thread, which never waits for another and is never interrupted.
+        """
+        if not self._reading.acquire(False):
+            return False
+        try:
+            self._reader = self.background
+            came = self._channel.receive(self._deliver, False)
+            if came:
+                self.heard_at = monotonic()
+        except (EndOfStream, OSError) as error:
+            self._end_by(error)
+            return False
+        finally:
+            self._reader = 0
+            self._reading.release()
+        return came
+
+    def _while_blocked(self) -> None:
+        """Take in what arrives while the kernel takes nothing more, unless another thread does so.
+
+        The turn is taken only to receive: the background thread would wonder why its holder does not.
+        """
+        patience = self._channel.patience()
+        transport = self.transport
+        read = -1 if self._turn else transport.fileno()
+        patience = RETRY if patience is None else min(RETRY, patience)
+        readable, _ = wait(read, transport.write_fileno(), patience)
+        if readable and self._try_lead():
+            try:
+                self._receive(False)
+            finally:
+                self._hand_over()
+        if get_ident() == self.background:
+            self.keep_alive.check(self)
+        if self._error is not None:
+            raise self._lost()
+
+    def ping(self) -> None:
+        """Ask the server for a sign of life."""
+        self._post(Message(m.PING, 1))
+
+    def has_bytes(self) -> bool:
+        """Whether something has come that nobody has read yet."""
+        return wait(self.transport.fileno(), -1, 0)[0]
+
+    def give_up(self) -> None:
+        """End the connection to a server that does not answer."""
+        self._fail(f"Remote server not responding ({self.peername})", None)
+
+    def _fail(self, text: str, cause: BaseException | None) -> None:
+        super()._fail(text, cause)
+        self.watch.wake()
+
+    def close(self, text: str) -> None:
+        """End the connection in order; every outstanding call raises `ConnectionLost`."""
+        self.closing = True
+        super().close(text)
+        self.closed = True
+        self.watch.wake()
+
+    def release_watch(self) -> None:
+        """Let the watch go: nobody waits on it any more."""
+        self.watch = NoWatch()
+
+    def abandon(self) -> None:
+        """Give up the connection in a process that was forked from the one that it belongs to."""
+        super().abandon()
+        self.completing = 0
+        self.watch.close()
+        self.release_watch()

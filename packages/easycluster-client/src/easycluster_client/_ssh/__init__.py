@@ -1,0 +1,1 @@
+"""The user's ssh, and the code that is sent through it."""

@@ -1,0 +1,223 @@
+"""The user's own ssh, as a process whose standard input and output are one socket."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import threading
+import time
+from typing import TYPE_CHECKING
+
+import easycluster_bootstrap as bootstrap
+from easycluster_client._process import children
+from easycluster_protocol.errors import ConnectError, EasyClusterError
+from easycluster_server._io.transport import wait
+
+from . import command as ssh_command
+from .dead_man import dead_man
+from .failures import Circumstances, explain
+from .output import RemoteOutput
+from .prompts import Deadline, is_prompting
+from .shipment import first_part
+
+if TYPE_CHECKING:
+    from easycluster_client._connect.connect import Address
+    from easycluster_protocol._handshake.hello import Hello
+
+#: Seconds that ssh has to end by itself after an orderly close, and to print its last words.
+_FINISH_GRACE = 5.0
+_LAST_WORDS = 1.0
+
+#: Seconds between two looks whether ssh has ended, when it says nothing.
+_LOOK = 0.05
+
+#: The most that a login may print before our code runs, and how much of it an error quotes.
+_MAX_NOISE = 16 << 20
+_QUOTED_NOISE = 1024
+
+
+class SshProcess:
+    """One ssh, from before its start until it is gone.
+
+    Args:
+        address: where it connects to.
+
+    Attributes:
+        connection: our end of its standard input and output.
+    """
+
+    def __init__(self, address: Address) -> None:
+        self._address = address
+        self._marker = bootstrap.new_marker()
+        self._noise = b""  # the last of what came before the marker
+        self._answered = False
+        self._owner = os.getpid()
+        self._process: subprocess.Popen[bytes] | None = None
+        self._output: RemoteOutput | None = None
+        self._launching: threading.Event | None = None
+        self._failure: Exception | None = None
+        self.connection, self._theirs = socket.socketpair()
+
+    def start(self) -> None:
+        """Start it. If this raises, `explain` or `kill` is what remains to be done.
+
+        Raises:
+            ConnectError: there is no ssh, or it cannot be started.
+        """
+        command = ssh_command.command(self._address)
+        # No handler of a signal raises in another thread, so a process that was started is always noted.
+        launch = threading.Thread(target=self._launch, args=(command,), daemon=True)
+        self._launching = threading.Event()
+        launch.start()
+        self._launching.wait()
+        launch.join()
+        if self._failure is not None:
+            raise ConnectError(str(self._failure)) from self._failure
+
+    def _launch(self, command: list[str]) -> None:
+        assert self._launching is not None
+        try:
+            reading, writing = os.pipe()
+            with os.fdopen(writing, "wb") as errors:
+                self._output = RemoteOutput(reading)
+                end = self._theirs.fileno()
+                self._process = subprocess.Popen(command, stdin=end, stdout=end, stderr=errors)
+            dead_man.add(self._process.pid)
+        except Exception as error:
+            self._failure = error
+        finally:
+            self._theirs.close()
+            self._launching.set()
+
+    def is_prompting(self) -> bool:
+        """Whether ssh waits for the user."""
+        return self._process is not None and is_prompting(self._process.pid)
+
+    def send_server(self, client: Hello, deadline: Deadline) -> None:
+        """Send our code, and what the client says of itself.
+
+        Raises:
+            ConnectError: the time is over.
+            OSError: ssh has ended.
+        """
+        rest = memoryview(first_part(self._marker, client.pickle_protocol, client.compress))
+        while rest:
+            deadline.wait(-1, self.connection.fileno())
+            rest = rest[self.connection.send(rest, socket.MSG_DONTWAIT) :]
+
+    def wait_for_server(self, deadline: Deadline) -> None:
+        """Wait until our code runs.
+
+        Raises:
+            ConnectError: the time is over, or ssh has ended.
+        """
+        self._skip_noise(self._marker + b"\n", deadline)
+        if self._output is not None:
+            self._output.show()
+
+    def _skip_noise(self, marker: bytes, deadline: Deadline) -> None:
+        """Read up to and with the marker, and not a byte further: what follows is the protocol's."""
+        count = 0
+        end = b""  # of what was read, shorter than the marker
+        while True:
+            deadline.wait(self.connection.fileno())
+            window = end + self.connection.recv(65536, socket.MSG_PEEK)
+            found = window.find(marker)
+            stop = len(window) if found < 0 else found + len(marker)
+            data = self.connection.recv(stop - len(end))
+            if found >= 0:
+                self._answered = True
+                return
+            count += len(data)
+            self._note_noise(data)
+            if not data:
+                raise ConnectError
+            if count > _MAX_NOISE:
+                raise ConnectError(f"the login prints without end ({count >> 20} MiB so far)")
+            end = window[max(0, len(window) - len(marker) + 1) :]
+
+    def _note_noise(self, data: bytes) -> None:
+        self._noise = (self._noise + data)[-_QUOTED_NOISE:]
+
+    def _read_rest(self) -> None:
+        """Read what has come of the noise: ssh may have ended while we were still sending."""
+        count = 0
+        try:
+            while not self._answered and count < _MAX_NOISE:
+                data = self.connection.recv(65536, socket.MSG_DONTWAIT)
+                if not data:
+                    return
+                count += len(data)
+                self._note_noise(data)
+        except OSError:
+            pass
+
+    def explain(self, error: BaseException) -> ConnectError:
+        """End ssh; return the error for what happened, with all that is known about it.
+
+        To be called while `connection` is open, or ssh would complain of that.
+        """
+        # A broken pipe is only how the end of ssh shows itself.
+        reason = str(error) if isinstance(error, EasyClusterError) else ""
+        status = None
+        if self._process is not None:
+            if not reason or self._process.poll() is not None:
+                # It is ending by itself: wait, for its status says something.
+                children.wait(self._process, children.GRACE)
+            status = self._process.poll()
+        if self._output is not None:
+            self._output.discard()  # what it says is in the error
+        self.kill()
+        self._read_rest()
+        address = self._address
+        return explain(
+            Circumstances(
+                peername=address.peername,
+                by_hand=ssh_command.by_hand(address),
+                known_name=f"[{address.host}]:{address.port}" if address.port else address.host,
+                rpython=address.rpython,
+                printed=self._output.text if self._output is not None else "",
+                answered=self._noise.decode("utf-8", "backslashreplace"),
+                status=status,
+                reason=reason,
+            )
+        )
+
+    def finish(self) -> None:
+        """End the connection and wait until ssh ends, which follows from that; else end it."""
+        try:
+            if self._process is not None and self._owner == os.getpid():
+                self._drain(self._process, time.monotonic() + _FINISH_GRACE)
+        finally:
+            self.kill()
+            self.connection.close()
+
+    def _drain(self, process: subprocess.Popen[bytes], until: float) -> None:
+        """Wait until ssh ends, and take what still comes: it does not end before it got rid of that."""
+        try:
+            self.connection.shutdown(socket.SHUT_WR)
+            while (left := until - time.monotonic()) > 0 and process.poll() is None:
+                # Looking now and then: somebody else may hold ssh's end of the socket.
+                if wait(self.connection.fileno(), -1, min(_LOOK, left))[0] and not self.connection.recv(
+                    65536
+                ):
+                    break
+        except OSError:  # it is closed, or its other end is
+            pass
+        children.wait(process, max(0.0, until - time.monotonic()))
+
+    def kill(self) -> None:
+        """End ssh now. In a process that was forked from the one that started it this does nothing."""
+        if self._owner != os.getpid():
+            return
+        if self._launching is not None:
+            self._launching.wait(children.GRACE)
+        self._theirs.close()
+        if self._process is not None:
+            if self._process.poll() is None:
+                children.end(self._process)
+            # Before anything that takes time: from now on its id may become another's.
+            dead_man.discard(self._process.pid)
+        if self._output is not None:
+            self._output.finish(_LAST_WORDS)

@@ -1,0 +1,242 @@
+"""Definitions modules: modules whose source is given as blocks of text, and sent to servers.
+
+A definitions module exists on both ends under the same name, so its functions, classes and the
+instances of its classes are pickled by reference to that name.
+"""
+
+from __future__ import annotations
+
+import sys
+from types import CodeType, ModuleType
+from typing import Any, Callable, Dict, Iterable, Iterator, List, Optional
+
+from easycluster_protocol._values.serialize import describe
+from easycluster_protocol.errors import DefinitionError
+
+from . import sources
+
+DEFAULT_NAME = "easycluster.remote_code"
+
+_PUBLISHED = (
+    "AutoThreadingClient Client ClientGroup Connection DefaultRemoteProxy RemoteException RemoteProxy "
+    "SelfIterProxy ServerObject ThreadedClient add_key_options call_method_multi call_multi decode_key "
+    "define_common definitions_module eval_multi exec_return execblock_multi generate_key key_from_options "
+    "make_server_class make_singleton parse_connection_spec read_key_file write_key_file"
+)
+
+#: What each definitions module begins with: ``easycluster``, and what ``from easycluster import *`` gives. To
+#: ask the facade for its names it would have to be imported.
+OWN_NAMES = frozenset(["easycluster", *_PUBLISHED.split()])
+
+#: Code that mentions one of these may use names that it does not mention.
+_DYNAMIC = frozenset(
+    "__builtins__ __dict__ __globals__ compile dir eval exec f_builtins f_globals f_locals globals locals "  # noqa: SIM905
+    "vars".split()
+)
+
+
+class Block:
+    """One block of definitions: the name of its module, its number there, and its source."""
+
+    __slots__ = ("module", "number", "source")
+
+    def __init__(self, module: str, number: int, source: str) -> None:
+        self.module = module
+        self.number = number
+        self.source = source
+
+
+#: Every block that was defined in this process, in order: what servers need. Only ever added to.
+log: List[Block] = []
+
+
+class DefinitionsModule(ModuleType):
+    """A module that is filled by `define`."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name, "Definitions that are shared with servers.")
+        self.__dict__["__package__"] = name.rpartition(".")[0]
+        # Private names, so that definitions of the user's cannot clash with them.
+        self.__dict__["__easycluster_blocks__"] = 0
+        self.__dict__["__easycluster_prepared__"] = False
+
+    def define(self, code: str, local: bool = True) -> None:
+        """Add a block of definitions.
+
+        Args:
+            code: the source of the block.
+            local: whether to execute it here as well.
+
+        Raises:
+            SyntaxError: the block does not compile; it is not added then.
+            Exception: whatever executing it here raises; it is not added then.
+        """
+        namespace = self.__dict__
+        block = Block(self.__name__, namespace["__easycluster_blocks__"], code)
+        if local:
+            _execute(block, namespace, _prepare)
+        else:
+            compile(code, filename(block), "exec", dont_inherit=True)
+        namespace["__easycluster_blocks__"] += 1
+        log.append(block)
+
+    def __getattr__(self, name: str) -> Any:
+        if name in OWN_NAMES:
+            provide((name,), self.__dict__)
+        try:
+            return self.__dict__[name]
+        except KeyError:
+            raise AttributeError(f"module {self.__name__!r} has no attribute {name!r}") from None
+
+
+def filename(block: Block) -> str:
+    """Return the name under which stack traces show the block."""
+    return f"{block.module}[{block.number + 1}]"
+
+
+def _execute(block: Block, namespace: Dict[str, Any], prepare: Callable[[CodeType, Any], None]) -> None:
+    """Execute a block in its module; its lines appear in stack traces."""
+    name = filename(block)
+    sources.keep(name, block.source)
+    code = compile(block.source, name, "exec", dont_inherit=True)
+    prepare(code, namespace)
+    exec(code, namespace)
+
+
+def _prepare(code: CodeType, namespace: Dict[str, Any]) -> None:  # noqa: ARG001 -- as `prepare_for`
+    """Give a definitions module all names with which each of them begins, unless it has them."""
+    if not namespace["__easycluster_prepared__"]:
+        provide(OWN_NAMES, namespace)
+        namespace["__easycluster_prepared__"] = True
+
+
+def prepare_for(code: CodeType, namespace: Dict[str, Any]) -> None:
+    """Give it those that the code can use; all take longer to import than most code takes to run."""
+    if namespace["__easycluster_prepared__"]:
+        return
+    names = frozenset(_names(code))
+    if names.isdisjoint(_DYNAMIC):
+        provide(names & OWN_NAMES, namespace)
+    else:
+        _prepare(code, namespace)
+
+
+def provide(names: Iterable[str], namespace: Dict[str, Any]) -> None:
+    """Give a definitions module some of the names with which each begins; what it has is left alone.
+
+    Those of the client's are there only where it is installed.
+    """
+    missing = [name for name in names if name not in namespace]
+    if missing:
+        facade: Any = __import__("easycluster")
+        for name in missing:
+            if name == "easycluster":
+                namespace[name] = facade
+            elif name in facade.__all__:
+                namespace[name] = getattr(facade, name)
+
+
+def _names(code: CodeType) -> Iterator[str]:
+    """Yield the names that code mentions, functions in it included, and those of ours in its texts."""
+    yield from code.co_names
+    yield from _mentioned(code.co_consts)
+
+
+def _mentioned(constants: Iterable[Any]) -> Iterator[str]:
+    for constant in constants:
+        if isinstance(constant, CodeType):
+            yield from _names(constant)
+        elif isinstance(constant, str):  # annotations that are not evaluated at once are such texts
+            yield from (name for name in OWN_NAMES if name in constant)
+        elif constant.__class__ is tuple:  # or tuples of them
+            yield from _mentioned(constant)
+
+
+def define_sent(block: Block) -> None:
+    """Execute a block that a client sent.
+
+    Raises:
+        DefinitionError: it failed; names block and line, its cause is the original exception.
+    """
+    try:
+        _execute(block, definitions_module(block.module).__dict__, prepare_for)
+    except BaseException as error:
+        where = f"block {block.number + 1} of the definitions module {block.module}"
+        line = _line_of(error, filename(block))
+        at = f", line {line}" if line else ""
+        raise DefinitionError(f"{where} failed{at}: {describe(error)}") from error
+
+
+def _line_of(error: BaseException, name: str) -> Optional[int]:
+    if isinstance(error, SyntaxError) and error.filename == name:
+        return error.lineno
+    line = None
+    traceback = error.__traceback__
+    while traceback is not None:
+        if traceback.tb_frame.f_code.co_filename == name:
+            line = traceback.tb_lineno
+        traceback = traceback.tb_next
+    return line
+
+
+def definitions_module(name: str, keep_source: bool = True) -> Any:  # noqa: ARG001 -- published
+    """Return the definitions module of that name; it is made when there is none.
+
+    Args:
+        name: its full name. The packages before the last dot are made when they do not exist.
+        keep_source: accepted for scripts written for EasyCluster 0.x; the source is always kept,
+            since servers need it.
+
+    Raises:
+        ValueError: an ordinary module has that name.
+    """
+    module = sys.modules.get(name)
+    if isinstance(module, DefinitionsModule):
+        return module
+    if module is not None or not all(part.isidentifier() for part in name.split(".")):
+        reason = "is the name of a module that exists" if module else "is no name of a module"
+        raise ValueError(f"{name!r} {reason}: choose another name for the definitions")
+    return install(name)
+
+
+def install(name: str) -> DefinitionsModule:
+    """Make a definitions module and enter it in ``sys.modules``, whatever stood there."""
+    module = DefinitionsModule(name)
+    parent, _, last = name.rpartition(".")
+    # The facade, which takes time to import, finds its own one there when it is asked for it.
+    if parent and name != DEFAULT_NAME:
+        setattr(_package(parent), last, module)
+    sys.modules[name] = module
+    return module
+
+
+def _package(name: str) -> Any:
+    try:
+        __import__(name)
+    except ImportError:
+        package = ModuleType(name)
+        package.__path__ = []
+        parent, _, last = name.rpartition(".")
+        if parent:
+            setattr(_package(parent), last, package)
+        sys.modules[name] = package
+    return sys.modules[name]
+
+
+def define_common(code: str, name: str = DEFAULT_NAME, local: bool = True) -> None:
+    """Define functions and classes on this end and on the servers.
+
+    Servers that are connected later get the definitions by themselves; those that are connected
+    already get them by `Client.update_definitions`.
+
+    Args:
+        code: Python source. It is executed in a module of its own, so it must import what it uses.
+        name: the name of that module.
+        local: whether to execute the code on this end as well.
+
+    Raises:
+        SyntaxError: the code does not compile.
+        ValueError: an ordinary module has that name.
+        Exception: whatever executing the code here raises.
+    """
+    definitions_module(name).define(code, local)

@@ -1,0 +1,46 @@
+"""Reads what the peer says of itself in the handshake, see `hello`."""
+
+from __future__ import annotations
+
+import struct
+from typing import Any, Dict
+
+from easycluster_protocol.errors import RemoteProtocolError
+
+from .hello import BYTES, FIELD, FIELDS, NUMBER, Hello
+
+
+def parse_hello(data: bytes) -> Hello:
+    """Return the fields in ``data``, which the peer sent.
+
+    Raises:
+        RemoteProtocolError: they cannot be read.
+    """
+    fields: Dict[str, Any] = {}
+    offset = 0
+    while offset < len(data):
+        if len(data) - offset < FIELD.size:
+            raise RemoteProtocolError("a handshake field is cut short")
+        tag, length = FIELD.unpack_from(data, offset)
+        offset += FIELD.size
+        value = bytes(data[offset : offset + length])
+        offset += length
+        if len(value) != length:
+            raise RemoteProtocolError("a handshake field is cut short")
+        if tag in FIELDS:
+            name, form, _ = FIELDS[tag]
+            if name in fields:
+                raise RemoteProtocolError(f"the handshake field {name} stands twice")
+            fields[name] = _from_bytes(name, value, form)
+    return Hello(**fields)
+
+
+def _from_bytes(name: str, value: bytes, form: str) -> Any:
+    if form == BYTES:
+        return value
+    try:
+        if form == NUMBER:
+            return struct.unpack(">Q", value)[0]
+        return value.decode("utf-8")
+    except (struct.error, UnicodeDecodeError) as error:
+        raise RemoteProtocolError(f"the handshake field {name} cannot be read") from error

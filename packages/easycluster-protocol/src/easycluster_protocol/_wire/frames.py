@@ -1,0 +1,122 @@
+"""Frames: the unit that is sent, checked and, on keyed connections, authenticated.
+
+The wire format; all numbers are big-endian::
+
+    offset  size  field
+    0       1     kind      MESSAGES, BEGIN, DATA or ABORT
+    1       1     flags     bit 0: the payload is compressed
+    2       2     reserved  zero
+    4       4     stream    the large message that this frame belongs to; 0 for MESSAGES
+    8       4     length    of the payload as it is sent, at most 1 MiB
+    12      4     check     CRC-32 of the 12 bytes before it
+    16      16    tag       only on keyed connections: the frame's MAC
+    16/32   ...   payload
+
+The tag stands before the payload, so that a receiver who knows the length can receive the payload
+straight to where it belongs. It is HMAC-SHA256 (RFC 2104), cut to its first 16 bytes, over the
+frame's number in its direction (8 bytes, from 0), the 16 bytes of the header, and the payload.
+"""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, List, Sequence, Tuple
+from zlib import crc32
+
+from easycluster_protocol._limits import COMPRESS_FROM, MAX_FRAME
+from easycluster_protocol.errors import RemoteProtocolError
+
+if TYPE_CHECKING:
+    from .authenticator import Authenticator
+
+    #: kind, flags, stream, length
+    FrameHeader = Tuple[int, int, int, int]
+
+MESSAGES = 1  # one or more complete messages, one after the other
+BEGIN = 2  # the head of a large message: its envelope and the lengths of its parts
+DATA = 3  # the next bytes of one part (body or buffer) of a large message
+ABORT = 4  # the rest of a large message will not come
+
+KIND_NAMES = {MESSAGES: "MESSAGES", BEGIN: "BEGIN", DATA: "DATA", ABORT: "ABORT"}
+
+COMPRESSED = 1
+
+HEADER_SIZE = 16
+TAG_SIZE = 16
+
+_FIELDS = struct.Struct(">BBHII")
+_CHECK = struct.Struct(">I")
+_HEADER = struct.Struct(">BBHIII")
+
+
+def pack_header(kind: int, flags: int, stream: int, length: int) -> bytes:
+    """Return the 16 bytes of a header."""
+    fields = _FIELDS.pack(kind, flags, 0, stream, length)
+    return fields + _CHECK.pack(crc32(fields))
+
+
+# The headers of small calls differ in their lengths only, so the next one was mostly seen before.
+@lru_cache(maxsize=1024)
+def pack_messages_header(length: int) -> bytes:
+    """Return the header of a MESSAGES frame that is not compressed; below 0 there is none."""
+    return b"" if length < 0 else pack_header(MESSAGES, 0, 0, length)
+
+
+@lru_cache(maxsize=1024)
+def parse_header(header: bytes) -> FrameHeader:
+    """Return what the 16 bytes of a header say.
+
+    Raises:
+        RemoteProtocolError: they are no header of ours.
+    """
+    kind, flags, reserved, stream, length, check = _HEADER.unpack_from(header)
+    if check != crc32(header[:12]):
+        raise RemoteProtocolError(f"the peer sent what is no frame: {header!r}")
+    if kind not in KIND_NAMES or reserved or flags & ~COMPRESSED or length > MAX_FRAME:
+        raise RemoteProtocolError(
+            f"the peer sent an illegal frame: kind {kind}, flags {flags:#x}, length {length}"
+        )
+    return kind, flags, stream, length
+
+
+def seal(
+    authenticator: Authenticator | None,
+    sequence: int,
+    kind: int,
+    stream: int,
+    payload: Any,
+    compress: bool = False,
+) -> List[Any]:
+    """Return the buffers to send for one frame, in order."""
+    flags = 0
+    if compress and len(payload) >= COMPRESS_FROM:
+        packed = zlib.compress(payload, 1)
+        if len(packed) < len(payload):
+            payload, flags = packed, COMPRESSED
+    header = pack_header(kind, flags, stream, len(payload))
+    if authenticator is not None:
+        header += authenticator.tag(sequence, header, payload)
+    return [header, payload]
+
+
+def decompress(payload: Any) -> bytes:
+    """Return the payload of a compressed frame; never more than `MAX_FRAME` bytes.
+
+    Raises:
+        RemoteProtocolError: it is not zlib's, not whole, or would be larger than a frame may be.
+    """
+    engine = zlib.decompressobj()
+    try:
+        data = engine.decompress(payload, MAX_FRAME + 1)
+    except zlib.error as error:
+        raise RemoteProtocolError(f"a compressed frame cannot be read: {error}") from error
+    if len(data) > MAX_FRAME or not engine.eof or engine.unused_data:
+        raise RemoteProtocolError("a compressed frame is cut short or larger than a frame may be")
+    return data
+
+
+def total_size(buffers: Sequence[Any]) -> int:
+    """Return the number of bytes in ``buffers``, each bytes or a flat view of bytes."""
+    return sum(map(len, buffers))

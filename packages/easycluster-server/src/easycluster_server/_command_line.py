@@ -1,0 +1,150 @@
+"""The command ``easycluster``, also ``python -m easycluster``."""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import sys
+from typing import Any, List, Optional, Sequence
+
+from easycluster_protocol._constants import DEFAULT_PORT, VERSION
+from easycluster_protocol.errors import KeyFileError
+from easycluster_protocol.keys import (
+    check_key,
+    decode_key,
+    generate_key,
+    read_key_file,
+    require_private,
+    write_key_file,
+)
+
+from ._standalone.servers import CLASSES
+
+_EPILOG = """\
+examples:
+  easycluster -g secret.key              make a key; copy it to the masters
+  easycluster -S -k secret.key           serve on every address, port {port}
+  easycluster -S -k secret.key -c QuietServer -b 127.0.0.1 -p 12000
+"""
+
+
+class _UsageError(Exception):
+    """The command line asks for what cannot be done; the text is for the user."""
+
+
+def main(args: Optional[Sequence[str]] = None) -> int:
+    """Run the command line.
+
+    Args:
+        args: the arguments without the program's name; None: those of the process.
+
+    Returns:
+        The exit status: 0, 1 when something failed, 2 for a wrong command line.
+    """
+    parser = _parser()
+    options = parser.parse_args(args)
+    try:
+        if options.generate is not None:
+            return _generate(options.generate, options.overwrite)
+        if options.serve:
+            return _serve(options)
+    except _UsageError as error:
+        print(f"easycluster: {error}", file=sys.stderr)
+        return 2
+    except (KeyFileError, OSError) as error:
+        print(f"easycluster: {error}", file=sys.stderr)
+        return 1
+    parser.print_help(sys.stderr)
+    return 2
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="easycluster",
+        description="The standalone server of EasyCluster, for hosts that are not reached by ssh.",
+        epilog=_EPILOG.format(port=DEFAULT_PORT),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"easycluster {VERSION}")
+    keys = parser.add_argument_group("keys")
+    keys.add_argument("-g", "--generate", metavar="FILE", help="make a new key in FILE, readable by you only")
+    keys.add_argument("-O", "--overwrite", action="store_true", help="with -g: replace FILE if it exists")
+    serving = parser.add_argument_group("serving")
+    serving.add_argument("-S", "--serve", action="store_true", help="serve until Ctrl-C")
+    serving.add_argument("-k", "--keyfile", metavar="FILE", help="the key that clients must share")
+    serving.add_argument(
+        "-K", "--key", metavar="KEY", help="the key itself (other users can see it in the process list)"
+    )
+    serving.add_argument(
+        "-p", "--port", type=int, default=DEFAULT_PORT, help="TCP port (default: %(default)s; 0: any)"
+    )
+    serving.add_argument("-b", "--bind", metavar="ADDRESS", help="address to listen on (default: all)")
+    serving.add_argument(
+        "-a",
+        "--allow",
+        metavar="NET",
+        action="append",
+        default=[],
+        help="accept only connections from this network, as 192.0.2.0/24; more than once",
+    )
+    serving.add_argument("-N", "--no-ipv6", action="store_true", help="listen on IPv4 only")
+    serving.add_argument("-v", "--verbose", action="count", default=0, help="log more; more than once")
+    serving.add_argument(
+        "-c",
+        "--class",
+        dest="server_class",
+        metavar="CLASS",
+        default="Server",
+        help="Server logs connections and calls (default), QuietServer only problems",
+    )
+    return parser
+
+
+def _generate(path: str, overwrite: bool) -> int:
+    if not write_key_file(path, generate_key(), overwrite=overwrite):
+        print(f"easycluster: {path} exists; to replace it add -O", file=sys.stderr)
+        return 1
+    print(f"wrote a new key to {path}; servers and masters need the same file")
+    return 0
+
+
+def _serve(options: Any) -> int:
+    key = _key(options)
+    if options.server_class not in CLASSES:
+        known = " and ".join(CLASSES)
+        raise _UsageError(f"there is no server class {options.server_class!r}: -c knows {known}")
+    if not 0 <= options.port <= 65535:
+        raise _UsageError(f"{options.port} is no TCP port")
+    kind = CLASSES[options.server_class]
+    verbosity = kind.default_verbosity + options.verbose
+    try:
+        server = kind(options.port, key, options.bind, options.allow, verbosity, options.no_ipv6)
+    except ValueError as error:
+        if isinstance(error, KeyFileError):
+            raise
+        raise _UsageError(f"-a: {error}") from error
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda number, frame: server.stop())
+    _announce(server.addresses)
+    server.serve()
+    return 0
+
+
+def _announce(addresses: List[str]) -> None:
+    print(f"easycluster {VERSION} listens on {', '.join(addresses)}", flush=True)
+
+
+def _key(options: Any) -> bytes:
+    if options.keyfile is not None and options.key is not None:
+        raise _UsageError("-k and -K exclude each other")
+    if options.keyfile is not None:
+        require_private(options.keyfile)
+        key = read_key_file(options.keyfile)
+    else:
+        key = decode_key(options.key or "")
+    check_key(key, "the server")
+    return key
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""Bytes in and out: transports, the channel on top of them, the handshake. Masters use it too."""

@@ -1,0 +1,177 @@
+"""A channel: one open connection's link and transport, and the lock through which all sending goes.
+
+Who owns what: `_send_lock` guards the link's sender and is held for one group of frames at a time,
+so small messages pass between the frames of a large one. The link's receiver belongs to whoever
+has the turn to read, which the user of the channel arranges (`receive` takes no lock).
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from typing import TYPE_CHECKING, Any, Callable, Deque, List, Optional
+
+from easycluster_protocol._wire.link import Link
+from easycluster_protocol._wire.messages import Message
+
+if TYPE_CHECKING:
+    #: Called while a send waits for room; returns when some may have come.
+    WhileBlocked = Callable[[], None]
+
+
+class Channel:
+    """Sends and receives messages over one connection.
+
+    Args:
+        link: the protocol machine.
+        transport: a `SocketTransport` or `PipeTransport`.
+        while_blocked: what a sender does when the kernel takes nothing more; None: it blocks in
+            the kernel, which is right where another thread goes on reading.
+    """
+
+    def __init__(self, link: Link, transport: Any, while_blocked: Optional[WhileBlocked] = None) -> None:
+        self.link = link
+        self._sender = link.sender
+        self._receiver = link.receiver
+        self.transport = transport
+        self._while_blocked = while_blocked
+        self._block = while_blocked is None
+        # Reentrant only because such a lock knows its owner; nobody enters it twice.
+        self._send_lock: Any = threading.RLock()
+        self._posted: Deque[Message] = deque()
+        self._unfinished = False
+
+    def send(self, message: Message) -> None:
+        """Send ``message``; on return the kernel has it.
+
+        Raises:
+            LocalProtocolError: this end may not say that now; nothing was sent.
+            OSError: the connection broke.
+            RuntimeError: a signal handler sends while its thread is in the middle of sending.
+        """
+        if self._send_lock._is_owned():
+            raise RuntimeError(
+                "a signal handler cannot make a call while it interrupts the sending of another"
+            )
+        with self._send_lock:
+            committed = self._sender.commit_small(message)
+            if committed is not None:
+                buffers, total, sent, _ = committed
+                self.transport.send(sent, buffers, self._block)
+                if sent != [total]:
+                    self._flush()
+        if committed is None:
+            self._send_any(message)
+        elif self._posted:
+            self._send_posted()
+
+    def _send_any(self, message: Message) -> None:
+        for plans in self.link.plans(message):
+            with self._send_lock:
+                self._flush()
+                self._sender.commit(plans)
+                self._flush()
+            if self._posted:
+                self._send_posted()
+
+    def post(self, message: Message) -> None:
+        """Send a small message without waiting for a send that is under way: if there is one, it
+        takes this message with it."""
+        self._posted.append(message)
+        self._send_posted()
+
+    def send_at_once(self, message: Message, patience: float = 0.1) -> bool:
+        """Send a small message if the kernel takes it now; return whether it did.
+
+        Args:
+            message: what to send.
+            patience: how long to wait for another thread that sends, in seconds.
+        """
+        if self._send_lock._is_owned():  # a signal handler came while this thread sends
+            return False
+        taken: List[bool] = []
+        try:
+            # One C call: no signal handler can come between taking the lock and noting it.
+            taken.extend(map(self._send_lock.acquire, (True,), (patience,)))
+            if not taken[0]:
+                return False
+            for plans in self.link.plans(message):
+                if not self._flush_at_once():
+                    return False
+                self._sender.commit(plans)
+            return self._flush_at_once()
+        finally:
+            if taken and taken[0]:
+                self._send_lock.release()
+
+    def _flush_at_once(self) -> bool:
+        sender = self._sender
+        while sender.unsent():
+            if not self.transport.send(sender.sent, sender.unsent(), False):
+                return False
+        return True
+
+    def _send_posted(self) -> None:
+        # A poster that finds the lock taken leaves; whoever has the lock looks again after giving
+        # it back, so no message stays behind.
+        while self._posted and not self._send_lock._is_owned():
+            taken: List[bool] = []
+            try:
+                taken.extend(map(self._send_lock.acquire, (False,)))  # see `send_at_once`
+                if not taken[0]:
+                    return
+                while self._posted:
+                    for plans in self.link.plans(self._posted[0]):
+                        self._flush()
+                        self._sender.commit(plans)
+                        self._posted.popleft()
+                        self._flush()
+            finally:
+                if taken and taken[0]:
+                    self._send_lock.release()
+
+    def release_leaked(self) -> None:
+        """Give back the lock that an interrupt kept this thread from giving back.
+
+        Before Python 3.10 a signal handler can raise between the body of a ``with`` and its end.
+        Call it where this thread sends nothing.
+        """
+        while self._send_lock._is_owned():
+            self._send_lock.release()
+
+    def _flush(self) -> None:
+        """Send what is committed, also what an interrupted sender left."""
+        sender = self._sender
+        blocked = self._while_blocked
+        while True:
+            rest = sender.unsent()
+            if not rest:
+                return
+            if not self.transport.send(sender.sent, rest, self._block) and blocked is not None:
+                blocked()
+
+    def receive(self, deliver: Callable[[Message], None], block: bool) -> bool:
+        """Receive once and deliver the messages that are whole then. The caller has the turn.
+
+        Args:
+            deliver: called with each message. When it was interrupted it is called again with the
+                same message, so a repetition must do no harm.
+            block: whether to wait for bytes.
+
+        Returns:
+            Whether anything came.
+
+        Raises:
+            EndOfStream: nothing more will come.
+            RemoteProtocolError: the peer broke the rules.
+            OSError: the connection broke.
+        """
+        # What an interrupted reader has left may be all that there is to wait for.
+        if self._unfinished and self._receiver.deliver(deliver):
+            return True
+        self._unfinished = True
+        came: bool = self.transport.receive(self._receiver, block)
+        if came:
+            self._receiver.deliver(deliver)
+        self._unfinished = False
+        return came

@@ -1,0 +1,27 @@
+"""All that server objects take on a server: imported with the first value that may be one, or hold one.
+
+Many sessions never have any, and over ssh this would be compiled ahead of each first call.
+"""
+
+from __future__ import annotations
+
+from easycluster_protocol._objects import (
+    proxies,
+    proxy_classes,  # noqa: F401  # pyright: ignore[reportUnusedImport] -- generators, files and modules stay
+)
+from easycluster_protocol._values.object_pickle import dumps_result
+
+from .access import delete_attribute, exported_method, get_attribute, set_attribute
+from .table import ObjectTable
+
+__all__ = [
+    "delete_attribute",
+    "dumps_result",
+    "exported_method",
+    "get_attribute",
+    "object_table",
+    "set_attribute",
+]
+
+#: The objects of the one session that a worker serves.
+object_table = proxies.server_objects = ObjectTable()

@@ -1,0 +1,82 @@
+"""What clients may use of server objects: what their classes export."""
+
+from __future__ import annotations
+
+from functools import partial
+from types import ModuleType
+from typing import Any
+
+from easycluster_protocol._objects.exports import describe_names, exports_of, is_method
+from easycluster_protocol._objects.proxies import ProxyMethod
+from easycluster_protocol._objects.proxy_classes import RemoteIterator
+
+
+def exported_method(owner: Any, name: str) -> Any:
+    """Return a method of a server object.
+
+    Raises:
+        AttributeError: its class does not export it.
+    """
+    _check(owner, name, methods_too=True)
+    method = getattr(owner, name)
+    return partial(_iterate, method) if name in ("__iter__", "__reversed__") else method
+
+
+def _iterate(method: Any) -> Any:
+    """Call what gives an iterator, which stays here too: a copy would iterate over the proxy."""
+    iterator = method()
+    return iterator if exports_of(iterator) is not None else RemoteIterator(iterator)
+
+
+def get_attribute(owner: Any, name: str) -> Any:
+    """Return an attribute of a server object; a method becomes one that the client can call.
+
+    Raises:
+        AttributeError: there is none, or its class does not export it.
+    """
+    if not (name[:2] == "__" and _is_data(owner, name)):
+        _check(owner, name, methods_too=True)
+    value = getattr(owner, name)
+    return ProxyMethod(owner, name) if _is_method_of(owner, name, value) else value
+
+
+def set_attribute(owner: Any, name: str, value: Any) -> None:
+    """Set an attribute of a server object; see `get_attribute`."""
+    _check(owner, name)
+    setattr(owner, name, value)
+
+
+def delete_attribute(owner: Any, name: str) -> None:
+    """Delete an attribute of a server object; see `get_attribute`."""
+    _check(owner, name)
+    delattr(owner, name)
+
+
+def _check(owner: Any, name: str, methods_too: bool = False) -> None:
+    """Raise unless the class of a server object exports an attribute, or, where that will do, a method."""
+    exports = exports_of(owner)
+    if exports is None:
+        raise TypeError(f"a {type(owner).__qualname__} is no server object: it exports nothing")
+    if methods_too and name in exports.methods:
+        return
+    attributes = exports.attrs | exports.cached
+    if name not in attributes and not (exports.any_attribute and name[:2] != "__"):
+        raise AttributeError(
+            f"{type(owner).__name__!r} object on the server does not export {name!r}; it exports "
+            f"{describe_names(exports.methods, attributes)}"
+        )
+
+
+def _is_data(owner: Any, name: str) -> bool:
+    """Whether this is no method, as __dict__ and __module__, where any attribute may be asked for."""
+    exports = exports_of(owner)
+    return exports is not None and exports.any_attribute and not callable(getattr(owner, name, callable))
+
+
+def _is_method_of(owner: Any, name: str, value: Any) -> bool:
+    if isinstance(owner, ModuleType):
+        return callable(value)
+    for base in type(owner).__mro__:
+        if name in vars(base):
+            return is_method(vars(base)[name])
+    return False

@@ -1,0 +1,246 @@
+"""The fork server: a warm process from which guardians and workers are forked.
+
+It is a fresh interpreter that has imported what a worker needs and nothing else happened to it: it
+never holds a key, a listening socket or a connection for longer than it takes to fork. Its only
+input is a socket of its owner; each message is one byte and, beside it, the descriptors of the
+connection, of a pipe from which the worker reads its configuration, and of the standard output and
+error of the worker. It ends when its owner does, and its workers with it.
+"""
+
+from __future__ import annotations
+
+import array
+import os
+import pickle
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Dict, List, Optional, Tuple
+
+from easycluster_server._io.transport import SocketTransport, wait
+from easycluster_server._system import proc
+
+from .worker import run_pair
+
+if TYPE_CHECKING:
+    from .worker import Config
+
+#: What workers import when they need it; they shall find it here.
+_FOR_WORKERS = (
+    "easycluster_protocol._wire.authenticator",
+    "easycluster_protocol._wire.link",
+    "easycluster_protocol._handshake.server",
+    "easycluster_protocol._wire.streams",
+    "easycluster_server._serving.calls",
+    "easycluster_server._processes.guardian",
+    "easycluster_server._io.handshake",
+    "easycluster_server._serving.threads",
+    "easycluster_server._serving.session",
+    "easycluster_server._serving.sent_modules",
+)
+
+_REQUEST = b"f"
+_DESCRIPTORS = 4
+
+#: Seconds without a request after which there is time to import more.
+_WARM_UP_AFTER = 0.05
+
+
+def main(control_descriptor: int) -> None:
+    """Run the fork server on the socket with this descriptor; does not return."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the owner
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # guardians are reaped by the kernel
+    control = socket.socket(fileno=control_descriptor)
+    for name in _FOR_WORKERS:
+        import_module(name)
+    warm = False
+    while True:
+        # The first connection does not wait for what only definitions need; later ones find it here.
+        if not warm and not wait(control_descriptor, -1, _WARM_UP_AFTER)[0]:
+            _warm_up()
+            warm = True
+        descriptors = _receive_descriptors(control)
+        if descriptors is None:
+            _end_sessions()
+            os._exit(0)
+        if os.fork() == 0:
+            control.close()
+            _become_guardian(descriptors)
+        for descriptor in descriptors:
+            os.close(descriptor)
+
+
+def _warm_up() -> None:
+    """Import what a definitions module begins with, and what server objects take."""
+    import_module("easycluster_server._objects")
+    easycluster = import_module("easycluster")
+    for name in easycluster.__all__:
+        getattr(easycluster, name)
+
+
+def _end_sessions() -> None:
+    """Let every guardian end its worker: the owner is gone, or stops."""
+    children = proc.process_table().values()
+    proc.send_signal([child for child in children if child.parent == os.getpid()], signal.SIGTERM)
+
+
+def _receive_descriptors(control: socket.socket) -> Optional[List[int]]:
+    size = array.array("i").itemsize
+    try:
+        data, ancillary, _, _ = control.recvmsg(1, socket.CMSG_SPACE(_DESCRIPTORS * size))
+    except OSError:
+        return None
+    received = array.array("i")
+    for level, kind, payload in ancillary:
+        if level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS:
+            received.frombytes(payload[: len(payload) - len(payload) % size])
+    if not data:
+        return None
+    for descriptor in received:
+        os.set_inheritable(descriptor, False)
+    return list(received)
+
+
+def _become_guardian(descriptors: List[int]) -> None:
+    link, config, out, error = descriptors
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    os.setsid()
+    for descriptor, standard in ((out, 1), (error, 2)):
+        os.dup2(descriptor, standard, inheritable=True)
+        os.close(descriptor)
+
+    def read_config() -> Config:
+        with open(config, "rb") as file:
+            loaded: Config = pickle.loads(file.read())
+        return loaded
+
+    run_pair(SocketTransport(socket.socket(fileno=link)), read_config, (config,))
+
+
+class ForkServer:
+    """The owner's side of a fork server. It is started when it is first needed.
+
+    Any number of threads may use it. A process that was forked from the owner gets one of its own.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._control: Optional[socket.socket] = None
+        self._process: Optional[Any] = None
+
+    def spawn(self, link: socket.socket, config: Config) -> None:
+        """Start guardian and worker for a connection.
+
+        Args:
+            link: the connection; the caller closes its own copy afterwards.
+            config: what the worker is told.
+
+        Raises:
+            OSError: the fork server cannot be started, or was killed.
+        """
+        reading, writing = os.pipe()
+        with open(writing, "wb") as file:
+            try:
+                with self._lock:
+                    self._request(link.fileno(), reading)
+            finally:
+                os.close(reading)  # a fork server that dies now shall not leave us writing for ever
+            file.write(pickle.dumps(config))
+
+    def _request(self, link: int, config: int) -> None:
+        if self._process is None or self._process.poll() is not None:
+            self._start()
+        assert self._control is not None
+        descriptors = array.array("i", [link, config, 1, 2])
+        self._control.sendmsg([_REQUEST], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, descriptors)])
+
+    def _start(self) -> None:
+        if self._control is not None:
+            self._control.close()
+        self._control, theirs = socket.socketpair()
+        code, arguments = _command(theirs.fileno())
+        with theirs:
+            try:
+                self._process = subprocess.Popen(
+                    [sys.executable, "-c", code, *arguments],
+                    stdin=subprocess.DEVNULL,
+                    pass_fds=[theirs.fileno()],
+                    start_new_session=True,
+                )
+            except BaseException:
+                self._control.close()
+                self._control = self._process = None
+                raise
+
+    def forget(self) -> None:
+        """Leave the fork server to the process from which this one was forked."""
+        self._lock = threading.Lock()
+        if self._process is not None:
+            self._process.returncode = 0  # it is no child of ours, so nobody need wait for it
+            self._process = None
+        if self._control is not None:
+            # Or the fork server would not notice the end of its owner.
+            self._control.close()
+            self._control = None
+
+    def close(self) -> None:
+        """End the fork server and the workers it made."""
+        with self._lock:
+            control, process, self._control, self._process = self._control, self._process, None, None
+            if control is not None:
+                control.close()
+            if process is not None:
+                process.wait()
+
+
+def _command(descriptor: int) -> Tuple[str, List[str]]:
+    code = (
+        "import sys; path = sys.path[:]; sys.path[:0] = sys.argv[2:]; "
+        "from easycluster_server._processes.fork_server import main; "
+        "sys.path[:] = path; main(int(sys.argv[1]))"
+    )
+    return code, [str(descriptor), *_package_folders()]
+
+
+def _package_folders() -> List[str]:
+    """Return the folders that hold our packages: the new interpreter may not look there."""
+    folders: List[str] = []
+    for name in ("easycluster_server", "easycluster_protocol"):
+        folder = os.path.dirname(os.path.dirname(os.path.abspath(sys.modules[name].__file__ or "")))
+        if folder not in folders:
+            folders.append(folder)
+    return folders
+
+
+def master_environment() -> Dict[str, Any]:
+    """Return the part of a worker's configuration that makes it a child of this process: the
+    environment, the working folder, the umask and the module path of the master."""
+    config: Dict[str, Any] = {"environ": dict(os.environ), "path": list(sys.path), "argv": [""]}
+    try:
+        config["cwd"] = os.getcwd()
+    except OSError:  # it was removed
+        pass
+    umask = _read_umask()
+    if umask is not None:
+        config["umask"] = umask
+    return config
+
+
+def _read_umask() -> Optional[int]:
+    """Return the umask without changing it for a moment, as ``os.umask`` would for all threads."""
+    try:
+        with open("/proc/self/status") as file:
+            for line in file:
+                if line.startswith("Umask:"):
+                    return int(line.split()[1], 8)
+    except OSError:
+        pass
+    return None
+
+
+fork_server = ForkServer()
+if hasattr(os, "register_at_fork"):  # novm
+    os.register_at_fork(after_in_child=fork_server.forget)

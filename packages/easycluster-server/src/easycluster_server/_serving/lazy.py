@@ -1,0 +1,69 @@
+"""Modules of ours that a session imports when something first needs them."""
+
+from __future__ import annotations
+
+import _thread
+import sys
+from _imp import release_lock
+from typing import Any, Dict, List
+
+#: What has been imported whole.
+_loaded: Dict[str, Any] = {}
+
+
+def free_import_lock() -> None:
+    """Give back Python's import lock if the calling thread has it; call it where that imports nothing.
+
+    A signal handler that raises in the middle of an import of the user's may leave the lock taken. The thread
+    that has it goes on importing and notices nothing, every other thread that imports waits for ever.
+    """
+    try:
+        while True:
+            release_lock()
+    except RuntimeError:  # it has it no more, or another thread has it
+        pass
+
+
+def load(name: str) -> Any:
+    """Import a module in another thread, and wait for that.
+
+    Signal handlers run in the main thread only. One that raises in the middle of an import there may leave
+    Python's import lock taken, and those that raise faster than a module can be imported would keep it from
+    ever being imported. So only who waits is interrupted, and the next one finds more done.
+
+    Args:
+        name: its full name.
+
+    Returns:
+        The module.
+    """
+    if name in _loaded:
+        return _loaded[name]
+    free_import_lock()
+    errors: List[BaseException] = []
+    imported = _thread.allocate_lock()
+    imported.acquire()
+    try:
+        _thread.start_new_thread(_import, (name, errors, imported))
+    except RuntimeError:  # the system has no more threads
+        __import__(name)
+    else:
+        imported.acquire()
+    if errors:
+        raise errors[0]
+    _loaded[name] = sys.modules[name]
+    return _loaded[name]
+
+
+def server_objects() -> Any:
+    """Return `_objects`, the module of all that server objects take."""
+    return load("easycluster_server._objects")
+
+
+def _import(name: str, errors: List[BaseException], imported: Any) -> None:
+    try:
+        __import__(name)
+    except BaseException as error:
+        errors.append(error)
+    finally:
+        imported.release()

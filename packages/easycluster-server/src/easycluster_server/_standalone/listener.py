@@ -1,0 +1,272 @@
+"""The listener of a standalone server: accepts, proves the key, hands the connection over.
+
+It is the only process that holds the key. A peer that has not proved it costs one socket and at
+most 4 KiB, for at most 10 s, and there are at most `MAX_PENDING` of them; nothing of theirs is
+unpickled and no process is started for them. When the key is proved, the connection goes to the
+fork server and the listener closes its own copy.
+"""
+
+from __future__ import annotations
+
+import errno
+import ipaddress
+import logging
+import os
+import selectors
+import socket
+import time
+from collections import OrderedDict
+from typing import Any, Iterable, List, Optional, Sequence, Tuple
+
+from easycluster_protocol._handshake.server import ServerHandshake
+from easycluster_protocol._limits import HANDSHAKE_SECONDS, MAX_HANDSHAKE
+from easycluster_protocol.errors import ConnectError, ProtocolError
+from easycluster_protocol.keys import check_key
+from easycluster_server._io.transport import wait
+from easycluster_server._processes.fork_server import ForkServer
+from easycluster_server._system.this_process import occupy_standard_descriptors
+
+#: What the system says where IPv6 is known but switched off.
+_NO_SUCH_FAMILY = (errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL)
+
+#: What the system says when it is out of descriptors or memory, and seconds to wait then.
+_EXHAUSTED = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
+_EXHAUSTED_PAUSE = 0.2
+
+#: Peers that may be in the middle of their handshake at once; beyond, the one that has taken
+#: longest is dropped, so slow strangers cannot keep out a client that knows the key.
+MAX_PENDING = 64
+
+log = logging.getLogger("easycluster.server")
+
+
+class _Peer:
+    """A peer that has not proved the key yet."""
+
+    def __init__(self, connection: socket.socket, name: str, handshake: ServerHandshake) -> None:
+        self.connection = connection
+        self.name = name
+        self.handshake = handshake
+        self.deadline = time.monotonic() + HANDSHAKE_SECONDS
+
+
+class Listener:
+    """Serves TCP connections until it is stopped.
+
+    Args:
+        port: the TCP port; 0 lets the system choose one.
+        key: the shared key.
+        bindaddr: the address or host name to listen on; None: every address of this machine.
+        allow: networks from which connections are accepted, as "192.0.2.0/24"; empty: all.
+        verbosity: 0 logs problems only, 1 connections, 2 calls as well.
+        disable_ipv6: listen on IPv4 only.
+
+    Attributes:
+        port: the TCP port.
+
+    Raises:
+        KeyFileError: the key is no key.
+        ValueError: a network cannot be read.
+        OSError: the address cannot be listened on.
+    """
+
+    port: int
+
+    def __init__(
+        self,
+        port: int,
+        key: bytes,
+        bindaddr: Optional[str] = None,
+        allow: Iterable[str] = (),
+        verbosity: int = 0,
+        disable_ipv6: bool = False,
+    ) -> None:
+        check_key(key, "the server")
+        occupy_standard_descriptors()
+        self._key = key
+        self._allow = [ipaddress.ip_network(network, strict=False) for network in allow]
+        self._verbosity = verbosity
+        self._fork_server = ForkServer()
+        self._pending: OrderedDict[socket.socket, _Peer] = OrderedDict()
+        self._sockets = _listen(bindaddr, port, disable_ipv6)
+        self._stop_reading, self._stop_writing = os.pipe()
+        self._selector = selectors.DefaultSelector()
+        self._selector.register(self._stop_reading, selectors.EVENT_READ)
+        for listening in self._sockets:
+            self._selector.register(listening, selectors.EVENT_READ)
+        self.port = self._sockets[0].getsockname()[1]
+
+    @property
+    def addresses(self) -> List[str]:
+        """The addresses that are listened on, as ``host:port``."""
+        return [_name(listening.getsockname()) for listening in self._sockets]
+
+    def serve(self) -> None:
+        """Accept connections until `stop` is called. Open connections end with the listener."""
+        try:
+            while self._serve_once():
+                pass
+        finally:
+            self._close()
+
+    def stop(self) -> None:
+        """Make `serve` return; may be called from a signal handler or another thread."""
+        if self._stop_writing >= 0:
+            os.write(self._stop_writing, b"x")
+
+    def _serve_once(self) -> bool:
+        timeout = None
+        if self._pending:
+            first = next(iter(self._pending.values()))
+            timeout = max(0.0, first.deadline - time.monotonic())
+        for key, _ in self._selector.select(timeout):
+            if key.fd == self._stop_reading:
+                return False
+            if key.fileobj in self._sockets:
+                self._accept(key.fileobj)
+            elif key.fileobj in self._pending:
+                self._continue(self._pending[key.fileobj])  # type: ignore[index]  # it is a socket
+        self._drop_late()
+        return True
+
+    def _accept(self, listening: Any) -> None:
+        try:
+            connection, address = listening.accept()
+        except OSError as error:  # the peer left already, or we are out of descriptors
+            log.warning("a connection could not be accepted: %s", error)
+            if error.errno in _EXHAUSTED:  # it is still there, and would be found again at once
+                wait(self._stop_reading, -1, _EXHAUSTED_PAUSE)
+            return
+        name = _name(address)
+        if not self._allowed(address[0]):
+            log.warning("connection from %s refused: not in an allowed network", name)
+            connection.close()
+            return
+        connection.setblocking(False)
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        handshake = ServerHandshake(self._key, session=os.urandom(16))
+        self._pending[connection] = _Peer(connection, name, handshake)
+        self._selector.register(connection, selectors.EVENT_READ)
+        if len(self._pending) > MAX_PENDING:
+            self._drop(next(iter(self._pending.values())), "too many peers are in their handshake")
+
+    def _allowed(self, host: str) -> bool:
+        address = ipaddress.ip_address(host.partition("%")[0])
+        return not self._allow or any(address in network for network in self._allow)
+
+    def _continue(self, peer: _Peer) -> None:
+        """Take in what a peer sent."""
+        reason: Optional[str] = None
+        try:
+            data = peer.connection.recv(MAX_HANDSHAKE)
+            if not data:
+                reason = "it left during the handshake"
+            else:
+                peer.handshake.receive_data(data)
+        except BlockingIOError:
+            return
+        except (ConnectError, ProtocolError, OSError) as error:
+            reason = str(error)
+        try:
+            reply = peer.handshake.data_to_send()
+            # The replies are far smaller than an empty socket buffer; a peer that does not read is dropped.
+            if reply and peer.connection.send(reply) != len(reply):
+                reason = reason or "it does not read"
+        except OSError as error:
+            reason = reason or str(error)
+        if reason is not None:
+            self._drop(peer, reason)
+        elif peer.handshake.session is not None:
+            self._hand_over(peer)
+
+    def _hand_over(self, peer: _Peer) -> None:
+        """Give a proved connection to a worker of its own."""
+        self._forget(peer)
+        if self._verbosity >= 1:
+            log.info("connection from %s", peer.name)
+        config = {
+            "session": peer.handshake.session,
+            "leftover": peer.handshake.leftover,
+            "verbosity": self._verbosity,
+            "peer": peer.name,
+        }
+        try:
+            self._fork_server.spawn(peer.connection, config)
+        except OSError as error:
+            log.error("connection from %s: no process can be started for it: %s", peer.name, error)
+        peer.connection.close()
+
+    def _drop_late(self) -> None:
+        now = time.monotonic()
+        for peer in list(self._pending.values()):
+            if peer.deadline > now:
+                break  # they stand in the order of their deadlines
+            self._drop(peer, f"no proof of the key within {HANDSHAKE_SECONDS:.0f} s")
+
+    def _drop(self, peer: _Peer, reason: str) -> None:
+        log.warning("connection from %s refused: %s", peer.name, reason)
+        self._forget(peer)
+        peer.connection.close()
+
+    def _forget(self, peer: _Peer) -> None:
+        del self._pending[peer.connection]
+        self._selector.unregister(peer.connection)
+
+    def _close(self) -> None:
+        for peer in list(self._pending.values()):
+            self._forget(peer)
+            peer.connection.close()
+        self._selector.close()
+        for listening in self._sockets:
+            listening.close()
+        writing, self._stop_writing = self._stop_writing, -1
+        for descriptor in (self._stop_reading, writing):
+            os.close(descriptor)
+        self._fork_server.close()
+
+
+def _listen(bindaddr: Optional[str], port: int, disable_ipv6: bool) -> List[socket.socket]:
+    """Open listening sockets for an address, or for every address of both families."""
+    family = socket.AF_INET if disable_ipv6 else socket.AF_UNSPEC
+    try:
+        found = socket.getaddrinfo(bindaddr, port, family, socket.SOCK_STREAM, 0, socket.AI_PASSIVE)
+    except socket.gaierror as error:
+        raise OSError(error.errno, f"cannot listen on {bindaddr}: {error.strerror}") from error
+    sockets: List[socket.socket] = []
+    refused: Optional[OSError] = None
+    # IPv6 last: a machine may know its addresses although the kernel has it switched off.
+    for number, _, _, _, address in sorted(found, key=lambda entry: entry[0] != socket.AF_INET):
+        # With port 0 the first family's choice holds for the other too.
+        chosen = sockets[0].getsockname()[1] if sockets else port
+        try:
+            sockets.append(_listen_on(number, (address[0], chosen, *address[2:])))
+        except OSError as error:
+            refused = error
+            if error.errno not in _NO_SUCH_FAMILY:
+                break
+    if refused is not None and (not sockets or refused.errno not in _NO_SUCH_FAMILY):
+        for listening in sockets:
+            listening.close()
+        raise OSError(refused.errno, f"cannot listen on {bindaddr or 'port'} {port}: {refused.strerror}")
+    return sockets
+
+
+def _listen_on(family: int, address: Sequence[Any]) -> socket.socket:
+    listening = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if family == socket.AF_INET6:
+            listening.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        listening.bind(tuple(address))
+        listening.listen(128)
+        listening.setblocking(False)
+    except BaseException:
+        listening.close()
+        raise
+    return listening
+
+
+def _name(address: Tuple[Any, ...]) -> str:
+    host, port = address[:2]
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

@@ -1,0 +1,1 @@
+"""The parts that depend on the operating system: processes, standard streams, the C library."""

@@ -1,0 +1,170 @@
+"""What the functions of `concurrent.futures` hold on to, and when they are told."""
+
+from __future__ import annotations
+
+import gc
+import threading
+import weakref
+from concurrent.futures import as_completed, wait
+from typing import Any
+
+import pytest
+
+from easycluster_client._calls.future_condition import Standard
+from easycluster_client._calls.response import NonblockingResponse
+from easycluster_protocol._wire import messages as m
+from easycluster_protocol._wire.messages import Message
+from helpers.hand_made import HandMadeServer
+from helpers.waiting import PATIENCE
+
+
+class Waiter:
+    """Notes what it is told.
+
+    Args:
+        trouble: what it raises when it is told the first time.
+    """
+
+    def __init__(self, *trouble: BaseException) -> None:
+        self.told: list[Any] = []
+        self._trouble = list(trouble)
+
+    def add_result(self, response: Any) -> None:
+        if self._trouble:
+            raise self._trouble.pop()
+        self.told.append(("result", response))
+
+    def add_exception(self, response: Any) -> None:
+        self.told.append(("exception", response))
+
+
+class Answered:
+    """Has an answer."""
+
+    _failed = False
+
+
+def in_thread(function: Any, *arguments: Any) -> None:
+    """Call something in another thread, which ends before this returns."""
+    thread = threading.Thread(target=function, args=arguments)
+    thread.start()
+    thread.join(PATIENCE)
+    assert not thread.is_alive()
+
+
+def test_told_once() -> None:
+    """An answer that is delivered again, as after an interrupt, is told once."""
+    standard, waiter, response = Standard(), Waiter(), Answered()
+    standard.waiters.append(waiter)
+    for _ in range(2):
+        standard.finish(response)
+
+    assert waiter.told == [("result", response)]
+    assert standard.finished
+
+
+def test_while_another_thread_holds_the_condition() -> None:
+    """Who has an answer does not wait for the condition: who holds it tells of it when giving it back."""
+    standard, waiter, response = Standard(), Waiter(), Answered()
+    with standard:
+        in_thread(standard.finish, response)
+        before = standard.finished
+        standard.waiters.append(waiter)
+
+    assert not before
+    assert standard.finished
+    assert waiter.told == [("result", response)]
+
+
+def test_while_the_same_thread_holds_the_condition() -> None:
+    """No state changes while the condition is held, not even if its holder itself reads the answer."""
+    standard, waiter, response = Standard(), Waiter(), Answered()
+    standard.acquire()
+    with standard:
+        standard.finish(response)
+    before = standard.finished
+    standard.waiters.append(waiter)
+    standard.release()
+
+    assert not before
+    assert waiter.told == [("result", response)]
+
+
+def test_interrupt_while_telling() -> None:
+    """Who was told before an interrupt is not told again when the answer is delivered again, and the others are."""
+    standard, response = Standard(), Answered()
+    waiters = [Waiter(), Waiter(KeyboardInterrupt()), Waiter()]
+    standard.waiters += waiters
+    with pytest.raises(KeyboardInterrupt):
+        standard.finish(response)
+    standard.waiters.remove(waiters[0])
+    standard.finish(response)
+
+    assert [waiter.told for waiter in waiters] == [[("result", response)]] * 3
+    assert standard.finished
+
+
+def test_answer_is_not_kept() -> None:
+    """What has been told of is not held."""
+    standard, response = Standard(), Answered()
+    reference = weakref.ref(response)
+    gc.disable()
+    try:
+        with standard:
+            standard.finish(response)
+        del response
+
+        assert reference() is None
+    finally:
+        gc.enable()
+
+
+def failed(message: Message | None, *, resolved: bool) -> bool:
+    """Whether a response with this answer, or with none because the connection ended, counts as failed."""
+    server = HandMadeServer()
+    response = server.request(origexc="quiet")
+    if message is None:
+        server.session.close("closed")
+    else:
+        server.session._deliver(message)
+    if resolved:
+        response.exception()
+    server.close()
+    return response._failed
+
+
+@pytest.mark.parametrize("resolved", [False, True])
+@pytest.mark.parametrize(
+    ("message", "expected"),
+    [
+        (Message(m.RESULT, 1, b"N."), False),
+        (Message(m.FAILURE, 1, b"N."), True),
+        (None, True),
+    ],
+    ids=["result", "failure", "lost"],
+)
+def test_what_counts_as_an_error(message: Message | None, expected: bool, resolved: bool) -> None:
+    """Failures and lost answers are errors, whether they have been unpickled or not."""
+    assert failed(message, resolved=resolved) == expected
+
+
+def test_values_are_not_unpickled_for_it() -> None:
+    """Whoever reads tells of an answer without unpickling it; what cannot be is an error from then on."""
+    assert not failed(Message(m.RESULT, 1, b"no pickle"), resolved=False)
+    assert failed(Message(m.RESULT, 1, b"no pickle"), resolved=True)
+
+
+def test_conditions_are_given_back_after_an_error(server: HandMadeServer) -> None:
+    """A response for which nobody reads is refused, and what was given beside it can be waited for afterwards."""
+    refused = server.request()
+    good = NonblockingResponse(server._client, "f")
+    responses: list[Any] = [refused, good]
+    server.reads_by_itself = False
+    for function in (wait, lambda responses: next(as_completed(responses))):
+        with pytest.raises(TypeError, match=r"easycluster\.wait and easycluster\.as_completed"):
+            function(responses)
+    taken: list[bool] = []
+    for response in responses:
+        in_thread(lambda each: taken.append(each._condition._lock.acquire(blocking=False)), response)
+
+    assert taken == [True, True]

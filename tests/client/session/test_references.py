@@ -1,0 +1,325 @@
+"""Receipts: what a client counts of server objects, beside the table of a server, without a connection."""
+
+from __future__ import annotations
+
+import gc
+import pickle
+import threading
+import weakref
+from collections.abc import Iterator
+from functools import partial
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from easycluster_client._session.references import ProxyState
+from easycluster_protocol._limits import MAX_TABLE
+from easycluster_protocol._objects import proxies as proxies_module
+from easycluster_protocol._objects.proxies import RemoteProxy, context
+from easycluster_protocol._wire import messages as m
+from easycluster_protocol._wire.messages import Message
+from easycluster_protocol.errors import ConnectionLost
+from helpers.object_ends import Ends, Thing
+
+
+@pytest.fixture
+def ends() -> Ends:
+    """Both sides."""
+    return Ends()
+
+
+@pytest.fixture
+def no_collection() -> Iterator[None]:
+    """Nothing but reference counting lets go of anything."""
+    gc.disable()
+    yield
+    gc.enable()
+
+
+def test_the_same_proxy_while_one_is_alive(ends: Ends) -> None:
+    """While a proxy is alive its object gives the same one; afterwards another, and the object stays the same."""
+    thing = Thing()
+    proxy = ends.loads(thing)
+
+    assert ends.loads({"key": [thing]})["key"][0] is proxy
+    assert ends.loads([Thing()])[0] is not proxy
+    vars(proxy)["mark"] = "set on the client"
+    del proxy
+    again = ends.loads(thing)
+    assert again.proxy_object_id == 1
+    assert "mark" not in vars(again)
+
+
+def test_receipts_are_given_back_at_the_end(ends: Ends) -> None:
+    """Each answer that names an object is one receipt; all of them are given back when its proxy is gone."""
+    thing = Thing()
+    proxies = [ends.loads([thing, thing]) for _ in range(5)]
+
+    assert ends.references.releases() == []
+    del proxies
+    assert ends.references.releases() == [(1, 5)]
+    assert ends.references.releases() == []
+
+
+def test_dropping_is_one_append(ends: Ends) -> None:
+    """Dropping a proxy takes no lock, sends nothing and calls nothing of ours but ``garbage.append``, a C function."""
+    proxy = ends.loads(Thing())
+    assert ends.references._live[1].__callback__ == ends.references.garbage.append
+    locked, done = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        with ends.references._lock:
+            locked.set()
+            done.wait()
+
+    holder = threading.Thread(target=hold)
+    holder.start()
+    locked.wait()
+    seen = weakref.ref(proxy)
+    del proxy
+    assert seen() is None
+    assert len(ends.references.garbage) == 1
+    done.set()
+    holder.join()
+
+
+@pytest.mark.usefixtures("no_collection")
+def test_answers_that_nobody_reads(ends: Ends) -> None:
+    """The receipts of an answer that is dropped unread are given back with it, once, although it was noted twice."""
+    message = ends.answer([Thing(), Thing()])
+    ends.references.note(message)
+    ends.references.note(message)
+    assert not ends.references.garbage
+    del message
+
+    assert sorted(ends.references.releases()) == [(1, 1), (2, 1)]
+
+
+@pytest.mark.parametrize("keep", [False, True])
+def test_answers_that_fail_to_unpickle(ends: Ends, keep: bool) -> None:
+    """An answer that cannot be unpickled gives back its receipts, but not those of proxies that are alive."""
+    thing, other = Thing(), Thing()
+    proxy = ends.loads(thing) if keep else None
+    message = ends.answer([thing, other], b"no pickle")
+    with pytest.raises(Exception, match="pickle|load key"):
+        ends.rebuild(message)
+    del message
+    gc.collect()
+    ends.give_back()
+
+    assert len(ends.table) == (1 if keep else 0)
+    del proxy
+    ends.give_back()
+    assert len(ends.table) == 0
+
+
+def _drop(proxy: Any) -> int:
+    return int(proxy.proxy_object_id)
+
+
+class Forgets:
+    """Pickles a server object that nobody keeps at the other end."""
+
+    def __reduce__(self) -> Any:
+        return _drop, (Thing(),)
+
+
+def test_proxies_that_do_not_outlive_unpickling(ends: Ends) -> None:
+    """What is named in an answer, and dropped while that is unpickled, is given back."""
+    assert ends.loads([Forgets(), Forgets()]) == [1, 2]
+    ends.give_back()
+
+    assert len(ends.table) == 0
+
+
+def test_dropped_while_an_answer_is_on_its_way(ends: Ends) -> None:
+    """A proxy that is dropped while another answer names its object costs that answer nothing."""
+    thing = Thing()
+    proxy = ends.loads(thing)
+    message = ends.answer(thing)
+    del proxy
+    ends.give_back()
+
+    again = ends.rebuild(message)
+    assert ends.table.get(again.proxy_object_id) is thing
+    del again, message
+    ends.give_back()
+    assert len(ends.table) == 0
+
+
+def test_no_table_is_too_long(ends: Ends) -> None:
+    """No message gives back more objects than fit one table, however many lie there in whatever pieces."""
+    things = [Thing() for _ in range(MAX_TABLE)]
+    proxies = [ends.loads(thing) for thing in things[:10]]
+    messages = [ends.answer(things), ends.answer(things[5:]), ends.answer([Thing()])]
+    del proxies, messages
+    sizes: list[int] = []
+    while given := ends.references.releases():
+        sizes.append(len(given))
+        assert sum(receipts for _, receipts in given) > 0
+        ends.table._release(given)
+
+    assert max(sizes) == MAX_TABLE
+    assert len(ends.table) == 0
+    assert not ends.references._live
+
+
+def test_messages_that_were_not_sent(ends: Ends) -> None:
+    """What a message should have taken along is given back by a later one."""
+    thing = Thing()
+    proxies = [ends.loads(thing), ends.loads(thing)]
+    del proxies
+    pairs = ends.references.releases()
+    ends.references.keep(pairs)
+
+    assert ends.references.releases() == pairs == [(1, 2)]
+
+
+def test_dict_keyed_by_proxies(ends: Ends) -> None:
+    """Proxies may be keys and members of sets."""
+    one, two = Thing(), Thing()
+
+    value = ends.loads({one: {two}, two: frozenset([one])})
+    first, second = value
+    assert value[first] == {second}
+    assert value[second] == {first}
+
+
+def test_one_answer_in_several_threads(ends: Ends) -> None:
+    """Threads that unpickle the same answer at once count its receipts once."""
+    for _ in range(50):
+        message = ends.answer([Thing()])
+        start = threading.Barrier(3)
+        found: list[Any] = []
+
+        def unpickle(start: Any = start, found: Any = found, message: Any = message) -> None:
+            start.wait()
+            found.append(ends.rebuild(message)[0])
+
+        threads = [threading.Thread(target=unpickle) for _ in range(3)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert found[0] is found[1] is found[2]
+        del found, message, unpickle
+        threads.clear()
+    ends.give_back()
+    assert len(ends.table) == 0
+
+
+def test_answers_that_come_twice(ends: Ends) -> None:
+    """A server that was interrupted sends its answer twice and has counted one receipt: the second gives back none."""
+    thing = Thing()
+    sent = ends.send([thing])
+    (first,) = ends.arrive(sent)
+    (proxy,) = ends.rebuild(first)
+    (second,) = ends.arrive(sent)
+    del first, second
+    gc.collect()
+    ends.give_back()
+
+    assert ends.table.get(proxy.proxy_object_id) is thing
+    del proxy
+    ends.give_back()
+    assert len(ends.table) == 0
+
+
+@pytest.mark.parametrize("how", ["read", "unread", "damaged"])
+@pytest.mark.parametrize("again", [False, True], ids=["once", "again"])
+def test_more_objects_than_one_table(ends: Ends, how: str, again: bool) -> None:
+    """What an answer names ahead of itself counts as what it names; also when part of it had come before."""
+    things = [Thing() for _ in range(MAX_TABLE + 10)]
+    sent = ends.send(things)
+    if again:
+        ends.references.note_ahead(Message(m.REFERENCES, sent.request, references=sent.references[:10]))
+    (message,) = ends.arrive(sent, b"damaged" if how == "damaged" else None)
+    held: list[Any] = []
+    if how == "read":
+        held = ends.rebuild(message)
+    elif how == "damaged":
+        with pytest.raises(pickle.UnpicklingError):
+            ends.rebuild(message)
+    if again:
+        ends.arrive(sent)
+    del message
+    gc.collect()
+    ends.give_back()
+
+    assert len(ends.table) == len(held) == (len(things) if how == "read" else 0)
+    held.clear()
+    ends.give_back()
+    assert (len(ends.table), ends.references._live, ends.references._ahead) == (0, {}, {})
+
+
+@pytest.mark.parametrize("number", [0, -1, "1", 1.0, None, True, (1,), [1]], ids=repr)
+def test_numbers_that_no_object_has(ends: Ends, number: Any) -> None:
+    """A server that names an object by something else gets no proxy, least of all of its root object."""
+    with pytest.raises(TypeError, match="the number of a server object cannot be"):
+        ends.references.loads(ends.answer([Thing()]), lambda: proxies_module.find_proxy(number, RemoteProxy))
+
+    assert not ends.references._live
+
+
+# Where proxies may go.
+
+
+def test_pickled_for_another_connection(ends: Ends) -> None:
+    """A proxy can be pickled for its own connection only; the error names it, and where it was to go."""
+    proxy = ends.loads(Thing())
+    other = Ends()
+    other.session.peername = "other:2"
+
+    with pytest.raises(
+        TypeError, match="<RemoteProxy for oid 1 on host:1> cannot be passed outside of a call"
+    ):
+        proxy.__reduce_ex__(4)
+    context.references = other.references
+    try:
+        with pytest.raises(
+            TypeError, match="oid 1 on host:1> cannot be passed to other:2: the object is on host:1"
+        ):
+            proxy.__reduce_ex__(4)
+        context.references = ends.references
+        assert proxy.__reduce_ex__(4) == (proxies_module.find_object, (1,))
+    finally:
+        context.references = None
+
+
+def test_after_the_end(ends: Ends) -> None:
+    """With its connection a proxy ends: calls, attributes and passing it say so; its repr and its end still work."""
+    proxy = ends.loads(Thing())
+    assert proxy.proxy_connection == "the client"
+    ends.references.maker.session = object()  # type: ignore[assignment]
+
+    assert proxy.proxy_connection is None
+    assert repr(proxy) == "<RemoteProxy for oid 1 on host:1>"
+    ended = "the connection to host:1 on which this object was given has ended"
+    with pytest.raises(ConnectionLost, match=ended):
+        proxy.raw_call_method("f")
+    with pytest.raises(ConnectionLost, match=ended):
+        proxy.raw_get_attribute("x")
+    with pytest.raises(ConnectionLost, match=ended):
+        _ = proxy.some_attribute
+    context.references = Ends().references
+    try:
+        with pytest.raises(TypeError, match="the connection to host:1 on which it was given has ended"):
+            proxy.__reduce_ex__(4)
+    finally:
+        context.references = None
+    del proxy
+    assert len(ends.references.garbage) == 1
+
+
+def test_proxies_made_by_hand(ends: Ends) -> None:
+    """A proxy that a script makes of a client and a number is one, but counts no receipts."""
+    client: Any = SimpleNamespace(
+        _easycluster=SimpleNamespace(reference=partial(ProxyState, ends.references))
+    )
+    proxy = RemoteProxy(client, 12)
+
+    assert (proxy.proxy_object_id, repr(proxy)) == (12, "<RemoteProxy for oid 12 on host:1>")
+    assert proxy.proxy_connection == "the client"
+    del proxy
+    assert not ends.references.garbage

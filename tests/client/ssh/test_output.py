@@ -1,0 +1,241 @@
+"""What hosts print, on its way to standard error: pipes in the place of ssh."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+
+import pytest
+
+from easycluster_client._ssh import output
+from helpers.screens import Host, Recorder, has_come, let_it_look, make_screen, serve_hosts, threads
+from helpers.waiting import PATIENCE, wait_until
+
+screen = pytest.fixture(make_screen)
+host = pytest.fixture(serve_hosts)
+
+
+def test_lines(host: Callable[..., Host], screen: Recorder) -> None:
+    """Whole lines are shown at once, and flushed; the beginning of the next one waits for its end."""
+    one = host()
+    one.say("first\nsecond\nthi")
+    screen.wait_for("first\nsecond\n")
+
+    one.say("rd")
+    let_it_look(host, screen)
+    assert screen.text == "first\nsecond\n"
+
+    one.say("\n")
+    screen.wait_for("first\nsecond\nthird\n")
+    assert screen.writes == ["first\nsecond\n", "third\n"]
+
+
+def test_last_line(host: Callable[..., Host], screen: Recorder) -> None:
+    """What has no line end when the host leaves is shown then, as a line."""
+    one = host()
+    one.say("first\nsecond")
+    one.leave()
+    one.output.finish(PATIENCE)
+
+    assert screen.text == "first\nsecond\n"
+
+
+def test_nothing_is_left_after_finish(host: Callable[..., Host], screen: Recorder) -> None:
+    """All that was printed before the host left stands there when `finish` returns."""
+    one = host()
+    text = "".join(f"line {number}\n" for number in range(5000))
+
+    def write() -> None:
+        one.say(text)
+        one.leave()
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    one.output.finish(PATIENCE)
+    writer.join()
+
+    assert screen.text == text
+
+
+def test_finish_does_not_wait_for_ever(host: Callable[..., Host], screen: Recorder) -> None:
+    """When somebody keeps the pipe open, what has come is shown, and no more is read."""
+    one = host()
+    one.say("first\nsecond")
+    wait_until(has_come(one.output, "second"))
+
+    one.output.finish(0.01)
+    wait_until(lambda: not threads())
+
+    assert screen.text == "first\nsecond\n"
+    with pytest.raises(BrokenPipeError):
+        one.say("more")
+
+
+def test_two_hosts(host: Callable[..., Host], screen: Recorder) -> None:
+    """The lines of several hosts do not mix, however they arrive."""
+    one, two = host(), host()
+    for number in range(50):
+        one.say(f"one {number} ")
+        two.say(f"two {number} ")
+        wait_until(has_come(one.output, f"one {number} "))
+        one.say("end\n")
+        two.say("end\n")
+
+    wait_until(lambda: screen.text.count("\n") == 100)
+    lines = screen.text.splitlines()
+    assert sorted(lines) == sorted(f"{name} {n} end" for name in ("one", "two") for n in range(50))
+    assert [line for line in lines if line[:3] == "one"] == [f"one {n} end" for n in range(50)]
+
+
+def test_long_line(host: Callable[..., Host], screen: Recorder) -> None:
+    """A line without end is shown in pieces, and does not grow without end here."""
+    one = host()
+    writer = threading.Thread(target=one.say, args=(b"x" * 1_000_000,))
+    writer.start()
+    wait_until(lambda: screen.text.count("x") > 900_000)
+    writer.join()
+
+    longest = max(map(len, screen.text.split("\n")))
+    assert longest <= output._LONGEST_LINE + output._CHUNK
+    assert len(one.output._unshown) <= output._LONGEST_LINE
+
+
+def test_line_of_a_few_chunks_stays_whole(host: Callable[..., Host], screen: Recorder) -> None:
+    """A line that comes in pieces stays whole as long as it is not longer than 64 KiB."""
+    one = host()
+    for letter in "abcd":
+        one.say(letter * 15_000)
+        wait_until(has_come(one.output, letter))
+    one.say("\n")
+
+    screen.wait_for("".join(letter * 15_000 for letter in "abcd") + "\n")
+    assert len(screen.writes) == 1
+
+
+@pytest.mark.parametrize(
+    ("data", "shown"),
+    [
+        ("käse 名\n".encode(), "käse 名\n"),
+        (b"\xff\xfe\x00\n", "\\xff\\xfe\x00\n"),
+        (b"\r50%\r100%\n", "\r50%\r100%\n"),
+        (b"\n\n", "\n\n"),
+    ],
+)
+def test_bytes(host: Callable[..., Host], screen: Recorder, data: bytes, shown: str) -> None:
+    """UTF-8 is shown as text, and what is none by its bytes."""
+    host().say(data)
+
+    screen.wait_for(shown)
+
+
+def test_letter_in_two_pieces(host: Callable[..., Host], screen: Recorder) -> None:
+    """A letter of several bytes stays whole, however it arrives."""
+    one = host()
+    for byte in "名".encode():
+        one.say(bytes([byte]))
+        let_it_look(host, screen)
+    one.say(b"\n")
+
+    screen.wait_for("名\n")
+
+
+# Held back.
+
+
+def test_held_back(host: Callable[..., Host], screen: Recorder, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Before the connection stands nothing is shown, and then all of it."""
+    monkeypatch.setattr(output, "_HOLD", 1000)
+    one = host(shown=False)
+    one.say("a banner\nand ")
+    let_it_look(host, screen)
+    assert screen.text == ""
+    assert one.output.text == "a banner\nand "
+
+    one.output.show()
+    screen.wait_for("a banner\n")
+    one.say("more\n")
+    screen.wait_for("a banner\nand more\n")
+
+
+def test_held_back_for_a_moment(
+    host: Callable[..., Host], screen: Recorder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """When connecting takes longer, what ssh says is shown: it may want something of the user."""
+    monkeypatch.setattr(output, "_HOLD", 0.1)
+    one = host(shown=False)
+    one.say("Confirm user presence for key ED25519-SK\n")
+
+    screen.wait_for("Confirm user presence for key ED25519-SK\n")
+
+
+def test_much_is_not_held_back(
+    host: Callable[..., Host], screen: Recorder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A login that prints and prints does not fill the memory meanwhile."""
+    monkeypatch.setattr(output, "_HOLD", 1000)
+    one = host(shown=False)
+    writer = threading.Thread(target=one.say, args=(b"spam\n" * 100_000,))
+    writer.start()
+    writer.join(PATIENCE)
+
+    wait_until(lambda: screen.text.count("spam\n") > 80_000)
+    assert len(one.output._unshown) <= output._LONGEST_LINE
+
+
+def test_discarded(host: Callable[..., Host], screen: Recorder) -> None:
+    """What stands in an error is not shown as well, also what comes meanwhile, but it is kept for the error."""
+    one = host(shown=False)
+    one.say("ssh: no\n")
+    one.output.discard()
+    one.say("and no\nagain")
+    one.leave()
+    one.output.finish(PATIENCE)
+
+    assert one.output.text == "ssh: no\nand no\nagain"
+    assert screen.text == ""
+
+
+def test_discarded_without_end(host: Callable[..., Host], screen: Recorder) -> None:
+    """Nor is it kept, however much it is, but for the end of it."""
+    one = host(shown=False)
+    one.output.discard()
+    writer = threading.Thread(target=one.say, args=(b"spam\n" * 100_000 + b"end\n",))
+    writer.start()
+    wait_until(has_come(one.output, "end\n"))
+    let_it_look(host, screen)
+
+    assert screen.text == ""
+    assert one.output._unshown == b""
+    assert len(one.output.text) <= 4096
+    writer.join()
+
+
+def test_discarded_after_a_while(
+    host: Callable[..., Host], screen: Recorder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The moment for which words are held back does not end any more then."""
+    monkeypatch.setattr(output, "_HOLD", 0)
+    one = host(shown=False)
+    one.output.discard()
+    one.say("no\n")
+    let_it_look(host, screen)
+
+    assert screen.text == ""
+
+
+def test_kept_words_are_the_last(host: Callable[..., Host], screen: Recorder) -> None:
+    """For an error the last 4 KiB are kept."""
+    one = host()
+    for number in range(10):
+        one.say(str(number) * 1000)
+        wait_until(has_come(one.output, str(number)))
+
+    assert one.output.text == "".join(str(number) * 1000 for number in range(10))[-4096:]
+
+
+def test_time_of_holding_back(monkeypatch: pytest.MonkeyPatch, host: Callable[..., Host]) -> None:
+    """Words are held back for two seconds, unless they are shown or thrown away before."""
+    monkeypatch.setattr(time, "monotonic", lambda: 500.0)
+
+    assert host(shown=False).output.show_at == 502.0

@@ -1,0 +1,159 @@
+"""What is sent of our own code: two parts that are all of it, the second ahead of the first call, come what may."""
+
+from __future__ import annotations
+
+import pickle
+import socket
+import zlib
+from collections.abc import Iterator
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from easycluster_bootstrap import new_marker
+from easycluster_client._calls.response import NonblockingResponse
+from easycluster_client._session.session import ClientSession
+from easycluster_client._ssh import shipment
+from easycluster_protocol._wire import messages as m
+from easycluster_protocol._wire.messages import Message
+from easycluster_protocol.errors import ConnectionLost
+from easycluster_server._io.transport import SocketTransport
+from easycluster_server._serving.sent_modules import _unpack
+from helpers.checkpoints import places, strike
+from helpers.pair import LinkPair, take_messages
+from helpers.waiting import PATIENCE
+
+
+class Pair:
+    """A session that sends a second part, and the other end."""
+
+    def __init__(self) -> None:
+        links = LinkPair()
+        ours, self.socket = socket.socketpair()
+        self.socket.settimeout(PATIENCE)
+        self._link = links.server
+        self.session = ClientSession(links.client, SocketTransport(ours), "the server")
+        self.asked = 0
+        self.session.send_before_first_call(m.MODULES, self._body)
+        self._client: Any = SimpleNamespace(peername="the server", _easycluster=self)
+
+    def _body(self) -> bytes:
+        self.asked += 1
+        return b"the second part"
+
+    def run_completions(self) -> None:
+        """Stands for that of a client."""
+
+    def request(self) -> NonblockingResponse:
+        """Make a call; return its response."""
+        response = NonblockingResponse(self._client, "f", {})
+        self.session.request(response, m.CALL, b"", (), 0)
+        return response
+
+    def received(self) -> list[int]:
+        """The kinds of all messages that were sent, and of two more calls."""
+        self.request()
+        last = self.request().request_id
+        found: list[Message] = []
+        while not any(message.request == last for message in found):
+            data = self.socket.recv(1 << 16)
+            assert data
+            self._link.receive_data(data)
+            found += take_messages(self._link)
+        return [message.kind for message in found]
+
+    def answer(self, response: NonblockingResponse) -> None:
+        """Answer a call."""
+        self.socket.sendall(
+            self._link.data_to_send(Message(m.RESULT, response.request_id, pickle.dumps("value")))
+        )
+
+    def close(self) -> None:
+        """End everything."""
+        self.socket.close()
+        self.session.close("closed by the test")
+
+
+@pytest.fixture
+def pair() -> Iterator[Pair]:
+    """Both ends."""
+    pair = Pair()
+    yield pair
+    pair.close()
+
+
+def test_the_second_part_goes_ahead_of_the_first_call(pair: Pair) -> None:
+    """It is sent once, when something is called."""
+    first = pair.request()
+    second = pair.request()
+
+    assert pair.received() == [m.MODULES, *[m.CALL] * 4]
+    for response in (first, second):
+        pair.answer(response)
+        assert response.wait() == "value"
+    assert pair.asked == 1
+
+
+def test_other_messages_do_not_bring_it(pair: Pair) -> None:
+    """What goes ahead of the first call, as cloudpickle may, does not count as one."""
+    pair.session.control(m.MODULES, 0, b"cloudpickle")
+
+    assert pair.asked == 0
+    assert pair.received() == [m.MODULES, m.MODULES, m.CALL, m.CALL]
+
+
+def test_a_connection_that_is_lost_at_once(pair: Pair) -> None:
+    """When the connection ends before the second part is sent, the call fails as always."""
+    pair.session.transport.shutdown()
+    with pytest.raises(ConnectionLost):
+        for _ in range(3):
+            pair.request()
+
+
+def test_interrupted_everywhere() -> None:
+    """Wherever a signal handler raises in the first call, the second part comes ahead of all calls."""
+
+    def interrupt(at: int) -> bool:
+        pair = Pair()
+        try:
+            outcome = strike(pair.request, at)
+            kinds = pair.received()
+            assert kinds[0] == m.MODULES, outcome.where
+            assert kinds.count(m.CALL) in (2, 3), outcome.where
+            return outcome.struck > 0
+        finally:
+            pair.close()
+
+    assert places(interrupt) > 10
+
+
+def test_two_parts_are_all() -> None:
+    """No module stands in both parts, and none is left out."""
+    everything = set(shipment._sources())
+    second = set(_unpack(shipment.second_part()))
+
+    assert everything - second == shipment._AT_ONCE
+    assert second < everything
+
+
+def test_the_first_part() -> None:
+    """It has the sources of what is needed at once, and says what the client says of itself."""
+    first = shipment.first_part(b"marker", 5, True)
+    parts, start = [], 0
+    while start < len(first):  # as `_framing` says
+        end = start + 22 + int(first[start + 13 : start + 21])
+        parts.append(first[start + 22 : end])
+        start = end
+    modules, session = map(zlib.decompress, parts[1:])
+    marker, entry, config = session.split(b"\n")
+
+    assert (marker, entry) == (b"marker", b"easycluster_server._stdio:main")
+    assert config == b"5 1"
+    for name, (_, is_package) in shipment._sources().items():
+        assert (b"%s %d " % (name.encode(), is_package) in modules) == (name in shipment._AT_ONCE)
+
+
+def test_the_first_part_is_small() -> None:
+    """What goes to a host before the first call is at most 20,000 bytes."""
+    assert len(shipment.first_part(new_marker(), 5, False)) <= 20_000

@@ -1,0 +1,628 @@
+from __future__ import annotations
+
+import hashlib
+import hmac
+import os
+import pickle
+import struct
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from easycluster_protocol._handshake.client import ClientHandshake
+from easycluster_protocol._handshake.handshake import Handshake
+from easycluster_protocol._handshake.hello import CHALLENGE, HELLO, PROOF, REFUSE, WELCOME, Hello
+from easycluster_protocol._handshake.hello_parser import parse_hello
+from easycluster_protocol._handshake.secrets import key_id
+from easycluster_protocol._handshake.server import ServerHandshake
+from easycluster_protocol._limits import MAX_HANDSHAKE
+from easycluster_protocol._wire.link import CLIENT, SERVER
+from easycluster_protocol.errors import (
+    AuthenticationError,
+    ConnectError,
+    ProtocolError,
+    RemoteProtocolError,
+    VersionError,
+)
+from helpers.pair import FUZZ, KEY, OTHER_KEY, SESSION_NAME, SIZES, Carrier, pieces
+
+#: How both ends of EasyCluster 0.22.3 begin.
+PUBLISHED = b"\x01\x00\x00\x00\x10" + bytes(range(16))
+
+HELLO_FIELDS: dict[str, Any] = {
+    "tls": 2,
+    "upgrade": "bundle 12",
+    "credit": 1 << 20,
+    "purpose": 1,
+    "session": b"the one asked about",
+    "host": "master.example",
+    "capabilities": "a,b",
+    "process": 4711,
+}
+
+
+def packet(kind: int, payload: bytes | Hello = b"") -> bytes:
+    """One packet of a handshake as it is written."""
+    data = payload.encode() if isinstance(payload, Hello) else payload
+    return b"EZCL" + struct.pack(">BBH", kind, 0, len(data)) + data
+
+
+def run(client: Handshake, server: Handshake, sizes: Sequence[int] = ()) -> Carrier:
+    """Carry a handshake to its end."""
+    carrier = Carrier(client, server, sizes=sizes)
+    carrier.run()
+    return carrier
+
+
+# Handshakes that succeed.
+
+
+@FUZZ
+@given(st.sampled_from([None, KEY]), SIZES)
+def test_both_ends_agree(key: bytes | None, sizes: list[int]) -> None:
+    """In whatever pieces it arrives, a handshake opens a session that is the same at both ends."""
+    client, server = ClientHandshake(key), ServerHandshake(key, SESSION_NAME)
+
+    packets = run(client, server, sizes).packets
+
+    ours, theirs = client.session, server.session
+    assert ours is not None
+    assert theirs is not None
+    assert (ours.send_key, ours.receive_key) == (theirs.receive_key, theirs.send_key)
+    assert (ours.pickle_protocol, ours.compress) == (theirs.pickle_protocol, theirs.compress)
+    assert ours.name == theirs.name == SESSION_NAME
+    assert (client.leftover, server.leftover) == (b"", b"")
+    assert len(packets) == (2 if key is None else 4)
+
+
+def test_private_connections_have_no_keys() -> None:
+    """Over ssh and pipes, frames are not authenticated."""
+    client, server = ClientHandshake(), ServerHandshake()
+
+    run(client, server)
+
+    assert client.session is not None
+    assert client.session.send_key is client.session.receive_key is None
+
+
+def test_keys_differ() -> None:
+    """Each direction of each session has a key of its own."""
+    keys = set()
+    for _ in range(3):
+        client, server = ClientHandshake(KEY), ServerHandshake(KEY)
+        run(client, server)
+        assert client.session is not None
+        keys |= {client.session.send_key, client.session.receive_key}
+
+    assert len(keys) == 6
+    assert {len(key or b"") for key in keys} == {32}
+
+
+@pytest.mark.parametrize("key", [None, KEY], ids=["private", "keyed"])
+def test_all_fields_arrive(key: bytes | None) -> None:
+    """Wishes, offers and names of either end arrive at the other, also those that only later versions use."""
+    client = ClientHandshake(key, **HELLO_FIELDS)
+    server = ServerHandshake(key, SESSION_NAME, host="server.example", tls=1, upgrade="yes", process=12)
+
+    run(client, server)
+
+    assert client.peer is not None
+    assert server.peer is not None
+    assert {name: getattr(server.peer, name) for name in HELLO_FIELDS} == HELLO_FIELDS
+    assert (client.peer.host, client.peer.tls, client.peer.upgrade) == ("server.example", 1, "yes")
+    assert client.peer.process == 12
+
+
+@pytest.mark.parametrize("key", [None, KEY], ids=["private", "keyed"])
+@pytest.mark.parametrize(
+    ("client_fields", "server_fields", "agreed"),
+    [
+        ({}, {}, False),
+        ({"compress": True}, {}, True),
+        ({}, {"compress": 1}, True),
+        ({"compress": True}, {"compress": 1}, True),
+        ({"compress": True, "codecs": ""}, {}, False),
+        ({"compress": True}, {"codecs": ""}, False),
+        ({"compress": True}, {"codecs": "zstd"}, False),
+        ({"compress": True, "codecs": "zstd,zlib"}, {"codecs": "zlib,lz4"}, True),
+        ({"compress": True, "codecs": "zlibx"}, {}, False),
+    ],
+)
+def test_compression(
+    key: bytes | None, client_fields: dict[str, Any], server_fields: dict[str, Any], agreed: bool
+) -> None:
+    """A connection is compressed, at both ends alike, when one end wishes it and both can read zlib."""
+    client, server = ClientHandshake(key, **client_fields), ServerHandshake(key, **server_fields)
+
+    run(client, server)
+
+    assert client.session is not None
+    assert server.session is not None
+    assert client.session.compress is server.session.compress is agreed
+
+
+@pytest.mark.parametrize(("ours", "theirs", "agreed"), [(4, 5, 4), (5, 4, 4), (5, 5, 5), (3, 99, 3)])
+def test_pickle_protocol(ours: int, theirs: int, agreed: int) -> None:
+    """The pickle protocol is the highest that both ends know."""
+    client, server = ClientHandshake(pickle_protocol=ours), ServerHandshake(pickle_protocol=theirs)
+
+    run(client, server)
+
+    assert client.session is not None
+    assert server.session is not None
+    assert client.session.pickle_protocol == server.session.pickle_protocol == agreed
+
+
+def test_bytes_after_the_handshake_are_kept() -> None:
+    """Frames that come with the last packet are handed on."""
+    client, server = ClientHandshake(KEY), ServerHandshake(KEY)
+    server.receive_data(client.data_to_send())
+    client.receive_data(server.data_to_send())
+    server.receive_data(client.data_to_send() + b"first frames")
+    client.receive_data(server.data_to_send() + b"others")
+    client.receive_data(b" and more")
+
+    assert server.leftover == b"first frames"
+    assert client.leftover == b"others and more"
+
+
+def test_fields_of_later_versions_are_skipped() -> None:
+    """A server takes a HELLO with fields that it does not know."""
+    server = ServerHandshake()
+
+    server.receive_data(packet(HELLO, Hello(protocol_high=9).encode() + b"\xfe\x00\x01x"))
+
+    assert server.session is not None
+
+
+@pytest.mark.parametrize("key", [None, KEY], ids=["private", "keyed"])
+def test_repr_of_a_session(key: bytes | None) -> None:
+    """The repr of a session says what was agreed, and shows neither keys nor nonces."""
+    client, server = ClientHandshake(key), ServerHandshake(key)
+    run(client, server)
+    assert client.session is not None
+
+    text = repr(client.session)
+
+    assert text.startswith(
+        f"<Session {'private' if key is None else 'keyed'}, pickle protocol 5, peer Hello("
+    )
+    for secret in (client.session.send_key, client.session.receive_key, server._own.nonce):
+        assert not secret or repr(secret) not in text
+
+
+# The key schedule, from the documentation alone.
+
+
+def test_key_schedule_is_hkdf() -> None:
+    """Proofs and keys are what HKDF (RFC 5869), written down here again, makes of key, nonces and packets."""
+
+    def expand(label: str) -> bytes:
+        return hmac.new(secret, label.encode() + opening + b"\1", "sha256").digest()
+
+    client, server = (
+        ClientHandshake(KEY, nonce=b"c" * 32),
+        ServerHandshake(KEY, SESSION_NAME, nonce=b"s" * 32),
+    )
+    hello, challenge, proof, welcome = (data for _, data in run(client, server).packets)
+
+    secret = hmac.new(b"c" * 32 + b"s" * 32, KEY, "sha256").digest()
+    opening = hashlib.sha256(hello + challenge).digest()
+    client_proof = hmac.new(expand("easycluster 1 client proof"), hello + challenge, "sha256").digest()
+    assert proof == packet(PROOF, Hello(proof=client_proof))
+    server_proof = hmac.new(
+        expand("easycluster 1 server proof"), hello + challenge + proof + SESSION_NAME, "sha256"
+    ).digest()
+    assert welcome == packet(WELCOME, Hello(proof=server_proof, session=SESSION_NAME))
+    assert server.session is not None
+    assert server.session.receive_key == expand("easycluster 1 to server")
+    assert server.session.send_key == expand("easycluster 1 to client")
+    assert parse_hello(hello[8:]).key_id == hmac.new(KEY, b"easycluster 1 key id", "sha256").digest()[:8]
+
+
+# Keys that do not fit.
+
+
+def test_wrong_key() -> None:
+    """With another key nobody connects, and both ends are told that it is the key."""
+    client, server = ClientHandshake(OTHER_KEY), ServerHandshake(KEY)
+    carrier = Carrier(client, server)
+
+    with pytest.raises(AuthenticationError, match="the key is not the one of this server"):
+        carrier.run()
+
+    with pytest.raises(AuthenticationError, match="the server refused the connection: the key is not"):
+        client.receive_data(carrier.packets[-1].data)
+    assert client.session is server.session is None
+
+
+def test_client_that_only_knows_the_name_of_the_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who has seen a key's id on the wire, and not the key, gets as far as the proof."""
+    for end in ("client", "server"):
+        monkeypatch.setattr(f"easycluster_protocol._handshake.{end}.key_id", lambda key: b"the same")
+    client, server = ClientHandshake(OTHER_KEY), ServerHandshake(KEY)
+    carrier = Carrier(client, server)
+
+    with pytest.raises(AuthenticationError, match="the key is not the one of this server"):
+        carrier.run()
+
+    assert [data[4] for _, data in carrier.packets] == [
+        HELLO,
+        CHALLENGE,
+        PROOF,
+        REFUSE,
+    ]
+    with pytest.raises(AuthenticationError, match="the server refused"):
+        client.receive_data(carrier.packets[-1].data)
+
+
+def test_client_without_a_key() -> None:
+    """A client without a key is refused by a server that has one, for that reason."""
+    client, server = ClientHandshake(), ServerHandshake(KEY)
+    carrier = Carrier(client, server)
+
+    with pytest.raises(AuthenticationError):
+        carrier.run()
+
+    with pytest.raises(AuthenticationError, match="the server refused the connection: the key"):
+        client.receive_data(carrier.packets[-1].data)
+
+
+def test_server_without_a_key() -> None:
+    """A client with a key does not take a welcome that proves nothing."""
+    client, server = ClientHandshake(KEY), ServerHandshake()
+
+    with pytest.raises(RemoteProtocolError, match="handshake packet 4 in state 'wait for challenge'"):
+        run(client, server)
+
+    assert client.session is None
+
+
+@pytest.mark.parametrize("nonce", [b"", b"n" * 31, b"n" * 33])
+def test_nonces_have_one_size(nonce: bytes) -> None:
+    """A nonce of another size is refused by either end."""
+    server = ServerHandshake(KEY)
+    with pytest.raises(AuthenticationError):
+        server.receive_data(packet(HELLO, Hello(nonce=nonce, key_id=key_id(KEY))))
+
+    client = ClientHandshake(KEY)
+    with pytest.raises(RemoteProtocolError, match="not fresh"):
+        client.receive_data(packet(CHALLENGE, Hello(nonce=nonce)))
+
+
+# Versions.
+
+
+@pytest.mark.parametrize("key", [None, KEY], ids=["private", "keyed"])
+@pytest.mark.parametrize(("low", "high"), [(2, 3), (0, 0)])
+def test_versions_without_overlap(key: bytes | None, low: int, high: int) -> None:
+    """Ends that speak no common version part with an error, at both ends, that names both and what to do."""
+    client = ClientHandshake(key, protocol_low=low, protocol_high=high, version="7.8.9")
+    server = ServerHandshake(key)
+    carrier = Carrier(client, server)
+
+    with pytest.raises(VersionError, match=rf"7\.8\.9 there {low} to {high}: install the same version"):
+        carrier.run()
+
+    with pytest.raises(VersionError, match=r"the server refused the connection: .*7\.8\.9"):
+        client.receive_data(carrier.packets[-1].data)
+
+
+@pytest.mark.parametrize(("low", "high"), [(0, 1), (1, 9), (0, 9)])
+def test_versions_that_overlap(low: int, high: int) -> None:
+    """One common version is enough."""
+    client, server = ClientHandshake(KEY, protocol_low=low, protocol_high=high), ServerHandshake(KEY)
+
+    run(client, server)
+
+    assert client.session is not None
+
+
+@pytest.mark.parametrize(("key", "kind"), [(None, WELCOME), (KEY, CHALLENGE)])
+def test_client_refuses_a_version_too(key: bytes | None, kind: int) -> None:
+    """A server that did not notice is refused by the client."""
+    client = ClientHandshake(key)
+
+    with pytest.raises(VersionError, match="EasyCluster of unknown version there 5 to 6"):
+        client.receive_data(packet(kind, Hello(protocol_low=5, protocol_high=6, nonce=b"n" * 32)))
+
+
+def test_version_of_a_stranger_is_shown_with_care() -> None:
+    """The version that a stranger claims to have cannot write on a terminal or fill a log."""
+    server = ServerHandshake(KEY)
+    hostile = "1\x1b[2J\n\u202e" + "9" * 3000
+
+    with pytest.raises(VersionError) as caught:
+        server.receive_data(packet(HELLO, Hello(protocol_low=2, version=hostile)))
+
+    assert str(caught.value).isprintable()
+    assert len(str(caught.value)) < 400
+    assert len(server.data_to_send()) < 500
+
+
+# Refusals.
+
+
+@pytest.mark.parametrize(
+    ("code", "error"),
+    [("key", AuthenticationError), ("version", VersionError), ("busy", ConnectError), ("", ConnectError)],
+)
+@pytest.mark.parametrize("key", [None, KEY], ids=["private", "keyed"])
+def test_refusal(code: str, error: type[ConnectError], key: bytes | None) -> None:
+    """A server can refuse for any reason, before it has heard anything; the client says why."""
+    client, server = ClientHandshake(key), ServerHandshake(key)
+
+    server.refuse(code, "come back later")
+
+    with pytest.raises(ConnectError, match="the server refused the connection: come back later") as caught:
+        client.receive_data(server.data_to_send())
+    assert type(caught.value) is error
+    assert client.session is None
+    with pytest.raises(RemoteProtocolError, match="in state 'failed'"):
+        server.receive_data(client.data_to_send())
+
+
+def test_refusal_instead_of_a_welcome() -> None:
+    """A server can still refuse when the client has proved its key."""
+    client, server = ClientHandshake(KEY), ServerHandshake(KEY)
+    server.receive_data(client.data_to_send())
+    client.receive_data(server.data_to_send())
+
+    server.refuse("busy", "too many sessions")
+
+    with pytest.raises(ConnectError, match="too many sessions"):
+        client.receive_data(server.data_to_send())
+
+
+def test_refusal_is_shown_with_care() -> None:
+    """The text of a refusal, which anybody can send, cannot write on a terminal or fill it."""
+    text = "\x1b[2Jno\r\n\x07 \x9b\u202e\u2028\0 entry" + "!" * 3000
+    client = ClientHandshake(KEY)
+
+    with pytest.raises(ConnectError, match="no  entry!!!") as caught:
+        client.receive_data(packet(REFUSE, Hello(text=text, code="x\n")))
+
+    assert str(caught.value).isprintable()
+    assert len(str(caught.value)) < 600
+
+
+def test_server_takes_no_refusal() -> None:
+    """Only servers refuse."""
+    with pytest.raises(RemoteProtocolError, match="handshake packet 5"):
+        ServerHandshake().receive_data(packet(REFUSE))
+
+
+# The end of the stream.
+
+
+def test_end_during_the_handshake() -> None:
+    """A peer that leaves during the handshake is reported, and nothing can be done afterwards."""
+    client = ClientHandshake()
+
+    with pytest.raises(ConnectError, match="closed the connection during the handshake"):
+        client.receive_eof()
+
+    with pytest.raises(RemoteProtocolError, match="in state 'failed'"):
+        client.receive_data(packet(WELCOME))
+
+
+# Strangers.
+
+
+STRANGERS = [
+    (b"GET / HTTP/1.1\r\nHost: x\r\n\r\n", "speaks HTTP"),
+    (b"POST / HTTP/1.1\r\n", "speaks HTTP"),
+    (b"HEAD / HTTP/1.1\r\n", "speaks HTTP"),
+    (b"PUT /x HTTP/1.1\r\n", "speaks HTTP"),
+    (b"HTTP/1.1 400 Bad Request\r\n", "speaks HTTP"),
+    (b"SSH-2.0-OpenSSH_9.2p1 Debian-2\r\n", "is an ssh server; to connect by ssh, write user@host"),
+    (PUBLISHED, r"is a published EasyCluster \(0.x\)"),
+    (b"\x16\x03\x01\x02\x00\x01", r"it sent b'\\x16\\x03"),
+    (b"Permission denied, please try again.\n", "it sent b'Permission denied"),
+    (b"EZCX", "it sent b'EZCX'"),
+    (b"E\0", "it sent"),
+]
+
+
+def ends() -> Iterator[Handshake]:
+    """Each kind of end, as it is at first."""
+    for key in (None, KEY):
+        yield ClientHandshake(key)
+        yield ServerHandshake(key)
+
+
+def test_published_peers_in_pieces() -> None:
+    """A published EasyCluster is named wherever its first bytes are cut."""
+    for end in ends():
+        for number in range(4):
+            end.receive_data(PUBLISHED[number : number + 1])
+        with pytest.raises(RemoteProtocolError, match="is a published EasyCluster"):
+            end.receive_data(PUBLISHED[4:])
+
+
+@pytest.mark.parametrize(("data", "fragment"), STRANGERS)
+def test_strangers_are_named(data: bytes, fragment: str) -> None:
+    """Who speaks another protocol is named in the error, and gets no answer."""
+    for end in ends():
+        end.data_to_send()
+
+        with pytest.raises(RemoteProtocolError, match=fragment):
+            end.receive_data(data)
+
+        assert end.data_to_send() == b""
+        assert end.session is None
+
+
+@pytest.mark.parametrize(("data", "_"), STRANGERS)
+def test_strangers_whose_bytes_come_one_by_one(data: bytes, _: str) -> None:
+    """Who speaks another protocol is refused however slowly they do."""
+    for end in ends():
+        with pytest.raises(RemoteProtocolError, match="the peer"):
+            for piece in pieces(data, [1]):
+                end.receive_data(piece)
+
+
+def test_strangers_are_quoted_briefly() -> None:
+    """However much a stranger sends, the error shows the beginning, escaped."""
+    with pytest.raises(RemoteProtocolError) as caught:
+        ServerHandshake(KEY).receive_data(b"\x1b[2J\n" + b"x" * 4000)
+
+    assert str(caught.value).isprintable()
+    assert len(str(caught.value)) < 200
+
+
+# Order and size.
+
+
+@pytest.mark.parametrize("key", [None, KEY], ids=["private", "keyed"])
+@pytest.mark.parametrize("kind", range(8))
+@pytest.mark.parametrize("role", [CLIENT, SERVER])
+def test_first_packets(key: bytes | None, kind: int, role: str) -> None:
+    """Whatever packet comes first, an end takes what its table holds and refuses the rest."""
+    end = ClientHandshake(key) if role == CLIENT else ServerHandshake(key)
+    known: Any = {
+        (CLIENT, None): {WELCOME: None, REFUSE: ConnectError},
+        (CLIENT, KEY): {CHALLENGE: RemoteProtocolError, REFUSE: ConnectError},
+        (SERVER, None): {HELLO: None},
+        (SERVER, KEY): {HELLO: AuthenticationError},
+    }[role, key]
+    error = known.get(kind, RemoteProtocolError)
+    if error is None:
+        end.receive_data(packet(kind))
+        assert end.session is not None
+        return
+
+    with pytest.raises(error):
+        end.receive_data(packet(kind))
+    assert end.session is None
+
+
+def test_reserved_byte() -> None:
+    """A packet whose zero is none is refused at once."""
+    with pytest.raises(RemoteProtocolError, match="too large or illegal"):
+        ServerHandshake().receive_data(b"EZCL\x01\x01\x00\x00")
+
+
+def test_largest_handshake() -> None:
+    """A packet that fills the limit is taken; one byte more is refused when its head has come."""
+    ServerHandshake().receive_data(packet(HELLO, b"\xff\x0f\xf5" + bytes(4085)))
+
+    with pytest.raises(RemoteProtocolError, match="too large"):
+        ServerHandshake().receive_data(b"EZCL\x01\x00" + struct.pack(">H", 4089))
+
+
+@FUZZ
+@given(st.integers(0, 4088), st.binary(max_size=40), st.integers(1, 4096))
+def test_memory_before_the_proof(size: int, rest: bytes, piece: int) -> None:
+    """Whatever a peer sends before it has proved the key, no more than 4 KiB of that is held."""
+    hello = Hello(nonce=b"n" * 32, key_id=key_id(KEY)).encode()
+    padding = b"\xff" + struct.pack(">H", size) + bytes(size)
+    sent = packet(HELLO, hello + padding) + packet(PROOF, rest) * 200
+    server = ServerHandshake(KEY)
+
+    for part in pieces(sent, [piece]):
+        try:
+            server.receive_data(part)
+        except (ConnectError, ProtocolError):
+            return
+        finally:
+            own = sum(map(len, server._out))
+            assert len(server._transcript) + len(server._buffer) - own <= MAX_HANDSHAKE
+            assert own < 400
+    raise AssertionError("a peer without the key was not refused")
+
+
+# Any bytes.
+
+
+PACKETS = st.builds(
+    packet,
+    st.integers(0, 6),
+    st.binary(max_size=60)
+    | st.builds(
+        Hello,
+        nonce=st.sampled_from([b"", b"n" * 32]),
+        key_id=st.sampled_from([b"", key_id(KEY)]),
+        proof=st.binary(max_size=33),
+        code=st.sampled_from(["", "key", "version"]),
+        text=st.text(max_size=20).map(lambda text: text.encode("utf-8", "replace").decode()),
+    ),
+)
+
+
+@FUZZ
+@example([PUBLISHED], [])
+@given(st.lists(st.binary(max_size=40) | PACKETS, max_size=6), SIZES)
+def test_any_bytes_are_taken_or_refused(parts: list[bytes], sizes: list[int]) -> None:
+    """Any bytes are taken in, or refused by a documented error; without the key they open no session."""
+    for end in ends():
+        try:
+            for piece in pieces(b"".join(parts), sizes):
+                end.receive_data(piece)
+        except (ConnectError, ProtocolError):
+            assert end.session is None
+        if end._state != "done":
+            assert end.session is None
+        elif isinstance(end, (ClientHandshake, ServerHandshake)):
+            assert end._key is None
+
+
+# What is never done.
+
+
+class Bomb:
+    """Goes off when it is unpickled."""
+
+    def __reduce__(self) -> Any:
+        return os._exit, (99,)
+
+
+@pytest.fixture
+def no_unpickling(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Makes it an error to unpickle anything, by whatever door."""
+
+    def refuse(*args: object, **options: object) -> Any:
+        raise AssertionError("something was unpickled")
+
+    for name in ("loads", "load", "Unpickler", "_loads", "_load", "_Unpickler"):
+        monkeypatch.setattr(pickle, name, refuse)
+
+
+@pytest.mark.untraced
+@pytest.mark.usefixtures("no_unpickling")
+@pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
+def test_nothing_is_unpickled(protocol: int) -> None:
+    """A pickle in place of a packet, a payload or any field is never opened."""
+    bomb = pickle.dumps(Bomb(), protocol)
+    fields = b"".join(
+        struct.pack(">BH", tag, len(bomb)) + bomb
+        for tag in (3, 4, 5, 6, 8, 9, 13, 18, 19, 20, 22, 10, 11, 17, 21)
+    )
+    for data in (bomb, *(packet(kind, body) for kind in range(7) for body in (bomb, fields))):
+        for end in ends():
+            try:
+                end.receive_data(data)
+            except (ConnectError, ProtocolError):
+                continue
+
+
+@pytest.mark.untraced
+@pytest.mark.usefixtures("no_unpickling")
+def test_a_handshake_needs_no_pickle() -> None:
+    """A whole handshake, and the first message after it, arrive without anything unpickled."""
+    from easycluster_protocol._wire.link import Link
+    from easycluster_protocol._wire.messages import CALL, Message
+
+    client, server = ClientHandshake(KEY), ServerHandshake(KEY)
+    run(client, server)
+    assert client.session is not None
+    assert server.session is not None
+    message = Message(CALL, 1, pickle.dumps(Bomb()))
+    link = Link(SERVER, server.session)
+
+    link.receive_data(Link(CLIENT, client.session).data_to_send(message))
+
+    assert link.receiver.next_message() == message

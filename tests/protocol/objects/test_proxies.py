@@ -1,0 +1,456 @@
+"""Proxies, without a connection: what they forward, what they refuse, and what nobody can make them do."""
+
+from __future__ import annotations
+
+import copy
+import pickle
+import rlcompleter
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import pytest
+
+from easycluster_protocol._objects import proxies
+from easycluster_protocol._objects.exports import exports_of
+from easycluster_protocol._objects.proxies import (
+    ProxyMethod,
+    RemoteProxy,
+    find_method,
+    find_object,
+    find_proxy,
+    reduce_method,
+)
+from easycluster_protocol._objects.proxy_classes import (
+    DefaultRemoteProxy,
+    FileProxy,
+    GeneratorProxy,
+    ModuleProxy,
+    RemoteIterator,
+    SelfIterProxy,
+    proxy_type,
+)
+from easycluster_protocol._values.object_pickle import dumps_result, loads_result
+from helpers.fake_proxies import NAMES, References, make, sent
+
+
+@pytest.fixture
+def answering() -> Iterator[None]:
+    """An answer of a server is being unpickled."""
+    proxies.context.answering = References()
+    yield
+    proxies.context.answering = None
+
+
+# What is forwarded.
+
+
+def test_methods() -> None:
+    """Methods and operators are forwarded with their arguments; other methods are not there."""
+    proxy = make(NAMES)
+
+    assert proxy.method(1, [2], key=3) == "answer"
+    assert proxy + 4 == "answer"
+    assert sent(proxy) == [("method", (1, [2]), {"key": 3}), ("__add__", (4,), {})]
+    with pytest.raises(TypeError):
+        _ = proxy - 4
+    with pytest.raises(TypeError):
+        len(proxy)
+
+
+def test_attributes() -> None:
+    """Attributes are got, set and deleted on the server; cached ones are asked for once, and anew after that."""
+    proxy = make(NAMES)
+
+    assert proxy.val == "answer"
+    proxy.val = 5
+    del proxy.val
+    assert [proxy.constant, proxy.constant] == ["answer", "answer"]
+    assert sent(proxy) == [
+        ("get", "val"),
+        ("set_attribute", ("val", 5), None),
+        ("delete_attribute", ("val",), None),
+        ("get", "constant"),
+    ]
+    del sent(proxy)[:]
+    proxy.constant = 5
+    assert proxy.constant == proxy.constant == "answer"
+    del proxy.constant
+    assert proxy.constant == "answer"
+    assert sent(proxy) == [
+        ("set_attribute", ("constant", 5), None),
+        ("get", "constant"),
+        ("delete_attribute", ("constant",), None),
+        ("get", "constant"),
+    ]
+
+
+@pytest.mark.parametrize("any_attribute", [False, True])
+def test_attributes_that_raise_attribute_errors(any_attribute: bool) -> None:
+    """An AttributeError that the server raises for an exported attribute is raised, and it is asked once."""
+    proxy = make((("getval",), ("val",), ("constant",), any_attribute))
+    proxy._easycluster.answer = AttributeError("the instrument is off")
+
+    for name in ("val", "constant", "val"):
+        with pytest.raises(AttributeError, match="^the instrument is off$"):
+            getattr(proxy, name)
+    assert sent(proxy) == [("get", "val"), ("get", "constant"), ("get", "val")]
+    proxy._easycluster.answer = 3
+    assert proxy.val == 3
+
+
+def test_missing_attributes() -> None:
+    """The error begins as documented, then says what is exported, without asking the server."""
+    proxy = make((("getval",), ("val",), (), False))
+
+    with pytest.raises(AttributeError) as caught:
+        proxy.non_existant_method()
+
+    assert str(caught.value) == (
+        "'dynamic_proxy_getval_val' object has no attribute 'non_existant_method'; "
+        "exported are the methods getval and the attributes val"
+    )
+    assert sent(proxy) == []
+    with pytest.raises(AttributeError, match=r"methods \(none\) and the attributes \(none\)$"):
+        _ = make(((), (), (), False)).x
+
+
+def test_errors_of_exported_attributes() -> None:
+    """That an exported attribute has no value is told in the server's words."""
+    proxy = make(NAMES)
+    proxy._easycluster.answer = AttributeError("the server's words")
+
+    with pytest.raises(AttributeError, match="^the server's words$"):
+        _ = proxy.val
+
+
+def test_any_attribute() -> None:
+    """With ``@auto`` attributes the server is asked for what the proxy does not know, but not for special names."""
+    proxy = make((("method",), (), (), True))
+
+    assert proxy.whatever == "answer"
+    proxy.whatever = 3
+    del proxy.whatever
+    assert [each[0] for each in sent(proxy)] == ["get", "set_attribute", "delete_attribute"]
+    with pytest.raises(AttributeError, match="has no attribute '__wrapped__'"):
+        _ = proxy.__wrapped__
+    assert not hasattr(proxy, "__array__")
+    assert len(sent(proxy)) == 3
+
+
+def test_default_proxy() -> None:
+    """What the class of a `DefaultRemoteProxy` defines stays local, all else is forwarded."""
+
+    class Mine(DefaultRemoteProxy):
+        here = 1
+        proxy_methods = "method"
+        proxy_attrs = ("val",)
+
+        def double(self) -> int:
+            return 2 * self.here
+
+    proxy = make(Mine)
+    proxy.here = 4
+    assert proxy.double() == 8
+    del proxy.here
+    assert (proxy.here, sent(proxy)) == (1, [])
+
+    proxy.val = 5
+    proxy.there = 6
+    assert proxy.method() == "answer"
+    assert [each[1] for each in sent(proxy)] == [("val", 5), ("there", 6), ()]
+    assert list(object.__getattribute__(proxy, "__dict__")) == ["_easycluster"]
+
+
+def test_setting_what_is_not_there() -> None:
+    """A proxy that was made on the fly keeps nothing here: what it does not export, or only lets be called or
+    looked at, cannot be set, and the error says why."""
+    less, more = (
+        make((("getval",), ("val",), ("constant",), False)),
+        make((("getval",), ("val",), ("constant",), True)),
+    )
+    with pytest.raises(AttributeError) as caught:
+        less.other = 5
+    assert str(caught.value) == (
+        "'dynamic_proxy_getval_val_constant' object has no attribute 'other'; "
+        "exported are the methods getval and the attributes constant, val"
+    )
+
+    for proxy in (less, more):
+        for name, reason in (
+            ("getval", "it is a method"),
+            ("proxy_object_id", "every proxy has it"),
+            ("raw_call_method", "every proxy has it"),
+            ("__class__", "every proxy has it"),
+        ):
+            with pytest.raises(AttributeError, match=f"attribute '{name}' cannot be set: {reason}$"):
+                setattr(proxy, name, RemoteProxy)
+        with pytest.raises(AttributeError):
+            del proxy.getval
+        proxy.val = 3
+        assert (list(vars(proxy)), len(sent(proxy))) == (["_easycluster"], 1)
+    more.other = 5
+    assert sent(more)[1] == ("set_attribute", ("other", 5), None)
+
+
+def test_classes_by_hand_keep_their_own() -> None:
+    """A proxy of a class that was written by hand may have attributes of its own."""
+
+    class Mine(RemoteProxy):
+        proxy_methods = "f"
+
+    proxy = make(Mine)
+    proxy.mark = 5
+
+    assert (proxy.mark, sent(proxy)) == (5, [])
+
+
+def test_context_managers() -> None:
+    """``__exit__`` is told of an exception, but not given its traceback, and may swallow it."""
+    proxy = make((("__enter__", "__exit__"), (), (), False))
+    error = ValueError("inside")
+
+    with proxy as entered:
+        assert entered == "answer"
+        raise error  # the answer of __exit__ is true
+
+    assert sent(proxy) == [("__enter__", (), {}), ("__exit__", (ValueError, error, None), {})]
+
+
+def test_iterators() -> None:
+    """``iter()`` of iterators, generators and files is themselves, and nobody is asked."""
+    for kind in (SelfIterProxy, GeneratorProxy, FileProxy):
+        proxy = make(kind)
+        assert iter(proxy) is proxy
+        assert sent(proxy) == []
+        assert next(proxy) == "answer"
+
+
+def test_raw_methods() -> None:
+    """The raw methods reach names that the proxy class does not have, with the options of calls."""
+    proxy = make(NAMES)
+
+    proxy.raw_call_method("f", [1], {"origexc": 2}, nonblocking=True)
+    proxy.raw_get_attribute("g", threadid=3)
+    proxy.raw_set_attribute("h", 4)
+
+    assert sent(proxy) == [
+        ("f", (1,), {"origexc": 2}, {"nonblocking": True}),
+        ("get_attribute", ("g",), {"threadid": 3}),
+        ("set_attribute", ("h", 4), {}),
+    ]
+
+
+def test_options_by_position() -> None:
+    """The five options can be given by position, as published EasyCluster has them; the rest is refused."""
+    proxy = make(NAMES)
+
+    proxy.raw_call_method("f", (), {}, True, 1, 2, 3, "quiet")
+    proxy.raw_get_attribute("g", True, threadid=3)
+    proxy.raw_set_attribute("h", 4, False)
+
+    assert [each[-1] for each in sent(proxy)] == [
+        {"nonblocking": True, "oncomplete": 1, "onerror": 2, "threadid": 3, "origexc": "quiet"},
+        {"nonblocking": True, "threadid": 3},
+        {"nonblocking": False},
+    ]
+    with pytest.raises(TypeError, match="5 options at most, 6 were given"):
+        proxy.raw_get_attribute("g", 1, 2, 3, 4, 5, 6)
+    with pytest.raises(TypeError, match="multiple values for argument 'nonblocking'"):
+        proxy.raw_get_attribute("g", True, nonblocking=True)
+    with pytest.raises(
+        TypeError, match="unexpected keyword argument 'limit': options are nonblocking, .*kwargs="
+    ):
+        proxy.raw_call_method("g", limit=5)
+
+
+# Classes of proxies.
+
+
+def test_one_type_for_each_set_of_names() -> None:
+    """Proxies that export the same are of one type; its name holds all names, each kind sorted."""
+    kind = proxy_type((("b", "a"), ("d", "c"), ("e",), False))
+
+    assert kind.__name__ == "dynamic_proxy_a_b_c_d_e"
+    assert proxy_type((("b", "a"), ("d", "c"), ("e",), False)) is kind
+    assert proxy_type((("b", "a"), ("d", "c"), ("e",), True)) is not kind
+
+
+def test_proxy_classes_with_other_bases() -> None:
+    """A proxy class may inherit from an abstract or a concrete class, and `isinstance` says so."""
+
+    class Listed(RemoteProxy, Sequence[Any]):  # pyright: ignore[reportGeneralTypeIssues]
+        proxy_methods = ("__getitem__", "__len__")
+
+    class Error(RemoteProxy, KeyError):
+        proxy_methods = ("solve",)
+
+    listed = make(Listed)
+    assert isinstance(listed, Sequence)
+    assert listed[3] == "answer"
+    assert isinstance(make(Error), LookupError)
+    assert make(Error).solve() == "answer"
+
+
+def test_subclasses_of_proxy_classes() -> None:
+    """Names given as one text or a sequence add up over the bases; a method defined by hand stays local."""
+
+    class Base(RemoteProxy):
+        proxy_methods: Any = "one"
+        proxy_attrs = ("val",)
+
+    class Derived(Base):
+        proxy_methods = ("two", "three")
+
+        def three(self) -> str:
+            return "local"
+
+    proxy = make(Derived)
+    assert (proxy.one(), proxy.two(), proxy.three(), proxy.val) == ("answer", "answer", "local", "answer")
+    with pytest.raises(
+        AttributeError, match="exported are the methods one, three, two and the attributes val"
+    ):
+        _ = proxy.four
+
+
+# What is told without asking.
+
+
+def test_repr_and_dir() -> None:
+    """``repr``, ``dir`` and tab completion name the object and what it exports, and ask nobody."""
+    for any_attribute in (False, True):
+        proxy = make((("method", "meter"), ("val",), ("met",), any_attribute))
+
+        assert repr(proxy) == "<RemoteProxy for oid 7 on host:1>"
+        assert {"method", "meter", "val", "met", "proxy_object_id", "raw_call_method"} <= set(dir(proxy))
+        completed = rlcompleter.Completer({"proxy": proxy}).attr_matches("proxy.me")
+        assert {each.rstrip("()") for each in completed} == {"proxy.met", "proxy.meter", "proxy.method"}
+        assert repr(ProxyMethod(proxy, "f")) == "<method f of <RemoteProxy for oid 7 on host:1>>"
+        assert sent(proxy) == []
+
+
+def test_identity() -> None:
+    """Copying gives the proxy itself; comparing and hashing go by identity unless exported."""
+    proxy, other = make(NAMES), make(NAMES)
+
+    assert copy.copy(proxy) is proxy
+    assert copy.deepcopy([proxy])[0] is proxy
+    assert {proxy: 1, other: 2}[proxy] == 1
+    assert proxy != other
+    assert sent(proxy) == []
+
+
+# Pickling.
+
+
+def test_which_methods_are_the_servers() -> None:
+    """A bound method is that of the object if the proxy forwards it; the function of another class is not."""
+
+    class Mine(RemoteProxy):
+        proxy_methods = ("f", "g", "__len__")
+
+        def g(self) -> None:
+            """Local."""
+
+    proxy = make(Mine)
+
+    assert reduce_method(proxy.f) == (find_method, (proxy, "f"))
+    assert reduce_method(proxy.__len__) == (find_method, (proxy, "__len__"))
+    assert reduce_method(proxy.g) is None
+    assert reduce_method(proxy.raw_call_method) is None
+    assert reduce_method([].append) is None
+
+
+class Numbers:
+    """Stands for the table of a server."""
+
+    def __init__(self) -> None:
+        self.given_back: list[int] = []
+
+    def add(self, value: Any, listed: dict[int, None]) -> int:
+        listed[8] = None
+        return 8
+
+    def give_back(self, oids: Any) -> None:
+        self.given_back.extend(oids)
+
+
+@pytest.mark.usefixtures("answering")
+@pytest.mark.parametrize("by_identity", [False, True], ids=["by type", "by identity"])
+@pytest.mark.parametrize("protocol", [4, 5])
+def test_results(by_identity: bool, protocol: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Server objects in a result become proxies wherever they stand; either way of pickling names them the same."""
+    monkeypatch.setattr("easycluster_protocol._values.object_pickle._OVERRIDES", not by_identity)
+    iterator = RemoteIterator(iter("ab"))
+
+    body, buffers, named = dumps_result(
+        {"a": [1, (iterator, {iterator})], "b": iterator}, protocol, Numbers()
+    )
+    value = loads_result(body, buffers)
+
+    assert list(named) == [8]
+    ((one, (two, three)),) = (value["a"],)
+    assert (one, three) == (1, {two})
+    assert value["b"] is two
+    assert type(two) is SelfIterProxy
+    assert repr(two) == "<RemoteProxy for oid 8 on host:1>"
+
+
+def test_pickling_outside_of_calls() -> None:
+    """A proxy, or a method of one, cannot be pickled but for a call; on its server it is the object again."""
+    proxy = make(NAMES)
+    for value in (proxy, ProxyMethod(proxy, "f"), [proxy]):
+        with pytest.raises(TypeError, match="outside of a call"):
+            pickle.dumps(value)
+    proxies.context.references = References()
+    try:
+        pickled = pickle.dumps([proxy, ProxyMethod(proxy, "upper")])
+    finally:
+        proxies.context.references = None
+
+    proxies.server_objects = {7: "object"}
+    try:
+        there, method = pickle.loads(pickled)
+    finally:
+        proxies.server_objects = None
+    assert (there, method()) == ("object", "OBJECT")
+
+
+def test_numbers_without_a_connection(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The number of an object means nothing where no answer is being unpickled, and where no server is."""
+    monkeypatch.setattr(proxies, "server_objects", None)  # tests of the server run in this process, too
+    with pytest.raises(TypeError, match="server object 3 has a meaning only to the client"):
+        find_proxy(3, NAMES)
+    with pytest.raises(TypeError, match="server object 3 has a meaning only on its own server"):
+        find_object(3)
+
+
+def test_methods_as_values() -> None:
+    """A method of a proxy can be called later, knows its proxy, and is the object's own on the server."""
+    proxy = make(NAMES)
+    method = find_method(proxy, "method")
+
+    assert method(1, x=2) == "answer"
+    assert (method.__self__, method.__name__) == (proxy, "method")
+    assert sent(proxy) == [("method", (1,), {"x": 2})]
+    assert find_method("abc", "upper")() == "ABC"
+
+
+def descriptor_of(value: Any) -> Any:
+    """What the client is told of a server object."""
+    exports = exports_of(value)
+    assert exports is not None
+    return exports.descriptor
+
+
+def test_proxies_by_themselves() -> None:
+    """Generators, files and modules are server objects without anybody's doing."""
+
+    def generate() -> Iterator[int]:
+        yield 1
+
+    for value, kind in ((generate(), GeneratorProxy), (pickle, ModuleProxy)):
+        _, _, named = dumps_result([value], 5, Numbers())
+        assert list(named) == [8]
+        assert descriptor_of(value) is kind
+    with open(__file__, encoding="utf-8") as text, open(__file__, "rb") as data:
+        assert [descriptor_of(file) for file in (text, data, data.raw)] == [FileProxy] * 3

@@ -1,0 +1,235 @@
+from __future__ import annotations
+
+import hashlib
+import hmac
+import struct
+import zlib
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from easycluster_protocol._limits import COMPRESS_FROM, MAX_FRAME
+from easycluster_protocol._wire import frames
+from easycluster_protocol._wire.authenticator import Authenticator
+from easycluster_protocol.errors import RemoteProtocolError
+from helpers.pair import FUZZ, KEY, OTHER_KEY
+
+KINDS = sorted(frames.KIND_NAMES)
+STREAMS = st.integers(0, 2**32 - 1)
+
+
+def with_check(fields: bytes) -> bytes:
+    """12 bytes of a header, whatever they say, with a check that is right."""
+    return fields + struct.pack(">I", zlib.crc32(fields))
+
+
+def test_header_on_the_wire() -> None:
+    """A header is the 16 bytes of the documentation."""
+    header = frames.pack_header(frames.DATA, frames.COMPRESSED, 7, 1000)
+
+    assert header.hex() == "0301000000000007000003e8" + "fa192ec6"
+    assert frames.parse_header(header) == (frames.DATA, frames.COMPRESSED, 7, 1000)
+
+
+@FUZZ
+@given(st.sampled_from(KINDS), st.integers(0, 1), STREAMS, st.integers(0, MAX_FRAME))
+def test_header_round_trip(kind: int, flags: int, stream: int, length: int) -> None:
+    """What was packed is parsed."""
+    header = frames.pack_header(kind, flags, stream, length)
+
+    assert frames.parse_header(header) == (kind, flags, stream, length)
+
+
+@pytest.mark.parametrize("length", [0, 1, MAX_FRAME])
+def test_header_of_messages(length: int) -> None:
+    """The header of a frame of messages is told from its length, and nothing is shorter than nothing."""
+    assert frames.pack_messages_header(length) == frames.pack_header(frames.MESSAGES, 0, 0, length)
+    assert frames.pack_messages_header(-1 - length) == b""
+
+
+@pytest.mark.parametrize("bit", range(8 * frames.HEADER_SIZE))
+def test_no_flipped_bit_passes(bit: int) -> None:
+    """A header with any one bit flipped is no header, so no flipped bit ever asks for memory."""
+    header = bytearray(frames.pack_header(frames.DATA, 0, 7, 1000))
+    header[bit // 8] ^= 1 << bit % 8
+
+    with pytest.raises(RemoteProtocolError, match="no frame"):
+        frames.parse_header(bytes(header))
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        struct.pack(">BBHII", 0, 0, 0, 0, 0),
+        struct.pack(">BBHII", 5, 0, 0, 0, 0),
+        struct.pack(">BBHII", frames.DATA, 2, 0, 0, 0),
+        struct.pack(">BBHII", frames.DATA, 0x80, 0, 0, 0),
+        struct.pack(">BBHII", frames.DATA, 0, 1, 0, 0),
+        struct.pack(">BBHII", frames.DATA, 0, 0, 0, MAX_FRAME + 1),
+        struct.pack(">BBHII", frames.DATA, 0, 0, 0, 2**32 - 1),
+    ],
+    ids=["kind 0", "kind 5", "flag 1", "flag 7", "reserved", "too long", "longest"],
+)
+def test_illegal_headers_are_refused(fields: bytes) -> None:
+    """A header whose check is right but whose fields are not allowed is refused, and says why."""
+    with pytest.raises(RemoteProtocolError, match="illegal frame: kind"):
+        frames.parse_header(with_check(fields))
+
+
+def test_the_message_shows_what_came_instead_of_a_frame() -> None:
+    """Foreign output between frames, such as a line of a shell, is shown in the error."""
+    with pytest.raises(RemoteProtocolError, match="no frame: b'bash: no job con'"):
+        frames.parse_header(b"bash: no job con")
+
+
+@FUZZ
+@given(st.binary(min_size=16, max_size=16) | st.binary(min_size=12, max_size=12).map(with_check))
+def test_any_header_is_parsed_or_refused(data: bytes) -> None:
+    """Any 16 bytes are either a header that packs to the same bytes, or refused."""
+    try:
+        header = frames.parse_header(data)
+    except RemoteProtocolError:
+        return
+
+    assert frames.pack_header(*header) == data
+
+
+# Tags.
+
+
+@FUZZ
+@given(st.binary(max_size=64), st.integers(0, 2**64 - 1), st.binary(min_size=16, max_size=16), st.binary())
+def test_tag_is_hmac_sha256(key: bytes, sequence: int, header: bytes, payload: bytes) -> None:
+    """The tag is HMAC-SHA256 of the standard library, cut to 16 bytes, over number, header and payload."""
+    expected = hmac.new(key, struct.pack(">Q", sequence) + header + payload, hashlib.sha256).digest()[:16]
+    authenticator = Authenticator(key)
+
+    assert authenticator.tag(sequence, header, payload) == expected
+    assert authenticator.tag(sequence, header, memoryview(payload)) == expected
+    authenticator.check(sequence, header, payload, expected)
+
+
+HEADER = frames.pack_header(frames.MESSAGES, 0, 0, 7)
+TAG = Authenticator(KEY).tag(5, HEADER, b"payload")
+
+
+@pytest.mark.parametrize(
+    ("key", "sequence", "header", "payload", "tag"),
+    [
+        (OTHER_KEY, 5, HEADER, b"payload", TAG),
+        (KEY, 4, HEADER, b"payload", TAG),
+        (KEY, 6, HEADER, b"payload", TAG),
+        (KEY, 5, frames.pack_header(frames.MESSAGES, 0, 1, 7), b"payload", TAG),
+        (KEY, 5, HEADER, b"Payload", TAG),
+        (KEY, 5, HEADER, b"payload\0", TAG),
+        (KEY, 5, HEADER, b"payload", TAG[:15]),
+        (KEY, 5, HEADER, b"payload", TAG + b"\0"),
+        (KEY, 5, HEADER, b"payload", b""),
+        (KEY, 5, HEADER, b"payload", bytes(16)),
+    ],
+    ids=[
+        "key",
+        "earlier",
+        "later",
+        "header",
+        "payload",
+        "longer",
+        "short-tag",
+        "long-tag",
+        "no-tag",
+        "zeros",
+    ],
+)
+def test_a_tag_is_good_for_one_frame(
+    key: bytes, sequence: int, header: bytes, payload: bytes, tag: bytes
+) -> None:
+    """Any other key, number, header, payload or tag is refused, and the message names the frame."""
+    with pytest.raises(RemoteProtocolError, match=f"frame {sequence} was not sent by the holder of the key"):
+        Authenticator(key).check(sequence, header, payload, tag)
+
+
+# Payloads.
+
+
+def test_small_payloads_are_not_compressed() -> None:
+    """What is too small to gain anything travels as it is."""
+    payload = b"x" * (COMPRESS_FROM - 1)
+
+    header, sent = frames.seal(None, 0, frames.DATA, 1, payload, compress=True)
+
+    assert sent == payload
+    assert frames.parse_header(header) == (frames.DATA, 0, 1, len(payload))
+
+
+def test_payloads_are_not_compressed_unasked() -> None:
+    """Without the wish for compression nothing is compressed."""
+    payload = b"x" * 10_000
+
+    assert frames.seal(None, 0, frames.DATA, 1, payload)[1] == payload
+
+
+def test_payloads_that_would_not_shrink_are_not_compressed() -> None:
+    """What compression would make larger travels as it is."""
+    payload = hashlib.shake_128(b"").digest(COMPRESS_FROM)
+
+    header, sent = frames.seal(None, 0, frames.DATA, 1, payload, compress=True)
+
+    assert sent == payload
+    assert frames.parse_header(header) == (frames.DATA, 0, 1, len(payload))
+
+
+@pytest.mark.parametrize("size", [COMPRESS_FROM, MAX_FRAME])
+def test_compressed_payloads_come_back(size: int) -> None:
+    """A compressed payload up to the size of a frame is what was sent, and the tag is over what is sent."""
+    payload = b"x" * size
+    authenticator = Authenticator(KEY)
+
+    head, sent = frames.seal(authenticator, 3, frames.DATA, 1, payload, compress=True)
+
+    assert frames.parse_header(head) == (frames.DATA, frames.COMPRESSED, 1, len(sent))
+    assert len(sent) < size
+    authenticator.check(3, head[: frames.HEADER_SIZE], sent, head[frames.HEADER_SIZE :])
+    assert frames.decompress(memoryview(sent)) == payload
+
+
+PACKED = zlib.compress(b"payload" * 1000, 1)
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [b"", b"x", PACKED[:-1], PACKED[:10], PACKED + b"x", PACKED + PACKED, b"\0" + PACKED[1:]],
+    ids=["empty", "no zlib", "cut by one", "cut short", "one more", "twice", "damaged"],
+)
+def test_compressed_payloads_that_cannot_be_read(payload: bytes) -> None:
+    """What is not exactly one zlib stream is refused."""
+    with pytest.raises(RemoteProtocolError, match="compressed frame"):
+        frames.decompress(payload)
+
+
+@pytest.mark.parametrize("size", [MAX_FRAME + 1, 100 * MAX_FRAME])
+def test_compressed_payloads_do_not_explode(size: int) -> None:
+    """A small frame that would decompress to more than a frame may hold is refused, whatever its size."""
+    engine = zlib.compressobj()
+    bomb = engine.compress(bytes(size)) + engine.flush()
+    assert len(bomb) < MAX_FRAME
+
+    with pytest.raises(RemoteProtocolError, match="larger than a frame"):
+        frames.decompress(bomb)
+
+
+@FUZZ
+@given(st.binary() | st.binary().map(zlib.compress) | st.binary().map(lambda data: zlib.compress(data)[:-1]))
+def test_any_compressed_payload_is_read_or_refused(payload: bytes) -> None:
+    """Any bytes are decompressed to what zlib makes of them, or refused."""
+    try:
+        data = frames.decompress(payload)
+    except RemoteProtocolError:
+        return
+
+    assert data == zlib.decompress(payload)
+
+
+def test_total_size() -> None:
+    """The size of what is sent counts bytes and views alike."""
+    assert frames.total_size([b"abc", memoryview(b"de"), b""]) == 5

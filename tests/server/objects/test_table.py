@@ -1,0 +1,267 @@
+"""The table of server objects: what counts, what is given back, and where objects are let go."""
+
+from __future__ import annotations
+
+import _thread
+import random
+import sys
+import threading
+import weakref
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from easycluster_protocol._objects.exports import ServerObject
+from easycluster_protocol._values.object_pickle import dumps_result
+from easycluster_protocol._wire import messages as m
+from easycluster_protocol._wire.messages import Message
+from easycluster_server._objects.table import ObjectTable
+from helpers.waiting import PATIENCE, wait_until
+
+
+class Thing(ServerObject):
+    """A server object that says when it goes."""
+
+    def __init__(self, at_end: Callable[[], Any] = lambda: None) -> None:
+        self.at_end = at_end
+
+    def __del__(self) -> None:
+        self.at_end()
+
+
+def give_back(table: ObjectTable, *releases: tuple[int, int]) -> Message:
+    """Let a message of the client return receipts; return it."""
+    message = Message(m.CALL, 1, b"", 0, (), (), list(releases))
+    table.release(message)
+    return message
+
+
+def settled(table: ObjectTable, length: int) -> None:
+    """Wait until the table has this length; what is let go is let go by other threads."""
+    wait_until(lambda: len(table) == length, what=f"{length} objects")
+
+
+def test_numbers() -> None:
+    """Objects are numbered from 1; the same object has the same number while it is there."""
+    table = ObjectTable()
+    first, second = Thing(), Thing()
+
+    assert [table.add(value, {}) for value in (first, second, first)] == [1, 2, 1]
+    assert table.get(1) is first
+    assert len(table) == 2
+    table.give_back([1])
+    table.give_back([1])
+    assert table.add(first, {}) == 3
+
+
+def test_one_receipt_for_each_message() -> None:
+    """A message that names an object twice is one receipt; an object stays until all are given back."""
+    table, thing = ObjectTable(), Thing()
+    listed: dict[int, None] = {}
+    table.add(thing, listed)
+    table.add(thing, listed)
+    table.add(thing, {})
+
+    assert list(listed) == [1]
+    table.give_back([1])
+    assert table.get(1) is thing
+    table.give_back([1])
+    assert len(table) == 0
+
+
+def test_no_such_object() -> None:
+    """A number that no object has any more is an error that says why, and giving it back does nothing."""
+    table = ObjectTable()
+    table.give_back([table.add(Thing(), {})])
+
+    with pytest.raises(ReferenceError, match="no object 1 on the server: its proxy was dropped"):
+        table.get(1)
+    table.give_back([1, 7])
+    assert len(table) == 0
+
+
+def test_release() -> None:
+    """A message of the client returns several receipts of several objects."""
+    table = ObjectTable()
+    first, second = Thing(), Thing()
+    for _ in range(3):
+        table.add(first, {})
+    table.add(second, {})
+
+    give_back(table, (1, 2), (2, 1))
+    settled(table, 1)
+    assert table.get(1) is first
+    give_back(table, (1, 1), (99, 5))
+    settled(table, 0)
+
+
+def test_the_same_message_twice() -> None:
+    """A message that comes twice, because an interrupt came, returns its receipts once."""
+    table = ObjectTable()
+    kept, witness = Thing(), Thing()
+    for _ in range(2):
+        table.add(kept, {})
+    for _ in range(3):
+        table.add(witness, {})
+
+    message = give_back(table, (1, 1), (2, 1))
+    table.release(message)
+    table.release(message)
+    give_back(table, (2, 1))  # an equal message is another one
+    give_back(table, (2, 1))
+    settled(table, 1)
+
+    assert table.get(1) is kept
+
+
+def test_large_messages_are_not_kept() -> None:
+    """A message whose receipts were returned is not kept: its body may be large."""
+    table = ObjectTable()
+    table.add(Thing(), {})
+    message = give_back(table, (1, 1))
+    settled(table, 0)
+    seen = weakref.ref(message)
+    del message
+
+    wait_until(lambda: seen() is None, what="the end of the message")
+
+
+def test_finalisers_run_elsewhere() -> None:
+    """A finaliser that never ends keeps neither who reads nor the table; other objects come and go."""
+    table = ObjectTable()
+    begun, go_on = threading.Event(), threading.Event()
+    threads: list[int] = []
+
+    def linger() -> None:
+        threads.append(threading.get_ident())
+        begun.set()
+        go_on.wait(PATIENCE)
+
+    table.add(Thing(linger), {})
+    give_back(table, (1, 1))
+    assert begun.wait(PATIENCE)
+    table.add(Thing(), {})
+    give_back(table, (2, 1))
+    settled(table, 0)
+    go_on.set()
+
+    assert threads != [threading.get_ident()]
+
+
+def test_finalisers_that_raise(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A finaliser that raises is reported by Python and keeps no other object of the same message."""
+    table = ObjectTable()
+    gone: list[int] = []
+    raised: list[Any] = []
+    monkeypatch.setattr(sys, "unraisablehook", raised.append)
+
+    def fail() -> None:
+        raise SystemExit("on purpose")
+
+    for at_end in (lambda: gone.append(1), fail, lambda: gone.append(3)):
+        table.add(Thing(at_end), {})
+    give_back(table, (1, 1), (2, 1), (3, 1))
+
+    wait_until(lambda: sorted(gone) == [1, 3] and raised, what="three finalisers")
+    assert len(table) == 0
+
+
+def test_finalisers_that_use_the_table() -> None:
+    """A finaliser may make server objects itself, also one that runs where receipts are given back."""
+    table = ObjectTable()
+    made: list[int] = []
+    other = Thing()
+
+    table.give_back([table.add(Thing(lambda: made.append(table.add(other, {}))), {})])
+    assert made == [2]
+    table.add(Thing(lambda: made.append(table.add(other, {}))), {})
+    give_back(table, (3, 1))
+
+    wait_until(lambda: made == [2, 2], what="the second finaliser")
+    assert len(table) == 1
+
+
+class Refuses:
+    """Fails to be pickled."""
+
+    def __reduce__(self) -> Any:
+        raise ValueError("not me")
+
+
+def test_results_that_fail_half_way() -> None:
+    """A result that names objects and then cannot be pickled counts no receipt."""
+    table = ObjectTable()
+    kept = Thing()
+    body, _, named = dumps_result([kept], 4, table)
+    assert (body != b"", list(named)) == (True, [1])
+
+    with pytest.raises(ValueError, match="not me"):
+        dumps_result([kept, Thing(), Thing(), Refuses()], 4, table)
+
+    assert len(table) == 1
+    table.give_back(named)
+    assert len(table) == 0
+
+
+def test_random_counting() -> None:
+    """Whatever order answers and releases take in whatever threads, all given back means an empty table."""
+    table = ObjectTable()
+    things = [Thing() for _ in range(20)]
+    errors: list[BaseException] = []
+
+    def work(seed: int) -> None:
+        chance = random.Random(seed)
+        owed: list[int] = []
+        try:
+            for _ in range(1500):
+                listed: dict[int, None] = {}
+                for thing in chance.sample(things, 3):
+                    oid = table.add(thing, listed)
+                    assert table.get(oid) is thing
+                owed.extend(listed)
+                chance.shuffle(owed)
+                table.give_back(owed[:3])
+                del owed[:3]
+        except BaseException as error:
+            errors.append(error)
+        table.give_back(owed)
+
+    threads = [threading.Thread(target=work, args=(seed,)) for seed in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert errors == []
+    assert (len(table), table._known) == (0, {})
+
+
+def test_the_reader_only_starts_a_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever reads takes no lock for a release: it starts a thread, in one call."""
+    table = ObjectTable()
+    table.add(Thing(), {})
+    started: list[Any] = []
+
+    def start(*call: Any) -> None:
+        started.append(call)
+
+    monkeypatch.setattr(_thread, "start_new_thread", start)
+    locked, done = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        with table._lock:
+            locked.set()
+            done.wait(PATIENCE)
+
+    holder = threading.Thread(target=hold)
+    holder.start()
+    assert locked.wait(PATIENCE)
+    give_back(table, (1, 1))
+    done.set()
+    holder.join()
+    ((function, arguments),) = started
+    assert len(table) == 1
+    function(*arguments)
+
+    assert len(table) == 0

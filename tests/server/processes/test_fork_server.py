@@ -1,0 +1,199 @@
+"""The owner's side of the fork server; what comes of it is in the integration tests."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from easycluster_protocol._handshake.client import ClientHandshake
+from easycluster_protocol._wire.link import CLIENT
+from easycluster_server._io.handshake import complete
+from easycluster_server._io.transport import SocketTransport
+from easycluster_server._processes import fork_server as fork_server_module
+from easycluster_server._processes.fork_server import ForkServer, master_environment
+from helpers.waiting import PATIENCE
+
+pytestmark = pytest.mark.integration
+
+
+@pytest.fixture
+def fork_server() -> Iterator[ForkServer]:
+    """A fork server of its own for one test."""
+    fork_server = ForkServer()
+    yield fork_server
+    fork_server.close()
+
+
+def spawn(fork_server: ForkServer, **config: object) -> int:
+    """Start a worker, shake hands with it and let it go; return its process id."""
+    ours, theirs = socket.socketpair()
+    ours.settimeout(PATIENCE)
+    with ours:
+        with theirs:
+            fork_server.spawn(theirs, config)
+        handshake = ClientHandshake(None)
+        complete(handshake, SocketTransport(ours), CLIENT)
+        assert handshake.peer is not None
+        return int(handshake.peer.process)
+
+
+def open_descriptors() -> set[str]:
+    """Those of this process."""
+    return set(os.listdir("/proc/self/fd"))
+
+
+def test_workers(fork_server: ForkServer) -> None:
+    """Each spawn is a worker of its own, and costs this process one descriptor in all."""
+    before = open_descriptors()
+    pids = {spawn(fork_server) for _ in range(3)}
+
+    assert len(pids) == 3
+    assert len(open_descriptors() - before) == 1
+
+
+def test_spawning_in_threads(fork_server: ForkServer) -> None:
+    """Threads may spawn at once."""
+    pids: list[int] = []
+    threads = [threading.Thread(target=lambda: pids.append(spawn(fork_server))) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert len(set(pids)) == 8
+
+
+def test_large_configuration(fork_server: ForkServer) -> None:
+    """A configuration that is larger than a pipe arrives whole."""
+    assert spawn(fork_server, environ={"EASYCLUSTER_LARGE": "x" * 300_000})
+
+
+def test_configuration_that_nobody_reads(fork_server: ForkServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """When the fork server dies on the way, the caller gets an error instead of waiting for ever."""
+    before = open_descriptors()
+    ours, theirs = socket.socketpair()
+    monkeypatch.setattr(ForkServer, "_request", lambda self, link, config: None)
+    with ours, theirs, pytest.raises(OSError, match="Broken pipe"):
+        fork_server.spawn(theirs, {"large": "x" * 300_000})
+
+    assert open_descriptors() == before
+
+
+def test_python_that_cannot_be_started(
+    fork_server: ForkServer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """An interpreter that has gone is an OSError, and nothing stays open."""
+    before = open_descriptors()
+    ours, theirs = socket.socketpair()
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
+    with ours, theirs, pytest.raises(FileNotFoundError):
+        fork_server.spawn(theirs, {})
+
+    assert open_descriptors() == before
+
+
+def test_killed_fork_server(fork_server: ForkServer) -> None:
+    """A fork server that was killed is replaced."""
+    spawn(fork_server)
+    process = fork_server._process
+    assert process is not None
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+
+    assert spawn(fork_server)
+    assert fork_server._process is not process
+
+
+def test_close(fork_server: ForkServer) -> None:
+    """Closing waits for the fork server's end; it can be closed again, and used again."""
+    before = open_descriptors()
+    spawn(fork_server)
+    process = fork_server._process
+    assert process is not None
+    fork_server.close()
+    fork_server.close()
+
+    assert process.returncode == 0
+    assert open_descriptors() == before
+    assert spawn(fork_server)
+
+
+def test_forked_owner() -> None:
+    """A child of the owner has closed its end, holds no lock, and may have a fork server of its own."""
+    script = """
+import os, socket, sys, threading
+from easycluster_server._processes.fork_server import fork_server
+from easycluster_server._spawn import start_local
+
+def held():
+    found = set()
+    for name in os.listdir("/proc/self/fd"):
+        try:
+            found.add(os.readlink(f"/proc/self/fd/{name}"))
+        except OSError:  # that of listdir itself
+            pass
+    return found
+
+connection, _ = start_local()
+ours = fork_server._process.pid
+before = os.readlink(f"/proc/self/fd/{fork_server._control.fileno()}")
+fork_server._lock.acquire()
+if os.fork() == 0:
+    inherited = held()
+    another, _ = start_local()
+    theirs = fork_server._process.pid
+    fork_server.close()
+    print(before in inherited, theirs != ours, flush=True)
+    os._exit(0)
+os.wait()
+connection.close()
+fork_server._lock.release()
+fork_server.close()
+"""
+    result = subprocess.run(
+        [sys.executable, "-W", "error", "-c", script], check=True, capture_output=True, text=True
+    )
+
+    assert result.stdout == "False True\n"
+    assert (
+        result.stderr.replace("easycluster: the peer closed the connection during the handshake\n", "") == ""
+    )
+
+
+# What a local worker inherits.
+
+
+def test_master_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A local worker is told environment, folder, umask and module path of its master."""
+    monkeypatch.setenv("EASYCLUSTER_TEST_VALUE", "1")
+    monkeypatch.chdir(tmp_path)
+    before = os.umask(0o037)
+    try:
+        found = master_environment()
+    finally:
+        os.umask(before)
+
+    assert found == {
+        "environ": dict(os.environ),
+        "path": sys.path,
+        "argv": [""],
+        "cwd": str(tmp_path),
+        "umask": 0o037,
+    }
+
+
+def test_umask_that_is_not_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the system does not tell the umask, it is not passed on; nor is it touched."""
+    monkeypatch.setattr(
+        fork_server_module, "open", lambda path: (_ for _ in ()).throw(OSError(path)), raising=False
+    )
+
+    assert "umask" not in master_environment()

@@ -1,0 +1,239 @@
+from __future__ import annotations
+
+import dataclasses
+import pickle
+import re
+import sys
+from types import ModuleType, SimpleNamespace
+from typing import Any
+
+import pytest
+
+from easycluster_protocol._values.failures import pack_exception, unpack_exception
+from easycluster_protocol._values.serialize import dumps
+from easycluster_protocol._wire import messages as m
+from easycluster_protocol._wire.messages import Message
+from easycluster_protocol.errors import DeserializationError, SerializationError
+from easycluster_server._serving import calls
+from easycluster_server._serving.calls import Caller
+from easycluster_server._serving.executor import Executor
+from easycluster_server._serving.operations import Namespace, Root
+from helpers.checkpoints import Struck
+
+REQUEST = Message(m.CALL, 5, b"", -3)
+
+
+@pytest.fixture
+def caller() -> Caller:
+    """What executes calls."""
+    return Caller(Namespace(), 5)
+
+
+def call(kind: int, *values: Any) -> Message:
+    """A request with these values in its body."""
+    body, buffers = dumps(values, 5)
+    return Message(kind, 1, body, 0, buffers)
+
+
+def described(answer: Message) -> tuple[BaseException, list[str]]:
+    """What a client makes of a failure."""
+    assert (answer.kind, answer.request, answer.thread) == (m.FAILURE, REQUEST.request, REQUEST.thread)
+    return unpack_exception(answer.body, "host")
+
+
+class Hostile(Exception):
+    """Cannot be described, let alone pickled."""
+
+    def __str__(self) -> str:
+        raise Struck
+
+    __repr__ = __reduce_ex__ = __str__  # type: ignore[assignment]
+
+
+class Unpicklable:
+    """Refuses."""
+
+    def __reduce__(self) -> str:
+        raise TypeError("not me")
+
+
+def refuse() -> None:
+    """Refuse to be rebuilt."""
+    raise ValueError("not here")
+
+
+class NotRebuilt:
+    """Can be pickled, and not be unpickled."""
+
+    def __reduce__(self) -> Any:
+        return refuse, ()
+
+
+# Requests.
+
+
+def test_call_of_a_global(caller: Caller) -> None:
+    """The name is resolved; arguments and keywords are as they were sent."""
+    found = caller.unpack(call(m.CALL, "os.path.join", ("a", "b"), {"c": [1]}))
+
+    assert found[1:] == ("os.path.join", ("a", "b"), {"c": [1]})
+    assert found[0].__name__ == "join"
+
+
+@pytest.mark.parametrize("name", sorted(Root.OPERATIONS))
+def test_call_of_an_operation(caller: Caller, name: str) -> None:
+    """Each operation of the root is found under its name."""
+    assert caller.unpack(call(m.INVOKE, 0, name, (), {}))[0].__name__ == name
+
+
+@pytest.mark.parametrize(
+    ("oid", "name"), [(0, "_compile"), (0, "__class__"), (0, "no_such_name"), (1, "eval"), (0, ["eval"])]
+)
+def test_what_is_not_exported(caller: Caller, oid: int, name: Any) -> None:
+    """Nothing but the operations can be called."""
+    with pytest.raises((AttributeError, ReferenceError, TypeError)):
+        caller.unpack(call(m.INVOKE, oid, name, (), {}))
+
+
+def test_arguments_that_did_not_arrive(caller: Caller) -> None:
+    """Arguments for which there was no memory are named as such."""
+    request = call(m.CALL, "len", (), {})
+    request.damage = "there is no memory for 5 bytes"
+    with pytest.raises(MemoryError, match="the arguments did not arrive: there is no memory"):
+        caller.unpack(request)
+
+
+@pytest.mark.parametrize("body", [b"", b"no pickle", pickle.dumps((1,)), pickle.dumps(5)])
+def test_bodies_that_are_no_calls(caller: Caller, body: bytes) -> None:
+    """A body that is not what it should be raises an Exception, and nothing worse."""
+    with pytest.raises((DeserializationError, ValueError, TypeError)):
+        caller.unpack(Message(m.CALL, 1, body))
+
+
+def test_argument_that_cannot_be_rebuilt(caller: Caller) -> None:
+    """An argument that fails to be rebuilt is told from an error of the function."""
+    with pytest.raises(
+        DeserializationError, match="an argument of the call arrived but .* not here"
+    ) as caught:
+        caller.unpack(call(m.CALL, "len", (NotRebuilt(),), {}))
+
+    assert isinstance(caught.value.__cause__, ValueError)
+
+
+def test_calls_are_timed() -> None:
+    """Who wants to know is told of each call, by name and duration, also when it raises."""
+    told: list[tuple[str, float]] = []
+    caller = Caller(Namespace(), 5, lambda name, seconds: told.append((name, seconds)))
+    function, _, args, kwargs = caller.unpack(call(m.CALL, "int", ("5",), {}))
+    assert function(*args, **kwargs) == 5
+    with pytest.raises(ValueError, match="invalid literal"):
+        function("five")
+
+    assert [name for name, _ in told] == ["int", "int"]
+    assert all(seconds >= 0 for _, seconds in told)
+
+
+@pytest.mark.parametrize("verbosity", [0, 1, 2])
+def test_log_of_calls(capsys: pytest.CaptureFixture[str], verbosity: int) -> None:
+    """Calls are logged from verbosity 2 on, with who calls what for how long."""
+    caller = calls.make_caller(5, verbosity, "192.0.2.1:5")
+    function, _, args, kwargs = caller.unpack(call(m.CALL, "int", ("5",), {}))
+    assert function(*args, **kwargs) == 5
+
+    expected = r"easycluster: 192\.0\.2\.1:5 called int: \d+\.\d ms\n" if verbosity == 2 else ""
+    assert re.fullmatch(expected, capsys.readouterr().err)
+
+
+# Answers.
+
+
+def test_result(caller: Caller) -> None:
+    """A value becomes a RESULT for its request; large buffers travel beside it."""
+    value = [1, pickle.PickleBuffer(bytearray(100_000))]
+    answer = caller.result(REQUEST, "f", value)
+
+    assert (answer.kind, answer.request, answer.thread) == (m.RESULT, 5, -3)
+    assert [len(buffer) for buffer in answer.buffers] == [100_000]
+    assert pickle.loads(answer.body, buffers=answer.buffers)[0] == 1
+
+
+def test_result_that_cannot_be_sent(caller: Caller) -> None:
+    """A value that cannot be pickled becomes a failure that says so."""
+    error, _ = described(caller.result(REQUEST, "f", Unpicklable()))
+
+    assert isinstance(error, SerializationError)
+    assert str(error) == (
+        "the result of f cannot be sent: TypeError: not me"
+        " (make_server_class(Unpicklable) lets such objects stay on the server)"
+    )
+
+
+def test_failure(caller: Caller) -> None:
+    """An exception becomes a FAILURE for its request, with the stack trace."""
+    try:
+        refuse()
+    except ValueError as error:
+        found, lines = described(caller.failure(REQUEST, error))
+
+    assert (type(found), str(found)) == (ValueError, "not here")
+    assert "in refuse" in "".join(lines)
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [("easycluster_no_such_name", []), (f"{__name__}.refuse", ["in refuse"])],
+)
+def test_stack_traces_are_the_users(monkeypatch: pytest.MonkeyPatch, name: str, shown: list[str]) -> None:
+    """A stack trace begins in the user's code: what is ours above that is left out."""
+    monkeypatch.setitem(sys.modules, __name__, ModuleType(__name__))
+    monkeypatch.setattr(sys.modules[__name__], "refuse", refuse, raising=False)
+    sent: list[Message] = []
+    channel: Any = SimpleNamespace(send=sent.append)
+    executor = Executor(channel, lambda: None)
+    executor.caller = Caller(Namespace(), 5)
+    executor.main.serve(call(m.CALL, name, (), {}))
+    _, lines = unpack_exception(sent[0].body, "host")
+    frames = [line for line in lines if line.startswith("  File")]
+
+    assert len(frames) == len(shown)
+    assert all(text in frame for text, frame in zip(shown, frames, strict=True))
+
+
+@dataclasses.dataclass(frozen=True)
+class Frozen(Exception):
+    code: int
+
+
+def test_exceptions_that_cannot_be_changed(caller: Caller) -> None:
+    """An exception that forbids to set its attributes, as frozen dataclasses do, arrives like any other."""
+    try:
+        raise Frozen(3)
+    except Frozen as caught:
+        answer = caller.failure(REQUEST, caught)
+
+    error, _ = described(answer)
+    assert error == Frozen(3)
+
+
+def test_hostile_exception(caller: Caller) -> None:
+    """An exception that resists every description is sent nevertheless, or one that names it."""
+    error, _ = described(caller.failure(REQUEST, Hostile()))
+
+    assert type(error) is Hostile or "Hostile" in str(error)
+
+
+def test_failure_that_is_interrupted(caller: Caller, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A signal handler that raises while an exception is packed does not replace it."""
+    original = pack_exception
+    attempts: list[int] = []
+
+    def pack(error: BaseException, protocol: int, ready: Any = None) -> bytes:
+        attempts.append(protocol)
+        if len(attempts) == 1:
+            raise Struck
+        return original(error, protocol, ready)
+
+    monkeypatch.setattr(calls, "_pack_exception", pack)
+    error, _ = described(caller.failure(REQUEST, KeyError("k")))
+
+    assert isinstance(error, KeyError)

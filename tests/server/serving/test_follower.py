@@ -1,0 +1,177 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from easycluster_server._serving.follower import Follower
+from helpers.waiting import wait_until
+
+
+class Main:
+    """Stands where the main thread is, with its calls, and where the connection is."""
+
+    def __init__(self) -> None:
+        self.busy = 0
+        self.looks = 0
+        self.reads = 0
+        self.ended = False
+
+    def get_busy(self) -> int:
+        """Which call the main thread is in."""
+        self.looks += 1
+        return self.busy
+
+    def read(self, timeout: float) -> bool:
+        """Read in its stead."""
+        self.reads += 1
+        return not self.ended
+
+
+@pytest.fixture
+def main() -> Main:
+    """The main thread."""
+    return Main()
+
+
+@pytest.fixture
+def follower(main: Main) -> Iterator[Follower]:
+    """A follower that runs."""
+    follower = Follower(main.get_busy, main.read)
+    follower.start()
+    wait_until(lambda: main.looks)  # before that it looks as if it slept
+    yield follower
+    follower.stop()
+
+
+def wait_until_asleep(follower: Follower) -> None:
+    """Wait until it sleeps, at its gate and not on the way there."""
+    wait_until(lambda: follower.asleep and follower._gate.locked())
+
+
+def followers(follower: Follower) -> int:
+    """How many threads of it run."""
+    return sum(ended.locked() for _, ended in follower._threads)
+
+
+def test_sleeps_when_there_are_no_calls(follower: Follower, main: Main) -> None:
+    """Without calls it goes to sleep, and looks no more."""
+    wait_until_asleep(follower)
+    looks = main.looks
+    assert not follower._threads[0][1].acquire(timeout=0.1)
+
+    assert main.looks == looks
+    assert main.reads == 0
+
+
+def test_reads_during_a_call_that_lasts(follower: Follower, main: Main) -> None:
+    """It reads while a call lasts, and sleeps again after it."""
+    main.busy = 1
+    follower.wake()
+    wait_until(lambda: main.reads > 3)
+    main.busy = 0
+    wait_until_asleep(follower)
+
+
+def test_does_not_read_during_short_calls(follower: Follower, main: Main) -> None:
+    """Calls that are over when it looks again are none of its business."""
+    numbers = iter(range(1, 1_000_000))
+
+    def busy() -> int:
+        main.looks += 1
+        return next(numbers)
+
+    follower._busy = busy
+    follower.wake()
+    wait_until(lambda: main.looks > 20)
+    follower._busy = main.get_busy
+
+    assert main.reads == 0
+
+
+def test_call_that_begins_when_it_falls_asleep(main: Main) -> None:
+    """A call that begins just when it goes to sleep is followed, although nobody woke it."""
+
+    class Drowsy(Follower):
+        @property
+        def asleep(self) -> bool:
+            return self._asleep
+
+        @asleep.setter
+        def asleep(self, value: bool) -> None:
+            self._asleep = value
+            if value:
+                # The main thread looked before this, and saw no need to wake anybody.
+                main.busy = 1
+
+    follower = Drowsy(main.get_busy, main.read)
+    follower.start()
+    wait_until(lambda: main.reads > 3)
+    follower.stop()
+
+
+def test_waking_twice(follower: Follower, main: Main) -> None:
+    """To be woken more often than needed does no harm."""
+    for _ in range(3):
+        wait_until_asleep(follower)
+        for _ in range(5):
+            follower.wake()
+    wait_until_asleep(follower)
+
+    assert main.reads == 0
+
+
+def test_connection_that_has_ended(follower: Follower, main: Main) -> None:
+    """When the connection has ended during a call it does not read again and again at once."""
+    main.ended = True
+    main.busy = 1
+    follower.wake()
+    wait_until(lambda: main.reads > 2)
+
+    assert main.looks >= 2 * main.reads
+
+
+@pytest.mark.parametrize("busy", [0, 1])
+def test_stop_and_start(follower: Follower, main: Main, busy: int) -> None:
+    """It can be stopped and started, when it sleeps and when it reads; twice is as good as once."""
+    main.busy = busy
+    for _ in range(3):
+        if busy:
+            follower.wake()
+            wait_until(lambda: main.reads)
+        else:
+            wait_until_asleep(follower)
+        assert follower.stop()
+        assert not follower.stop()
+        assert followers(follower) == 0
+        main.reads = 0
+        follower.start()
+        follower.start()
+        assert followers(follower) == 1
+
+
+def test_start_after_an_interrupted_stop(follower: Follower, main: Main) -> None:
+    """A stop that was cut short is made good by the next start."""
+    follower._stopping = True
+    follower.start()
+    main.busy = 1
+    follower.wake()
+    wait_until(lambda: main.reads)
+
+    assert followers(follower) == 1
+
+
+def test_stop_by_itself(main: Main) -> None:
+    """What it reads may stop it, and it does not wait for its own end."""
+
+    def read(timeout: float) -> bool:
+        main.reads += 1
+        own.stop()
+        return True
+
+    own = Follower(main.get_busy, read)
+    main.busy = 1
+    own.start()
+    wait_until(lambda: not followers(own))
+
+    assert main.reads == 1

@@ -1,0 +1,203 @@
+"""Modules that a client sends: imported from memory, or reported when they are damaged."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import linecache
+import os
+import sys
+import traceback
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import easycluster_bootstrap as bootstrap
+from easycluster_server._serving import sent_modules
+from easycluster_server._serving.sent_modules import SuppliedModules
+
+SOURCES = {
+    "ec_supplied": ("from .inner import fail\nNAME = __name__\n", True),
+    "ec_supplied.inner": ("def fail():\n    raise KeyError('reason')\n", False),
+    "ec_supplied.deep": ("", True),
+    "ec_supplied.deep.end": ("TEXT = 'äöü'\n", False),
+    "ec_empty": ("", False),
+}
+PACKED = bootstrap.pack(SOURCES)
+
+
+@pytest.fixture
+def supplied(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[SuppliedModules]:
+    """A finder; what it does is undone after the test."""
+    monkeypatch.chdir(tmp_path)
+    finder = SuppliedModules()
+    yield finder
+    sys.meta_path[:] = [each for each in sys.meta_path if each is not finder]
+    for name in [name for name in sys.modules if name.startswith("ec_")]:
+        del sys.modules[name]
+
+
+def import_it(name: str) -> Any:
+    """Import a module whatever the caches of other finders say."""
+    importlib.invalidate_caches()
+    return importlib.import_module(name)
+
+
+def test_packages_and_submodules(supplied: SuppliedModules) -> None:
+    """Packages, their submodules and relative imports work as from disk."""
+    supplied.add(PACKED)
+    package = import_it("ec_supplied")
+
+    assert package.NAME == package.__name__ == package.__package__ == "ec_supplied"
+    assert package.__path__ == []
+    assert package.__file__ == "easycluster-supplied/ec_supplied/__init__.py"
+    assert package.inner.__file__ == "easycluster-supplied/ec_supplied/inner.py"
+    assert import_it("ec_supplied.deep.end").TEXT == "äöü"
+    assert import_it("ec_empty").__file__ == "easycluster-supplied/ec_empty.py"
+
+
+def test_tracebacks_show_source_lines(supplied: SuppliedModules) -> None:
+    """Tracebacks and inspect show the lines that were sent, and no frame of the importer."""
+    supplied.add(PACKED)
+    package = import_it("ec_supplied")
+
+    with pytest.raises(KeyError) as caught:
+        package.fail()
+    lines = "".join(traceback.format_exception(None, caught.value, caught.value.__traceback__))
+    linecache.checkcache()
+
+    assert 'File "easycluster-supplied/ec_supplied/inner.py", line 2, in fail\n    raise KeyError' in lines
+    assert inspect.getsource(package.fail) == "def fail():\n raise KeyError('reason')\n"  # as it was sent
+
+
+def test_failing_module(supplied: SuppliedModules) -> None:
+    """A module that fails while it is imported fails that import alone, and can be imported once it is right."""
+    supplied.add(bootstrap.pack({"ec_failing": ("1 / 0\n", False)}))
+    with pytest.raises(ZeroDivisionError) as caught:
+        import_it("ec_failing")
+
+    assert traceback.extract_tb(caught.tb)[-1].line == "1/0"
+    supplied.add(bootstrap.pack({"ec_failing": ("", False)}))
+    assert import_it("ec_failing").__name__ == "ec_failing"
+
+
+def test_nothing_on_disk(supplied: SuppliedModules, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No bytecode is written, and none is looked for, nor are modules in a folder that is called as the files are."""
+    monkeypatch.setattr(sys, "dont_write_bytecode", False)
+    folder = tmp_path / "easycluster-supplied" / "ec_supplied"
+    cache = folder / "__pycache__"
+    cache.mkdir(parents=True)
+    for version in ("", f".{sys.implementation.cache_tag}"):
+        (cache / f"inner{version}.pyc").write_bytes(b"no bytecode")
+    (folder / "other.py").write_text("")
+    before = sorted(tmp_path.rglob("*"))
+
+    supplied.add(PACKED)
+
+    assert import_it("ec_supplied").inner.fail
+    assert sorted(tmp_path.rglob("*")) == before
+    with pytest.raises(ModuleNotFoundError):
+        import_it("ec_supplied.other")
+
+
+def test_works_in_a_folder_that_is_gone(supplied: SuppliedModules, tmp_path: Path) -> None:
+    """The current folder, which the user's code may have deleted, does not matter."""
+    os.mkdir("gone")
+    os.chdir("gone")
+    os.rmdir(tmp_path / "gone")
+    try:
+        supplied.add(PACKED)
+        assert import_it("ec_supplied").inner.__file__ == "easycluster-supplied/ec_supplied/inner.py"
+    finally:
+        os.chdir(tmp_path)
+
+
+def test_other_names_fall_through(supplied: SuppliedModules, tmp_path: Path) -> None:
+    """What was not sent is left to the other finders, what was sent comes before theirs."""
+    (tmp_path / "ec_other.py").write_text("WHERE = 'disk'")
+    (tmp_path / "ec_empty.py").write_text("WHERE = 'disk'")
+    sys.path.insert(0, str(tmp_path))
+    try:
+        supplied.add(PACKED)
+
+        assert supplied.find_spec("ec_other") is supplied.find_spec("ec_supplied.missing") is None
+        assert import_it("ec_other").WHERE == "disk"
+        assert not hasattr(import_it("ec_empty"), "WHERE")
+        with pytest.raises(ModuleNotFoundError):
+            import_it("ec_supplied.missing")
+    finally:
+        sys.path.remove(str(tmp_path))
+
+
+def test_imported_modules_stay(supplied: SuppliedModules) -> None:
+    """A module that was imported already is not replaced by one that comes later."""
+    supplied.add(PACKED)
+    first = import_it("ec_empty")
+    supplied.add(bootstrap.pack({"ec_empty": ("NEW = 1\n", False), "ec_more": ("", False)}))
+
+    assert import_it("ec_empty") is first
+    assert import_it("ec_more")
+    assert sys.meta_path.count(supplied) == 1
+
+
+@pytest.mark.parametrize("size", range(len(PACKED)))
+def test_truncated(supplied: SuppliedModules, size: int) -> None:
+    """A message that lacks its end is refused as a whole, wherever it was cut."""
+    with pytest.raises(ValueError, match="modules that the client sent cannot be read: "):
+        supplied.add(PACKED[:size])
+
+    assert supplied.find_spec("ec_supplied") is None
+
+
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [
+        (b"name 0 5\nfour", "cannot have 5 bytes"),
+        (b"name 0 -9\nfour", "cannot have -9 bytes"),
+        (b"name 0 -1\nfour", "cannot have -1 bytes"),
+        (b"name 0 four\nfour", "four"),
+        (b"name 4\nfour", "unpack"),
+        (b"name 0 4", "not found"),
+        (b"\xff 0 4\nfour", "decode"),
+    ],
+)
+def test_wrong_contents(supplied: SuppliedModules, data: bytes, reason: str) -> None:
+    """Contents that are not what they should be are refused; nothing of the message is used."""
+    with pytest.raises(ValueError, match=reason):
+        supplied.add(zlib.compress(b"ec_right 0 0\n" + data))
+
+    assert supplied.find_spec("ec_right") is None
+
+
+@pytest.mark.parametrize(
+    "data", [b"", b"no zlib at all", PACKED + b"more", PACKED[:-1] + b"?", b"y" + PACKED[1:]]
+)
+def test_wrong_compression(supplied: SuppliedModules, data: bytes) -> None:
+    """What is not exactly one zlib stream is refused."""
+    with pytest.raises(ValueError, match="cannot be read"):
+        supplied.add(data)
+
+
+def test_bomb(supplied: SuppliedModules, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A message whose contents are larger than allowed is refused, and never decompressed whole."""
+    monkeypatch.setattr(sent_modules, "_LIMIT", 1 << 20)
+    size = (1 << 20) - len(b"ec_large 0 1048560\n")
+    large = b"ec_large 0 %d\n" % size + b"#" * size
+    assert len(large) == 1 << 20
+
+    supplied.add(zlib.compress(large))
+    assert supplied.find_spec("ec_large") is not None
+    with pytest.raises(ValueError, match="more than the 1 MiB allowed"):
+        supplied.add(zlib.compress(large + b"ec_more 0 0\n"))
+    with pytest.raises(ValueError, match="decompressed 1048576"):
+        supplied.add(zlib.compress(bytes(1 << 26)))
+    assert supplied.find_spec("ec_more") is None
+
+
+def test_any_buffer(supplied: SuppliedModules) -> None:
+    """The body may be any kind of bytes, as it comes from the receiver."""
+    for kind in (bytes, bytearray, memoryview):
+        supplied.add(kind(PACKED))

@@ -1,0 +1,97 @@
+"""Servers by class and by `run_server`, without the processes that they start."""
+
+from __future__ import annotations
+
+import logging
+import socket
+import threading
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from easycluster_protocol.errors import KeyFileError
+from easycluster_server._standalone import listener, servers
+from easycluster_server._standalone.servers import (
+    QuietServer,
+    Server,
+    run_server,
+    server_check_runner,
+    stop_server,
+)
+from helpers.pair import KEY
+from helpers.sshd import free_port
+from helpers.waiting import PATIENCE, wait_until
+
+
+@pytest.fixture(autouse=True)
+def no_processes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is started for a connection; none is proved here."""
+    monkeypatch.setattr(listener, "ForkServer", lambda: SimpleNamespace(close=lambda: None))
+
+
+@pytest.mark.parametrize("options", [{}, {"bindaddr": "127.0.0.1", "disable_ipv6": True, "verbosity": 2}])
+def test_run_and_stop_server(options: dict[str, Any]) -> None:
+    """`run_server` serves until `stop_server` is called."""
+    port = free_port()
+    thread = threading.Thread(target=run_server, args=(port, KEY), kwargs=options)
+    thread.start()
+    wait_until(lambda: servers._running)
+    socket.create_connection(("127.0.0.1", port), PATIENCE).close()
+    stop_server()
+    thread.join()
+
+    assert not servers._running
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(("127.0.0.1", port), PATIENCE)
+
+
+@pytest.mark.parametrize("option", [{"daemonize": True}, {"pidfile": "/tmp/x"}, {"profile": "/tmp/x"}])
+def test_what_run_server_cannot_do(option: dict[str, Any]) -> None:
+    """What belongs to services is refused, by name and with what to do instead; no port is opened before."""
+    (name,) = option
+
+    with pytest.raises(ValueError, match=rf"run_server\({name}=.*cannot do that yet; leave it out"):
+        run_server(-1, KEY, **option)
+
+
+def test_wrong_arguments() -> None:
+    """What is wrong is found before anything is served."""
+    for kind in (Server, QuietServer):
+        with pytest.raises(KeyFileError):
+            kind(0, b"short")
+        with pytest.raises(ValueError, match="network"):
+            kind(0, KEY, allow=["network"])
+    with pytest.raises(KeyFileError):
+        run_server(0, b"")
+
+
+def test_how_much_is_logged(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each class logs as much as its name says, unless it is told; afterwards logging is as it was."""
+    logger = logging.getLogger("easycluster")
+    monkeypatch.setattr(logger, "propagate", False)  # as where the program has not set up logging
+    found = []
+    for kind, verbosity in ((Server, None), (QuietServer, None), (QuietServer, 1), (Server, 3)):
+        server = kind(0, KEY, "127.0.0.1", verbosity=verbosity)
+        monkeypatch.setattr(server, "_serve_once", lambda: found.append((logger.level, len(logger.handlers))))
+        server.serve()
+
+    assert found == [(logging.INFO, 1), (logging.WARNING, 1), (logging.INFO, 1), (logging.DEBUG, 1)]
+    assert (logger.level, logger.handlers) == (logging.NOTSET, [])
+
+
+def test_logging_of_the_program(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the program has set up logging itself, nothing is added."""
+    logger = logging.getLogger("easycluster")
+    monkeypatch.setattr(logger, "handlers", [handler := logging.NullHandler()])
+    found = []
+    server = Server(0, KEY, "127.0.0.1")
+    monkeypatch.setattr(server, "_serve_once", lambda: found.append(logger.handlers))
+    server.serve()
+
+    assert found == [[handler]]
+
+
+def test_check_runner() -> None:
+    """What scripts of 0.x call at their beginning is there, and does nothing."""
+    server_check_runner()
