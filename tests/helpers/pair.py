@@ -217,10 +217,10 @@ class LinkPair:
         client = ClientHandshake(mode.key, mode.compress)
         server = ServerHandshake(mode.key, SESSION_NAME)
         Carrier(client, server, sizes=sizes).run()
-        assert client.session is not None
-        assert server.session is not None
-        self.client = Link(CLIENT, client.session)
-        self.server = Link(SERVER, server.session)
+        assert client.agreement is not None
+        assert server.agreement is not None
+        self.client = Link(CLIENT, client.agreement)
+        self.server = Link(SERVER, server.agreement)
 
     def peer(self, link: Link) -> Link:
         """Return the other end."""

@@ -44,7 +44,7 @@ class Peer:
 
     def call(self, number: int, name: str, *arguments: Any, thread: int = 0) -> Message:
         """Return the request for a call."""
-        body, buffers = dumps((name, arguments, {}), self._link.session.pickle_protocol)
+        body, buffers = dumps((name, arguments, {}), self._link.agreement.pickle_protocol)
         return Message(m.CALL, number, body, thread, buffers)
 
     def receive_once(self) -> bool:

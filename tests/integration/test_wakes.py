@@ -101,7 +101,7 @@ def close_in_a_callback(client: Any) -> str:
 
 def kill(client: Any) -> str:
     """Let the server go."""
-    os.kill(client._easycluster.session.link.session.peer.process, signal.SIGKILL)
+    os.kill(client._easycluster.session.link.agreement.peer.process, signal.SIGKILL)
     return "the connection"
 
 
@@ -158,7 +158,7 @@ def test_blocked_senders(spawn: Any, kind: Any, end: str) -> None:
     """Threads that cannot send, because the server takes nothing in or another thread sends, learn of it too."""
     client = spawn(kind)
     session = client._easycluster.session
-    process = session.link.session.peer.process
+    process = session.link.agreement.peer.process
     os.kill(process, signal.SIGSTOP)
     try:
         with ThreadPoolExecutor(4) as pool:

@@ -68,7 +68,7 @@ def test_both_ends_agree(key: bytes | None, sizes: list[int]) -> None:
 
     packets = run(client, server, sizes).packets
 
-    ours, theirs = client.session, server.session
+    ours, theirs = client.agreement, server.agreement
     assert ours is not None
     assert theirs is not None
     assert (ours.send_key, ours.receive_key) == (theirs.receive_key, theirs.send_key)
@@ -84,8 +84,8 @@ def test_private_connections_have_no_keys() -> None:
 
     run(client, server)
 
-    assert client.session is not None
-    assert client.session.send_key is client.session.receive_key is None
+    assert client.agreement is not None
+    assert client.agreement.send_key is client.agreement.receive_key is None
 
 
 def test_keys_differ() -> None:
@@ -94,8 +94,8 @@ def test_keys_differ() -> None:
     for _ in range(3):
         client, server = ClientHandshake(KEY), ServerHandshake(KEY)
         run(client, server)
-        assert client.session is not None
-        keys |= {client.session.send_key, client.session.receive_key}
+        assert client.agreement is not None
+        keys |= {client.agreement.send_key, client.agreement.receive_key}
 
     assert len(keys) == 6
     assert {len(key or b"") for key in keys} == {32}
@@ -139,9 +139,9 @@ def test_compression(
 
     run(client, server)
 
-    assert client.session is not None
-    assert server.session is not None
-    assert client.session.compress is server.session.compress is agreed
+    assert client.agreement is not None
+    assert server.agreement is not None
+    assert client.agreement.compress is server.agreement.compress is agreed
 
 
 @pytest.mark.parametrize(("ours", "theirs", "agreed"), [(4, 5, 4), (5, 4, 4), (5, 5, 5), (3, 99, 3)])
@@ -151,9 +151,9 @@ def test_pickle_protocol(ours: int, theirs: int, agreed: int) -> None:
 
     run(client, server)
 
-    assert client.session is not None
-    assert server.session is not None
-    assert client.session.pickle_protocol == server.session.pickle_protocol == agreed
+    assert client.agreement is not None
+    assert server.agreement is not None
+    assert client.agreement.pickle_protocol == server.agreement.pickle_protocol == agreed
 
 
 def test_bytes_after_the_handshake_are_kept() -> None:
@@ -175,22 +175,22 @@ def test_fields_of_later_versions_are_skipped() -> None:
 
     server.receive_data(packet(HELLO, Hello(protocol_high=9).encode() + b"\xfe\x00\x01x"))
 
-    assert server.session is not None
+    assert server.agreement is not None
 
 
 @pytest.mark.parametrize("key", [None, KEY], ids=["private", "keyed"])
-def test_repr_of_a_session(key: bytes | None) -> None:
-    """The repr of a session says what was agreed, and shows neither keys nor nonces."""
+def test_repr_of_an_agreement(key: bytes | None) -> None:
+    """The repr of an agreement says what was agreed, and shows neither keys nor nonces."""
     client, server = ClientHandshake(key), ServerHandshake(key)
     run(client, server)
-    assert client.session is not None
+    assert client.agreement is not None
 
-    text = repr(client.session)
+    text = repr(client.agreement)
 
     assert text.startswith(
-        f"<Session {'private' if key is None else 'keyed'}, pickle protocol 5, peer Hello("
+        f"<Agreement: {'private' if key is None else 'keyed'}, pickle protocol 5, peer Hello("
     )
-    for secret in (client.session.send_key, client.session.receive_key, server._own.nonce):
+    for secret in (client.agreement.send_key, client.agreement.receive_key, server._own.nonce):
         assert not secret or repr(secret) not in text
 
 
@@ -217,9 +217,9 @@ def test_key_schedule_is_hkdf() -> None:
         expand("easycluster 1 server proof"), hello + challenge + proof + SESSION_NAME, "sha256"
     ).digest()
     assert welcome == packet(WELCOME, Hello(proof=server_proof, session=SESSION_NAME))
-    assert server.session is not None
-    assert server.session.receive_key == expand("easycluster 1 to server")
-    assert server.session.send_key == expand("easycluster 1 to client")
+    assert server.agreement is not None
+    assert server.agreement.receive_key == expand("easycluster 1 to server")
+    assert server.agreement.send_key == expand("easycluster 1 to client")
     assert parse_hello(hello[8:]).key_id == hmac.new(KEY, b"easycluster 1 key id", "sha256").digest()[:8]
 
 
@@ -236,7 +236,7 @@ def test_wrong_key() -> None:
 
     with pytest.raises(AuthenticationError, match="the server refused the connection: the key is not"):
         client.receive_data(carrier.packets[-1].data)
-    assert client.session is server.session is None
+    assert client.agreement is server.agreement is None
 
 
 def test_client_that_only_knows_the_name_of_the_key(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -278,7 +278,7 @@ def test_server_without_a_key() -> None:
     with pytest.raises(RemoteProtocolError, match="handshake packet 4 in state 'wait for challenge'"):
         run(client, server)
 
-    assert client.session is None
+    assert client.agreement is None
 
 
 @pytest.mark.parametrize("nonce", [b"", b"n" * 31, b"n" * 33])
@@ -318,7 +318,7 @@ def test_versions_that_overlap(low: int, high: int) -> None:
 
     run(client, server)
 
-    assert client.session is not None
+    assert client.agreement is not None
 
 
 @pytest.mark.parametrize(("key", "kind"), [(None, WELCOME), (KEY, CHALLENGE)])
@@ -360,7 +360,7 @@ def test_refusal(code: str, error: type[ConnectError], key: bytes | None) -> Non
     with pytest.raises(ConnectError, match="the server refused the connection: come back later") as caught:
         client.receive_data(server.data_to_send())
     assert type(caught.value) is error
-    assert client.session is None
+    assert client.agreement is None
     with pytest.raises(RemoteProtocolError, match="in state 'failed'"):
         server.receive_data(client.data_to_send())
 
@@ -453,7 +453,7 @@ def test_strangers_are_named(data: bytes, fragment: str) -> None:
             end.receive_data(data)
 
         assert end.data_to_send() == b""
-        assert end.session is None
+        assert end.agreement is None
 
 
 @pytest.mark.parametrize(("data", "_"), STRANGERS)
@@ -492,12 +492,12 @@ def test_first_packets(key: bytes | None, kind: int, role: str) -> None:
     error = known.get(kind, RemoteProtocolError)
     if error is None:
         end.receive_data(packet(kind))
-        assert end.session is not None
+        assert end.agreement is not None
         return
 
     with pytest.raises(error):
         end.receive_data(packet(kind))
-    assert end.session is None
+    assert end.agreement is None
 
 
 def test_reserved_byte() -> None:
@@ -563,9 +563,9 @@ def test_any_bytes_are_taken_or_refused(parts: list[bytes], sizes: list[int]) ->
             for piece in pieces(b"".join(parts), sizes):
                 end.receive_data(piece)
         except (ConnectError, ProtocolError):
-            assert end.session is None
+            assert end.agreement is None
         if end._state != "done":
-            assert end.session is None
+            assert end.agreement is None
         elif isinstance(end, (ClientHandshake, ServerHandshake)):
             assert end._key is None
 
@@ -618,11 +618,11 @@ def test_a_handshake_needs_no_pickle() -> None:
 
     client, server = ClientHandshake(KEY), ServerHandshake(KEY)
     run(client, server)
-    assert client.session is not None
-    assert server.session is not None
+    assert client.agreement is not None
+    assert server.agreement is not None
     message = Message(CALL, 1, pickle.dumps(Bomb()))
-    link = Link(SERVER, server.session)
+    link = Link(SERVER, server.agreement)
 
-    link.receive_data(Link(CLIENT, client.session).data_to_send(message))
+    link.receive_data(Link(CLIENT, client.agreement).data_to_send(message))
 
     assert link.receiver.next_message() == message

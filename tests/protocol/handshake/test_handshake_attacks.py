@@ -85,8 +85,8 @@ def test_nobody_in_between() -> None:
     """The tools of these tests harm nothing: an untouched handshake opens a session at both ends."""
     client, server = attack(untouched)
 
-    assert client.session is not None
-    assert server.session is not None
+    assert client.agreement is not None
+    assert server.agreement is not None
 
 
 # Changing.
@@ -99,8 +99,8 @@ def test_every_flipped_bit_is_noticed(number: int) -> None:
     for bit in range(8 * len(record()[number].data)):
         client, server = attack(on(number, lambda data, bit=bit: flip(data, bit)))  # type: ignore[misc]  # bit=bit
 
-        assert client.session is None, bit
-        assert (server.session is None) is (number < 3), bit
+        assert client.agreement is None, bit
+        assert (server.agreement is None) is (number < 3), bit
 
 
 @pytest.mark.parametrize("name", [name for name, _, _ in FIELDS.values()])
@@ -110,8 +110,8 @@ def test_every_field_is_protected(number: int, name: str) -> None:
     an offer) ends the handshake at both ends, so nothing can be bargained down."""
     client, server = attack(on(number, lambda data: rewrite(data, name)))
 
-    assert client.session is None
-    assert server.session is None
+    assert client.agreement is None
+    assert server.agreement is None
 
 
 @pytest.mark.parametrize("number", [0, 1], ids=PACKETS[:2])
@@ -123,23 +123,23 @@ def test_unknown_fields_are_protected(number: int) -> None:
 
     client, server = attack(on(number, add))
 
-    assert client.session is None
-    assert server.session is None
+    assert client.agreement is None
+    assert server.agreement is None
 
 
 def test_the_name_of_the_session_is_protected() -> None:
     """The client takes no name for its session but the server's."""
     client, _ = attack(on(3, lambda data: rewrite(data, "session")))
 
-    assert client.session is None
+    assert client.agreement is None
 
 
 def test_what_is_added_to_welcome_is_not_believed() -> None:
     """WELCOME proves its proof and the name; whatever else stands there changes nothing."""
     client, _ = attack(on(3, lambda data: rewrite(data, "compress")))
 
-    assert client.session is not None
-    assert client.session.compress is False
+    assert client.agreement is not None
+    assert client.agreement.compress is False
 
 
 # Leaving out, repeating, exchanging.
@@ -150,8 +150,8 @@ def test_lost_packets(number: int) -> None:
     """When a packet is lost, the ends wait; neither goes on without it."""
     client, server = attack(on(number, lambda data: b""))
 
-    assert client.session is None
-    assert (server.session is None) is (number < 3)
+    assert client.agreement is None
+    assert (server.agreement is None) is (number < 3)
 
 
 @pytest.mark.parametrize("number", range(4), ids=PACKETS)
@@ -160,8 +160,8 @@ def test_repeated_packets(number: int) -> None:
     client, server = attack(on(number, lambda data: data + data))
 
     receiver, role = (server, SERVER) if number % 2 == 0 else (client, CLIENT)
-    if receiver.session is not None:
-        link = Link(role, receiver.session)
+    if receiver.agreement is not None:
+        link = Link(role, receiver.agreement)
         link.receive_data(receiver.leftover)
         with pytest.raises(RemoteProtocolError, match="no frame: b.EZCL"):
             link.receiver.next_message()
@@ -176,8 +176,8 @@ def test_exchanged_packets(number: int, other: int) -> None:
 
     client, server = attack(on(number, lambda data: carrier.packets[other].data))
 
-    assert client.session is None
-    assert (server.session is None) is (number < 3)
+    assert client.agreement is None
+    assert (server.agreement is None) is (number < 3)
 
 
 @pytest.mark.parametrize("number", range(4), ids=PACKETS)
@@ -188,7 +188,7 @@ def test_truncation(number: int) -> None:
         client, server = attack(on(number, lambda data, size=size: data[:size]))  # type: ignore[misc]  # size=size
         receiver = server if number % 2 == 0 else client
 
-        assert receiver.session is None
+        assert receiver.agreement is None
         with pytest.raises(ConnectError, match="closed the connection during the handshake"):
             receiver.receive_eof()
 
@@ -204,7 +204,7 @@ def test_replay_to_another_server() -> None:
     with pytest.raises(AuthenticationError):
         server.receive_data(recorded + b"and the frames of then")
 
-    assert server.session is None
+    assert server.agreement is None
 
 
 def test_replay_to_another_client() -> None:
@@ -215,7 +215,7 @@ def test_replay_to_another_client() -> None:
     with pytest.raises(AuthenticationError, match="the server does not hold the same key"):
         client.receive_data(recorded)
 
-    assert client.session is None
+    assert client.agreement is None
 
 
 def test_nonces_are_random() -> None:
@@ -237,9 +237,9 @@ def test_replayed_frames() -> None:
     for nonce in (b"s" * 32, b"t" * 32):
         client, server = new_client(), new_server(nonce)
         Carrier(client, server).run()
-        assert client.session is not None
-        assert server.session is not None
-        links.append((Link(CLIENT, client.session), Link(SERVER, server.session)))
+        assert client.agreement is not None
+        assert server.agreement is not None
+        links.append((Link(CLIENT, client.agreement), Link(SERVER, server.agreement)))
     (first, _), (_, second) = links
 
     second.receive_data(first.data_to_send(Message(PING)))
@@ -258,7 +258,7 @@ def test_reflection(make: Callable[[], Handshake]) -> None:
     with pytest.raises(RemoteProtocolError):
         end.receive_data(end.data_to_send())
 
-    assert end.session is None
+    assert end.agreement is None
 
 
 def test_reflected_nonce() -> None:

@@ -19,9 +19,9 @@ from typing import Any
 import pytest
 
 from easycluster_protocol._handshake import hello
-from easycluster_protocol._handshake.agreement import Session
 from easycluster_protocol._handshake.client import ClientHandshake
 from easycluster_protocol._handshake.handshake import Handshake
+from easycluster_protocol._handshake.hello import Agreement
 from easycluster_protocol._handshake.hello_parser import parse_hello
 from easycluster_protocol._handshake.server import ServerHandshake
 from easycluster_protocol._wire import messages as m
@@ -100,7 +100,7 @@ def make_ends(name: str) -> tuple[ClientHandshake, ServerHandshake]:
     )
 
 
-def links(client: Session, server: Session) -> dict[str, Link]:
+def links(client: Agreement, server: Agreement) -> dict[str, Link]:
     """The two links of a finished handshake."""
     return {CLIENT: Link(CLIENT, client), SERVER: Link(SERVER, server)}
 
@@ -118,12 +118,12 @@ def play(name: str) -> dict[str, Any]:
     record["packets"] = [
         {"from": sender, "type": PACKET_NAMES[data[4]], "hex": data.hex()} for sender, data in carrier.packets
     ]
-    if client.session is not None and server.session is not None:
-        record["compress"] = client.session.compress
+    if client.agreement is not None and server.agreement is not None:
+        record["compress"] = client.agreement.compress
         if key is not None:
-            record["to_server"] = (client.session.send_key or b"").hex()
-            record["to_client"] = (client.session.receive_key or b"").hex()
-        ends = links(client.session, server.session)
+            record["to_server"] = (client.agreement.send_key or b"").hex()
+            record["to_client"] = (client.agreement.receive_key or b"").hex()
+        ends = links(client.agreement, server.agreement)
         record["frames"] = [
             {"from": role, "message": repr(message), "hex": ends[role].data_to_send(message).hex()}
             for role, message in first_messages()
@@ -173,13 +173,13 @@ def test_recorded_peers_are_understood(name: str, role: str, size: int) -> None:
             for piece in pieces(bytes.fromhex(packet["hex"]), [size]):
                 end.receive_data(piece)
 
-    assert end.session is not None
+    assert end.agreement is not None
     keys = {
-        CLIENT: (end.session.send_key or b"").hex(),
-        SERVER: (end.session.receive_key or b"").hex(),
+        CLIENT: (end.agreement.send_key or b"").hex(),
+        SERVER: (end.agreement.receive_key or b"").hex(),
     }
     assert keys[role] == record["to_server"]
-    link = Link(role, end.session)
+    link = Link(role, end.agreement)
     data = b"".join(bytes.fromhex(frame["hex"]) for frame in record["frames"] if frame["from"] != role)
     assert receive(link, data, [size]) == [message for sender, message in first_messages() if sender != role]
 
@@ -206,8 +206,8 @@ def test_recorded_frames_with_a_flipped_bit(name: str, role: str, monkeypatch: p
     for bit in range(8 * len(data)):
         changed = bytearray(data)
         changed[bit // 8] ^= 1 << bit % 8
-        assert end.session is not None
-        link = Link(SERVER if role == CLIENT else CLIENT, end.session)
+        assert end.agreement is not None
+        link = Link(SERVER if role == CLIENT else CLIENT, end.agreement)
         found = []
         try:
             link.receive_data(bytes(changed))

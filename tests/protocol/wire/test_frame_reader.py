@@ -8,6 +8,7 @@ from easycluster_protocol._wire.authenticator import Authenticator
 from easycluster_protocol._wire.frame_reader import FrameReader
 from easycluster_protocol._wire.frames import parse_header
 from easycluster_protocol._wire.messages import Message, pack_head
+from easycluster_protocol._wire.sender import seal
 from easycluster_protocol.errors import RemoteProtocolError
 from helpers.pair import KEY
 
@@ -16,7 +17,7 @@ BODY = b"0123456789" * 1000
 
 def frame(sequence: int, kind: int, number: int, payload: bytes) -> bytes:
     """A frame of a keyed connection."""
-    return b"".join(frames.seal(Authenticator(KEY), sequence, kind, number, payload))
+    return b"".join(seal(Authenticator(KEY), sequence, kind, number, payload))
 
 
 @pytest.mark.parametrize("end_directly", [False, True])

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from easycluster_protocol._limits import COMPRESS_FROM, MAX_FRAME
 from easycluster_protocol._wire import frames
 from easycluster_protocol._wire.authenticator import Authenticator
+from easycluster_protocol._wire.sender import seal
 from easycluster_protocol.errors import RemoteProtocolError
 from helpers.pair import FUZZ, KEY, OTHER_KEY
 
@@ -156,7 +157,7 @@ def test_small_payloads_are_not_compressed() -> None:
     """What is too small to gain anything travels as it is."""
     payload = b"x" * (COMPRESS_FROM - 1)
 
-    header, sent = frames.seal(None, 0, frames.DATA, 1, payload, compress=True)
+    header, sent = seal(None, 0, frames.DATA, 1, payload, compress=True)
 
     assert sent == payload
     assert frames.parse_header(header) == (frames.DATA, 0, 1, len(payload))
@@ -166,14 +167,14 @@ def test_payloads_are_not_compressed_unasked() -> None:
     """Without the wish for compression nothing is compressed."""
     payload = b"x" * 10_000
 
-    assert frames.seal(None, 0, frames.DATA, 1, payload)[1] == payload
+    assert seal(None, 0, frames.DATA, 1, payload)[1] == payload
 
 
 def test_payloads_that_would_not_shrink_are_not_compressed() -> None:
     """What compression would make larger travels as it is."""
     payload = hashlib.shake_128(b"").digest(COMPRESS_FROM)
 
-    header, sent = frames.seal(None, 0, frames.DATA, 1, payload, compress=True)
+    header, sent = seal(None, 0, frames.DATA, 1, payload, compress=True)
 
     assert sent == payload
     assert frames.parse_header(header) == (frames.DATA, 0, 1, len(payload))
@@ -185,7 +186,7 @@ def test_compressed_payloads_come_back(size: int) -> None:
     payload = b"x" * size
     authenticator = Authenticator(KEY)
 
-    head, sent = frames.seal(authenticator, 3, frames.DATA, 1, payload, compress=True)
+    head, sent = seal(authenticator, 3, frames.DATA, 1, payload, compress=True)
 
     assert frames.parse_header(head) == (frames.DATA, frames.COMPRESSED, 1, len(sent))
     assert len(sent) < size

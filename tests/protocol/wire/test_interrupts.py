@@ -104,7 +104,7 @@ class Reader:
 def check_reception(link: Link, data: bytes, expected: list[Message], size: int, read_first: bool) -> None:
     """Receive ``data`` once for each bytecode of that, interrupted before that one."""
     for interrupter in every_interrupt(30):
-        fresh = Link(link.role, link.session)
+        fresh = Link(link.role, link.agreement)
         reader = Reader(fresh, data, size, interrupter)
 
         reader.run(read_first)
@@ -246,7 +246,7 @@ def test_sending(mode: str, scenario: str, again: bool) -> None:
     messages = [message for message in SCENARIOS[scenario] if message.kind != m.CLOSE]
     last = Message(m.PING, 99)
     for interrupter in every_interrupt(30):
-        client = Link(pair.client.role, pair.client.session)
+        client = Link(pair.client.role, pair.client.agreement)
         writer = Writer(client, 33, interrupter)
         given_up: list[Message] = []
         for message in messages:
@@ -259,7 +259,7 @@ def test_sending(mode: str, scenario: str, again: bool) -> None:
         except Interrupted:
             writer.send(last)
 
-        server = Link(SERVER, pair.server.session)
+        server = Link(SERVER, pair.server.agreement)
         found = without_repetitions(receive(server, bytes(writer.wire)))
         assert [message for message in found if message not in given_up] == [
             message for message in [*messages, last] if message not in given_up

@@ -345,7 +345,7 @@ def test_every_flipped_bit_of_a_keyed_link_is_noticed() -> None:
     for bit in range(8 * len(data)):
         changed = bytearray(data)
         changed[bit // 8] ^= 1 << bit % 8
-        link = Link(SERVER, pair.server.session)
+        link = Link(SERVER, pair.server.agreement)
         found: list[Message] = []
         link.receive_data(bytes(changed))
         try:
@@ -360,7 +360,7 @@ def test_every_flipped_bit_of_a_keyed_link_is_noticed() -> None:
 
 def messages_before_failure(pair: LinkPair, data: bytes) -> list[Message]:
     """What a server takes before it notices."""
-    link, found = Link(SERVER, pair.server.session), []
+    link, found = Link(SERVER, pair.server.agreement), []
     link.receive_data(data)
     try:
         while (message := link.receiver.next_message()) is not None:

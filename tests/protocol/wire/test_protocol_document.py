@@ -297,8 +297,8 @@ def connected() -> tuple[Foreign, Link]:
     client.follow(client.hello, server.data_to_send())
     server.receive_data(client.prove())
     assert client.accepts(server.data_to_send())
-    assert server.session is not None
-    return client, Link(SERVER, server.session)
+    assert server.agreement is not None
+    return client, Link(SERVER, server.agreement)
 
 
 def test_a_foreign_client_is_understood() -> None:
@@ -349,8 +349,8 @@ def test_a_compressed_foreign_client() -> None:
     server.receive_data(client.hello)
     client.follow(client.hello, server.data_to_send())
     server.receive_data(client.prove())
-    assert server.session is not None
-    link = Link(SERVER, server.session)
+    assert server.agreement is not None
+    link = Link(SERVER, server.agreement)
     body = bytes(5000)
 
     wire = client.frame(1, 0, zlib.compress(envelope(1, 1, 5000, [], []) + body), flags=1)

@@ -15,6 +15,7 @@ from easycluster_protocol._wire.authenticator import Authenticator
 from easycluster_protocol._wire.link import CLIENT, OPEN, TRANSITIONS
 from easycluster_protocol._wire.messages import HEAD_SIZE, Message, pack_head
 from easycluster_protocol._wire.receiver import Receiver
+from easycluster_protocol._wire.sender import seal
 from easycluster_protocol.errors import RemoteProtocolError
 from helpers.pair import FUZZ, KEY, SIZES, messages_of, pieces, take_in
 
@@ -36,7 +37,7 @@ class Writer:
 
     def frame(self, kind: int, stream: int = 0, payload: bytes = b"") -> bytes:
         """The next frame of the connection."""
-        parts = frames.seal(self._authenticator, self._sequence, kind, stream, payload, self._compress)
+        parts = seal(self._authenticator, self._sequence, kind, stream, payload, self._compress)
         self._sequence += 1
         return b"".join(parts)
 

@@ -82,9 +82,9 @@ def test_bytes_after_the_handshake(transports: Any) -> None:
     server = ServerHandshake(None)
     server.receive_data(client.data_to_send())
     client.receive_data(server.data_to_send())
-    assert client.session is not None
-    assert server.session is not None
-    early = Link(CLIENT, client.session).data_to_send(Message(m.PING, 1))
+    assert client.agreement is not None
+    assert server.agreement is not None
+    early = Link(CLIENT, client.agreement).data_to_send(Message(m.PING, 1))
 
-    assert take_messages(Link(SERVER, server.session, early)) == [Message(m.PING, 1)]
-    assert take_messages(Link(SERVER, server.session, b"")) == []
+    assert take_messages(Link(SERVER, server.agreement, early)) == [Message(m.PING, 1)]
+    assert take_messages(Link(SERVER, server.agreement, b"")) == []

@@ -82,7 +82,7 @@ def shake_hands(listener: Listener, key: bytes = KEY, host: str = "127.0.0.1") -
 def shake_hands_on(connection: socket.socket, key: bytes = KEY) -> ClientHandshake:
     """The same on a connection that is there."""
     handshake = ClientHandshake(key)
-    while handshake.session is None:
+    while handshake.agreement is None:
         connection.sendall(handshake.data_to_send())
         data = connection.recv(MAX_HANDSHAKE)
         if not data:
@@ -109,8 +109,8 @@ def test_proved_connection_is_handed_over(start: Start, spawned: Spawned) -> Non
     wait_until(lambda: spawned.configs)
     (config,) = spawned.configs
 
-    assert config["session"].send_key == handshake.session.receive_key  # type: ignore[union-attr]
-    assert config["session"].receive_key == handshake.session.send_key  # type: ignore[union-attr]
+    assert config["session"].send_key == handshake.agreement.receive_key  # type: ignore[union-attr]
+    assert config["session"].receive_key == handshake.agreement.send_key  # type: ignore[union-attr]
     assert KEY not in (config["session"].send_key, config["session"].receive_key)
     assert config["peer"].startswith("127.0.0.1:")
     assert config["verbosity"] == 2

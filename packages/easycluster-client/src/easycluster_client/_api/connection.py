@@ -142,7 +142,7 @@ class Connection:
     @property
     def server_version(self) -> str:
         """The version of EasyCluster on the server."""
-        version: str = self._session().link.session.peer.version
+        version: str = self._session().link.agreement.peer.version
         return version
 
     def _session(self) -> ClientSession:

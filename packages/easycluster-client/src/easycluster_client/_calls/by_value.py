@@ -50,7 +50,7 @@ def pack(values: tuple[Any, ...], session: ClientSession, what: str) -> tuple[by
     except Exception as error:
         raise _explain(values, what, error) from error
     if _BY_VALUE in body:
-        if _CODE in body or not _can_run_cloudpickle(session.link.session.peer):
+        if _CODE in body or not _can_run_cloudpickle(session.link.agreement.peer):
             _check_python(session, what)
         if _PACKAGE not in session.supplied:
             session.control(m.MODULES, 0, _sources())
@@ -60,7 +60,7 @@ def pack(values: tuple[Any, ...], session: ClientSession, what: str) -> tuple[by
 
 
 def _check_python(session: ClientSession, what: str) -> None:
-    peer, own = session.link.session.peer, describe_self()
+    peer, own = session.link.agreement.peer, describe_self()
     here, there = _bytecode(own), _bytecode(peer)
     if here != there:
         raise SerializationError(

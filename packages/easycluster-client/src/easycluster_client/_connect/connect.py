@@ -230,12 +230,12 @@ def _connect_ssh(address: Address) -> Connected:
 
 
 def _shake_hands(handshake: ClientHandshake, transport: Any, deadline: Deadline) -> Link:
-    while handshake.session is None:
+    while handshake.agreement is None:
         send_pending(handshake, transport)
         deadline.wait(transport.fileno())
         receive_once(handshake, transport)
     send_pending(handshake, transport)
-    return Link(CLIENT, handshake.session, handshake.leftover)
+    return Link(CLIENT, handshake.agreement, handshake.leftover)
 
 
 def _explain(error: OSError, peername: str) -> ConnectError:

@@ -41,14 +41,14 @@ class ClientSession(Ending):
 
     def __init__(self, link: Link, transport: Any, peername: str) -> None:
         super().__init__(link, transport, peername)
-        self.pickle_protocol = link.session.pickle_protocol
+        self.pickle_protocol = link.agreement.pickle_protocol
         #: The packages whose modules have been sent.
         self.supplied: set[str] = set()
         self._channel = LimitedChannel(link, transport, self._while_blocked, peername)
         self._numbers = itertools.count(1)
         #: The server objects that were named here.
         self.references = References(self)
-        if pathlib_local.can_have_moved(link.session.peer.python):
+        if pathlib_local.can_have_moved(link.agreement.peer.python):
             pathlib_local.find_moved()
         link.receiver.deliver(self._deliver)
 

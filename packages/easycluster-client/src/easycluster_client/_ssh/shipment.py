@@ -19,7 +19,6 @@ _AT_ONCE = frozenset(
     (
         "easycluster_protocol",
         "easycluster_protocol._handshake",
-        "easycluster_protocol._handshake.agreement",
         "easycluster_protocol._handshake.hello",
         "easycluster_protocol._limits",
         "easycluster_protocol._pickling",

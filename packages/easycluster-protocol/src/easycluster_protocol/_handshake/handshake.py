@@ -41,20 +41,19 @@ from typing import Any, Callable, List, Mapping, Optional, Tuple
 from easycluster_protocol._limits import MAX_HANDSHAKE
 from easycluster_protocol.errors import ConnectError, RemoteProtocolError, VersionError
 
-from .agreement import Session, agree
 from .foreign import may_be_published, name_stranger
-from .hello import MAGIC, PREFIX, Hello, packet
+from .hello import MAGIC, PREFIX, Agreement, Hello, agree, packet
 from .hello_parser import parse_hello
 
 
 class Handshake:
-    """One end of a handshake: bytes in, bytes out, and in the end a `session`.
+    """One end of a handshake: bytes in, bytes out, and in the end an `agreement`.
 
     The subclasses hold the table of what may come in which state; what is not in the table is an
-    error. After any error the handshake is over and `session` stays None.
+    error. After any error the handshake is over and `agreement` stays None.
 
     Attributes:
-        session: what was agreed on, once the handshake is done.
+        agreement: what was agreed on, once the handshake is done.
         peer: what the peer said of itself, as soon as it did.
     """
 
@@ -67,7 +66,7 @@ class Handshake:
         self._buffer = b""
         self._out: List[bytes] = []
         self._transcript = b""
-        self.session: Optional[Session] = None
+        self.agreement: Optional[Agreement] = None
         self.peer: Optional[Hello] = None
 
     def data_to_send(self) -> bytes:
@@ -92,7 +91,7 @@ class Handshake:
         """
         self._buffer += data
         try:
-            while self.session is None and self._receive_packet():
+            while self.agreement is None and self._receive_packet():
                 pass
         except Exception:
             self._state, self._buffer = "failed", b""
@@ -133,7 +132,7 @@ class Handshake:
         self, own: Hello, peer: Hello, send: Optional[bytes], receive: Optional[bytes], name: bytes
     ) -> None:
         self._state = "done"
-        self.session = agree(own, peer, send, receive, name)
+        self.agreement = agree(own, peer, send, receive, name)
 
 
 def printable(text: str, length: int) -> str:

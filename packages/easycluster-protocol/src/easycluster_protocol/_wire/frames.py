@@ -22,15 +22,13 @@ from __future__ import annotations
 import struct
 import zlib
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, List, Sequence, Tuple
+from typing import TYPE_CHECKING, Any, Sequence, Tuple
 from zlib import crc32
 
-from easycluster_protocol._limits import COMPRESS_FROM, MAX_FRAME
+from easycluster_protocol._limits import MAX_FRAME
 from easycluster_protocol.errors import RemoteProtocolError
 
 if TYPE_CHECKING:
-    from .authenticator import Authenticator
-
     #: kind, flags, stream, length
     FrameHeader = Tuple[int, int, int, int]
 
@@ -79,26 +77,6 @@ def parse_header(header: bytes) -> FrameHeader:
             f"the peer sent an illegal frame: kind {kind}, flags {flags:#x}, length {length}"
         )
     return kind, flags, stream, length
-
-
-def seal(
-    authenticator: Authenticator | None,
-    sequence: int,
-    kind: int,
-    stream: int,
-    payload: Any,
-    compress: bool = False,
-) -> List[Any]:
-    """Return the buffers to send for one frame, in order."""
-    flags = 0
-    if compress and len(payload) >= COMPRESS_FROM:
-        packed = zlib.compress(payload, 1)
-        if len(packed) < len(payload):
-            payload, flags = packed, COMPRESSED
-    header = pack_header(kind, flags, stream, len(payload))
-    if authenticator is not None:
-        header += authenticator.tag(sequence, header, payload)
-    return [header, payload]
 
 
 def decompress(payload: Any) -> bytes:

@@ -18,7 +18,7 @@ from .receiver import Receiver
 from .sender import Sender
 
 if TYPE_CHECKING:
-    from easycluster_protocol._handshake.agreement import Session
+    from easycluster_protocol._handshake.hello import Agreement
 
     from .authenticator import Authenticator
     from .sender import Plan
@@ -53,17 +53,21 @@ class Link:
 
     Args:
         role: `CLIENT` or `SERVER`.
-        session: what the handshake agreed on.
+        agreement: what the handshake agreed on.
         early: bytes of the peer that came together with the end of the handshake.
     """
 
-    def __init__(self, role: str, session: Session, early: bytes = b"") -> None:
+    def __init__(self, role: str, agreement: Agreement, early: bytes = b"") -> None:
         self.role = role
-        self.session = session
+        self.agreement = agreement
         self.receiver = Receiver(
-            TRANSITIONS[_PEER[role]], OPEN, _authenticator(session.receive_key), session.compress, self._fail
+            TRANSITIONS[_PEER[role]],
+            OPEN,
+            _authenticator(agreement.receive_key),
+            agreement.compress,
+            self._fail,
         )
-        self.sender = Sender(_authenticator(session.send_key), session.compress)
+        self.sender = Sender(_authenticator(agreement.send_key), agreement.compress)
         self._failed = False
         self._begin_sending(OPEN)
         if early:
@@ -134,7 +138,7 @@ class Link:
 
     def _begin_sending(self, state: str) -> None:
         row = TRANSITIONS[self.role][state]
-        if not self.session.compress:
+        if not self.agreement.compress:
             self.sender.steady = frozenset(kind for kind, after in row.items() if after == state)
         self.sending = state
 

@@ -14,13 +14,14 @@ from __future__ import annotations
 
 import itertools
 import struct
+import zlib
 from collections import deque
 from typing import TYPE_CHECKING, Any, Deque, FrozenSet, Iterable, Iterator, List, Optional, Tuple
 
-from easycluster_protocol._limits import MAX_FRAME, SMALL_MESSAGE
+from easycluster_protocol._limits import COMPRESS_FROM, MAX_FRAME, SMALL_MESSAGE
 
 from . import frames
-from .frames import pack_messages_header, seal
+from .frames import COMPRESSED, pack_header, pack_messages_header
 from .messages import HEAD_SIZE, Message, pack_head, pack_plain_head
 
 if TYPE_CHECKING:
@@ -190,3 +191,23 @@ class Sender:
             parts.append(b"".join(self.unsent()))
             self.sent.append(len(parts[-1]))
         return b"".join(parts)
+
+
+def seal(
+    authenticator: Authenticator | None,
+    sequence: int,
+    kind: int,
+    stream: int,
+    payload: Any,
+    compress: bool = False,
+) -> List[Any]:
+    """Return the buffers to send for one frame, in order."""
+    flags = 0
+    if compress and len(payload) >= COMPRESS_FROM:
+        packed = zlib.compress(payload, 1)
+        if len(packed) < len(payload):
+            payload, flags = packed, COMPRESSED
+    header = pack_header(kind, flags, stream, len(payload))
+    if authenticator is not None:
+        header += authenticator.tag(sequence, header, payload)
+    return [header, payload]

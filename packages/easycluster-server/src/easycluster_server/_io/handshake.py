@@ -52,8 +52,8 @@ def complete(handshake: Handshake, transport: Any, role: str) -> Link:
         RemoteProtocolError: the peer does not speak our protocol.
         OSError: the connection broke.
     """
-    while handshake.session is None:
+    while handshake.agreement is None:
         send_pending(handshake, transport)
         receive_once(handshake, transport)
     send_pending(handshake, transport)
-    return Link(role, handshake.session, handshake.leftover)
+    return Link(role, handshake.agreement, handshake.leftover)

@@ -88,7 +88,7 @@ def _work(transport: Any, read_config: Callable[[], Config]) -> int:
     from easycluster_server._serving.session import Session
 
     def make_caller() -> Any:
-        return _make_caller(config, link.session.pickle_protocol)
+        return _make_caller(config, link.agreement.pickle_protocol)
 
     add_modules = config.get("add_modules", _add_modules)
     Session(link, transport, control.report_end, make_caller, add_modules).serve()
@@ -115,7 +115,7 @@ def _open_link(config: Config, transport: Any) -> Link:
 def _welcome(client: Hello, own: Hello, transport: Any) -> Link:
     """Answer a client that has sent this server; while what follows is compiled, its first call comes."""
     this_process.write(transport.write_fileno(), packet(WELCOME, own))
-    from easycluster_protocol._handshake.agreement import agree
+    from easycluster_protocol._handshake.hello import agree
     from easycluster_protocol._wire.link import SERVER, Link
 
     return Link(SERVER, agree(own, client))

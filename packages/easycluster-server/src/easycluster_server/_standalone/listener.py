@@ -177,7 +177,7 @@ class Listener:
             reason = reason or str(error)
         if reason is not None:
             self._drop(peer, reason)
-        elif peer.handshake.session is not None:
+        elif peer.handshake.agreement is not None:
             self._hand_over(peer)
 
     def _hand_over(self, peer: _Peer) -> None:
@@ -186,7 +186,7 @@ class Listener:
         if self._verbosity >= 1:
             log.info("connection from %s", peer.name)
         config = {
-            "session": peer.handshake.session,
+            "session": peer.handshake.agreement,
             "leftover": peer.handshake.leftover,
             "verbosity": self._verbosity,
             "peer": peer.name,
