@@ -42,7 +42,7 @@ def small_limits(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sender_module, "SMALL_MESSAGE", 100)
     monkeypatch.setattr(receiver, "_DIRECT_FROM", 20)
     monkeypatch.setattr(frame_reader, "_COPY_BELOW", 45)
-    monkeypatch.setattr(frames, "COMPRESS_FROM", 40)
+    monkeypatch.setattr(sender_module, "COMPRESS_FROM", 40)
 
 
 def snapshot(message: Message) -> tuple[Any, ...]:
