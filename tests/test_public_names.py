@@ -14,6 +14,9 @@ import easycluster
 from easycluster import server
 from easycluster_server._command_line import _parser
 
+#: The module as it is at run time; type checkers see its stub alone.
+facade: Any = easycluster
+
 DOCUMENT = Path(__file__).parents[1] / "docs" / "compatibility.md"
 
 
@@ -52,7 +55,7 @@ PLACES: dict[str, tuple[Any, Callable[[], set[str]]]] = {
     "from easycluster import *": (easycluster, lambda: set(easycluster.__all__)),
     "easycluster, by name": (
         easycluster,
-        lambda: {*easycluster._HOMES, *easycluster._SUBMODULES} - {*easycluster.__all__},
+        lambda: {*facade._HOMES, *facade._SUBMODULES} - {*easycluster.__all__},
     ),
     "easycluster.server": (server, lambda: set(server.__all__)),
 }

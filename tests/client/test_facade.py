@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import ast
 import builtins
 import subprocess
 import sys
+from pathlib import Path
+from typing import Any
 
 import pytest
 
 import easycluster
 import easycluster_client
+
+#: The module as it is at run time; type checkers see its stub alone.
+facade: Any = easycluster
+
+STUB = Path(easycluster.__file__ or "").with_suffix(".pyi")
 
 #: What the published package gives by ``from easycluster import *``.
 STARRED = {
@@ -89,5 +97,20 @@ def test_finders_of_old_packages(monkeypatch: pytest.MonkeyPatch) -> None:
     """Finders without ``find_spec``, as six and setuptools once installed them, are passed over."""
     monkeypatch.setattr(sys, "meta_path", [object(), *sys.meta_path])
 
-    assert easycluster._installed("easycluster_client")
-    assert not easycluster._installed("easycluster_no_such_package")
+    assert facade._installed("easycluster_client")
+    assert not facade._installed("easycluster_no_such_package")
+
+
+def test_the_stub_names_what_the_facade_imports() -> None:
+    """The stub gives type checkers each name of the facade, from the module that the facade takes it from."""
+    tree = ast.parse(STUB.read_text(encoding="utf-8"))
+    imported = {
+        alias.asname: node.module
+        for node in tree.body
+        if isinstance(node, ast.ImportFrom)
+        for alias in node.names
+    }
+    (starred,) = (ast.literal_eval(node.value) for node in tree.body if isinstance(node, ast.Assign))
+
+    assert imported == {**facade._HOMES, **dict.fromkeys(facade._SUBMODULES)}
+    assert set(starred) == set(easycluster.__all__)

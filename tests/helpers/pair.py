@@ -10,8 +10,7 @@ import itertools
 from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
-from hypothesis import settings
-from hypothesis import strategies as st
+from hypothesis import settings, strategies as st
 
 from easycluster_protocol._handshake.client import ClientHandshake
 from easycluster_protocol._handshake.handshake import Handshake

@@ -15,8 +15,7 @@ from typing import Any
 import pytest
 
 import easycluster
-from easycluster import SINGLE, CallTimeout, Client, EasyClusterError, ThreadedClient
-from easycluster import options as with_options
+from easycluster import SINGLE, CallTimeout, Client, EasyClusterError, ThreadedClient, options as with_options
 from helpers.remote_tasks import Tasks
 from helpers.waiting import PATIENCE, wait_until
 

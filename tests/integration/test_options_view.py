@@ -16,8 +16,8 @@ from easycluster import (
     NonblockingResponse,
     RemoteException,
     call_method_multi,
+    options as with_options,
 )
-from easycluster import options as with_options
 from helpers.remote_tasks import Tasks
 
 pytestmark = pytest.mark.usefixtures("task_definitions")

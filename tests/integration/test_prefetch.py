@@ -9,8 +9,14 @@ from typing import Any
 
 import pytest
 
-from easycluster import SINGLE, CallTimeout, ConnectionLost, ThreadedClient, define_common
-from easycluster import options as with_options
+from easycluster import (
+    SINGLE,
+    CallTimeout,
+    ConnectionLost,
+    ThreadedClient,
+    define_common,
+    options as with_options,
+)
 from helpers.server_objects import kept
 
 pytestmark = pytest.mark.usefixtures("object_definitions")

@@ -7,8 +7,7 @@ from typing import Any
 
 import pytest
 
-from easycluster import CallTimeout, NonblockingResponse, RemoteException
-from easycluster import options as with_options
+from easycluster import CallTimeout, NonblockingResponse, RemoteException, options as with_options
 from helpers.server_objects import kind_of
 from helpers.waiting import PATIENCE
 

@@ -10,8 +10,7 @@ from unittest.mock import Mock
 import pytest
 
 from easycluster_client._calls.response import NonblockingResponse
-from easycluster_client._session import read_turn
-from easycluster_client._session import session as session_module
+from easycluster_client._session import read_turn, session as session_module
 from easycluster_protocol._wire import messages as m
 from easycluster_protocol._wire.messages import Message
 from easycluster_protocol.errors import LocalProtocolError

@@ -11,8 +11,7 @@ from pathlib import Path
 import pytest
 
 from easycluster import ConnectError
-from easycluster_client._ssh import dead_man
-from easycluster_client._ssh import process as process_module
+from easycluster_client._ssh import dead_man, process as process_module
 from easycluster_client._ssh.process import SshProcess
 from easycluster_client._ssh.prompts import Deadline
 from easycluster_client._ssh.shipment import first_part

@@ -11,8 +11,7 @@ import pytest
 
 import easycluster
 from easycluster import get_global, set_global
-from easycluster_protocol._definitions import modules
-from easycluster_protocol._definitions import names as names_module
+from easycluster_protocol._definitions import modules, names as names_module
 
 OTHER_NAME = "easycluster_test_globals"
 

@@ -24,8 +24,7 @@ from easycluster_protocol._handshake.handshake import Handshake
 from easycluster_protocol._handshake.hello import Agreement
 from easycluster_protocol._handshake.hello_parser import parse_hello
 from easycluster_protocol._handshake.server import ServerHandshake
-from easycluster_protocol._wire import messages as m
-from easycluster_protocol._wire import streams
+from easycluster_protocol._wire import messages as m, streams
 from easycluster_protocol._wire.link import CLIENT, SERVER, Link
 from easycluster_protocol._wire.messages import Message
 from easycluster_protocol.errors import ConnectError, ProtocolError

@@ -6,8 +6,7 @@ import sys
 from typing import Any
 
 import pytest
-from hypothesis import example, given
-from hypothesis import strategies as st
+from hypothesis import example, given, strategies as st
 
 from easycluster_protocol._handshake import hello as hello_module
 from easycluster_protocol._handshake.hello import FIELDS, Hello, describe_self

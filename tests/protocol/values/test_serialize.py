@@ -5,8 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from easycluster_protocol._limits import OUT_OF_BAND
 from easycluster_protocol._values import serialize

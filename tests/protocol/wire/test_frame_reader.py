@@ -2,8 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from easycluster_protocol._wire import frames
-from easycluster_protocol._wire import messages as m
+from easycluster_protocol._wire import frames, messages as m
 from easycluster_protocol._wire.authenticator import Authenticator
 from easycluster_protocol._wire.frame_reader import FrameReader
 from easycluster_protocol._wire.frames import parse_header

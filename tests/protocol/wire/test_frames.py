@@ -6,8 +6,7 @@ import struct
 import zlib
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from easycluster_protocol._limits import COMPRESS_FROM, MAX_FRAME
 from easycluster_protocol._wire import frames

@@ -13,9 +13,7 @@ from typing import Any
 
 import pytest
 
-from easycluster_protocol._wire import frame_reader, frames, receiver
-from easycluster_protocol._wire import messages as m
-from easycluster_protocol._wire import sender as sender_module
+from easycluster_protocol._wire import frame_reader, frames, messages as m, receiver, sender as sender_module
 from easycluster_protocol._wire.link import CLOSED, SERVER, Link
 from easycluster_protocol._wire.messages import Message
 from helpers.interrupts import Interrupted, Interrupter, every_interrupt

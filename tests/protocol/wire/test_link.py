@@ -3,12 +3,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
-from easycluster_protocol._wire import link as link_module
-from easycluster_protocol._wire import messages as m
-from easycluster_protocol._wire import sender as sender_module
+from easycluster_protocol._wire import link as link_module, messages as m, sender as sender_module
 from easycluster_protocol._wire.link import CLIENT, CLOSED, FAILED, OPEN, SERVER, TRANSITIONS, Link
 from easycluster_protocol._wire.messages import KIND_NAMES, Message
 from easycluster_protocol.errors import LocalProtocolError, ProtocolError, RemoteProtocolError

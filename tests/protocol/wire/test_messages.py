@@ -4,8 +4,7 @@ import struct
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from easycluster_protocol._limits import MAX_TABLE
 from easycluster_protocol._wire import messages as m

@@ -20,8 +20,7 @@ from easycluster_protocol._handshake.client import ClientHandshake
 from easycluster_protocol._handshake.hello import FIELDS
 from easycluster_protocol._handshake.server import ServerHandshake
 from easycluster_protocol._values.failures import pack_exception
-from easycluster_protocol._wire import frames
-from easycluster_protocol._wire import messages as m
+from easycluster_protocol._wire import frames, messages as m
 from easycluster_protocol._wire.link import CLIENT, CLOSED, OPEN, SERVER, TRANSITIONS, Link
 from easycluster_protocol._wire.messages import Message
 from easycluster_protocol.keys import decode_key

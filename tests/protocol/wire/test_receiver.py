@@ -4,13 +4,16 @@ import tracemalloc
 from collections.abc import Sequence
 
 import pytest
-from hypothesis import example, given
-from hypothesis import strategies as st
+from hypothesis import example, given, strategies as st
 
 from easycluster_protocol._limits import MAX_FRAME
-from easycluster_protocol._wire import frame_reader, frames, streams
-from easycluster_protocol._wire import messages as m
-from easycluster_protocol._wire import receiver as receiver_module
+from easycluster_protocol._wire import (
+    frame_reader,
+    frames,
+    messages as m,
+    receiver as receiver_module,
+    streams,
+)
 from easycluster_protocol._wire.authenticator import Authenticator
 from easycluster_protocol._wire.link import CLIENT, OPEN, TRANSITIONS
 from easycluster_protocol._wire.messages import HEAD_SIZE, Message, pack_head

@@ -8,9 +8,7 @@ import pytest
 from hypothesis import given
 
 from easycluster_protocol._limits import MAX_FRAME, SMALL_MESSAGE
-from easycluster_protocol._wire import frames
-from easycluster_protocol._wire import messages as m
-from easycluster_protocol._wire import sender as sender_module
+from easycluster_protocol._wire import frames, messages as m, sender as sender_module
 from easycluster_protocol._wire.authenticator import Authenticator
 from easycluster_protocol._wire.messages import KIND_NAMES, Message, pack_head
 from easycluster_protocol._wire.sender import Sender

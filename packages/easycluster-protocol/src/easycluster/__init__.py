@@ -1,7 +1,7 @@
 """EasyCluster: run Python on other machines.
 
 This package only re-exports; each name is imported from where it lives when it is first used, so
-that a server never imports the client::
+that a server never imports the client. Type checkers read `__init__.pyi` instead::
 
     easycluster_protocol    definitions, keys, errors
     easycluster_client      clients and what goes with them; on masters only
@@ -12,64 +12,9 @@ from __future__ import annotations
 
 import sys
 from types import ModuleType
-from typing import TYPE_CHECKING, Any, Dict, List
+from typing import Any, Dict, List
 
-if TYPE_CHECKING:
-    from easycluster import server as server
-    from easycluster_client import AutoThreadingClient as AutoThreadingClient
-    from easycluster_client import Client as Client
-    from easycluster_client import ClientGroup as ClientGroup
-    from easycluster_client import Connection as Connection
-    from easycluster_client import NonblockingResponse as NonblockingResponse
-    from easycluster_client import ThreadedClient as ThreadedClient
-    from easycluster_client import add_key_options as add_key_options
-    from easycluster_client import as_completed as as_completed
-    from easycluster_client import call_method_multi as call_method_multi
-    from easycluster_client import call_multi as call_multi
-    from easycluster_client import eval_multi as eval_multi
-    from easycluster_client import execblock_multi as execblock_multi
-    from easycluster_client import key_from_options as key_from_options
-    from easycluster_client import options as options
-    from easycluster_client import parse_connection_spec as parse_connection_spec
-    from easycluster_client import wait as wait
-    from easycluster_protocol._constants import DEFAULT_PORT as DEFAULT_PORT
-    from easycluster_protocol._constants import SINGLE as SINGLE
-    from easycluster_protocol._constants import VERSION as VERSION
-    from easycluster_protocol._definitions.exec_return import exec_return as exec_return
-    from easycluster_protocol._definitions.modules import define_common as define_common
-    from easycluster_protocol._definitions.modules import definitions_module as definitions_module
-    from easycluster_protocol._definitions.names import get_global as get_global
-    from easycluster_protocol._definitions.names import set_global as set_global
-    from easycluster_protocol._objects.exports import ServerObject as ServerObject
-    from easycluster_protocol._objects.exports import make_server_class as make_server_class
-    from easycluster_protocol._objects.exports import make_singleton as make_singleton
-    from easycluster_protocol._objects.proxies import RemoteProxy as RemoteProxy
-    from easycluster_protocol._objects.proxy_classes import DefaultRemoteProxy as DefaultRemoteProxy
-    from easycluster_protocol._objects.proxy_classes import FileProxy as FileProxy
-    from easycluster_protocol._objects.proxy_classes import GeneratorProxy as GeneratorProxy
-    from easycluster_protocol._objects.proxy_classes import SelfIterProxy as SelfIterProxy
-    from easycluster_protocol.errors import AuthenticationError as AuthenticationError
-    from easycluster_protocol.errors import CallTimeout as CallTimeout
-    from easycluster_protocol.errors import CompletionError as CompletionError
-    from easycluster_protocol.errors import ConnectError as ConnectError
-    from easycluster_protocol.errors import ConnectionLost as ConnectionLost
-    from easycluster_protocol.errors import DefinitionError as DefinitionError
-    from easycluster_protocol.errors import DeserializationError as DeserializationError
-    from easycluster_protocol.errors import EasyClusterError as EasyClusterError
-    from easycluster_protocol.errors import KeyFileError as KeyFileError
-    from easycluster_protocol.errors import ProtocolError as ProtocolError
-    from easycluster_protocol.errors import RemoteException as RemoteException
-    from easycluster_protocol.errors import RemoteTraceback as RemoteTraceback
-    from easycluster_protocol.errors import SerializationError as SerializationError
-    from easycluster_protocol.errors import SpecError as SpecError
-    from easycluster_protocol.errors import UnknownRemoteError as UnknownRemoteError
-    from easycluster_protocol.errors import VersionError as VersionError
-    from easycluster_protocol.keys import decode_key as decode_key
-    from easycluster_protocol.keys import generate_key as generate_key
-    from easycluster_protocol.keys import read_key_file as read_key_file
-    from easycluster_protocol.keys import write_key_file as write_key_file
-
-# name → module that holds it
+#: Name → the module that holds it.
 _STARRED: Dict[str, str] = {
     "DefaultRemoteProxy": "easycluster_protocol._objects.proxy_classes",
     "RemoteException": "easycluster_protocol.errors",

@@ -1,0 +1,105 @@
+# The names of the facade for type checkers; `__init__.py` imports each when it is first used.
+
+from easycluster_client import (
+    AutoThreadingClient as AutoThreadingClient,
+    Client as Client,
+    ClientGroup as ClientGroup,
+    Connection as Connection,
+    NonblockingResponse as NonblockingResponse,
+    ThreadedClient as ThreadedClient,
+    add_key_options as add_key_options,
+    as_completed as as_completed,
+    call_method_multi as call_method_multi,
+    call_multi as call_multi,
+    eval_multi as eval_multi,
+    execblock_multi as execblock_multi,
+    key_from_options as key_from_options,
+    options as options,
+    parse_connection_spec as parse_connection_spec,
+    wait as wait,
+)
+from easycluster_protocol._constants import (
+    DEFAULT_PORT as DEFAULT_PORT,
+    SINGLE as SINGLE,
+    VERSION as VERSION,
+)
+from easycluster_protocol._definitions.exec_return import (
+    exec_return as exec_return,
+)
+from easycluster_protocol._definitions.modules import (
+    define_common as define_common,
+    definitions_module as definitions_module,
+)
+from easycluster_protocol._definitions.names import (
+    get_global as get_global,
+    set_global as set_global,
+)
+from easycluster_protocol._objects.exports import (
+    ServerObject as ServerObject,
+    make_server_class as make_server_class,
+    make_singleton as make_singleton,
+)
+from easycluster_protocol._objects.proxies import (
+    RemoteProxy as RemoteProxy,
+)
+from easycluster_protocol._objects.proxy_classes import (
+    DefaultRemoteProxy as DefaultRemoteProxy,
+    FileProxy as FileProxy,
+    GeneratorProxy as GeneratorProxy,
+    SelfIterProxy as SelfIterProxy,
+)
+from easycluster_protocol.errors import (
+    AuthenticationError as AuthenticationError,
+    CallTimeout as CallTimeout,
+    CompletionError as CompletionError,
+    ConnectError as ConnectError,
+    ConnectionLost as ConnectionLost,
+    DefinitionError as DefinitionError,
+    DeserializationError as DeserializationError,
+    EasyClusterError as EasyClusterError,
+    KeyFileError as KeyFileError,
+    ProtocolError as ProtocolError,
+    RemoteException as RemoteException,
+    RemoteTraceback as RemoteTraceback,
+    SerializationError as SerializationError,
+    SpecError as SpecError,
+    UnknownRemoteError as UnknownRemoteError,
+    VersionError as VersionError,
+)
+from easycluster_protocol.keys import (
+    decode_key as decode_key,
+    generate_key as generate_key,
+    read_key_file as read_key_file,
+    write_key_file as write_key_file,
+)
+
+from . import remote_code as remote_code, server as server
+
+__all__ = [
+    "AutoThreadingClient",
+    "Client",
+    "ClientGroup",
+    "Connection",
+    "DefaultRemoteProxy",
+    "RemoteException",
+    "RemoteProxy",
+    "SelfIterProxy",
+    "ServerObject",
+    "ThreadedClient",
+    "add_key_options",
+    "call_method_multi",
+    "call_multi",
+    "decode_key",
+    "define_common",
+    "definitions_module",
+    "eval_multi",
+    "exec_return",
+    "execblock_multi",
+    "generate_key",
+    "key_from_options",
+    "make_server_class",
+    "make_singleton",
+    "parse_connection_spec",
+    "read_key_file",
+    "write_key_file",
+]
