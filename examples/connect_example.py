@@ -1,4 +1,4 @@
-"""How a script lets its user name the hosts, and the key that they share.
+"""Let the user of a script name the hosts, and the key that the hosts share.
 
 python examples/connect_example.py user@host1                         by SSH
 python examples/connect_example.py -k common.key host1 host2:12000    standalone servers
@@ -8,7 +8,7 @@ import argparse
 
 import easycluster
 
-options = argparse.ArgumentParser(description="Connect to hosts, and say what runs there")
+options = argparse.ArgumentParser(description="Connect to hosts, and print the system of each")
 easycluster.add_key_options(options)  # -k FILE and -K KEY
 options.add_argument("specs", metavar="HOST", nargs="+", help="[user@]host[:port][:option=value]...")
 opts = options.parse_args()

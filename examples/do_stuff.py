@@ -1,4 +1,4 @@
-"""Shows how busy hosts are: a script that takes connection specs, and says what is wrong with which of them.
+"""Show how busy hosts are. The script takes connection specs, and reports each host that fails.
 
 python examples/do_stuff.py user@host1 user@host2                                       by SSH
 python examples/do_stuff.py -k common.key host1 host2 oddhost:kf=key_for_oddhost.key    standalone servers
@@ -24,7 +24,7 @@ def look():
 
 def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Show how busy hosts are")
-    easycluster.add_key_options(parser)  # -k FILE and -K KEY: the key of hosts whose spec gives none
+    easycluster.add_key_options(parser)  # -k FILE and -K KEY: the key for each spec without one
     parser.add_argument("specs", metavar="HOST", nargs="+", help="[user@]host[:port][:option=value]...")
     return parser.parse_args()
 
@@ -34,7 +34,7 @@ def complain(problem: object) -> None:
 
 
 def connect(specs: list[str], default_key: bytes) -> list[Client]:
-    """Connect to every host; complain of those that cannot be reached, and go on without them."""
+    """Connect to every host; report the hosts that cannot be reached, and go on without them."""
     remotes = []
     for spec in specs:
         try:
@@ -46,7 +46,7 @@ def connect(specs: list[str], default_key: bytes) -> list[Client]:
 
 
 def show(remotes: list[Client]) -> int:
-    """Ask all hosts at once, print what each says, and return how many answered."""
+    """Ask all hosts at once, print each answer, and return how many hosts answered."""
     answered = 0
     for rmt, response in [(rmt, rmt.look(nonblocking=True)) for rmt in remotes]:
         try:

@@ -5,7 +5,7 @@ python examples/easycluster_demo.py user@host             a host by SSH; any con
 python examples/easycluster_demo.py host:kf=secret.key    a standalone server
 """
 
-# ruff: noqa: F403, F405 -- the star import is what scripts use, and part of what is shown
+# ruff: noqa: F403, F405 -- scripts use the star import, so the demo does too
 
 import argparse
 import asyncio
@@ -17,7 +17,7 @@ from typing import Any
 import easycluster
 from easycluster import *
 
-# What is defined here exists on both ends. The code is executed in a module of its own, so it imports what it uses.
+# These definitions exist on both ends. The code is executed in a module of its own, so it imports the modules it uses.
 define_common("""
 import threading
 
@@ -39,21 +39,21 @@ def release(number):
 """)
 
 
-def show(what: str, value: object, expected: object) -> None:
-    """Print what was done and what came of it; end the demo if that is wrong."""
-    print(f"   {what:<58} {value!r}")
+def show(code: str, value: object, expected: object) -> None:
+    """Print a line of code and its value; end the demo if the value is wrong."""
+    print(f"   {code:<58} {value!r}")
     if value != expected:
-        sys.exit(f"easycluster_demo: {what} gave {value!r} where {expected!r} was expected")
+        sys.exit(f"easycluster_demo: {code} gave {value!r} where {expected!r} was expected")
 
 
-def fails(what: str, call: Callable[[], Any], kind: type[Exception]) -> Any:
-    """Print what was done and what it raised; end the demo if that is wrong. Return the error."""
+def fails(code: str, call: Callable[[], Any], kind: type[Exception]) -> Any:
+    """Print a line of code and the error that it raises; end the demo if the error is wrong. Return the error."""
     try:
         call()
     except kind as error:
-        print(f"   {what:<58} {type(error).__name__}: {str(error).splitlines()[-1]:.90}")
+        print(f"   {code:<58} {type(error).__name__}: {str(error).splitlines()[-1]:.90}")
         return error
-    sys.exit(f"easycluster_demo: {what} did not raise {kind.__name__}")
+    sys.exit(f"easycluster_demo: {code} did not raise {kind.__name__}")
 
 
 class Demo:
@@ -70,18 +70,18 @@ class Demo:
         return easycluster.server.spawn_local(clientclass)
 
     def update_definitions(self) -> None:
-        """Send what was defined since they were connected."""
+        """Send the definitions that were made since `a` and `b` were connected."""
         self.a.update_definitions()
         self.b.update_definitions()
 
     def close(self) -> None:
-        """Close both."""
+        """Close both connections."""
         self.a.close()
         self.b.close()
 
 
 def connecting(demo: Demo) -> None:
-    """Connections: each has a process of its own; a spec says where, [user@]host[:port][:option=value]."""
+    """Connections: each has its own process; a spec names the host, [user@]host[:port][:option=value]."""
     a, b = demo.a, demo.b
     print(f"   connected to {a.peername}, which runs EasyCluster {a.server_version}")
     show("a.os.getpid() == b.os.getpid()", a.os.getpid() == b.os.getpid(), False)
@@ -105,7 +105,7 @@ def calls(demo: Demo) -> None:
 
 
 def definitions(demo: Demo) -> None:
-    """Definitions: the same here and there; update_definitions() sends those that came later."""
+    """Definitions: the same here and there; update_definitions() sends later ones."""
     from easycluster.remote_code import addvals
 
     show("addvals(1, 2), imported here", addvals(1, 2), 3)
@@ -116,7 +116,7 @@ def definitions(demo: Demo) -> None:
 
 
 def names(demo: Demo) -> None:
-    """Names: .value reads and sets what a dotted name stands for there."""
+    """Names: .value reads and sets the value of a dotted name on the server."""
     a = demo.a
     show("a.math.pi.value", a.math.pi.value, 3.141592653589793)
     a.counter.value = 5
@@ -127,7 +127,7 @@ def names(demo: Demo) -> None:
 
 
 def blocks(demo: Demo) -> None:
-    """Blocks of statements: their value is what they pass to exec_return."""
+    """Blocks of statements: their value is the argument of exec_return."""
     value = demo.a.execblock("total = sum(range(10))\nexec_return(total)\nraise SystemError('not reached')")
     show("a.execblock('...')", value, 45)
     show("a.total.value", demo.a.total.value, 45)
@@ -135,11 +135,11 @@ def blocks(demo: Demo) -> None:
 
 
 class Reporting(Client):
-    """Prints remote stack traces its own way; that of `Client` writes them to standard error."""
+    """Prints remote stack traces in its own way; `Client` writes them to standard error."""
 
     def report_exception(self, exc: RemoteException) -> None:
         """Print the last line."""
-        print(f"   report_exception() was told: {exc.text[-1].rstrip()}")
+        print(f"   report_exception() got: {exc.text[-1].rstrip()}")
 
 
 def exceptions(demo: Demo) -> None:
@@ -154,7 +154,7 @@ def exceptions(demo: Demo) -> None:
 
 
 def server_objects(demo: Demo) -> None:
-    """Server objects: they stay there, and proxies stand for them here."""
+    """Server objects: they stay on the server, and proxies represent them here."""
     define_common("""
 class Counter(ServerObject):
     def __init__(self, value):
@@ -181,7 +181,7 @@ def values(counters):
 
 
 def exports(demo: Demo) -> None:
-    """Exports: what of a class proxies may use."""
+    """Exports: the methods and attributes that proxies may use."""
     define_common("""
 class Sensor(ServerObject):
     export_methods, export_attrs, export_attrs_cache = ('read',), ('gain',), ('serial',)
@@ -227,7 +227,7 @@ class Stage(ServerObject):
 
 
 def other_classes(demo: Demo) -> None:
-    """make_server_class and make_singleton: objects that know nothing of EasyCluster."""
+    """make_server_class and make_singleton: for objects that know nothing of EasyCluster."""
     define_common("""
 import array
 make_server_class(array.array)
@@ -243,19 +243,19 @@ settings = make_singleton({'speed': 3}, export_methods=('__getitem__', '__setite
 
 
 def generators_and_files(demo: Demo) -> None:
-    """Generators, files and modules stay there by themselves."""
+    """Generators, files and modules: they stay on the server without any declaration."""
     define_common("def squares(count):\n    for number in range(count):\n        yield number * number\n")
     demo.update_definitions()
     show("list(a.squares(5))", list(demo.a.squares(5)), [0, 1, 4, 9, 16])
     with demo.a.tempfile.TemporaryFile("w+") as file:
         print("written there", file=file)
         file.seek(0)
-        show("file.read(), a file of the server's", file.read(), "written there\n")
+        show("file.read(), a file on the server", file.read(), "written there\n")
     show("a.math.value.sqrt(16), a module", demo.a.math.value.sqrt(16), 4.0)
 
 
 def nonblocking(demo: Demo) -> None:
-    """Nonblocking calls: both hosts at once; wait, as_completed, await."""
+    """Nonblocking calls: on both hosts at once; wait, as_completed, await."""
     r1 = demo.a.addvals(5, 8, nonblocking=True)
     r2 = demo.b.addvals(14, 18, nonblocking=True)
     show("r1.wait(), r2.wait()", (r1.wait(), r2.wait()), (13, 32))
@@ -310,7 +310,7 @@ def server_threads(demo: Demo) -> None:
 
 
 def threaded_client(demo: Demo) -> None:
-    """ThreadedClient: a server thread for each thread here; completion functions are called by themselves."""
+    """ThreadedClient: a server thread for each thread here; completion functions are called in the background."""
     with demo.connect(ThreadedClient) as client:
         results: dict[int, Any] = {}
 
@@ -330,17 +330,17 @@ def threaded_client(demo: Demo) -> None:
 
 
 def limits(demo: Demo) -> None:
-    """Options: limits on calls, and what else a call carries."""
+    """Options: time limits and other options of calls."""
     quick = easycluster.options(demo.a, timeout=0.1)
     error = fails("options(a, timeout=0.1).wait_for(1)", lambda: quick.wait_for(1, threadid=2), TimeoutError)
     demo.a.release(1)
-    show("error.response.wait(), for the call goes on", error.response.wait(), True)
+    show("error.response.wait(): the call goes on", error.response.wait(), True)
     aside = easycluster.options(demo.a, threadid=easycluster.SINGLE)
     show("options(a, threadid=SINGLE).in_main_thread()", aside.in_main_thread(), False)
 
 
 def functions_by_value(demo: Demo) -> None:
-    """Functions that exist only here go by value."""
+    """Functions that exist only here: they are sent by value."""
     there = demo.a.platform.python_version_tuple()[:2]
     if tuple(there) != tuple(map(str, sys.version_info[:2])):
         print(f"   left out: the host has Python {'.'.join(there)}, and bytecode is for one minor version")
@@ -351,7 +351,7 @@ def functions_by_value(demo: Demo) -> None:
 
 
 def the_end(demo: Demo) -> None:
-    """The end of a connection: calls that wait learn of it, and reconnect() makes a fresh process."""
+    """The end of a connection: waiting calls get an error, and reconnect() starts a fresh process."""
     client = demo.connect()
     pending = client.time.sleep(60, nonblocking=True)
     client.close("closed by the demo")

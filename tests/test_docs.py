@@ -37,30 +37,3 @@ def test_links_lead_somewhere() -> None:
     for path in [ROOT / "README.md", *(ROOT / "docs").rglob("*.md")]:
         for target in re.findall(r"\]\((?!https?:)([^)#]+)", path.read_text()):
             assert (path.parent / target).exists(), f"{path.name}: {target}"
-
-
-def test_demo_runs() -> None:
-    """`make demo` without hosts shows every part and leaves with status 0."""
-    result = subprocess.run(
-        [sys.executable, str(ROOT / "examples" / "demo.py")], capture_output=True, text=True, check=False
-    )
-
-    assert result.returncode == 0, result.stderr
-    assert "11301" in result.stdout
-    assert "32 MB there and back" in result.stdout
-    assert result.stdout.rstrip().endswith("nothing is left running")
-
-
-def test_demo_names_what_is_wrong_with_a_host() -> None:
-    """A spec that cannot be used ends the demo with one line that quotes it."""
-    result = subprocess.run(
-        [sys.executable, str(ROOT / "examples" / "demo.py"), "host:nope=1"],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-
-    assert result.returncode == 1
-    assert result.stderr.startswith("demo: ")
-    assert "nope" in result.stderr
-    assert len(result.stderr.splitlines()) == 1

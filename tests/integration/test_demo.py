@@ -1,4 +1,4 @@
-"""examples/easycluster_demo.py, over every transport: it checks its own results."""
+"""examples/demo.py and examples/easycluster_demo.py, over every transport. The second checks its own results."""
 
 from __future__ import annotations
 
@@ -13,13 +13,15 @@ import pytest
 
 from helpers.waiting import PATIENCE
 
-DEMO = Path(__file__).parents[2] / "examples" / "easycluster_demo.py"
+EXAMPLES = Path(__file__).parents[2] / "examples"
+SHORT_DEMO = EXAMPLES / "demo.py"
+DEMO = EXAMPLES / "easycluster_demo.py"
 
 
-def run(*arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run the demo to its end."""
+def run(*arguments: str, script: Path = DEMO) -> subprocess.CompletedProcess[str]:
+    """Run a demo to its end."""
     return subprocess.run(
-        [sys.executable, str(DEMO), *arguments],
+        [sys.executable, str(script), *arguments],
         capture_output=True,
         text=True,
         timeout=4 * PATIENCE,
@@ -28,10 +30,10 @@ def run(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 def arguments_for(transport: Any, request: pytest.FixtureRequest) -> list[str]:
-    """What a user would type to run it over a transport."""
+    """Return the spec that a user would type to run a demo over a transport."""
     if transport.name == "tcp":
         key_file = request.getfixturevalue("key_file")
-        return ["-k", str(key_file), f"127.0.0.1:{request.getfixturevalue('tcp_server').port}"]
+        return [f"127.0.0.1:{request.getfixturevalue('tcp_server').port}:kf={key_file}"]
     if transport.name == "ssh":
         return [
             f"h:ssh=yes:rpython={sys.executable}:extra={shlex.join(request.getfixturevalue('sshd').options)}"
@@ -50,6 +52,37 @@ def test_demo(transport: Any, request: pytest.FixtureRequest) -> None:
     assert result.stdout.endswith("Done: everything was as it should be.\n")
 
 
+def test_demo_with_a_default_key(key_file: Path, tcp_server: Any) -> None:
+    """The key of the option -k is for a spec that has none."""
+    result = run("-k", str(key_file), f"127.0.0.1:{tcp_server.port}")
+
+    assert (result.returncode, result.stderr) == (0, "")
+
+
+def test_short_demo(transport: Any, request: pytest.FixtureRequest) -> None:
+    """Each line of code of the short demo stands beside its result, and nothing is printed where errors are."""
+    specs = arguments_for(transport, request) * 2
+    result = run(*specs, script=SHORT_DEMO)
+    results = dict(re.findall(r"^   (\S.*?) {2,}(.+)$", result.stdout, re.MULTILINE))
+
+    assert (result.returncode, result.stderr) == (0, "")
+    assert results["a.eval('2 ** 100')"] == str(2**100)
+    assert results["counts = [response.wait() for response in responses]"] == "[6057, 5244]"
+    assert results["sum(counts)"] == "11301"
+    assert "32 MB" in results["result = a.scale(array, 0.5)"]
+    assert result.stdout.rstrip().endswith("nothing is left running")
+
+
+def test_failures_in_the_short_demo() -> None:
+    """The short demo shows a remote stack trace, a host that is not there, and a lost one beside hosts that go on."""
+    shown = run(script=SHORT_DEMO).stdout
+
+    assert re.search(r"divide\(1, 0.*raises ZeroDivisionError.*\n(.*\n)+.*return a / b", shown)
+    assert re.search(r"raises ConnectError:\n.*localhost:1", shown)
+    assert re.search(r"raises ConnectionLost: .*\(local:3\)", shown)
+    assert re.search(r"wait\(\) for response in responses\] +\[3245, 3245\]", shown)
+
+
 def test_wrong_results(tmp_path: Path) -> None:
     """A result that is not as it should be ends it with status 1 and what was expected; so does a missing error."""
     source = DEMO.read_text()
@@ -66,12 +99,13 @@ def test_wrong_results(tmp_path: Path) -> None:
         assert (result.returncode, result.stderr) == (1, f"easycluster_demo: {says}\n")
 
 
-def test_spec_that_cannot_be_used() -> None:
-    """A spec that cannot be used ends it with one line that quotes it."""
-    result = run("host:nope=1")
+@pytest.mark.parametrize("script", [SHORT_DEMO, DEMO], ids=lambda script: script.stem)
+def test_spec_that_cannot_be_used(script: Path) -> None:
+    """A spec that cannot be used ends a demo with one line that quotes the spec."""
+    result = run("host:nope=1", script=script)
 
     assert result.returncode == 1
-    assert re.fullmatch("easycluster_demo: .*'host:nope=1'.*\n", result.stderr)
+    assert re.fullmatch(f"{script.stem}: .*'host:nope=1'.*\n", result.stderr)
 
 
 def test_every_feature_is_shown() -> None:
