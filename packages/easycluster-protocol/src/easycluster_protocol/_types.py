@@ -1,0 +1,21 @@
+"""Names of types that several modules share.
+
+They are imported under `TYPE_CHECKING` only: a host that was sent our code never loads this module.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Dict, Tuple, Union
+
+#: A value of a script: any object. It may be an argument, a result, an attribute, or what a name stands for.
+Value = Any
+
+#: The positional and the keyword arguments of a script's call.
+Args = Tuple[Value, ...]
+Kwargs = Dict[str, Value]
+
+#: What a script's names stand for: the ``__dict__`` of a module, or a dictionary like it.
+Namespace = Dict[str, Value]
+
+#: Bytes of a message, in the memory of whoever made them: a view is flat and of bytes (format ``B``).
+Buffer = Union[bytes, bytearray, memoryview]
