@@ -61,11 +61,11 @@ def make(descriptor: Any, oid: int = 7) -> Any:
     """Make a proxy as a server describes it."""
     kind = proxy_type(descriptor)
     proxy = kind.__new__(kind)
-    object.__setattr__(proxy, "_easycluster", State(oid))
+    object.__setattr__(proxy, "_easycluster_state", State(oid))
     return proxy
 
 
 def sent(proxy: Any) -> list[Any]:
     """What the proxy has asked its server, as far as that is known here."""
-    found: list[Any] = object.__getattribute__(proxy, "_easycluster").sent
+    found: list[Any] = object.__getattribute__(proxy, "_easycluster_state").sent
     return found

@@ -19,7 +19,7 @@ pytestmark = pytest.mark.usefixtures("object_definitions")
         "__class__",
         "__init__",
         "__reduce__",
-        "_easycluster",
+        "_easycluster_state",
         "raw_call_method",
         "proxy_object_id",
         "no name",

@@ -73,7 +73,7 @@ def test_after_the_end(spawn: Callable[..., Any]) -> None:
     things = client.things(5)
     client.close()
     del things[2:]
-    session = things[0]._easycluster.references.session
+    session = things[0]._easycluster_state.references.session
     wait_until(lambda: session.closed)
 
     assert len(session.references.garbage) == 3

@@ -102,7 +102,7 @@ def test_what_is_not_exported(far: Any) -> None:
     for attempt in (lambda: view.g, lambda: setattr(view, "g", 1), lambda: setattr(view, "f", 1)):
         with pytest.raises(AttributeError, match="'dynamic_proxy_f_x' object"):
             attempt()
-    assert list(vars(proxy)) == ["_easycluster"]
+    assert list(vars(proxy)) == ["_easycluster_state"]
 
 
 def test_operators(far: Any) -> None:

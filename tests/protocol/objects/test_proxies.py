@@ -88,13 +88,13 @@ def test_attributes() -> None:
 def test_attributes_that_raise_attribute_errors(any_attribute: bool) -> None:
     """An AttributeError that the server raises for an exported attribute is raised, and it is asked once."""
     proxy = make((("getval",), ("val",), ("constant",), any_attribute))
-    proxy._easycluster.answer = AttributeError("the instrument is off")
+    proxy._easycluster_state.answer = AttributeError("the instrument is off")
 
     for name in ("val", "constant", "val"):
         with pytest.raises(AttributeError, match="^the instrument is off$"):
             getattr(proxy, name)
     assert sent(proxy) == [("get", "val"), ("get", "constant"), ("get", "val")]
-    proxy._easycluster.answer = 3
+    proxy._easycluster_state.answer = 3
     assert proxy.val == 3
 
 
@@ -117,7 +117,7 @@ def test_missing_attributes() -> None:
 def test_errors_of_exported_attributes() -> None:
     """That an exported attribute has no value is told in the server's words."""
     proxy = make(NAMES)
-    proxy._easycluster.answer = AttributeError("the server's words")
+    proxy._easycluster_state.answer = AttributeError("the server's words")
 
     with pytest.raises(AttributeError, match="^the server's words$"):
         _ = proxy.val
@@ -158,7 +158,7 @@ def test_default_proxy() -> None:
     proxy.there = 6
     assert proxy.method() == "answer"
     assert [each[1] for each in sent(proxy)] == [("val", 5), ("there", 6), ()]
-    assert list(object.__getattribute__(proxy, "__dict__")) == ["_easycluster"]
+    assert list(object.__getattribute__(proxy, "__dict__")) == ["_easycluster_state"]
 
 
 def test_setting_what_is_not_there() -> None:
@@ -187,7 +187,7 @@ def test_setting_what_is_not_there() -> None:
         with pytest.raises(AttributeError):
             del proxy.getval
         proxy.val = 3
-        assert (list(vars(proxy)), len(sent(proxy))) == (["_easycluster"], 1)
+        assert (list(vars(proxy)), len(sent(proxy))) == (["_easycluster_state"], 1)
     more.other = 5
     assert sent(more)[1] == ("set_attribute", ("other", 5), None)
 

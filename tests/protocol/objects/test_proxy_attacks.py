@@ -46,7 +46,7 @@ MALICIOUS: list[Any] = [
         "__setattr__",
         "__init_subclass__",
         "__doc__",
-        "_easycluster",
+        "_easycluster_state",
         "raw_call_method",
         "proxy_connection",
         "proxy_methods",
@@ -82,7 +82,7 @@ def test_attributes_the_server_makes_up() -> None:
     assert proxy_type((("f",), (), (), True)).__reduce_ex__ is vars(RemoteProxy)["__reduce_ex__"]
     assert (proxy.proxy_object_id, proxy.proxy_connection) == (7, None)
     assert proxy.oid == "answer"
-    assert isinstance(proxy._easycluster, State)
+    assert isinstance(proxy._easycluster_state, State)
 
 
 class Text(str):
@@ -178,5 +178,5 @@ def test_operators_of_one_proxy_only() -> None:
     assert object.__repr__(nothing).startswith("<easycluster_protocol")
     with pytest.raises(TypeError):
         _ = nothing + 1
-    assert isinstance(everything._easycluster, State)
+    assert isinstance(everything._easycluster_state, State)
     assert everything.__reduce_ex__.__func__ is vars(RemoteProxy)["__reduce_ex__"]

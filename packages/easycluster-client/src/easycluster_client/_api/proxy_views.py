@@ -55,7 +55,7 @@ class ProxyView(View):
         if not _asks_server(proxy, name):
             return getattr(proxy, name)
         # Only the value tells whether it is that of a method, so it is waited for.
-        value = proxy._easycluster.get_attribute(proxy, name, _waiting(self))
+        value = proxy._easycluster_state.get_attribute(proxy, name, _waiting(self))
         return _method(self, name) if isinstance(value, ProxyMethod) and value.__self__ is proxy else value
 
     def __setattr__(self, name: str, value: Any) -> None:
@@ -68,7 +68,7 @@ class ProxyView(View):
     def __delattr__(self, name: str) -> None:
         proxy: RemoteProxy = self._inside[0]
         if forwarded(type(proxy), name) == ATTRIBUTE or _asks_server(proxy, name):
-            proxy._easycluster.operation("delete_attribute", (proxy, name), _waiting(self))
+            proxy._easycluster_state.operation("delete_attribute", (proxy, name), _waiting(self))
         else:
             delattr(proxy, name)
 
@@ -137,7 +137,7 @@ def _attribute(view: ProxyView, name: str, what: str) -> Any:
     proxy, chosen = view._inside[0], _options(view)
     if any(map(chosen.get, UNATTENDED)):
         return proxy.raw_get_attribute(name, **chosen)
-    state = proxy._easycluster
+    state = proxy._easycluster_state
     if what == ATTRIBUTE:
         return state.get_attribute(proxy, name, chosen)
     if name not in state.cache:

@@ -79,7 +79,7 @@ class Ahead:
             pass
 
     def _ask(self) -> NonblockingResponse:
-        maker = self._proxy._easycluster.references.current_maker()
+        maker = self._proxy._easycluster_state.references.current_maker()
         thread = self._options.get("threadid")
         if thread is None:
             thread = maker.default_thread  # that of the calling thread, on a ThreadedClient

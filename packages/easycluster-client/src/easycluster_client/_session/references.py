@@ -114,7 +114,7 @@ class References:
                 return found
             kind = proxy_type(descriptor)
             proxy: RemoteProxy = kind.__new__(kind)
-            object.__setattr__(proxy, "_easycluster", ProxyState(self, oid))
+            object.__setattr__(proxy, "_easycluster_state", ProxyState(self, oid))
             reference = _ProxyReference(proxy, self.drop)
             reference.oid, reference.receipts = oid, 0
             self._live[oid] = reference

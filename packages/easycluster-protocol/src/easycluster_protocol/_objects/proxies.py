@@ -73,14 +73,14 @@ def _define(cls: type, names: Iterable[str], make: Callable[[str], Any]) -> None
 
 def _make_method(name: str) -> Any:
     def method(self: Any, *args: Any, **kwargs: Any) -> Any:
-        return self._easycluster.call(name, args, kwargs)
+        return self._easycluster_state.call(name, args, kwargs)
 
     def leave(self: Any, *error: Any) -> Any:
-        return self._easycluster.call(name, (*error[:2], None), {})  # tracebacks cannot be sent
+        return self._easycluster_state.call(name, (*error[:2], None), {})  # tracebacks cannot be sent
 
     made: Any = leave if name == "__exit__" else method
     made.__name__ = made.__qualname__ = name
-    made._easycluster = METHOD
+    made._easycluster_kind = METHOD
     return made
 
 
@@ -98,7 +98,7 @@ def _make_attribute(name: str) -> property:
 
 def _make_cached(name: str) -> property:
     def get(self: Any) -> Any:
-        cache = self._easycluster.cache
+        cache = self._easycluster_state.cache
         if name not in cache:
             cache[name] = _ask(self, name)
         return cache[name]
@@ -112,15 +112,15 @@ def _changing(name: str) -> Tuple[Callable[[Any, Any], None], Callable[[Any], No
     # A cached value is forgotten in the end, with what others have asked for meanwhile, and also if it fails.
     def put(self: Any, value: Any) -> None:
         try:
-            self._easycluster.operation("set_attribute", (self, name, value))
+            self._easycluster_state.operation("set_attribute", (self, name, value))
         finally:
-            self._easycluster.cache.pop(name, None)
+            self._easycluster_state.cache.pop(name, None)
 
     def delete(self: Any) -> None:
         try:
-            self._easycluster.operation("delete_attribute", (self, name))
+            self._easycluster_state.operation("delete_attribute", (self, name))
         finally:
-            self._easycluster.cache.pop(name, None)
+            self._easycluster_state.cache.pop(name, None)
 
     return put, delete
 
@@ -128,7 +128,7 @@ def _changing(name: str) -> Tuple[Callable[[Any, Any], None], Callable[[Any], No
 def _ask(proxy: Any, name: str) -> Any:
     """Return an attribute of a server object for a property of its proxy."""
     try:
-        return proxy._easycluster.get_attribute(proxy, name)
+        return proxy._easycluster_state.get_attribute(proxy, name)
     except AttributeError as error:
         context.missing = proxy, name, error
         raise
@@ -169,7 +169,7 @@ class RemoteProxy:
         proxy_attrs_cache: Any
 
         #: What holds the connection and counts the receipts, see `easycluster_client._session.references`.
-        _easycluster: Any
+        _easycluster_state: Any
 
     proxy_methods = ()
     proxy_attrs = ()
@@ -177,8 +177,8 @@ class RemoteProxy:
 
     def __init__(self, client: Any, oid: int) -> None:
         # An answer that names the object gives it to the proxy before its class's own `__init__` comes here.
-        if "_easycluster" not in vars(self):
-            object.__setattr__(self, "_easycluster", client._easycluster.reference(oid))
+        if "_easycluster_state" not in vars(self):
+            object.__setattr__(self, "_easycluster_state", client._easycluster.reference(oid))
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -190,12 +190,12 @@ class RemoteProxy:
     @property
     def proxy_connection(self) -> Any:
         """The client, or None when the connection of this proxy has ended."""
-        return self._easycluster.client
+        return self._easycluster_state.client
 
     @property
     def proxy_object_id(self) -> int:
         """The number of the object on its server."""
-        oid: int = self._easycluster.oid
+        oid: int = self._easycluster_state.oid
         return oid
 
     def raw_call_method(
@@ -209,25 +209,25 @@ class RemoteProxy:
             AttributeError: the object's class does not export it.
             ConnectionLost: the connection of this proxy has ended.
         """
-        chosen = self._easycluster.options("raw_call_method", given, options)
-        return self._easycluster.invoke(method, tuple(args), dict(kwargs or {}), chosen)
+        chosen = self._easycluster_state.options("raw_call_method", given, options)
+        return self._easycluster_state.invoke(method, tuple(args), dict(kwargs or {}), chosen)
 
     def raw_get_attribute(self, name: str, *given: Any, **options: Any) -> Any:
         """Return an attribute of the object; see `raw_call_method`."""
-        chosen = self._easycluster.options("raw_get_attribute", given, options)
-        return self._easycluster.operation("get_attribute", (self, name), chosen)
+        chosen = self._easycluster_state.options("raw_get_attribute", given, options)
+        return self._easycluster_state.operation("get_attribute", (self, name), chosen)
 
     def raw_set_attribute(self, name: str, value: Any, *given: Any, **options: Any) -> Any:
         """Set an attribute of the object; see `raw_call_method`."""
-        chosen = self._easycluster.options("raw_set_attribute", given, options)
-        return self._easycluster.operation("set_attribute", (self, name, value), chosen)
+        chosen = self._easycluster_state.options("raw_set_attribute", given, options)
+        return self._easycluster_state.operation("set_attribute", (self, name, value), chosen)
 
     def __getattr__(self, name: str) -> Any:
         raise_missing(self, name)
         raise AttributeError(missing_attribute(type(self), name))
 
     def __repr__(self) -> str:
-        reference = self._easycluster
+        reference = self._easycluster_state
         return f"<RemoteProxy for oid {reference.oid} on {reference.peername}>"
 
     def __dir__(self) -> Iterator[str]:
@@ -235,11 +235,11 @@ class RemoteProxy:
         return iter(sorted({*dir(type(self)), *vars(self)}))
 
     def __reduce_ex__(self, protocol: Any) -> Any:
-        self._easycluster.check_pickling(getattr(context, "references", None))
+        self._easycluster_state.check_pickling(getattr(context, "references", None))
         passed = getattr(context, "passed", None)
         if passed is not None:
             passed.append(self)
-        return find_object, (self._easycluster.oid,)
+        return find_object, (self._easycluster_state.oid,)
 
     def __copy__(self) -> Any:
         return self
@@ -251,7 +251,7 @@ class RemoteProxy:
 #: The names of `RemoteProxy` itself: no server can put something of its own in their place.
 _OWN = frozenset(name for name in vars(RemoteProxy) if not name.startswith("__")) | {
     "__init__",
-    "_easycluster",
+    "_easycluster_state",
 }
 
 
@@ -263,7 +263,7 @@ class ProxyMethod:
         self.__name__ = name
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        return self.__self__._easycluster.call(self.__name__, args, kwargs)
+        return self.__self__._easycluster_state.call(self.__name__, args, kwargs)
 
     def __repr__(self) -> str:
         return f"<method {self.__name__} of {self.__self__!r}>"
@@ -279,7 +279,7 @@ def forwarded(kind: type, name: str) -> str:
         if name in vars(base):
             found: Any = vars(base)[name]
             if isinstance(found, FunctionType):
-                return str(vars(found).get("_easycluster", ""))
+                return str(vars(found).get("_easycluster_kind", ""))
             return found.kind if isinstance(found, (_Attribute, _Cached)) else ""
     return ""
 

@@ -30,19 +30,19 @@ class DefaultRemoteProxy(RemoteProxy):
         if name.startswith("__"):
             raise AttributeError(missing_attribute(type(self), name))
         raise_missing(self, name)
-        return self._easycluster.get_attribute(self, name)
+        return self._easycluster_state.get_attribute(self, name)
 
     def __setattr__(self, name: str, value: Any) -> None:
         if _is_local(self, name):
             object.__setattr__(self, name, value)
         else:
-            self._easycluster.operation("set_attribute", (self, name, value))
+            self._easycluster_state.operation("set_attribute", (self, name, value))
 
     def __delattr__(self, name: str) -> None:
         if _is_local(self, name):
             object.__delattr__(self, name)
         else:
-            self._easycluster.operation("delete_attribute", (self, name))
+            self._easycluster_state.operation("delete_attribute", (self, name))
 
 
 class SelfIterProxy(RemoteProxy):
