@@ -1,4 +1,4 @@
-"""The examples in README and guide run."""
+"""The examples in README and guide run, and the links of all pages lead somewhere."""
 
 from __future__ import annotations
 
@@ -32,8 +32,17 @@ def test_examples_run(name: str) -> None:
             assert expected in result.stdout.split()
 
 
+def headings(path: Path) -> set[str]:
+    """Return the anchors of a page: its headings, as GitHub names them."""
+    text = re.sub(r"^```.*?^```", "", path.read_text(), flags=re.MULTILINE | re.DOTALL)
+    found = re.findall(r"^#+ (.+)$", text, re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in found}
+
+
 def test_links_lead_somewhere() -> None:
-    """Every relative link of README and docs names a file that exists."""
-    for path in [ROOT / "README.md", *(ROOT / "docs").rglob("*.md")]:
-        for target in re.findall(r"\]\((?!https?:)([^)#]+)", path.read_text()):
-            assert (path.parent / target).exists(), f"{path.name}: {target}"
+    """Every relative link of a page names a file that exists, and a heading in it."""
+    for path in [*ROOT.glob("*.md"), ROOT / "benchmarks" / "README.md", *(ROOT / "docs").rglob("*.md")]:
+        for target, anchor in re.findall(r"\]\((?!https?:)([^)#]*)#?([^)]*)\)", path.read_text()):
+            page = path.parent / target if target else path
+            assert page.exists(), f"{path.name}: {target}"
+            assert not anchor or anchor in headings(page), f"{path.name}: {target}#{anchor}"

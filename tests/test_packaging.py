@@ -118,14 +118,17 @@ def server_only(dist: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_one_version_everywhere(dist: Path) -> None:
-    """All four wheels, the workspace and the newest entry of the changelog bear the same version."""
+    """All four wheels, the workspace, the newest entry of the changelog and the citation bear the same version."""
     workspace = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
     newest = re.search(r"^## (\S+)", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
+    citation = re.search(r"^version: (\S+)$", (ROOT / "CITATION.cff").read_text(), re.MULTILINE)
     versions = {package: wheel_metadata(dist, package)["Version"] for package in NAMES}
 
     assert versions == dict.fromkeys(NAMES, workspace)
     assert newest is not None
     assert newest[1] == workspace
+    assert citation is not None
+    assert citation[1] == workspace
 
 
 @pytest.mark.parametrize("package", NAMES)
