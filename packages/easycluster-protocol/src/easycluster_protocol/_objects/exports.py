@@ -124,6 +124,18 @@ def exports_of(value: Any) -> Optional[Exports]:
         return exports
 
 
+def name_object(pickler: Any, value: Any) -> Any:
+    """Return the arguments of `proxies.find_proxy` for a server object, None for a value that is copied.
+
+    Args:
+        pickler: has `objects`, the server's objects, whose ``add(value, listed)`` returns the number of one,
+            and `listed`, the numbers that were given out to this pickle.
+        value: what it pickles.
+    """
+    exports = exports_of(value)
+    return None if exports is None else (pickler.objects.add(value, pickler.listed), exports.descriptor)
+
+
 def asks_for_every_value() -> bool:
     """Whether pickling has to ask for every value: singletons may be of types that are copied otherwise,
     and some of these may be classes of server objects."""

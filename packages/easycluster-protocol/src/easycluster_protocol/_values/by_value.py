@@ -15,10 +15,8 @@ from io import BytesIO
 from types import CodeType, MethodType
 from typing import Any, Set
 
-from easycluster_protocol._objects.exports import asks_for_every_value
+from easycluster_protocol._objects.exports import asks_for_every_value, name_object
 from easycluster_protocol._objects.proxies import find_proxy, reduce_method
-
-from .object_pickle import name_object
 
 #: The ids of classes that are being rebuilt here and were not here before.
 _new: Set[str] = set()

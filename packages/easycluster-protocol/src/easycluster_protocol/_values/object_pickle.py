@@ -7,7 +7,7 @@ from functools import partial
 from io import BytesIO
 from typing import TYPE_CHECKING, Any, Dict, Sequence, Tuple
 
-from easycluster_protocol._objects.exports import asks_for_every_value, exports_of
+from easycluster_protocol._objects.exports import asks_for_every_value, name_object
 from easycluster_protocol._objects.proxies import find_proxy
 from easycluster_protocol._pickling import Pickler, PicklingError, Unpickler
 
@@ -66,17 +66,6 @@ def _pickle(value: Any, protocol: int, buffer_callback: Any = None, *, objects: 
     pickler.objects, pickler.listed = objects, listed
     pickler.dump(value)
     return file.getvalue()
-
-
-def name_object(pickler: Any, value: Any) -> Any:
-    """Return the arguments of `find_proxy` for a server object, None for a value that is copied.
-
-    Args:
-        pickler: has `objects` and `listed`, see `dumps_result`.
-        value: what it pickles.
-    """
-    exports = exports_of(value)
-    return None if exports is None else (pickler.objects.add(value, pickler.listed), exports.descriptor)
 
 
 class _ByType(Pickler):
