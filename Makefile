@@ -13,7 +13,8 @@ SOURCES := $(wildcard packages tests benchmarks examples scripts)
 SHIPPED := packages/easycluster-protocol/src packages/easycluster-server/src
 # Shipped code loses its annotations and future imports on the way, so neither counts.
 VERMIN  := $(BIN)/vermin --quiet --violations --no-tips --exclude __future__.annotations
-# The workers of pytest-xdist; tests that share something expensive name an xdist_group.
+# The workers of pytest-xdist; tests that share something expensive name an xdist_group. A run ends whatever its tests
+# do, so it has no limit here: tests/helpers/time_limits.py.
 PYTEST  := -n auto --dist loadgroup
 
 export PYTHON

@@ -11,7 +11,7 @@ import pytest
 import easycluster
 from easycluster_protocol._definitions import modules, names
 
-pytest_plugins = ["helpers.system_needs"]
+pytest_plugins = ["helpers.distribution", "helpers.signals", "helpers.system_needs", "helpers.time_limits"]
 
 
 @pytest.fixture(autouse=True)

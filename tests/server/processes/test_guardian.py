@@ -27,7 +27,6 @@ from easycluster_server._io.transport import SocketTransport
 
 guardian.REPORT_GRACE, guardian.CLOSE_GRACE, guardian.KILL_GRACE = map(float, sys.argv[3:6])
 link = socket.socket(fileno=int(sys.argv[1]))
-signal.signal(signal.SIGHUP, signal.SIG_DFL)  # the tests may have been started by nohup
 this_process.become_subreaper()
 reading, writing = os.pipe()
 ready = os.pipe()
