@@ -3,7 +3,9 @@ from __future__ import annotations
 import dataclasses
 import pickle
 import re
+import subprocess
 import sys
+from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
@@ -197,6 +199,31 @@ def test_stack_traces_are_the_users(monkeypatch: pytest.MonkeyPatch, name: str, 
 
     assert len(frames) == len(shown)
     assert all(text in frame for text, frame in zip(shown, frames, strict=True))
+
+
+#: What packing an exception imports that the module which packs it has not imported yet.
+IMPORTED_LATE = """
+import sys
+from easycluster_server._serving.lazy import load
+failures = load("easycluster_protocol._values.failures")
+import raising
+before = set(sys.modules)
+try:
+    raising.look_up()
+except KeyError as error:
+    failures.pack_exception(error, 4)
+print(sorted(set(sys.modules) - before))
+"""
+
+
+def test_imports_of_stack_traces(tmp_path: Path) -> None:
+    """On a server everything that a stack trace takes is imported where no signal handler can come between."""
+    (tmp_path / "raising.py").write_text('def look_up():\n    return {}["ä"] + 1\n', "utf-8")
+    run = subprocess.run(
+        [sys.executable, "-c", IMPORTED_LATE], cwd=tmp_path, capture_output=True, text=True, check=True
+    )
+
+    assert run.stdout == "[]\n"
 
 
 @dataclasses.dataclass(frozen=True)

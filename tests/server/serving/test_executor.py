@@ -78,7 +78,7 @@ def parts() -> Iterator[Parts]:
     """An executor whose threads end with the test."""
     parts = Parts()
     yield parts
-    lanes = parts.executor._lanes
+    lanes: Any = parts.executor._lanes
     for thread in list(lanes._by_id) if lanes else ():
         parts.executor.stop_thread(thread)
     wait_until(lambda: not any(each.name.startswith("easycluster-") for each in threading.enumerate()))
@@ -208,7 +208,7 @@ def test_repeated_delivery(parts: Parts) -> None:
 def test_thread_that_is_started_twice(parts: Parts) -> None:
     """A lane whose thread was started twice, because the first start was interrupted, is served by one."""
     lane = Lane()
-    lanes = parts.executor._make_lanes()
+    lanes: Any = parts.executor._make_lanes()
     gate = threading.Event()
     lane.queue.put(request(1, lambda: gate.wait(PATIENCE), 5))
     lane.queue.put(request(2, lambda: "b", 5))

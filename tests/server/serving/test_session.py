@@ -91,7 +91,8 @@ def make_session(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Sess
     signal.signal(signal.SIGINT, handler)
     for session in made:
         session._follower.stop()
-        for lane in session._executor._lanes._by_id.values() if session._executor._lanes else ():
+        lanes: Any = session._executor._lanes
+        for lane in lanes._by_id.values() if lanes else ():
             lane.queue.put(None)
 
 

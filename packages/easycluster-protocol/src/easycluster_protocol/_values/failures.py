@@ -107,9 +107,10 @@ def _show_one() -> None:
         _format(error)
 
 
-if hasattr(sys.modules.get("easycluster_bootstrap"), "when_imported"):
-    # This is a host that was sent our code. While a module of ours is imported, every import finds Python's
-    # own module, not what the user has in the current folder.
+if "easycluster_client" not in sys.modules:
+    # This is a server, which imports this module in a thread where no signal handler can come between. And on
+    # a host that was sent our code, only an import by a module of ours that is being imported itself finds
+    # Python's own module rather than a file of the user's in the current folder.
     _show_one()
 
 

@@ -74,8 +74,9 @@ def main(control_descriptor: int) -> None:
 
 
 def _warm_up() -> None:
-    """Import what a definitions module begins with, and what server objects take."""
+    """Import the modules that server objects, exceptions and definitions modules take."""
     import_module("easycluster_server._objects")
+    import_module("easycluster_protocol._values.failures")
     easycluster = import_module("easycluster")
     for name in easycluster.__all__:
         getattr(easycluster, name)

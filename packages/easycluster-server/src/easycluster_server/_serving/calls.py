@@ -186,7 +186,7 @@ def _name_of(function: Any) -> str:
 
 def _pack_exception(error: BaseException, protocol: int, ready: Optional[bytes] = None) -> bytes:
     # Most sessions never need it; over ssh it comes with the first call.
-    packed: bytes = load("easycluster_server._serving.packing").pack_exception(error, protocol, ready)
+    packed: bytes = load("easycluster_protocol._values.failures").pack_exception(error, protocol, ready)
     return packed
 
 

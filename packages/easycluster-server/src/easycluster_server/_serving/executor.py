@@ -29,8 +29,18 @@ from easycluster_server._system.this_process import report
 from .lazy import free_import_lock, load
 
 if TYPE_CHECKING:
+    from typing import Protocol  # novm
+
     from .calls import Caller
-    from .threads import Lanes
+
+    class OtherThreads(Protocol):
+        """The threads beside the main thread, as `threads` makes them."""
+
+        def deliver(self, request: Message) -> None:
+            """Run a call in its thread."""
+
+        def stop(self, thread: int) -> None:
+            """Let a thread end when the calls it has are done."""
 
 
 class Job:
@@ -145,7 +155,7 @@ class Executor:
         self._finishing = threading.Lock()
         self.channel = channel
         self.give_up = give_up
-        self._lanes: Optional[Lanes] = None
+        self._lanes: Optional[OtherThreads] = None
         self.pid = os.getpid()
 
     def deliver(self, request: Message) -> None:
@@ -155,9 +165,9 @@ class Executor:
         else:
             (self._lanes or self._make_lanes()).deliver(request)
 
-    def _make_lanes(self) -> Lanes:
+    def _make_lanes(self) -> OtherThreads:
         # Over ssh it comes with the first call, and many sessions never need it.
-        lanes: Lanes = load("easycluster_server._serving.threads").Lanes(self)
+        lanes: OtherThreads = load("easycluster_server._serving.threads").Lanes(self)
         self._lanes = lanes
         return lanes
 
