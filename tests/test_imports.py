@@ -30,6 +30,7 @@ BY_NAME = {
     },
     "easycluster_server._processes.fork_server": {
         "easycluster": "what forks will use is imported before they are made",
+        "easycluster_protocol._values.failures": "the same",
         "easycluster_server._objects": "the same",
     },
     "easycluster_server._spawn": {
@@ -61,7 +62,6 @@ KNOWN: list[set[str]] = [
         "easycluster_client._ssh.process",
     },
     {"easycluster_client._session.keep_alive", "easycluster_client._session.threaded_session"},
-    {"easycluster_server._serving.executor", "easycluster_server._serving.threads"},
 ]
 
 
