@@ -78,8 +78,9 @@ def test_keywords_of_imports(client: Any, names: list[Any], capsys: pytest.Captu
     assert response.wait() is None
     assert done.is_set()
     assert client.eval("colorsys.__name__") == "colorsys"
-    with pytest.raises(RemoteException):
+    with pytest.raises(RemoteException) as caught:
         call("no_such_module" if method == "import_module" else ["no_such_module"], origexc=False)
+    assert isinstance(caught.value.orig, ModuleNotFoundError)
     assert capsys.readouterr().err == ""
 
 

@@ -184,8 +184,10 @@ def test_origexc_everywhere(client: Any, ask: str) -> None:
         "call": ("divide", 1, 0),
     }
 
-    with pytest.raises(RemoteException):
+    with pytest.raises(RemoteException) as caught:
         getattr(client, ask)(*calls[ask], origexc=False)
+
+    assert type(caught.value.orig) is (ModuleNotFoundError if ask == "import_module" else ZeroDivisionError)
 
 
 def test_wait_chooses(client: Any, capsys: pytest.CaptureFixture[str]) -> None:

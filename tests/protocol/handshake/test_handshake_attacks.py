@@ -160,6 +160,7 @@ def test_repeated_packets(number: int) -> None:
     client, server = attack(on(number, lambda data: data + data))
 
     receiver, role = (server, SERVER) if number % 2 == 0 else (client, CLIENT)
+    assert (receiver.agreement is not None) is (number >= 2)
     if receiver.agreement is not None:
         link = Link(role, receiver.agreement)
         link.receive_data(receiver.leftover)

@@ -167,20 +167,29 @@ def test_key_of_a_text() -> None:
 @pytest.mark.parametrize("kind", ["keyed", "private"])
 def test_packets_byte_by_byte(kind: str) -> None:
     """The handshakes of the document are the recorded ones."""
-    for packet in recorded(kind)["packets"]:
-        assert hex_block(f"{kind} {packet['type']}").hex() == packet["hex"]
+    packets = {packet["type"]: packet["hex"] for packet in recorded(kind)["packets"]}
+    documented = re.findall(rf"^```hex {kind} (HELLO|CHALLENGE|PROOF|WELCOME)$", DOCUMENT, re.MULTILINE)
+
+    assert {name: hex_block(f"{kind} {name}").hex() for name in documented} == packets
 
 
 def test_frames_byte_by_byte() -> None:
     """The frames of the document are the recorded ones."""
-    for frame, name in zip(recorded("keyed")["frames"], ["PING", "PONG"], strict=False):
-        assert hex_block(f"keyed {name}").hex() == frame["hex"]
+    first, second, *_ = recorded("keyed")["frames"]
+
+    assert [hex_block("keyed PING").hex(), hex_block("keyed PONG").hex()] == [first["hex"], second["hex"]]
 
 
 def test_comments_of_examples() -> None:
     """The comments of the examples name the fields that stand beside them."""
-    for block in re.findall(r"^```hex \w+ [A-Z]+\n(.*?)^```", DOCUMENT, re.MULTILINE | re.DOTALL):
-        for data, tag, name in re.findall(r"^([0-9a-f ]+)# (\d+) (\w+): ", block, re.MULTILINE):
+    blocks = re.findall(
+        r"^```hex \w+ (HELLO|CHALLENGE|PROOF|WELCOME)\n(.*?)^```", DOCUMENT, re.MULTILINE | re.DOTALL
+    )
+    for packet, block in blocks:
+        comments = re.findall(r"^([0-9a-f ]+)# (\d+) (\w+): ", block, re.MULTILINE)
+
+        assert comments, packet
+        for data, tag, name in comments:
             assert bytes.fromhex(data)[0] == int(tag)
             assert FIELDS[int(tag)][0] == name
 

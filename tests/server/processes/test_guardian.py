@@ -331,12 +331,30 @@ def test_detach_outside_of_a_worker(monkeypatch: pytest.MonkeyPatch) -> None:
         control_module.detach(os.getpid())
 
 
+def test_report(control: int) -> None:
+    """The guardian is told how the connection ended, in a line."""
+    control_module.report_end("closed")
+    control_module.report_end("lost")
+
+    assert os.read(control, 100) == b"closed\nlost\n"
+
+
 def test_report_to_a_guardian_that_has_gone(monkeypatch: pytest.MonkeyPatch) -> None:
-    """That nobody hears it does not matter to the worker."""
+    """The worker goes on although nobody hears what it reports."""
     reading, writing = os.pipe()
     os.close(reading)
     monkeypatch.setattr(control_module, "_control", writing)
     control_module.report_end("closed")
+
+    with pytest.raises(BrokenPipeError):
+        control_module.detach(os.getpid())
     os.close(writing)
+
+
+def test_report_outside_of_a_worker(control: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where there is no guardian, as on a master, nothing is reported."""
     monkeypatch.setattr(control_module, "_control", None)
     control_module.report_end("closed")
+
+    with pytest.raises(BlockingIOError):
+        os.read(control, 100)

@@ -197,7 +197,11 @@ def test_bomb(supplied: SuppliedModules, monkeypatch: pytest.MonkeyPatch) -> Non
     assert supplied.find_spec("ec_more") is None
 
 
-def test_any_buffer(supplied: SuppliedModules) -> None:
-    """The body may be any kind of bytes, as it comes from the receiver."""
-    for kind in (bytes, bytearray, memoryview):
-        supplied.add(kind(PACKED))
+@pytest.mark.parametrize("kind", [bytes, bytearray, memoryview])
+def test_any_buffer(supplied: SuppliedModules, kind: type[Any]) -> None:
+    """The body may be any kind of bytes, as it comes from the receiver, and the receiver may use it again."""
+    body = bytearray(PACKED)
+    supplied.add(kind(body))
+    body[:] = bytes(len(body))
+
+    assert import_it("ec_supplied.deep.end").TEXT == "äöü"

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import socket
+import subprocess
+import sys
 import threading
 from types import SimpleNamespace
 from typing import Any
@@ -16,7 +18,6 @@ from easycluster_server._standalone.servers import (
     QuietServer,
     Server,
     run_server,
-    server_check_runner,
     stop_server,
 )
 from helpers.pair import KEY
@@ -93,5 +94,21 @@ def test_logging_of_the_program(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_check_runner() -> None:
-    """What scripts of 0.x call at their beginning is there, and does nothing."""
-    server_check_runner()
+    """A script of 0.x that calls it at its beginning goes on after it, whatever its arguments are, and nothing runs
+    beside it."""
+    script = """
+import sys, threading
+from easycluster.server import server_check_runner
+returned = server_check_runner()
+print(returned, sys.argv[1:], threading.active_count())
+"""
+    arguments = ["-S", "--help"]
+    result = subprocess.run(
+        [sys.executable, "-c", script, *arguments],
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        check=False,
+    )
+
+    assert (result.returncode, result.stdout, result.stderr) == (0, f"None {arguments} 1\n", "")
