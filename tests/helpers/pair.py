@@ -15,7 +15,7 @@ from hypothesis import settings, strategies as st
 from easycluster_protocol._handshake.client import ClientHandshake
 from easycluster_protocol._handshake.handshake import Handshake
 from easycluster_protocol._handshake.server import ServerHandshake
-from easycluster_protocol._limits import SMALL_MESSAGE
+from easycluster_protocol._limits import SMALL_MESSAGE_BYTES
 from easycluster_protocol._wire import messages as m
 from easycluster_protocol._wire.link import CLIENT, SERVER, Link
 from easycluster_protocol._wire.messages import Message
@@ -103,7 +103,7 @@ def take_in(receiver: Receiver, data: bytes) -> int:
     """Receive once as the transports do, and return how many bytes of ``data`` that took."""
     direct = receiver.direct
     if direct is None:
-        taken = data[:SMALL_MESSAGE]
+        taken = data[:SMALL_MESSAGE_BYTES]
         receiver.inbox.extend(map(bytes, (taken,)))
         return len(taken)
     view, counts = direct

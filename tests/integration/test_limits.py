@@ -258,7 +258,7 @@ def test_behind_another_thread(spawn: Any, clientclass: Any) -> None:
     view = with_options(client, timeout=SHORT)
     with stopped(client):
         thread.start()
-        wait_until(lambda: client._easycluster.session._channel.link.sender.busy)
+        wait_until(lambda: client._easycluster.session._channel.link.sender.has_unsent)
         errors = [
             last_words(lambda: view.calls.append(1)),
             last_words(lambda: view.calls.append(1, nonblocking=True)),

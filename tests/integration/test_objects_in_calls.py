@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from easycluster import define_common
-from easycluster_protocol._limits import MAX_TABLE
+from easycluster_protocol._limits import MAX_TABLE_ENTRIES
 from easycluster_protocol.errors import DeserializationError
 from helpers.server_objects import kept, kind_of
 
@@ -144,11 +144,15 @@ def test_results_by_value(far: Any) -> None:
     kept(far, 0)
 
 
-@pytest.mark.parametrize("count", [MAX_TABLE, MAX_TABLE + 1, 2 * MAX_TABLE + 5])
+@pytest.mark.parametrize("count", [MAX_TABLE_ENTRIES, MAX_TABLE_ENTRIES + 1, 2 * MAX_TABLE_ENTRIES + 5])
 def test_results_with_many_objects(near: Any, count: int) -> None:
     """A result may name more objects than a message has room for; each of them lives as long as its proxy."""
     things = near.things(count)
-    assert (len(things), things[-1].value, things[MAX_TABLE - 1].value) == (count, count - 1, MAX_TABLE - 1)
+    assert (len(things), things[-1].value, things[MAX_TABLE_ENTRIES - 1].value) == (
+        count,
+        count - 1,
+        MAX_TABLE_ENTRIES - 1,
+    )
     kept(near, count)
     del things[3:]
     kept(near, 3)

@@ -163,7 +163,7 @@ def test_blocked_senders(spawn: Any, kind: Any, end: str) -> None:
     try:
         with ThreadPoolExecutor(4) as pool:
             futures = [pool.submit(client.same, LARGE)]
-            wait_until(lambda: session._channel.link.sender.busy)
+            wait_until(lambda: session._channel.link.sender.has_unsent)
             futures += [
                 pool.submit(client.same, LARGE),
                 pool.submit(client.add, 1),

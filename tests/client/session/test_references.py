@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from easycluster_client._session.references import ProxyState
-from easycluster_protocol._limits import MAX_TABLE
+from easycluster_protocol._limits import MAX_TABLE_ENTRIES
 from easycluster_protocol._objects import proxies as proxies_module
 from easycluster_protocol._objects.proxies import RemoteProxy, context
 from easycluster_protocol._wire import messages as m
@@ -150,7 +150,7 @@ def test_dropped_while_an_answer_is_on_its_way(ends: Ends) -> None:
 
 def test_no_table_is_too_long(ends: Ends) -> None:
     """No message gives back more objects than fit one table, however many lie there in whatever pieces."""
-    things = [Thing() for _ in range(MAX_TABLE)]
+    things = [Thing() for _ in range(MAX_TABLE_ENTRIES)]
     proxies = [ends.loads(thing) for thing in things[:10]]
     messages = [ends.answer(things), ends.answer(things[5:]), ends.answer([Thing()])]
     del proxies, messages
@@ -160,7 +160,7 @@ def test_no_table_is_too_long(ends: Ends) -> None:
         assert sum(receipts for _, receipts in given) > 0
         ends.table._release(given)
 
-    assert max(sizes) == MAX_TABLE
+    assert max(sizes) == MAX_TABLE_ENTRIES
     assert len(ends.table) == 0
     assert not ends.references._live
 
@@ -230,7 +230,7 @@ def test_answers_that_come_twice(ends: Ends) -> None:
 @pytest.mark.parametrize("again", [False, True], ids=["once", "again"])
 def test_more_objects_than_one_table(ends: Ends, how: str, again: bool) -> None:
     """What an answer names ahead of itself counts as what it names; also when part of it had come before."""
-    things = [Thing() for _ in range(MAX_TABLE + 10)]
+    things = [Thing() for _ in range(MAX_TABLE_ENTRIES + 10)]
     sent = ends.send(things)
     if again:
         ends.references.note_ahead(Message(m.REFERENCES, sent.request, references=sent.references[:10]))

@@ -218,7 +218,7 @@ def test_sender_reads_when_nobody_else_does(server: HandMadeServer) -> None:
 
 def test_call_that_no_message_can_carry(server: HandMadeServer, monkeypatch: pytest.MonkeyPatch) -> None:
     """A call that cannot be sent raises, and costs nothing else."""
-    monkeypatch.setattr("easycluster_protocol._wire.messages.MAX_TABLE", 1)
+    monkeypatch.setattr("easycluster_protocol._wire.messages.MAX_TABLE_ENTRIES", 1)
     response = NonblockingResponse(server._client, "f", {})
     with pytest.raises(LocalProtocolError):
         server.session.request(response, m.CALL, b"", [bytes(40_000)] * 2, 0)

@@ -17,7 +17,7 @@ from easycluster_protocol._handshake.hello import CHALLENGE, HELLO, PROOF, REFUS
 from easycluster_protocol._handshake.hello_parser import parse_hello
 from easycluster_protocol._handshake.secrets import key_id
 from easycluster_protocol._handshake.server import ServerHandshake
-from easycluster_protocol._limits import MAX_HANDSHAKE
+from easycluster_protocol._limits import MAX_HANDSHAKE_BYTES
 from easycluster_protocol._wire.link import CLIENT, SERVER
 from easycluster_protocol.errors import (
     AuthenticationError,
@@ -529,7 +529,7 @@ def test_memory_before_the_proof(size: int, rest: bytes, piece: int) -> None:
             return
         finally:
             own = sum(map(len, server._out))
-            assert len(server._transcript) + len(server._buffer) - own <= MAX_HANDSHAKE
+            assert len(server._transcript) + len(server._buffer) - own <= MAX_HANDSHAKE_BYTES
             assert own < 400
     raise AssertionError("a peer without the key was not refused")
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import given, strategies as st
 
-from easycluster_protocol._limits import OUT_OF_BAND
+from easycluster_protocol._limits import OUT_OF_BAND_BYTES
 from easycluster_protocol._values import serialize
 from easycluster_protocol._wire.messages import CALL, Message, pack_head
 from easycluster_protocol.errors import DeserializationError, SerializationError
@@ -31,7 +31,7 @@ def test_round_trip(protocol: int, value: Any) -> None:
     assert serialize.loads(memoryview(body), buffers=buffers) == value
 
 
-@pytest.mark.parametrize(("size", "count"), [(OUT_OF_BAND, 1), (OUT_OF_BAND - 1, 0)])
+@pytest.mark.parametrize(("size", "count"), [(OUT_OF_BAND_BYTES, 1), (OUT_OF_BAND_BYTES - 1, 0)])
 def test_large_arrays_leave_the_pickle(size: int, count: int) -> None:
     """The memory of a large array travels beside the pickle and is not copied; that of a small one is in it."""
     array = np.arange(size, dtype=np.uint8)
@@ -47,11 +47,11 @@ def test_large_arrays_leave_the_pickle(size: int, count: int) -> None:
 
 def test_buffers_are_flat_bytes() -> None:
     """A buffer is a view of bytes, whatever the array's shape, order and type, so that its length is its size."""
-    array = np.asfortranarray(np.arange(OUT_OF_BAND, dtype=np.float64).reshape(64, -1))
+    array = np.asfortranarray(np.arange(OUT_OF_BAND_BYTES, dtype=np.float64).reshape(64, -1))
 
     body, buffers = serialize.dumps(array, 5)
 
-    assert [(len(each), each.format) for each in buffers] == [(8 * OUT_OF_BAND, "B")]
+    assert [(len(each), each.format) for each in buffers] == [(8 * OUT_OF_BAND_BYTES, "B")]
     received = serialize.loads(body, buffers=[memoryview(bytearray(buffers[0]))])
     assert (received == array).all()
     assert received.flags.f_contiguous
@@ -60,7 +60,7 @@ def test_buffers_are_flat_bytes() -> None:
 
 def test_arrays_that_are_not_contiguous() -> None:
     """An array with gaps between its elements arrives as well."""
-    array = np.arange(4 * OUT_OF_BAND)[::2]
+    array = np.arange(4 * OUT_OF_BAND_BYTES)[::2]
 
     body, buffers = serialize.dumps(array, 5)
 
@@ -70,7 +70,7 @@ def test_arrays_that_are_not_contiguous() -> None:
 @pytest.mark.parametrize("protocol", [2, 3, 4])
 def test_older_protocols_keep_all_in_the_pickle(protocol: int) -> None:
     """Where a peer knows no buffers, there are none."""
-    array = np.zeros(OUT_OF_BAND)
+    array = np.zeros(OUT_OF_BAND_BYTES)
 
     body, buffers = serialize.dumps(array, protocol)
 
@@ -80,8 +80,8 @@ def test_older_protocols_keep_all_in_the_pickle(protocol: int) -> None:
 
 def test_more_buffers_than_a_message_has_room_for(monkeypatch: pytest.MonkeyPatch) -> None:
     """A value with more large buffers than fit the table of a message is sent all the same."""
-    monkeypatch.setattr(serialize, "MAX_TABLE", 2)
-    value = [np.full(OUT_OF_BAND, number, np.uint8) for number in range(4)]
+    monkeypatch.setattr(serialize, "MAX_TABLE_ENTRIES", 2)
+    value = [np.full(OUT_OF_BAND_BYTES, number, np.uint8) for number in range(4)]
 
     body, buffers = serialize.dumps(value, 5)
 

@@ -36,11 +36,11 @@ def test_frames_may_be_read_again(end_directly: bool) -> None:
         assert (list(messages), number) == ([small, small], None)
     for _ in range(2):
         if end_directly:
-            fill = reader.begin_fill(last[:-3], 0, 3, parse_header(last[:16]))
+            fill = reader.begin_direct(last[:-3], 0, 3, parse_header(last[:16]))
             fill.rest[:] = last[-3:]
     for _ in range(2):
         found = (
-            reader.finish_fill(fill, 3)
+            reader.finish_direct(fill, 3)
             if end_directly
             else reader.read(last, len(last), 3, parse_header(last[:16]))
         )
@@ -58,7 +58,7 @@ def test_what_was_changed_is_refused() -> None:
 
     with pytest.raises(RemoteProtocolError, match="frame 1 was not sent by the holder of the key"):
         reader.read(data, len(data), 1, parse_header(data[:16]))
-    fill = reader.begin_fill(data[:100], 0, 1, parse_header(data[:16]))
+    fill = reader.begin_direct(data[:100], 0, 1, parse_header(data[:16]))
     fill.rest[:] = data[100:]
     with pytest.raises(RemoteProtocolError, match="frame 1 was not sent by the holder of the key"):
-        reader.finish_fill(fill, 1)
+        reader.finish_direct(fill, 1)

@@ -34,13 +34,13 @@ SCENARIOS: dict[str, list[Message]] = {
 @pytest.fixture(autouse=True)
 def small_limits(monkeypatch: pytest.MonkeyPatch) -> None:
     """Makes messages of a few bytes go the ways of those of many MiB."""
-    monkeypatch.setattr(sender_module, "SMALL_BODY", 50)
-    monkeypatch.setattr(sender_module, "MAX_FRAME", 64)
-    monkeypatch.setattr(sender_module, "_KEYED_PIECE", 64)
-    monkeypatch.setattr(sender_module, "SMALL_MESSAGE", 100)
-    monkeypatch.setattr(receiver, "_DIRECT_FROM", 20)
-    monkeypatch.setattr(frame_reader, "_COPY_BELOW", 45)
-    monkeypatch.setattr(sender_module, "COMPRESS_FROM", 40)
+    monkeypatch.setattr(sender_module, "MAX_SMALL_BODY", 50)
+    monkeypatch.setattr(sender_module, "MAX_FRAME_BYTES", 64)
+    monkeypatch.setattr(sender_module, "_KEYED_PIECE_BYTES", 64)
+    monkeypatch.setattr(sender_module, "SMALL_MESSAGE_BYTES", 100)
+    monkeypatch.setattr(receiver, "_MIN_DIRECT_BYTES", 20)
+    monkeypatch.setattr(frame_reader, "_MIN_VIEW_BYTES", 45)
+    monkeypatch.setattr(sender_module, "COMPRESS_FROM_BYTES", 40)
 
 
 def snapshot(message: Message) -> tuple[Any, ...]:
@@ -109,7 +109,7 @@ def check_reception(link: Link, data: bytes, expected: list[Message], size: int,
 
         assert without_repetitions(reader.delivered) == [snapshot(message) for message in expected]
         assert len(reader.delivered) <= len(expected) + 1
-        assert fresh.receiver.between_frames
+        assert fresh.receiver.is_between_frames
         assert (fresh.receiving == CLOSED) is (expected[-1].kind == m.CLOSE)
 
 
@@ -204,7 +204,7 @@ class Writer:
 
     def _send_any(self, message: Message) -> None:
         with self._interrupted:
-            groups = iter(self._link.plans(message))
+            groups = iter(self._link.plan_frames(message))
         while True:
             with self._interrupted:
                 plans = next(groups, None)
@@ -262,7 +262,7 @@ def test_sending(mode: str, scenario: str, again: bool) -> None:
         assert [message for message in found if message not in given_up] == [
             message for message in [*messages, last] if message not in given_up
         ]
-        assert server.receiver.between_frames
+        assert server.receiver.is_between_frames
 
 
 def test_a_large_message_that_is_dropped_is_aborted() -> None:
@@ -270,7 +270,7 @@ def test_a_large_message_that_is_dropped_is_aborted() -> None:
     pair = LinkPair()
     sender = pair.client.sender
     wire = b""
-    plans = iter(pair.client.plans(LARGE))
+    plans = iter(pair.client.plan_frames(LARGE))
     sender.commit(next(plans))
     wire += b"".join(sender.unsent())
     sender.sent.append(len(wire))
@@ -279,7 +279,7 @@ def test_a_large_message_that_is_dropped_is_aborted() -> None:
     wire += pair.client.data_to_send(Message(m.PING, 1))
 
     assert receive(pair.server, wire) == [Message(m.PING, 1)]
-    assert pair.server.receiver.between_frames
+    assert pair.server.receiver.is_between_frames
 
 
 def test_interrupters_strike_every_bytecode() -> None:
@@ -288,8 +288,8 @@ def test_interrupters_strike_every_bytecode() -> None:
     for interrupter in every_interrupt(2):
         try:
             with interrupter:
-                functools.reduce(lambda before, data: before + frames.total_size(data), [[b"a"], [b"b"]], 0)
+                functools.reduce(lambda before, data: before + frames.count_bytes(data), [[b"a"], [b"b"]], 0)
         except Interrupted as error:
             places.add(str(error))
 
-    assert {place.split(",")[0] for place in places} == {"in total_size"}
+    assert {place.split(",")[0] for place in places} == {"in count_bytes"}

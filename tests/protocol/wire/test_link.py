@@ -123,7 +123,7 @@ def test_small_messages_pass_between_the_frames_of_large_ones(mode: Mode, sizes:
     pair = LinkPair(mode)
     client = pair.client
     large = [Message(m.CALL, number, bytes([number]) * (2 << 20)) for number in (1, 2)]
-    under_way = [iter(client.plans(message)) for message in large]
+    under_way = [iter(client.plan_frames(message)) for message in large]
     wire: list[bytes] = []
     pings: list[Message] = []
     while True:
@@ -143,12 +143,12 @@ def test_small_messages_pass_between_the_frames_of_large_ones(mode: Mode, sizes:
 def test_small_and_large() -> None:
     """The short way is offered for messages that fit one frame, and refused for others."""
     pair = LinkPair()
-    small = Message(m.CALL, 1, bytes(sender_module.SMALL_BODY))
+    small = Message(m.CALL, 1, bytes(sender_module.MAX_SMALL_BODY))
 
     sender = pair.client.sender
-    assert sender.commit_small(Message(m.CALL, 1, bytes(sender_module.SMALL_BODY + 1))) is None
+    assert sender.commit_small(Message(m.CALL, 1, bytes(sender_module.MAX_SMALL_BODY + 1))) is None
     assert sender.commit_small(Message(m.CALL, 1, b"", 0, [b"b"])) is None
-    assert not sender.busy
+    assert not sender.has_unsent
     assert sender.commit_small(small) is not None
     assert receive(pair.server, b"".join(sender.unsent())) == [small]
 
@@ -180,7 +180,7 @@ def test_who_may_say_what(role: str, kind: int) -> None:
         return
 
     assert link.sender.commit_small(Message(kind, 1)) is None
-    for say in (link.data_to_send, link.plans):
+    for say in (link.data_to_send, link.plan_frames):
         with pytest.raises(
             LocalProtocolError, match=f"a {role} that is open cannot send <{KIND_NAMES[kind]}"
         ):

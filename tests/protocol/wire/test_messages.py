@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from hypothesis import given, strategies as st
 
-from easycluster_protocol._limits import MAX_TABLE
+from easycluster_protocol._limits import MAX_TABLE_ENTRIES
 from easycluster_protocol._wire import messages as m
 from easycluster_protocol._wire.messages import HEAD_SIZE, Message, pack_head, parse_head
 from easycluster_protocol.errors import LocalProtocolError, RemoteProtocolError
@@ -100,15 +100,15 @@ def test_fields_out_of_range(fields: dict[str, Any]) -> None:
 @pytest.mark.parametrize(
     "tables",
     [
-        {"references": range(MAX_TABLE + 1)},
-        {"releases": [(1, 1)] * (MAX_TABLE + 1)},
-        {"buffers": [b""] * (MAX_TABLE + 1)},
+        {"references": range(MAX_TABLE_ENTRIES + 1)},
+        {"releases": [(1, 1)] * (MAX_TABLE_ENTRIES + 1)},
+        {"buffers": [b""] * (MAX_TABLE_ENTRIES + 1)},
     ],
     ids=["references", "releases", "buffers"],
 )
 def test_tables_that_are_too_long_to_send(tables: dict[str, Any]) -> None:
     """A table that would not fit a frame is an error of this end."""
-    with pytest.raises(LocalProtocolError, match=f"more than {MAX_TABLE} entries"):
+    with pytest.raises(LocalProtocolError, match=f"more than {MAX_TABLE_ENTRIES} entries"):
         pack_head(Message(m.CALL, **tables))
 
 
@@ -116,16 +116,16 @@ def test_full_tables() -> None:
     """Tables as long as they may be arrive whole."""
     message = Message(
         m.CALL,
-        references=range(MAX_TABLE),
-        releases=[(index, index) for index in range(MAX_TABLE)],
-        buffers=[b""] * MAX_TABLE,
+        references=range(MAX_TABLE_ENTRIES),
+        releases=[(index, index) for index in range(MAX_TABLE_ENTRIES)],
+        buffers=[b""] * MAX_TABLE_ENTRIES,
     )
 
     parsed, _, buffers, _ = parse_head(pack_head(message))
 
     assert list(parsed.references) == list(message.references)
     assert list(parsed.releases) == list(message.releases)
-    assert list(buffers) == [0] * MAX_TABLE
+    assert list(buffers) == [0] * MAX_TABLE_ENTRIES
 
 
 @pytest.mark.parametrize(
@@ -140,9 +140,9 @@ def test_full_tables() -> None:
         (head(references=1) + bytes(7), "tables of an envelope are cut short"),
         (head(releases=1) + bytes(11), "tables of an envelope are cut short"),
         (head(buffers=1) + bytes(7), "tables of an envelope are cut short"),
-        (head(references=MAX_TABLE + 1), f"more than {MAX_TABLE} entries"),
-        (head(releases=2**32 - 1), f"more than {MAX_TABLE} entries"),
-        (head(buffers=2**32 - 1), f"more than {MAX_TABLE} entries"),
+        (head(references=MAX_TABLE_ENTRIES + 1), f"more than {MAX_TABLE_ENTRIES} entries"),
+        (head(releases=2**32 - 1), f"more than {MAX_TABLE_ENTRIES} entries"),
+        (head(buffers=2**32 - 1), f"more than {MAX_TABLE_ENTRIES} entries"),
     ],
 )
 def test_envelopes_that_are_refused(data: bytes, fragment: str) -> None:

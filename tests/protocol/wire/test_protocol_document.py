@@ -130,16 +130,16 @@ def test_limits() -> None:
     numbers = [int(re.sub(r"\D", "", limit)) for _, limit in rows("what", "Limits")]
 
     assert numbers == [
-        limits.MAX_FRAME,
-        limits.MAX_HANDSHAKE,
+        limits.MAX_FRAME_BYTES,
+        limits.MAX_HANDSHAKE_BYTES,
         limits.HANDSHAKE_SECONDS,
         limits.MAX_STREAMS,
-        limits.MAX_TABLE,
-        limits.SMALL_MESSAGE,
+        limits.MAX_TABLE_ENTRIES,
+        limits.SMALL_MESSAGE_BYTES,
     ]
-    for number in (limits.COMPRESS_FROM, limits.MAX_TABLE, limits.MAX_STREAMS):
+    for number in (limits.COMPRESS_FROM_BYTES, limits.MAX_TABLE_ENTRIES, limits.MAX_STREAMS):
         assert f" {number} " in DOCUMENT
-    assert f"{limits.OUT_OF_BAND // 1024} KiB in EasyCluster" in DOCUMENT.replace("\n", " ")
+    assert f"{limits.OUT_OF_BAND_BYTES // 1024} KiB in EasyCluster" in DOCUMENT.replace("\n", " ")
 
 
 def test_failures() -> None:

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 import pytest
 from hypothesis import example, given, strategies as st
 
-from easycluster_protocol._limits import MAX_FRAME
+from easycluster_protocol._limits import MAX_FRAME_BYTES
+from easycluster_protocol._types import Buffer
 from easycluster_protocol._wire import (
     frame_reader,
     frames,
@@ -38,7 +39,7 @@ class Writer:
         self._compress = compress
         self._sequence = 0
 
-    def frame(self, kind: int, stream: int = 0, payload: bytes = b"") -> bytes:
+    def frame(self, kind: int, stream: int = 0, payload: Buffer = b"") -> bytes:
         """The next frame of the connection."""
         parts = seal(self._authenticator, self._sequence, kind, stream, payload, self._compress)
         self._sequence += 1
@@ -52,7 +53,7 @@ class Writer:
         """The begin of a large message."""
         return self.frame(frames.BEGIN, stream, pack_head(message))
 
-    def data(self, stream: int, payload: bytes) -> bytes:
+    def data(self, stream: int, payload: Buffer) -> bytes:
         """A piece of a large message."""
         return self.frame(frames.DATA, stream, payload)
 
@@ -121,7 +122,7 @@ def test_nothing_to_deal_with() -> None:
     receiver.advance()
 
     assert receiver.next_message() is None
-    assert receiver.between_frames
+    assert receiver.is_between_frames
 
 
 @pytest.mark.parametrize("size", [1, 10, 100, 1000, 20_000])
@@ -142,7 +143,7 @@ def test_bytes_that_come_before_a_message_is_dealt_with(size: int) -> None:
         position += take_in(receiver, data[position:])
 
     assert drain(receiver) == [message]
-    assert receiver.between_frames
+    assert receiver.is_between_frames
 
 
 @pytest.mark.parametrize("key", [None, KEY], ids=["private", "keyed"])
@@ -163,7 +164,7 @@ def test_bytes_that_come_before_a_message_has_been_delivered(key: bytes | None, 
         receiver.deliver(found.append)
 
     assert found == [first, Message(m.PING, 2), second]
-    assert receiver.between_frames
+    assert receiver.is_between_frames
 
 
 @pytest.mark.parametrize("key", [None, KEY], ids=["private", "keyed"])
@@ -178,7 +179,7 @@ def test_what_was_not_taken_is_delivered_again(key: bytes | None) -> None:
 
         assert drain(receiver) == messages
         assert not receiver.deliver(print)
-        assert receiver.between_frames
+        assert receiver.is_between_frames
 
 
 @pytest.mark.parametrize("key", [None, KEY], ids=["private", "keyed"])
@@ -259,15 +260,15 @@ def test_large_messages_take_turns(key: bytes | None, sizes: list[int], direct_f
             writer.data(1, one.buffers[2]),
         ]
     )
-    before = receiver_module._DIRECT_FROM
-    receiver_module._DIRECT_FROM = direct_from
+    before = receiver_module._MIN_DIRECT_BYTES
+    receiver_module._MIN_DIRECT_BYTES = direct_from
     try:
         found = receive(receiver, data, sizes)
     finally:
-        receiver_module._DIRECT_FROM = before
+        receiver_module._MIN_DIRECT_BYTES = before
 
     assert found == [Message(m.PING, 9), two, three, one]
-    assert receiver.between_frames
+    assert receiver.is_between_frames
 
 
 def test_direct_reception() -> None:
@@ -355,7 +356,7 @@ def test_aborted_messages_are_forgotten() -> None:
     )
 
     assert receive(receiver, data) == [whole]
-    assert receiver.between_frames
+    assert receiver.is_between_frames
 
 
 # What is refused.
@@ -497,7 +498,7 @@ def test_changed_bytes_of_large_messages(
     direct_from: int, place: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A byte that is changed is noticed also where bytes are received straight to their place."""
-    monkeypatch.setattr(receiver_module, "_DIRECT_FROM", direct_from)
+    monkeypatch.setattr(receiver_module, "_MIN_DIRECT_BYTES", direct_from)
     writer, receiver = Writer(KEY), make_receiver(KEY)
     receive(receiver, writer.begin(1, Message(m.CALL, 1, b"a" * 300)))
     data = bytearray(writer.data(1, b"a" * 300))
@@ -519,7 +520,7 @@ def test_nothing_is_allocated_for_forged_frames() -> None:
     piece = bytes(60_000)
     tracemalloc.start()
     try:
-        assert receive(receiver, frames.pack_header(frames.BEGIN, 0, 1, MAX_FRAME)) == []
+        assert receive(receiver, frames.pack_header(frames.BEGIN, 0, 1, MAX_FRAME_BYTES)) == []
         with pytest.raises(RemoteProtocolError, match="frame 0 was not sent"):
             while True:
                 receive(receiver, piece)
@@ -527,7 +528,7 @@ def test_nothing_is_allocated_for_forged_frames() -> None:
     finally:
         tracemalloc.stop()
 
-    assert peak < 2.5 * MAX_FRAME  # the pieces, and the frame that they are joined to
+    assert peak < 2.5 * MAX_FRAME_BYTES  # the pieces, and the frame that they are joined to
 
 
 # The end of the stream.
@@ -554,7 +555,7 @@ def test_truncation(key: bytes | None) -> None:
         receiver = make_receiver(key)
         found = receive(receiver, data[:size], [50])
 
-        assert receiver.between_frames is (size in orderly), size
+        assert receiver.is_between_frames is (size in orderly), size
         expected = [Message(m.PING, 1), large, Message(m.PING, 3)]
         assert found == expected[: sum(size >= end for end in sorted(orderly)[1:])]
 
@@ -565,7 +566,7 @@ def test_the_empty_read_at_the_end() -> None:
     receiver.inbox.append(b"")
 
     assert receiver.next_message() is None
-    assert receiver.between_frames
+    assert receiver.is_between_frames
 
 
 # Any bytes.
@@ -604,8 +605,8 @@ def test_any_bytes_are_taken_or_refused(
 ) -> None:
     """Any bytes are taken in, or refused by a protocol error, the same in pieces as at once."""
     outcomes = []
-    before = receiver_module._DIRECT_FROM, streams.allocate
-    receiver_module._DIRECT_FROM, streams.allocate = 20, allocate_little
+    before = receiver_module._MIN_DIRECT_BYTES, streams.allocate
+    receiver_module._MIN_DIRECT_BYTES, streams.allocate = 20, allocate_little
     try:
         for cuts in (sizes, []):
             found: list[Message] = []
@@ -619,7 +620,7 @@ def test_any_bytes_are_taken_or_refused(
                 error = str(caught)
             outcomes.append((found, error is None))
     finally:
-        receiver_module._DIRECT_FROM, streams.allocate = before
+        receiver_module._MIN_DIRECT_BYTES, streams.allocate = before
 
     assert outcomes[0] == outcomes[1]
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 
-from easycluster_protocol._limits import MAX_FRAME, SMALL_MESSAGE
+from easycluster_protocol._limits import MAX_FRAME_BYTES, SMALL_MESSAGE_BYTES
 from easycluster_protocol._wire import frames, messages as m, sender as sender_module
 from easycluster_protocol._wire.authenticator import Authenticator
 from easycluster_protocol._wire.messages import KIND_NAMES, Message, pack_head
@@ -22,7 +22,7 @@ def new_sender(key: bytes | None = None, compress: bool = False) -> Sender:
     """A sender that may send everything."""
     sender = Sender(None if key is None else Authenticator(key), compress)
     if not compress:
-        sender.steady = frozenset(KIND_NAMES)
+        sender.plain_kinds = frozenset(KIND_NAMES)
     return sender
 
 
@@ -51,7 +51,7 @@ def sent(sender: Sender, message: Message, tags: int = 0) -> list[tuple[int, int
 
 def groups(sender: Sender, message: Message) -> list[list[tuple[int, int]]]:
     """Kind and size of payload of the frames of a message, in the groups that are committed at once."""
-    return [[(kind, len(payload)) for kind, _, payload in group] for group in sender.plans(message)]
+    return [[(kind, len(payload)) for kind, _, payload in group] for group in sender.plan_frames(message)]
 
 
 # Frames of messages.
@@ -67,8 +67,8 @@ def test_a_small_message_is_one_frame() -> None:
 @pytest.mark.parametrize(
     ("size", "buffers", "kinds"),
     [
-        (sender_module.SMALL_BODY, 0, [frames.MESSAGES]),
-        (sender_module.SMALL_BODY + 1, 0, [frames.BEGIN, frames.DATA]),
+        (sender_module.MAX_SMALL_BODY, 0, [frames.MESSAGES]),
+        (sender_module.MAX_SMALL_BODY + 1, 0, [frames.BEGIN, frames.DATA]),
         (0, 1, [frames.BEGIN, frames.DATA]),
         (5, 2, [frames.BEGIN, frames.DATA, frames.DATA, frames.DATA]),
     ],
@@ -82,20 +82,20 @@ def test_large_messages_have_frames_of_their_own(size: int, buffers: int, kinds:
 
 def test_pieces_on_private_connections() -> None:
     """On private connections a piece fills a frame, and only the envelope goes with the first."""
-    message = Message(m.CALL, 1, bytes(MAX_FRAME + 10), 0, [bytes(5), b"", bytes(2 * MAX_FRAME)])
+    message = Message(m.CALL, 1, bytes(MAX_FRAME_BYTES + 10), 0, [bytes(5), b"", bytes(2 * MAX_FRAME_BYTES)])
 
     assert groups(Sender(), message) == [
         [(frames.BEGIN, len(pack_head(message)))],
-        [(frames.DATA, MAX_FRAME)],
+        [(frames.DATA, MAX_FRAME_BYTES)],
         [(frames.DATA, 10), (frames.DATA, 5)],
-        [(frames.DATA, MAX_FRAME)],
-        [(frames.DATA, MAX_FRAME)],
+        [(frames.DATA, MAX_FRAME_BYTES)],
+        [(frames.DATA, MAX_FRAME_BYTES)],
     ]
 
 
 def test_pieces_on_keyed_connections() -> None:
     """On keyed connections pieces are smaller, because they are copied."""
-    piece = sender_module._KEYED_PIECE
+    piece = sender_module._KEYED_PIECE_BYTES
     message = Message(m.CALL, 1, bytes(piece + 10))
 
     assert groups(Sender(Authenticator(KEY)), message) == [
@@ -154,9 +154,9 @@ def test_fields_out_of_range() -> None:
 
     for message in (Message(m.CALL, -1), Message(m.CALL, -1, b"", 0, [b"b"])):
         with pytest.raises(LocalProtocolError, match="out of range"):
-            sender.plans(message)
+            sender.plan_frames(message)
 
-    assert not sender.busy
+    assert not sender.has_unsent
     assert len(sent(sender, Message(m.PING))) == 1
 
 
@@ -168,11 +168,11 @@ def test_nothing_to_send() -> None:
     sender = Sender()
 
     assert sender.unsent() == []
-    assert not sender.busy
+    assert not sender.has_unsent
 
 
 @pytest.mark.parametrize("size", [1, 7, 1000])
-@pytest.mark.parametrize("body", [10, SMALL_MESSAGE, 3 * SMALL_MESSAGE])
+@pytest.mark.parametrize("body", [10, SMALL_MESSAGE_BYTES, 3 * SMALL_MESSAGE_BYTES])
 @pytest.mark.parametrize("key", [None, KEY], ids=["private", "keyed"])
 def test_what_was_sent_is_not_sent_again(key: bytes | None, body: int, size: int) -> None:
     """However little the connection takes at a time, each byte is sent once and in order."""
@@ -182,9 +182,9 @@ def test_what_was_sent_is_not_sent_again(key: bytes | None, body: int, size: int
     whole = Sender(authenticator).data_to_send(message)
     sender = Sender(authenticator)
     wire = b""
-    for plans in sender.plans(message):
+    for plans in sender.plan_frames(message):
         sender.commit(plans)
-        while sender.busy:
+        while sender.has_unsent:
             wire += take(sender, size)
 
     assert wire == whole
@@ -194,7 +194,7 @@ def test_what_was_sent_is_not_sent_again(key: bytes | None, body: int, size: int
 def test_small_messages_wait_for_what_was_committed() -> None:
     """While something is committed and not sent, a small message is not committed, and nothing is lost."""
     sender = new_sender()
-    (plans,) = sender.plans(Message(m.PING, 1))
+    (plans,) = sender.plan_frames(Message(m.PING, 1))
     sender.commit(plans)
     wire = take(sender, 5)
 
@@ -216,7 +216,7 @@ def commit(sender: Sender, message: Message) -> bool:
     """Commit a message as channels do; return whether that was the short way."""
     if sender.commit_small(message) is not None:
         return True
-    (plans,) = sender.plans(message)
+    (plans,) = sender.plan_frames(message)
     sender.commit(plans)
     return False
 
@@ -253,16 +253,16 @@ def test_the_short_way_sends_the_same(key: bytes | None, message: Message) -> No
 def test_the_short_way_commits_nothing_that_is_out_of_range(field: dict[str, Any]) -> None:
     """A message that cannot be written is left to the long way, which says what is wrong with it."""
     sender = new_sender()
-    sender.steady |= {256}
+    sender.plain_kinds |= {256}
 
     assert sender.commit_small(Message(**{"kind": m.CALL, **field})) is None
-    assert not sender.busy
+    assert not sender.has_unsent
 
 
 def test_the_short_way_is_taken_again() -> None:
     """After a message that went the long way, and was sent in pieces, the short way is open again."""
     sender = new_sender()
-    for plans in sender.plans(Message(m.CALL, 1, bytes(3 * SMALL_MESSAGE))):
+    for plans in sender.plan_frames(Message(m.CALL, 1, bytes(3 * SMALL_MESSAGE_BYTES))):
         sender.commit(plans)
         while sender.unsent():
             take(sender, 50_000)
@@ -288,9 +288,9 @@ def test_a_short_message_sent_in_pieces() -> None:
 
 def test_private_connections_lend_memory() -> None:
     """On private connections, large parts are sent from where they are, without a copy."""
-    buffer = bytearray(SMALL_MESSAGE * 2)
+    buffer = bytearray(SMALL_MESSAGE_BYTES * 2)
     sender = Sender()
-    for plans in sender.plans(Message(m.CALL, 1, b"", 0, [buffer])):
+    for plans in sender.plan_frames(Message(m.CALL, 1, b"", 0, [buffer])):
         sender.commit(plans)
 
     assert any(isinstance(each, memoryview) and each.obj is buffer for each in sender.unsent())
@@ -299,12 +299,12 @@ def test_private_connections_lend_memory() -> None:
 def test_keyed_connections_copy_what_they_authenticate() -> None:
     """On keyed connections, a caller's array that changes after its frame was authenticated changes nothing."""
     authenticator = Authenticator(KEY)
-    buffer = bytearray(b"a" * SMALL_MESSAGE * 2)
+    buffer = bytearray(b"a" * SMALL_MESSAGE_BYTES * 2)
     message = Message(m.CALL, 1, b"", 0, [buffer])
     sender = Sender(authenticator)
     expected = Sender(authenticator).data_to_send(Message(m.CALL, 1, b"", 0, [bytes(buffer)]))
     wire = b""
-    for plans in sender.plans(message):
+    for plans in sender.plan_frames(message):
         sender.commit(plans)
         wire += take(sender, 1000)
         buffer[:] = b"b" * len(buffer)
@@ -319,14 +319,14 @@ def test_keyed_connections_copy_what_they_authenticate() -> None:
 def interrupted(sender: Sender, message: Message, after: int) -> bytes:
     """Send so many groups of a message, and give the rest of it up."""
     wire = b""
-    plans: Iterator[Any] = iter(sender.plans(message))
+    plans: Iterator[Any] = iter(sender.plan_frames(message))
     for group in itertools.islice(plans, after):
         sender.commit(group)
         wire += take(sender, 10_000_000)
     return wire
 
 
-LARGE = Message(m.CALL, 1, bytes(3 * MAX_FRAME))
+LARGE = Message(m.CALL, 1, bytes(3 * MAX_FRAME_BYTES))
 
 
 @pytest.mark.parametrize("way", ["short", "long"])
@@ -354,7 +354,7 @@ def test_the_peer_is_told(way: str, compress: bool) -> None:
 def test_several_messages_are_aborted_at_once() -> None:
     """All large messages that were given up since the last frame are aborted by the next one."""
     sender = Sender()
-    under_way = [iter(sender.plans(LARGE)) for _ in range(3)]
+    under_way = [iter(sender.plan_frames(LARGE)) for _ in range(3)]
     assert all(map(next, under_way))
     under_way.clear()
 

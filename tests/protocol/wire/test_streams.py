@@ -5,7 +5,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from easycluster_protocol._limits import OUT_OF_BAND
+from easycluster_protocol._limits import OUT_OF_BAND_BYTES
 from easycluster_protocol._wire import streams
 from easycluster_protocol._wire.messages import CALL, Message, pack_head
 from easycluster_protocol._wire.streams import IncomingStream
@@ -23,7 +23,7 @@ def begin(*parts: int) -> IncomingStream:
 
 def fill(stream: IncomingStream, sequence: int, data: bytes) -> None:
     """Receive one frame, as the receiver does."""
-    target = stream.destination(sequence, len(data))
+    target = stream.find_place(sequence, len(data))
     assert target is not None
     target[:] = data
     stream.count(sequence, len(data))
@@ -33,10 +33,10 @@ def test_parts_arrive_in_order() -> None:
     """Body and buffers are filled one after the other, in frames of any size, empty ones left out."""
     stream = begin(3, 0, 4, 0)
     for sequence, data in enumerate([b"ab", b"c", b"d", b"ef", b"g"]):
-        assert not stream.complete
+        assert not stream.is_complete
         fill(stream, sequence, data)
 
-    assert stream.complete
+    assert stream.is_complete
     message = stream.finish()
     assert bytes(message.body) == b"abc"
     assert [bytes(buffer) for buffer in message.buffers] == [b"", b"defg", b""]
@@ -51,9 +51,12 @@ def test_received_parts_can_be_written_to() -> None:
 
     message = stream.finish()
 
-    message.buffers[0][0] = ord("c")
-    assert bytes(message.buffers[0]) == b"c"
-    assert not message.body.readonly
+    body, buffer = message.body, message.buffers[0]
+    assert isinstance(body, memoryview)
+    assert not body.readonly
+    assert isinstance(buffer, memoryview)
+    buffer[0] = ord("c")
+    assert bytes(buffer) == b"c"
 
 
 @pytest.mark.parametrize("parts", [[0], [0, 0, 0]])
@@ -61,7 +64,7 @@ def test_empty_messages_are_complete_at_once(parts: list[int]) -> None:
     """A message whose parts are all empty needs no DATA frame."""
     stream = begin(*parts)
 
-    assert stream.complete
+    assert stream.is_complete
     assert bytes(stream.finish().body) == b""
 
 
@@ -75,7 +78,7 @@ def test_frames_that_do_not_fit(received: list[bytes], length: int) -> None:
         fill(stream, sequence, data)
 
     with pytest.raises(RemoteProtocolError, match="does not fit the message"):
-        stream.destination(len(received), length)
+        stream.find_place(len(received), length)
 
 
 def test_frames_after_the_last() -> None:
@@ -84,7 +87,7 @@ def test_frames_after_the_last() -> None:
     fill(stream, 0, b"a")
 
     with pytest.raises(RemoteProtocolError, match="does not fit the message"):
-        stream.destination(1, 1)
+        stream.find_place(1, 1)
 
 
 def test_begin_holds_an_envelope_only() -> None:
@@ -98,7 +101,7 @@ def test_a_repeated_frame_counts_once() -> None:
     stream = begin(2, 2)
     for sequence, data in enumerate([b"ab", b"c", b"d"]):
         fill(stream, sequence, data)
-        assert stream.destination(sequence, len(data)) is None
+        assert stream.find_place(sequence, len(data)) is None
         stream.count(sequence, len(data))
 
     message = stream.finish()
@@ -141,12 +144,12 @@ def test_parts_that_are_too_large(monkeypatch: pytest.MonkeyPatch, error: type[E
     stream = begin(2, 100, 2)
     fill(stream, 0, b"ab")
     for sequence in range(1, 101):
-        assert stream.destination(sequence, 1) is None
+        assert stream.find_place(sequence, 1) is None
         stream.count(sequence, 1)
-    assert stream.destination(101, 2) is None
+    assert stream.find_place(101, 2) is None
     stream.count(101, 2)
 
-    assert stream.complete
+    assert stream.is_complete
     message = stream.finish()
     assert message.damage == "there is no memory for 100 bytes"
     assert (message.kind, message.request) == (CALL, 1)
@@ -159,7 +162,7 @@ def test_lengths_that_no_machine_has() -> None:
     head[32:40] = b"\xff" * 8
     stream = IncomingStream(bytes(head), BEGIN)
 
-    assert stream.destination(0, 1) is None
+    assert stream.find_place(0, 1) is None
 
     assert stream.message.damage is not None
 
@@ -168,10 +171,10 @@ def test_allocate_without_numpy(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where NumPy is not loaded, memory is a bytearray."""
     monkeypatch.delitem(sys.modules, "numpy", raising=False)
 
-    view = streams.allocate(OUT_OF_BAND)
+    view = streams.allocate(OUT_OF_BAND_BYTES)
 
     assert isinstance(view.obj, bytearray)
-    assert (view.nbytes, view.format, view.readonly) == (OUT_OF_BAND, "B", False)
+    assert (view.nbytes, view.format, view.readonly) == (OUT_OF_BAND_BYTES, "B", False)
 
 
 def test_allocate_with_numpy(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -180,15 +183,15 @@ def test_allocate_with_numpy(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setitem(sys.modules, "numpy", np)
 
-    view = streams.allocate(OUT_OF_BAND)
+    view = streams.allocate(OUT_OF_BAND_BYTES)
 
     assert isinstance(view.obj, np.ndarray)
-    assert (view.nbytes, view.format, view.readonly) == (OUT_OF_BAND, "B", False)
-    assert isinstance(streams.allocate(OUT_OF_BAND - 1).obj, bytearray)
+    assert (view.nbytes, view.format, view.readonly) == (OUT_OF_BAND_BYTES, "B", False)
+    assert isinstance(streams.allocate(OUT_OF_BAND_BYTES - 1).obj, bytearray)
 
 
 def test_allocate_while_numpy_is_loading(monkeypatch: pytest.MonkeyPatch) -> None:
     """While another thread is importing NumPy, memory is a bytearray."""
     monkeypatch.setitem(sys.modules, "numpy", SimpleNamespace())  # half a module
 
-    assert isinstance(streams.allocate(OUT_OF_BAND).obj, bytearray)
+    assert isinstance(streams.allocate(OUT_OF_BAND_BYTES).obj, bytearray)

@@ -74,9 +74,9 @@ def in_background(function: Callable[[], Any]) -> threading.Thread:
 def fill(channel: Channel) -> None:
     """Send messages of number 0 until the kernel takes nothing more."""
     sender = channel.link.sender
-    while not sender.busy:
+    while not sender.has_unsent:
         assert sender.commit_small(call(0, 60_000)) is not None
-        while sender.busy and channel.transport.send(sender.sent, sender.unsent(), False):
+        while sender.has_unsent and channel.transport.send(sender.sent, sender.unsent(), False):
             pass
 
 
@@ -124,7 +124,7 @@ def test_small_messages_pass_large_ones(connect: Callable[..., Ends]) -> None:
     """A small message that is posted while a large one is under way arrives before that one's end."""
     ends = connect()
     thread = in_background(lambda: ends.client.send(call(1, 30_000_000)))
-    wait_until(lambda: ends.client.link.sender.busy)
+    wait_until(lambda: ends.client.link.sender.has_unsent)
     ends.client.post(Message(m.PING, 5))
     received = ends.receive(2)
     thread.join()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -37,7 +37,7 @@ class FakeCaller(Caller):
         return request.body, "name", (), {}
 
     def failure(self, request: Message, error: BaseException) -> Message:
-        return Message(m.FAILURE, request.request, error)
+        return Message(m.FAILURE, request.request, cast("Any", error))
 
     def result(self, request: Message, name: str, value: Any) -> Message:
         return Message(m.RESULT, request.request, value)

@@ -295,7 +295,7 @@ def test_answer_that_cannot_be_sent(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     """A result that no message can carry fails its own call, in the main thread and in others."""
-    monkeypatch.setattr("easycluster_protocol._wire.messages.MAX_TABLE", 1)
+    monkeypatch.setattr("easycluster_protocol._wire.messages.MAX_TABLE_ENTRIES", 1)
     buffers = [pickle.PickleBuffer(bytearray(100_000)) for _ in range(2)]
     monkeypatch.setattr(probe, "many", lambda: buffers, raising=False)
     with Peer() as peer:

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from easycluster_protocol._handshake.client import ClientHandshake
-from easycluster_protocol._limits import MAX_HANDSHAKE
+from easycluster_protocol._limits import MAX_HANDSHAKE_BYTES
 from easycluster_protocol.errors import AuthenticationError, ConnectError, KeyFileError
 from easycluster_server._standalone import listener as listener_module
 from easycluster_server._standalone.listener import Listener
@@ -84,7 +84,7 @@ def shake_hands_on(connection: socket.socket, key: bytes = KEY) -> ClientHandsha
     handshake = ClientHandshake(key)
     while handshake.agreement is None:
         connection.sendall(handshake.data_to_send())
-        data = connection.recv(MAX_HANDSHAKE)
+        data = connection.recv(MAX_HANDSHAKE_BYTES)
         if not data:
             handshake.receive_eof()
         handshake.receive_data(data)
@@ -122,7 +122,7 @@ def test_bytes_after_the_handshake_are_handed_over(start: Start, spawned: Spawne
     handshake = ClientHandshake(KEY)
     with connect(listener) as connection:
         connection.sendall(handshake.data_to_send())
-        handshake.receive_data(connection.recv(MAX_HANDSHAKE))
+        handshake.receive_data(connection.recv(MAX_HANDSHAKE_BYTES))
         connection.sendall(handshake.data_to_send() + b"the first frame")
         wait_until(lambda: spawned.configs)
 
@@ -168,7 +168,7 @@ STRANGERS = {
     "ssh": (b"SSH-2.0-OpenSSH_9.2\r\n", "the peer is an ssh server"),
     "old EasyCluster": (b"\x01\x00\x00\x00\x10" + bytes(16), r"the peer is a published EasyCluster \(0.x\)"),
     "noise": (b"\x16\x03\x01\x02\x00", "does not speak the protocol of EasyCluster: it sent b'.x16"),
-    "too large": (struct.pack(">4sBBH", b"EZCL", 1, 0, MAX_HANDSHAKE), "too large or illegal"),
+    "too large": (struct.pack(">4sBBH", b"EZCL", 1, 0, MAX_HANDSHAKE_BYTES), "too large or illegal"),
     "nothing": (b"", "it left during the handshake"),
 }
 
@@ -250,18 +250,18 @@ def test_number_of_strangers_is_bounded(
 def test_little_is_held_for_a_stranger(start: Start) -> None:
     """However much a peer sends in small pieces, no more than 4 KiB of it are held."""
     listener = start()
-    packet = struct.pack(">4sBBH", b"EZCL", 1, 0, MAX_HANDSHAKE - 8)
+    packet = struct.pack(">4sBBH", b"EZCL", 1, 0, MAX_HANDSHAKE_BYTES - 8)
     with connect(listener) as connection:
         connection.sendall(packet)
-        for _ in range(MAX_HANDSHAKE - 9 - len(packet)):
+        for _ in range(MAX_HANDSHAKE_BYTES - 9 - len(packet)):
             connection.sendall(b"x")
         wait_until(lambda: listener._pending)
         (peer,) = listener._pending.values()
-        wait_until(lambda: len(peer.handshake._buffer) == MAX_HANDSHAKE - 9)
+        wait_until(lambda: len(peer.handshake._buffer) == MAX_HANDSHAKE_BYTES - 9)
         connection.sendall(bytes(100_000))
         assert is_closed(connection)
 
-    assert len(peer.handshake._buffer) < 2 * MAX_HANDSHAKE
+    assert len(peer.handshake._buffer) < 2 * MAX_HANDSHAKE_BYTES
 
 
 # Addresses.

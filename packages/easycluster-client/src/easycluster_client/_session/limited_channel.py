@@ -118,7 +118,7 @@ class LimitedChannel(Channel):
         if limit is None or self._send_lock._is_owned():
             self.send(message)  # which says what is wrong with a lock that this thread has
             return
-        for plans in self.link.plans(message):
+        for plans in self.link.plan_frames(message):
             taken: list[bool] = []
             try:
                 while not (taken and taken[-1]):

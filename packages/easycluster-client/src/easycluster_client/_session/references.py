@@ -16,7 +16,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from easycluster_client._calls.keywords import NO_OPTIONS, options_of
-from easycluster_protocol._limits import MAX_TABLE
+from easycluster_protocol._limits import MAX_TABLE_ENTRIES
 from easycluster_protocol._objects.proxies import RemoteProxy, context
 from easycluster_protocol._objects.proxy_classes import proxy_type
 from easycluster_protocol._wire import messages as m
@@ -184,7 +184,7 @@ class References:
         for oid, receipts in pairs:
             self.garbage.append([oid] * receipts)
 
-    def releases(self, most: int = MAX_TABLE) -> list[tuple[int, int]]:
+    def releases(self, most: int = MAX_TABLE_ENTRIES) -> list[tuple[int, int]]:
         """Return what is to be given back now, and forget it: numbers of objects, and how many receipts.
 
         Args:

@@ -38,7 +38,7 @@ from __future__ import annotations
 
 from typing import Any, Callable, List, Mapping, Optional, Tuple
 
-from easycluster_protocol._limits import MAX_HANDSHAKE
+from easycluster_protocol._limits import MAX_HANDSHAKE_BYTES
 from easycluster_protocol.errors import ConnectError, RemoteProtocolError, VersionError
 
 from .foreign import may_be_published, name_stranger
@@ -110,7 +110,7 @@ class Handshake:
         if len(self._buffer) < PREFIX.size:
             return False
         _, kind, zero, length = PREFIX.unpack_from(self._buffer)
-        if zero or len(self._transcript) + PREFIX.size + length > MAX_HANDSHAKE:
+        if zero or len(self._transcript) + PREFIX.size + length > MAX_HANDSHAKE_BYTES:
             raise RemoteProtocolError("the peer sent a handshake packet that is too large or illegal")
         end = PREFIX.size + length
         if len(self._buffer) < end:

@@ -7,7 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, List, Sequence, Tuple
 
 from easycluster_protocol import _pickling
-from easycluster_protocol._limits import MAX_TABLE, OUT_OF_BAND
+from easycluster_protocol._limits import MAX_TABLE_ENTRIES, OUT_OF_BAND_BYTES
 from easycluster_protocol.errors import DeserializationError, SerializationError
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ if sys.version_info >= (3, 8):  # novm
 
     def _keep_in_pickle(large: List[memoryview], buffer: pickle.PickleBuffer) -> bool:
         raw = buffer.raw()
-        if raw.nbytes < OUT_OF_BAND or len(large) == MAX_TABLE:
+        if raw.nbytes < OUT_OF_BAND_BYTES or len(large) == MAX_TABLE_ENTRIES:
             return True
         large.append(raw)
         return False

@@ -1,1 +1,1 @@
-"""An open connection: bytes, frames and messages, and which of them may be sent when."""
+"""An open connection: how bytes become frames and messages, and which message may be sent when."""

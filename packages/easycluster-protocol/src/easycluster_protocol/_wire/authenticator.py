@@ -1,15 +1,25 @@
-"""The tags that show that a frame comes from the holder of the key, see `frames`."""
+"""The tags which prove that a frame comes from a holder of the key, see `frames`."""
 
 from __future__ import annotations
 
 import hmac
 import struct
 from hmac import compare_digest
-from typing import Any
+from typing import TYPE_CHECKING, Callable
 
 from easycluster_protocol.errors import RemoteProtocolError
 
 from .frames import TAG_SIZE
+
+if TYPE_CHECKING:  # novm
+    from typing import Protocol
+
+    from easycluster_protocol._types import Buffer
+
+    class _Mac(Protocol):
+        def update(self, msg: Buffer) -> None: ...
+        def digest(self) -> bytes: ...
+
 
 try:
     from _hashlib import hmac_new  # a third of what the class of `hmac` costs
@@ -29,26 +39,26 @@ class Authenticator:
     """
 
     def __init__(self, key: bytes) -> None:
-        self._new_mac: Any = hmac_new(key, digestmod="sha256").copy
+        self._new_mac: Callable[[], _Mac] = hmac_new(key, digestmod="sha256").copy
 
-    def tag(self, sequence: int, header: bytes, payload: Any) -> Any:
-        """Return the tag of the frame with this number, header and payload."""
+    def tag(self, sequence: int, header: bytes, payload: Buffer) -> bytes:
+        """Return the tag of the frame that has this number, header and payload."""
         mac = self._new_mac()
         mac.update(_pack_sequence(sequence) + header)
         mac.update(payload)
         return mac.digest()[:TAG_SIZE]
 
-    def tag_small(self, sequence: int, frame: bytes) -> Any:
-        """Return the tag of the frame with this number; header and payload are in one piece."""
+    def tag_small(self, sequence: int, frame: bytes) -> bytes:
+        """Return the tag of the frame that has this number; its header and payload are in one piece."""
         mac = self._new_mac()
         mac.update(_pack_sequence(sequence) + frame)
         return mac.digest()[:TAG_SIZE]
 
     def is_tag_of_small(self, tag: bytes, sequence: int, frame: bytes) -> bool:
-        """Whether ``tag`` is what `tag_small` returns."""
+        """Whether ``tag`` is the one that `tag_small` returns for this frame."""
         return compare_digest(self.tag_small(sequence, frame), tag)
 
-    def check(self, sequence: int, header: bytes, payload: Any, tag: bytes) -> None:
+    def check(self, sequence: int, header: bytes, payload: Buffer, tag: bytes) -> None:
         """Raise `RemoteProtocolError` unless ``tag`` is right for this frame."""
         if not compare_digest(self.tag(sequence, header, payload), tag):
             raise RemoteProtocolError(

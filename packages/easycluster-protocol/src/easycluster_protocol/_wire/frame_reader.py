@@ -1,11 +1,11 @@
-"""Frames to messages: what a frame brings, and the large messages under way.
+"""Frames to messages: reads the frames that have arrived, and keeps the large messages that are under way.
 
 Each method may be interrupted and called again with the same frame; the effect is the same.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Dict, List, Optional, Sequence, Tuple
+from typing import TYPE_CHECKING, Dict, List, Optional, Sequence, Tuple
 
 from easycluster_protocol._limits import MAX_STREAMS
 from easycluster_protocol.errors import RemoteProtocolError
@@ -15,25 +15,28 @@ from .frames import HEADER_SIZE, TAG_SIZE
 from .messages import Message, parse_head
 
 if TYPE_CHECKING:
+    from easycluster_protocol._types import Buffer
+
     from .authenticator import Authenticator
     from .frames import FrameHeader
     from .streams import IncomingStream
 
-    #: The messages that came whole with a frame, and the number of the large one among them, or None.
-    Whole = Tuple[Sequence[Message], Optional[int]]
+    #: The messages that a frame completed, and the number of the large one among them, or None.
+    Completed = Tuple[Sequence[Message], Optional[int]]
 
-_COPY_BELOW = 4096
+#: A payload of this size or more is viewed; copying a smaller one costs less than a view of it.
+_MIN_VIEW_BYTES = 4096
 
 
-class Fill:
-    """A DATA frame that is being received straight to its place.
+class DirectReceive:
+    """A DATA frame that is being received directly to its place.
 
     Attributes:
         stream, number: the large message that it belongs to.
         prefix: header and tag of the frame, as received.
-        whole: where the payload belongs.
-        rest: the part of it that is still to come.
-        counts: the sizes of what has come of `rest`.
+        whole: the place of the payload.
+        rest: the part of that place which is still to be filled.
+        counts: the sizes of the pieces that have arrived in `rest`.
     """
 
     __slots__ = ("stream", "number", "prefix", "whole", "rest", "counts")
@@ -50,7 +53,7 @@ class Fill:
 
 
 class FrameReader:
-    """Checks frames that have been received whole, and reads them.
+    """Checks and reads frames that have been received completely.
 
     Args:
         authenticator: checks the tags of a keyed connection; None for a private one.
@@ -58,20 +61,26 @@ class FrameReader:
 
     Attributes:
         streams: the large messages under way, by number, until they have been taken.
-        prefix: the size of header and tag.
+        prefix_size: the size of header and tag.
     """
 
     def __init__(self, authenticator: Optional[Authenticator], compressed: bool) -> None:
         self._authenticator = authenticator
         self._compressed = compressed
-        self.prefix = HEADER_SIZE + (TAG_SIZE if authenticator is not None else 0)
+        self.prefix_size = HEADER_SIZE + (TAG_SIZE if authenticator is not None else 0)
         self.streams: Dict[int, IncomingStream] = {}
 
-    def read(self, data: bytes, end: int, sequence: int, header: FrameHeader) -> Whole:
-        """Take in the frame that ends there.
+    def read(self, data: bytes, end: int, sequence: int, header: FrameHeader) -> Completed:
+        """Read one frame.
+
+        Args:
+            data: received bytes with the frame in them.
+            end: the index in ``data`` at which the frame ends.
+            sequence: the number of the frame.
+            header: its header.
 
         Raises:
-            RemoteProtocolError: it is not what the peer may send.
+            RemoteProtocolError: the peer may not send this.
         """
         kind, _, number, _ = header
         payload = self._open(data, end, sequence, header)
@@ -82,20 +91,19 @@ class FrameReader:
             return (), None
         if kind == frames.BEGIN:
             return _count(number, self._begin(number, payload, sequence), 0, sequence)
-        stream = self._stream(number)
-        target = stream.destination(sequence, len(payload))
-        if target is not None:
-            target[:] = payload
+        stream = self._find_stream(number)
+        place = stream.find_place(sequence, len(payload))
+        if place is not None:
+            place[:] = payload
         return _count(number, stream, len(payload), sequence)
 
-    def _open(self, data: bytes, end: int, sequence: int, header: FrameHeader) -> Any:
-        """Return the payload of a frame, checked."""
+    def _open(self, data: bytes, end: int, sequence: int, header: FrameHeader) -> Buffer:
+        """Check a frame and return its payload."""
         _, flags, _, length = header
         start = end - length
-        # A copy of few bytes costs less than a view of them.
-        payload: Any = data[start:end] if length < _COPY_BELOW else memoryview(data)[start:end]
+        payload: Buffer = data[start:end] if length < _MIN_VIEW_BYTES else memoryview(data)[start:end]
         if self._authenticator is not None:
-            head = data[start - self.prefix : start - TAG_SIZE]
+            head = data[start - self.prefix_size : start - TAG_SIZE]
             self._authenticator.check(sequence, head, payload, data[start - TAG_SIZE : start])
         if flags:
             if not self._compressed:
@@ -103,18 +111,18 @@ class FrameReader:
             payload = frames.decompress(payload)
         return payload
 
-    def _begin(self, number: int, payload: Any, sequence: int) -> IncomingStream:
+    def _begin(self, number: int, payload: Buffer, sequence: int) -> IncomingStream:
         under_way = self.streams.get(number)
-        if under_way is not None and under_way.began != sequence:
+        if under_way is not None and under_way.first_sequence != sequence:
             raise RemoteProtocolError(f"the peer began message {number} twice")
         if under_way is None and len(self.streams) >= MAX_STREAMS:
             raise RemoteProtocolError(f"the peer began more than {MAX_STREAMS} large messages at once")
-        from .streams import IncomingStream  # over ssh it comes just ahead of the first call
+        from .streams import IncomingStream  # on a host that was sent our code it comes with the first call
 
         stream = self.streams[number] = IncomingStream(payload, sequence)
         return stream
 
-    def _stream(self, number: int) -> IncomingStream:
+    def _find_stream(self, number: int) -> IncomingStream:
         try:
             return self.streams[number]
         except KeyError:
@@ -122,35 +130,42 @@ class FrameReader:
                 f"the peer went on with message {number}, which it never began"
             ) from None
 
-    def begin_fill(self, data: bytes, offset: int, sequence: int, header: FrameHeader) -> Fill:
-        """Begin to receive a DATA frame straight to its place."""
+    def begin_direct(self, data: bytes, offset: int, sequence: int, header: FrameHeader) -> DirectReceive:
+        """Begin to receive a DATA frame directly to its place.
+
+        Args:
+            data: received bytes that end within the frame.
+            offset: the index in ``data`` at which the frame begins.
+            sequence: the number of the frame.
+            header: its header.
+        """
         _, _, number, length = header
-        start = offset + self.prefix
-        stream = self._stream(number)
-        whole = stream.destination(sequence, length)
-        if whole is None:  # nowhere to put it: take it in and forget it
+        start = offset + self.prefix_size
+        stream = self._find_stream(number)
+        whole = stream.find_place(sequence, length)
+        if whole is None:  # the payload has no place: receive it and forget it
             whole = memoryview(bytearray(length))
         here = len(data) - start
         whole[:here] = data[start:]
-        return Fill(stream, number, data[offset:start], whole, whole[here:])
+        return DirectReceive(stream, number, data[offset:start], whole, whole[here:])
 
-    def finish_fill(self, fill: Fill, sequence: int) -> Whole:
-        """Take in a frame that has been received to its place."""
+    def finish_direct(self, frame: DirectReceive, sequence: int) -> Completed:
+        """Read a frame that has been received directly to its place."""
         if self._authenticator is not None:
-            header, tag = fill.prefix[:HEADER_SIZE], fill.prefix[HEADER_SIZE:]
-            self._authenticator.check(sequence, header, fill.whole, tag)
-        return _count(fill.number, fill.stream, len(fill.whole), sequence)
+            header, tag = frame.prefix[:HEADER_SIZE], frame.prefix[HEADER_SIZE:]
+            self._authenticator.check(sequence, header, frame.whole, tag)
+        return _count(frame.number, frame.stream, len(frame.whole), sequence)
 
 
-def _count(number: int, stream: IncomingStream, length: int, sequence: int) -> Whole:
-    """Count what a frame brought of a large message; return that if it is whole now."""
+def _count(number: int, stream: IncomingStream, length: int, sequence: int) -> Completed:
+    """Count the bytes of a large message that a frame carried, and see whether it is complete now."""
     if length:
         stream.count(sequence, length)
-    return ((stream.finish(),), number) if stream.complete else ((), None)
+    return ((stream.finish(),), number) if stream.is_complete else ((), None)
 
 
-def _parse_messages(payload: Any) -> Sequence[Message]:
-    """Return the messages that a frame holds."""
+def _parse_messages(payload: Buffer) -> Sequence[Message]:
+    """Return the messages that a frame carries."""
     messages: List[Message] = []
     position = 0
     while position < len(payload) or not messages:  # no frame is without a message

@@ -12,8 +12,8 @@ The wire format; all numbers are big-endian::
     16      16    tag       only on keyed connections: the frame's MAC
     16/32   ...   payload
 
-The tag stands before the payload, so that a receiver who knows the length can receive the payload
-straight to where it belongs. It is HMAC-SHA256 (RFC 2104), cut to its first 16 bytes, over the
+The tag stands before the payload, so that a receiver that knows the length can receive the payload
+directly to its place. It is HMAC-SHA256 (RFC 2104), cut to its first 16 bytes, over the
 frame's number in its direction (8 bytes, from 0), the 16 bytes of the header, and the payload.
 """
 
@@ -22,20 +22,22 @@ from __future__ import annotations
 import struct
 import zlib
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, Sequence, Tuple
+from typing import TYPE_CHECKING, Iterable, Tuple
 from zlib import crc32
 
-from easycluster_protocol._limits import MAX_FRAME
+from easycluster_protocol._limits import MAX_FRAME_BYTES
 from easycluster_protocol.errors import RemoteProtocolError
 
 if TYPE_CHECKING:
+    from easycluster_protocol._types import Buffer
+
     #: kind, flags, stream, length
     FrameHeader = Tuple[int, int, int, int]
 
 MESSAGES = 1  # one or more complete messages, one after the other
 BEGIN = 2  # the head of a large message: its envelope and the lengths of its parts
 DATA = 3  # the next bytes of one part (body or buffer) of a large message
-ABORT = 4  # the rest of a large message will not come
+ABORT = 4  # the rest of a large message will not follow
 
 KIND_NAMES = {MESSAGES: "MESSAGES", BEGIN: "BEGIN", DATA: "DATA", ABORT: "ABORT"}
 
@@ -55,46 +57,47 @@ def pack_header(kind: int, flags: int, stream: int, length: int) -> bytes:
     return fields + _CHECK.pack(crc32(fields))
 
 
-# The headers of small calls differ in their lengths only, so the next one was mostly seen before.
+# The headers of small messages differ in their lengths only, so most have been packed before.
 @lru_cache(maxsize=1024)
 def pack_messages_header(length: int) -> bytes:
-    """Return the header of a MESSAGES frame that is not compressed; below 0 there is none."""
-    return b"" if length < 0 else pack_header(MESSAGES, 0, 0, length)
+    """Return the header of a MESSAGES frame that is not compressed."""
+    return pack_header(MESSAGES, 0, 0, length)
 
 
 @lru_cache(maxsize=1024)
 def parse_header(header: bytes) -> FrameHeader:
-    """Return what the 16 bytes of a header say.
+    """Return the fields of a header of 16 bytes.
 
     Raises:
-        RemoteProtocolError: they are no header of ours.
+        RemoteProtocolError: it is not a legal header.
     """
     kind, flags, reserved, stream, length, check = _HEADER.unpack_from(header)
     if check != crc32(header[:12]):
         raise RemoteProtocolError(f"the peer sent what is no frame: {header!r}")
-    if kind not in KIND_NAMES or reserved or flags & ~COMPRESSED or length > MAX_FRAME:
+    if kind not in KIND_NAMES or reserved or flags & ~COMPRESSED or length > MAX_FRAME_BYTES:
         raise RemoteProtocolError(
             f"the peer sent an illegal frame: kind {kind}, flags {flags:#x}, length {length}"
         )
     return kind, flags, stream, length
 
 
-def decompress(payload: Any) -> bytes:
-    """Return the payload of a compressed frame; never more than `MAX_FRAME` bytes.
+def decompress(payload: Buffer) -> bytes:
+    """Return the payload of a compressed frame; never more than `MAX_FRAME_BYTES` bytes.
 
     Raises:
-        RemoteProtocolError: it is not zlib's, not whole, or would be larger than a frame may be.
+        RemoteProtocolError: the payload is not in zlib's format, is cut short, or would be larger than a
+            frame may be.
     """
     engine = zlib.decompressobj()
     try:
-        data = engine.decompress(payload, MAX_FRAME + 1)
+        data = engine.decompress(payload, MAX_FRAME_BYTES + 1)
     except zlib.error as error:
         raise RemoteProtocolError(f"a compressed frame cannot be read: {error}") from error
-    if len(data) > MAX_FRAME or not engine.eof or engine.unused_data:
+    if len(data) > MAX_FRAME_BYTES or not engine.eof or engine.unused_data:
         raise RemoteProtocolError("a compressed frame is cut short or larger than a frame may be")
     return data
 
 
-def total_size(buffers: Sequence[Any]) -> int:
-    """Return the number of bytes in ``buffers``, each bytes or a flat view of bytes."""
+def count_bytes(buffers: Iterable[Buffer]) -> int:
+    """Return the number of bytes in all ``buffers``."""
     return sum(map(len, buffers))

@@ -1,15 +1,15 @@
 """The protocol machine of an open connection: bytes in, messages out; messages in, bytes out.
 
-Rule 1: what may be said in which state stands in the tables of this file and nowhere else.
+Rule 1: the table of this file, and nothing else, says which message may be sent in which state.
 Rule 2: nothing here does I/O, waits, takes a lock or looks at a clock. `receiver` and `sender`
 are independent of each other, so one thread may receive while another sends.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Dict, Iterable, Iterator, List, Optional, Tuple
+from typing import TYPE_CHECKING, Dict, Iterable, Iterator, List, Optional, Tuple
 
-from easycluster_protocol._limits import MAX_TABLE
+from easycluster_protocol._limits import MAX_TABLE_ENTRIES
 from easycluster_protocol.errors import LocalProtocolError
 
 from . import messages as m
@@ -21,16 +21,16 @@ if TYPE_CHECKING:
     from easycluster_protocol._handshake.hello import Agreement
 
     from .authenticator import Authenticator
-    from .sender import Plan
+    from .sender import PlannedFrame
 
 CLIENT = "client"
 SERVER = "server"
 
 #: Messages pass both ways.
 OPEN = "open"
-#: CLOSE was said: nothing follows in this direction.
+#: CLOSE was sent: nothing follows in this direction.
 CLOSED = "closed"
-#: The rules were broken: nothing can be sent or received any more.
+#: The peer broke the rules: nothing can be sent or received any more.
 FAILED = "failed"
 
 _BOTH = (m.CREDIT, m.PING, m.PONG)
@@ -39,11 +39,9 @@ _FROM_SERVER = (m.RESULT, m.FAILURE, m.STATUS, m.REFERENCES)
 
 #: sender's role → state of the direction → kind of message → next state.
 TRANSITIONS: Dict[str, Dict[str, Dict[int, str]]] = {
-    CLIENT: {OPEN: {m.CLOSE: CLOSED}, CLOSED: {}, FAILED: {}},
-    SERVER: {OPEN: {m.CLOSE: CLOSED}, CLOSED: {}, FAILED: {}},
+    CLIENT: {OPEN: {**dict.fromkeys(_BOTH + _FROM_CLIENT, OPEN), m.CLOSE: CLOSED}, CLOSED: {}, FAILED: {}},
+    SERVER: {OPEN: {**dict.fromkeys(_BOTH + _FROM_SERVER, OPEN), m.CLOSE: CLOSED}, CLOSED: {}, FAILED: {}},
 }
-TRANSITIONS[CLIENT][OPEN].update(dict.fromkeys(_BOTH + _FROM_CLIENT, OPEN))
-TRANSITIONS[SERVER][OPEN].update(dict.fromkeys(_BOTH + _FROM_SERVER, OPEN))
 
 _PEER = {CLIENT: SERVER, SERVER: CLIENT}
 
@@ -53,8 +51,12 @@ class Link:
 
     Args:
         role: `CLIENT` or `SERVER`.
-        agreement: what the handshake agreed on.
-        early: bytes of the peer that came together with the end of the handshake.
+        agreement: the result of the handshake.
+        early: bytes of the peer that arrived together with the end of the handshake.
+
+    Attributes:
+        receiver, sender: the two directions.
+        sending: the state of the direction to the peer.
     """
 
     def __init__(self, role: str, agreement: Agreement, early: bytes = b"") -> None:
@@ -63,13 +65,13 @@ class Link:
         self.receiver = Receiver(
             TRANSITIONS[_PEER[role]],
             OPEN,
-            _authenticator(agreement.receive_key),
+            _make_authenticator(agreement.receive_key),
             agreement.compress,
             self._fail,
         )
-        self.sender = Sender(_authenticator(agreement.send_key), agreement.compress)
+        self.sender = Sender(_make_authenticator(agreement.send_key), agreement.compress)
         self._failed = False
-        self._begin_sending(OPEN)
+        self._set_sending(OPEN)
         if early:
             self.receive_data(early)
 
@@ -79,7 +81,7 @@ class Link:
     @property
     def receiving(self) -> str:
         """The state of the direction from the peer."""
-        return FAILED if self._failed else self.receiver.phase
+        return FAILED if self._failed else self.receiver.state
 
     def receive_data(self, data: bytes) -> None:
         """Take in ``data``, any part of what the peer sent. Then call `Receiver.deliver`."""
@@ -87,27 +89,27 @@ class Link:
 
     def _fail(self) -> None:
         self._failed = True
-        self._begin_sending(FAILED)
+        self._set_sending(FAILED)
 
-    def plans(self, message: Message) -> Iterable[List[Plan]]:
+    def plan_frames(self, message: Message) -> Iterable[List[PlannedFrame]]:
         """Return the frames of ``message`` in groups, for `Sender.commit`.
 
         Raises:
-            LocalProtocolError: this end may not say that now.
+            LocalProtocolError: this end may not send that now.
         """
-        self._check_sendable(message)
-        if len(message.references) > MAX_TABLE:
-            return self._plans_of_several(message)
-        return self.sender.plans(message)
+        self._advance_sending(message)
+        if len(message.references) > MAX_TABLE_ENTRIES:
+            return self._plan_in_parts(message)
+        return self.sender.plan_frames(message)
 
-    def _plans_of_several(self, answer: Message) -> Iterator[List[Plan]]:
+    def _plan_in_parts(self, answer: Message) -> Iterator[List[PlannedFrame]]:
         """Return the frames of an answer that names more objects than fit one table."""
         named, request = answer.references, answer.request
-        last = len(named) - MAX_TABLE
-        for start in range(0, last, MAX_TABLE):
-            more = named[start : min(start + MAX_TABLE, last)]
-            yield from self.sender.plans(Message(m.REFERENCES, request, references=more))
-        yield from self.sender.plans(
+        last = len(named) - MAX_TABLE_ENTRIES
+        for start in range(0, last, MAX_TABLE_ENTRIES):
+            more = named[start : min(start + MAX_TABLE_ENTRIES, last)]
+            yield from self.sender.plan_frames(Message(m.REFERENCES, request, references=more))
+        yield from self.sender.plan_frames(
             Message(
                 answer.kind,
                 request,
@@ -123,41 +125,41 @@ class Link:
         """Return all bytes of ``message`` at once, as sent.
 
         Raises:
-            LocalProtocolError: this end may not say that now.
+            LocalProtocolError: this end may not send that now.
         """
-        return self.sender.send_all(self.plans(message))
+        return self.sender.send_all(self.plan_frames(message))
 
-    def _check_sendable(self, message: Message) -> None:
-        state = self.sending  # another thread may fail to receive meanwhile
+    def _advance_sending(self, message: Message) -> None:
+        state = self.sending  # another thread that receives may set it to FAILED meanwhile
         try:
             after = TRANSITIONS[self.role][state][message.kind]
         except KeyError:
             raise LocalProtocolError(f"a {self.role} that is {state} cannot send {message!r}") from None
         if after != state:
-            self._begin_sending(after)
+            self._set_sending(after)
 
-    def _begin_sending(self, state: str) -> None:
+    def _set_sending(self, state: str) -> None:
         row = TRANSITIONS[self.role][state]
         if not self.agreement.compress:
-            self.sender.steady = frozenset(kind for kind, after in row.items() if after == state)
+            self.sender.plain_kinds = frozenset(kind for kind, after in row.items() if after == state)
         self.sending = state
 
     def receive_eof(self) -> Tuple[bool, str]:
         """Say that no more bytes will come.
 
         Returns:
-            Whether the peer ended the connection in order, and a sentence about it.
+            Whether the peer ended the connection in order, and a sentence that says so.
         """
         if self.receiving == CLOSED:
             return True, "the peer closed the connection"
-        if self.receiver.between_frames:
+        if self.receiver.is_between_frames:
             return False, "the connection ended"
         return False, "the connection ended in the middle of a message"
 
 
-def _authenticator(key: Any) -> Optional[Authenticator]:
+def _make_authenticator(key: Optional[bytes]) -> Optional[Authenticator]:
     if key is None:
         return None
-    from .authenticator import Authenticator  # private connections do without its modules
+    from .authenticator import Authenticator  # private connections need none of its modules
 
     return Authenticator(key)

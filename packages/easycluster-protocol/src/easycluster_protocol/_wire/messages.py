@@ -1,4 +1,4 @@
-"""Messages: what the two ends say to each other, and how the envelope of each is written.
+"""Messages, which the two ends send to each other, and the format of their envelopes.
 
 The envelope is plain binary and stands outside the pickle, so a value that cannot be unpickled
 fails its own call and no other. All numbers are big-endian::
@@ -6,9 +6,9 @@ fails its own call and no other. All numbers are big-endian::
     offset  size  field
     0       1     kind
     1       3     reserved       zero
-    4       4     references     how many object ids the body names
-    8       4     releases       how many objects the sender gives back
-    12      4     buffers        how many buffers travel beside the body
+    4       4     references     number of object ids that the body names
+    8       4     releases       number of objects that the sender gives back
+    12      4     buffers        number of buffers that travel beside the body
     16      8     thread         signed: the server thread concerned; 0 is the main thread
     24      8     request        the call concerned; for PING a token, for CREDIT a number of bytes
     32      8     body           length of the body in bytes
@@ -21,31 +21,35 @@ fails its own call and no other. All numbers are big-endian::
 from __future__ import annotations
 
 import struct
-from typing import TYPE_CHECKING, Any, Dict, List, Optional, Sequence, Tuple
+from typing import TYPE_CHECKING, Any, Dict, Optional, Sequence, Tuple
 
-from easycluster_protocol._limits import MAX_TABLE
+from easycluster_protocol._limits import MAX_TABLE_ENTRIES
 from easycluster_protocol.errors import LocalProtocolError, RemoteProtocolError
 
 if TYPE_CHECKING:
+    from easycluster_protocol._types import Buffer
+
+    #: A message without body and buffers, the length of its body, the lengths of its buffers, and the size of
+    #: the envelope.
     Head = Tuple["Message", int, Tuple[int, ...], int]
 
 CALL = 1  # client: call a global; body: pickle of (name, args, kwargs)
 INVOKE = 2  # client: call a method; body: pickle of (object id, name, args, kwargs)
-RESULT = 3  # server: what the call returned; body: its pickle
-FAILURE = 4  # server: what the call raised; body: see easycluster_protocol._values.failures
-CANCEL = 5  # client: the call named is not wanted any more
+RESULT = 3  # server: the call returned a value; body: its pickle
+FAILURE = 4  # server: the call raised an exception; body: see easycluster_protocol._values.failures
+CANCEL = 5  # client: the result of this call is not wanted any more
 RELEASE = 6  # client: only the table of releases
-CREDIT = 7  # both: the receiver may send so many more bytes for this thread
+CREDIT = 7  # both: the receiver may send this many more bytes for this thread
 PING = 8  # both: answer with PONG and the same token
 PONG = 9
 STOP_THREAD = 10  # client: end this server thread when its calls are done
-CLOSE = 11  # both: nothing follows; body: the reason, UTF-8
+CLOSE = 11  # both: the sender sends nothing more; body: the reason, UTF-8
 STATUS_QUERY = 12  # client: has this call been started?
 STATUS = 13  # server: body: STARTED, or empty
 MODULES = 14  # client: modules that the server may import; body: see easycluster_server._serving.sent_modules
-REFERENCES = 15  # server: more objects that the answer to this call names, ahead of it
+REFERENCES = 15  # server: further objects that the answer to this call names; comes before it
 
-#: The body of a STATUS: a thread is at the call.
+#: The body of a STATUS: a thread has begun the call.
 STARTED = b"started"
 
 KIND_NAMES: Dict[int, str] = {
@@ -72,7 +76,7 @@ HEAD_SIZE = HEAD.size
 #: The same for messages without tables: kind, thread, request, and length of the body.
 pack_plain_head = struct.Struct(">B15xqQQ").pack
 
-#: The same as a part of a format, to be read; with the place of the numbers of entries, all 0.
+#: The same as a part of a format to be read. Its text is the three numbers of entries, which are all 0.
 PLAIN_HEAD = "B3x12sqQQ"
 NO_TABLES = bytes(12)
 
@@ -85,15 +89,15 @@ class Message:
         request: the id of the call concerned.
         thread: the id of the server thread concerned.
         body: the bytes of the body.
-        buffers: large buffers that the body's pickle refers to, in order.
+        buffers: the large buffers that the pickle in the body refers to, in order.
         references: the ids of the objects that the body names.
         releases: pairs of object id and the number of receipts given back.
         damage: why the body could not be received although the envelope was, or None.
-        receipts: what the receiver notes of the references, see `easycluster_client._session.references`.
+        receipts: the notes of the client about the references, see `easycluster_client._session.references`.
     """
 
     # In the class, because most messages have none of these.
-    buffers: Sequence[Any] = ()
+    buffers: Sequence[Buffer] = ()
     references: Sequence[int] = ()
     releases: Sequence[Tuple[int, int]] = ()
     damage: Optional[str] = None
@@ -103,9 +107,9 @@ class Message:
         self,
         kind: int,
         request: int = 0,
-        body: Any = b"",
+        body: Buffer = b"",
         thread: int = 0,
-        buffers: Sequence[Any] = (),
+        buffers: Sequence[Buffer] = (),
         references: Sequence[int] = (),
         releases: Sequence[Tuple[int, int]] = (),
     ) -> None:
@@ -131,7 +135,7 @@ class Message:
 
     __hash__ = None  # type: ignore[assignment]  # mutable while it is being received
 
-    def _fields(self) -> Tuple[Any, ...]:
+    def _fields(self) -> Tuple[object, ...]:
         return (
             self.kind,
             self.request,
@@ -168,25 +172,24 @@ def pack_head(message: Message) -> bytes:
 
 
 def _pack_tables(
-    references: Sequence[int], releases: Sequence[Tuple[int, int]], buffers: Sequence[Any]
+    references: Sequence[int], releases: Sequence[Tuple[int, int]], buffers: Sequence[Buffer]
 ) -> bytes:
-    if max(len(references), len(releases), len(buffers)) > MAX_TABLE:
-        raise LocalProtocolError(f"a table of more than {MAX_TABLE} entries does not fit a message")
+    if max(len(references), len(releases), len(buffers)) > MAX_TABLE_ENTRIES:
+        raise LocalProtocolError(f"a table of more than {MAX_TABLE_ENTRIES} entries does not fit a message")
     parts = [struct.pack(f">{len(references)}Q", *references)]
     parts.extend(struct.pack(">QI", oid, receipts) for oid, receipts in releases)
     parts.append(struct.pack(f">{len(buffers)}Q", *map(len, buffers)))
     return b"".join(parts)
 
 
-def parse_head(data: Any, offset: int = 0) -> Head:
+def parse_head(data: Buffer, offset: int = 0) -> Head:
     """Parse the envelope at ``offset``.
 
     Returns:
-        The message without body and buffers, the length of its body, the lengths of its buffers,
-        and the size of the envelope.
+        See `Head`.
 
     Raises:
-        RemoteProtocolError: the envelope is cut short or not one of ours.
+        RemoteProtocolError: the envelope is cut short or illegal.
     """
     if len(data) - offset < HEAD_SIZE:
         raise RemoteProtocolError("an envelope is cut short")
@@ -196,18 +199,17 @@ def parse_head(data: Any, offset: int = 0) -> Head:
     message = Message(kind, request, b"", thread)
     if not references and not releases and not buffers:
         return message, body, (), HEAD_SIZE
-    if max(references, releases, buffers) > MAX_TABLE:
-        raise RemoteProtocolError(f"{message!r} has a table of more than {MAX_TABLE} entries")
+    if max(references, releases, buffers) > MAX_TABLE_ENTRIES:
+        raise RemoteProtocolError(f"{message!r} has a table of more than {MAX_TABLE_ENTRIES} entries")
     size = HEAD_SIZE + 8 * references + 12 * releases + 8 * buffers
     if len(data) - offset < size:
         raise RemoteProtocolError("the tables of an envelope are cut short")
     offset += HEAD_SIZE
     message.references = struct.unpack_from(f">{references}Q", data, offset)
     offset += 8 * references
-    pairs: List[Tuple[int, int]] = []
-    for index in range(releases):
-        oid, receipts = struct.unpack_from(">QI", data, offset + 12 * index)
-        pairs.append((oid, receipts))
-    message.releases = pairs
+    message.releases = [
+        struct.unpack_from(">QI", data, offset + 12 * index)  # object id, receipts
+        for index in range(releases)
+    ]
     lengths = struct.unpack_from(f">{buffers}Q", data, offset + 12 * releases)
     return message, body, lengths, size

@@ -66,7 +66,7 @@ class Channel:
             self._send_posted()
 
     def _send_any(self, message: Message) -> None:
-        for plans in self.link.plans(message):
+        for plans in self.link.plan_frames(message):
             with self._send_lock:
                 self._flush()
                 self._sender.commit(plans)
@@ -95,7 +95,7 @@ class Channel:
             taken.extend(map(self._send_lock.acquire, (True,), (patience,)))
             if not taken[0]:
                 return False
-            for plans in self.link.plans(message):
+            for plans in self.link.plan_frames(message):
                 if not self._flush_at_once():
                     return False
                 self._sender.commit(plans)
@@ -121,7 +121,7 @@ class Channel:
                 if not taken[0]:
                     return
                 while self._posted:
-                    for plans in self.link.plans(self._posted[0]):
+                    for plans in self.link.plan_frames(self._posted[0]):
                         self._flush()
                         self._sender.commit(plans)
                         self._posted.popleft()

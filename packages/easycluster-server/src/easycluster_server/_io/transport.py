@@ -12,7 +12,7 @@ import os
 import select
 from typing import TYPE_CHECKING, Any, Dict, List, Tuple
 
-from easycluster_protocol._limits import SMALL_MESSAGE
+from easycluster_protocol._limits import SMALL_MESSAGE_BYTES
 
 if TYPE_CHECKING:
     from easycluster_protocol._wire.receiver import Receiver
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 _GATHER = 512
 
 # Arguments of one step, as `map` takes them.
-_SIZE = (SMALL_MESSAGE,)
+_SIZE = (SMALL_MESSAGE_BYTES,)
 _WAIT = (0,)
 _NOW = (getattr(_socket, "MSG_DONTWAIT", 0),)
 
@@ -174,7 +174,7 @@ class PipeTransport:
             return False
         notes = receiver.inbox
         if notes is not None:
-            notes.extend(map(os.read, (self._read,), (SMALL_MESSAGE,)))
+            notes.extend(map(os.read, (self._read,), (SMALL_MESSAGE_BYTES,)))
         else:
             direct = receiver.direct
             assert direct is not None

@@ -19,7 +19,7 @@ from collections import OrderedDict
 from typing import Any, Iterable, List, Optional, Sequence, Tuple
 
 from easycluster_protocol._handshake.server import ServerHandshake
-from easycluster_protocol._limits import HANDSHAKE_SECONDS, MAX_HANDSHAKE
+from easycluster_protocol._limits import HANDSHAKE_SECONDS, MAX_HANDSHAKE_BYTES
 from easycluster_protocol.errors import ConnectError, ProtocolError
 from easycluster_protocol.keys import check_key
 from easycluster_server._io.transport import wait
@@ -159,7 +159,7 @@ class Listener:
         """Take in what a peer sent."""
         reason: Optional[str] = None
         try:
-            data = peer.connection.recv(MAX_HANDSHAKE)
+            data = peer.connection.recv(MAX_HANDSHAKE_BYTES)
             if not data:
                 reason = "it left during the handshake"
             else:
