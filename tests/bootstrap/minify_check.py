@@ -1,4 +1,4 @@
-"""Compares a module with what the minifier made of it, by rules of its own: nothing of the minifier is used."""
+"""Compares a module with its minified source, by rules of its own: nothing of the minifier is used."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ _PRESENT = (ast.stmt, ast.expr, ast.excepthandler)
 
 
 def assert_same(source: str, result: str) -> None:
-    """Checks that two modules differ in nothing but what the minifier removes, line numbers included.
+    """Check that two modules differ in nothing but what the minifier removes, line numbers included.
 
     Raises:
         AssertionError: they do; it names the place.
     """
     before, after = _Flags().visit(ast.parse(source)), ast.parse(result)
     _compare(before, after, "module", lines=True)
-    gone = set(_typing_names(before)) - set(_typing_names(after))
+    gone = set(_droppable_names(before)) - set(_droppable_names(after))
     used = {node.id for node in ast.walk(after) if isinstance(node, ast.Name)}
     assert not gone & used, f"still used: {gone & used}"
 
@@ -60,7 +60,11 @@ def _counts(node: Any) -> bool:
         return node.module not in ("__future__", "typing") or node.level > 0
     if isinstance(node, ast.If) and not node.orelse:
         return not (isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING")
-    return True
+    return not _sets_flag(node)
+
+
+def _sets_flag(node: Any) -> bool:
+    return isinstance(node, ast.Assign) and ast.unparse(node) == "TYPE_CHECKING = False"
 
 
 def _plain(node: Any) -> Any:
@@ -69,8 +73,10 @@ def _plain(node: Any) -> Any:
     return node
 
 
-def _typing_names(tree: ast.Module) -> Iterator[str]:
+def _droppable_names(tree: ast.Module) -> Iterator[str]:
     for node in tree.body:
         if isinstance(node, ast.ImportFrom) and node.module == "typing":
             for alias in node.names:
                 yield alias.asname or alias.name
+        elif _sets_flag(node):
+            yield "TYPE_CHECKING"

@@ -88,7 +88,7 @@ def test_module_that_cannot_be_sent_is_named(source: str, error: type[Exception]
 
 def clear_caches() -> None:
     """Forgets everything that was made so far."""
-    for cached in (_bundle._stage_frame, _bundle._modules_frame, _bundle._minified):
+    for cached in (_bundle._modules_frame, _bundle._minified):
         cached.cache_clear()
 
 

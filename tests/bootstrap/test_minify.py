@@ -16,7 +16,8 @@ import pytest
 from bootstrap.conftest import PYTHONS, Host, version
 from bootstrap.minify_check import assert_same
 from bootstrap.obstacles import OBSTACLES
-from easycluster_bootstrap import collect
+from bootstrap.rename_check import assert_renamed
+from easycluster_bootstrap import _minify, collect
 from easycluster_bootstrap._minify import minify
 
 OURS = {
@@ -62,6 +63,22 @@ def outcome(source: str) -> tuple[dict[str, str], list[int | None]]:
     }, lines
 
 
+def minify_only(source: str) -> str:
+    """Minifies without renaming anything."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(_minify, "find_renames", lambda tree: {})
+        return minify(source)
+
+
+def assert_equivalent(source: str) -> str:
+    """Checks first what is removed, then what is renamed; returns the minified source."""
+    plain, result = minify_only(source), minify(source)
+    source = source.lstrip("\ufeff").replace("\r\n", "\n").replace("\r", "\n")
+    assert_same(source, plain)
+    assert_renamed(plain, result)
+    return result
+
+
 def functions(code: CodeType) -> Iterator[tuple[Any, ...]]:
     """Lists functions and classes: where they begin, and which names are local to functions."""
     for inner in code.co_consts:
@@ -79,14 +96,15 @@ def test_minified_source_does_the_same(source: str) -> None:
     last = "def last(): raise LookupError(\n'x')\n\nlast()"
     source += last if source.endswith(("\n", "\r")) else "\n" + last
 
-    result = minify(source)
+    result = assert_equivalent(source)
 
     source = source.lstrip("\ufeff")
-    assert_same(source.replace("\r\n", "\n").replace("\r", "\n"), result)
     values, lines = outcome(source)
     assert outcome(result) == (values, lines)
     assert len(lines) == 3
-    before, after = (compile(text, "<case>", "exec", dont_inherit=True) for text in (source, result))
+    before, after = (
+        compile(text, "<case>", "exec", dont_inherit=True) for text in (source, minify_only(source))
+    )
     assert list(functions(after)) == list(functions(before))
 
 
@@ -133,9 +151,8 @@ def test_standard_modules(name: str) -> None:
     assert spec.origin is not None
     source = Path(spec.origin).read_text(encoding="utf-8")
 
-    result = minify(source)
+    result = assert_equivalent(source)
 
-    assert_same(source, result)
     assert len(result) < 0.8 * len(source)
     assert minify(result) == result
 
@@ -143,9 +160,8 @@ def test_standard_modules(name: str) -> None:
 @pytest.mark.parametrize("name", OURS)
 def test_our_modules(name: str) -> None:
     """All our modules lose what has no effect and nothing else."""
-    result = minify(OURS[name])
+    result = assert_equivalent(OURS[name])
 
-    assert_same(OURS[name], result)
     for gone in ("#", "from __future__", "if TYPE_CHECKING:"):
         assert not any(line.strip().startswith(gone) for line in result.split("\n"))
 

@@ -51,9 +51,10 @@ def test_made_once(ask: Ask, package: Path) -> None:
     assert [path.name.rpartition(".")[2] for path in files(package)] == ["test"]
 
 
-@pytest.mark.parametrize("change", ["text", "time", "new module"])
+@pytest.mark.parametrize("change", ["text", "time", "new module", "new module in a folder"])
 def test_made_anew(ask: Ask, package: Path, change: str) -> None:
     """When a source has changed, or there is one more, it is made again."""
+    (package / "inner").mkdir()
     ask()
     module = package / "__init__.py"
     if change == "text":
@@ -63,7 +64,7 @@ def test_made_anew(ask: Ask, package: Path, change: str) -> None:
     elif change == "time":
         os.utime(module, (1, 1))
     else:
-        (package / "more.py").touch()
+        (package / ("inner" if "folder" in change else "") / "more.py").touch()
 
     assert [ask(), ask()] == [b"made 2", b"made 2"]
 

@@ -17,7 +17,7 @@ On the host, and only there, the module ``easycluster_bootstrap`` is the finder.
 from __future__ import annotations
 
 from easycluster_bootstrap._bundle import bundle, complete, new_marker, pack, prepare
-from easycluster_bootstrap._collect import collect
-from easycluster_bootstrap._line import remote_command
+from easycluster_bootstrap._command import remote_command
+from easycluster_bootstrap._sources import collect
 
 __all__ = ["bundle", "collect", "complete", "new_marker", "pack", "prepare", "remote_command"]

@@ -1,13 +1,13 @@
-r"""What is written to the command's stdin before anything else.
+r"""Makes bundles: all that is written to the stdin of the command before the protocol begins.
 
-A bundle is three frames (see `_framing`)::
+A bundle is two frames (see `_framing`), each compressed by zlib::
 
-    the source of _stage                            read by the short line
-    zlib: the source of _finder \0 the modules      read by the stage
-    zlib: marker \n entry \n config                 read by the stage
+    stage \0 importer \f modules \0 word \0 word ...      sources of `_on_host`, modules, words
+    marker \n entry \n config
 
-where each module is ``name is_package length\n`` and its minified source in UTF-8. The modules have a frame
-to themselves so that they are compressed once, not for each connection.
+In the importer and the modules, bytes above 127 stand for words (see `_words`). A module is
+``name is_package length\n`` and its minified source in UTF-8. A package without a source is left out: the
+names of the modules directly in it imply it. The first frame is made once, not for each connection.
 """
 
 from __future__ import annotations
@@ -16,11 +16,13 @@ import os
 import re
 import zlib
 from functools import lru_cache
-from typing import Mapping, Tuple
+from typing import Mapping, Sequence, Tuple
 
-from easycluster_bootstrap._collect import collect
 from easycluster_bootstrap._framing import frame
+from easycluster_bootstrap._sources import collect
+from easycluster_bootstrap._words import replace_words
 
+_EMPTY_PACKAGE = (b"", True)
 _REMOTE_NAME = "easycluster_bootstrap"
 _NAME = r"[A-Za-z_][A-Za-z0-9_]*"
 _MODULE = re.compile(rf"{_NAME}(\.{_NAME})*")
@@ -28,7 +30,7 @@ _ENTRY = re.compile(rf"(?P<module>{_MODULE.pattern}):{_NAME}")
 
 
 def new_marker() -> bytes:
-    """Return a marker that no login banner holds: 128 random bits in ASCII, made anew for each connection."""
+    """Return a marker that no login banner holds: 128 random bits in ASCII, different for each connection."""
     return b"easycluster-" + os.urandom(16).hex().encode("ascii")
 
 
@@ -58,18 +60,18 @@ def bundle(sources: Mapping[str, Tuple[str, bool]], entry: str, marker: bytes, c
 
 def prepare(sources: Mapping[str, Tuple[str, bool]]) -> bytes:
     """Return the part of a bundle that is the same for every connection; see `bundle`."""
-    return _stage_frame() + _modules_frame(tuple(sorted(sources.items())))
+    return _modules_frame(tuple(sorted(sources.items())))
 
 
 def complete(prepared: bytes, entry: str, marker: bytes, config: bytes = b"") -> bytes:
     """Return a bundle of which `prepare` has made the larger part; see `bundle`."""
     if re.fullmatch(rb"[!-~]+", marker) is None:
         raise ValueError(f"the marker must be visible ASCII without blanks, not {marker!r}")
-    return prepared + frame(zlib.compress(b"\n".join((marker, entry.encode("ascii"), config))))
+    return prepared + frame(_compress(b"\n".join((marker, entry.encode("ascii"), config))))
 
 
 def pack(sources: Mapping[str, Tuple[str, bool]]) -> bytes:
-    """Return modules as they travel: minified, one after the other, compressed.
+    """Return modules as they travel later: minified, one after the other, compressed.
 
     Args:
         sources: full module name -> (source text, whether it is a package).
@@ -78,32 +80,49 @@ def pack(sources: Mapping[str, Tuple[str, bool]]) -> bytes:
         ValueError: a source has no UTF-8; the message names the module.
         SyntaxError: this Python cannot parse a module; the error has its name and the line.
     """
-    return zlib.compress(_joined(sources), 9)
-
-
-def _joined(sources: Mapping[str, Tuple[str, bool]]) -> bytes:
-    joined = bytearray()
-    for name, (source, is_package) in sources.items():
-        data = _minified(name, source)
-        joined += b"%s %d %d\n%s" % (name.encode("ascii"), is_package, len(data), data)
-    return bytes(joined)
-
-
-@lru_cache(maxsize=1)
-def _stage_frame() -> bytes:
-    return frame(_minified("_stage", _own_source("_stage")))
+    return _compress(_join(_minify_all(sources)))
 
 
 @lru_cache(maxsize=4)  # a master uses one set of modules, tests a few
 def _modules_frame(sources: Tuple[Tuple[str, Tuple[str, bool]], ...]) -> bytes:
     _check_names(dict(sources))
-    finder = _minified("_finder", _own_source("_finder"))
-    return frame(zlib.compress(finder + b"\0" + _joined(dict(sources)), 9))
+    return frame(_compress_text(*replace_words(_join_all(dict(sources)))))
+
+
+def _join_all(sources: Mapping[str, Tuple[str, bool]]) -> bytes:
+    """Return the importer and the modules."""
+    modules = _minify_all(sources)
+    implied = {name.rpartition(".")[0] for name, module in modules.items() if module != _EMPTY_PACKAGE}
+    sent = {
+        name: module for name, module in modules.items() if module != _EMPTY_PACKAGE or name not in implied
+    }
+    return _minify_own("_on_host.importer") + b"\f" + _join(sent)
+
+
+def _compress_text(text: bytes, words: Sequence[bytes]) -> bytes:
+    return _compress(b"\0".join((_minify_own("_on_host.stage"), text, *words)))
+
+
+def _minify_all(sources: Mapping[str, Tuple[str, bool]]) -> Mapping[str, Tuple[bytes, bool]]:
+    return {name: (_minified(name, source), is_package) for name, (source, is_package) in sources.items()}
+
+
+def _join(modules: Mapping[str, Tuple[bytes, bool]]) -> bytes:
+    return b"".join(
+        b"%s %d %d\n%s" % (name.encode("ascii"), is_package, len(data), data)
+        for name, (data, is_package) in modules.items()
+    )
+
+
+def _compress(data: bytes) -> bytes:
+    # Memory level 6 packs our sources better than 8, the default.
+    engine = zlib.compressobj(9, zlib.DEFLATED, zlib.MAX_WBITS, 6)
+    return engine.compress(data) + engine.flush()
 
 
 @lru_cache(maxsize=256)  # two sets of modules have most of them in common
 def _minified(name: str, source: str) -> bytes:
-    # Who has kept what was made before does without it, and without the modules that it needs.
+    # A master that finds its bundles in a cache needs none of this, nor the modules that it imports.
     from easycluster_bootstrap._minify import minify
 
     try:
@@ -126,5 +145,5 @@ def _check_names(sources: Mapping[str, Tuple[str, bool]]) -> None:
             raise ValueError(f"{name!r} is in the bundle but its package {parent!r} is not")
 
 
-def _own_source(module: str) -> str:
-    return collect("easycluster_bootstrap")[f"easycluster_bootstrap.{module}"][0]
+def _minify_own(module: str) -> bytes:
+    return _minified(module, collect(_REMOTE_NAME)[f"{_REMOTE_NAME}.{module}"][0])

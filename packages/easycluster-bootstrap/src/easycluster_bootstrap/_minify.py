@@ -1,17 +1,18 @@
 """Makes Python source shorter without moving any statement to another line.
 
-Gone are comments, docstrings and other strings that stand alone, annotations, imports from ``__future__``,
-``if TYPE_CHECKING:`` blocks (one that has an ``else`` becomes ``if 0:``), names imported from typing that
-nothing uses any more, and all the blanks and indentation that can go. The rest does what it did, but for what
-reads docstrings or the annotations of functions at run time.
+The minifier removes comments, docstrings and other strings that stand alone, annotations, imports from
+``__future__``, ``if TYPE_CHECKING:`` blocks (one that has an ``else`` becomes ``if 0:``), the flag and the
+names from typing where nothing uses them any more, and all blanks and indentation that Python can do
+without. Local variables get names of one letter (see `_rename_locals`). The rest does what it did, except
+for code that reads docstrings or the annotations of functions at run time.
 
-Annotations in the body of a class often do something (dataclasses, NamedTuple, TypedDict, Protocol). They go
-from plain classes only: no decorator, no metaclass, and all bases among `object`, Python's own exceptions and
-plain classes of the same module; and not in a module that mentions ``__init_subclass__`` or a way to read
-annotations. Elsewhere they stay, as strings if that is what ``from __future__ import annotations`` made of
-them, so that Python 3.6 need not know what they name.
+Annotations in the body of a class often have an effect (dataclasses, NamedTuple, TypedDict, Protocol). They
+are removed from plain classes only: no decorator, no metaclass, and all bases among `object`, Python's own
+exceptions and plain classes of the same module; and not in a module that mentions ``__init_subclass__`` or
+a way to read annotations. Elsewhere they stay, as strings if that is what ``from __future__ import
+annotations`` made of them, so that Python 3.6 need not know the names in them.
 
-`_layout` has the tokens; what goes is decided here, on the syntax tree.
+`_tokens` reads the tokens and lays them out; what to remove is decided here, on the syntax tree.
 """
 
 from __future__ import annotations
@@ -20,11 +21,10 @@ import ast
 import builtins
 import re
 import unicodedata
-from bisect import bisect_left
-from tokenize import DEDENT, INDENT
 from typing import Dict, Iterator, List, Sequence, Union
 
-from easycluster_bootstrap._layout import Edit, Token, edited, lay_out, read_tokens
+from easycluster_bootstrap._rename_locals import find_renames
+from easycluster_bootstrap._tokens import Edit, Token, TokenIndex, edited, lay_out, read_tokens
 
 _FLAG = "TYPE_CHECKING"
 # Python 3.6 does by itself what these ask for, or, for annotations, nothing is left to ask it for.
@@ -48,7 +48,6 @@ _USES_ANNOTATIONS = re.compile("__annotat|__init_subclass__|get_annotations|get_
 _WORD = re.compile(r"\\.|\w+", re.DOTALL)
 
 _Function = Union[ast.FunctionDef, ast.AsyncFunctionDef]
-_Node = Union[ast.stmt, ast.expr, ast.arg]
 
 
 def minify(source: str) -> str:
@@ -65,42 +64,52 @@ def minify(source: str) -> str:
     source = source[source.startswith("\ufeff") :]
     tree = ast.parse(source)
     tokens = read_tokens(source)
-    return lay_out(edited(tokens, _Removals(source, tree, tokens).edits))
+    index = TokenIndex(source, tokens)
+    edits = _Removals(source, tree, tokens, index).edits
+    for place, letter in find_renames(tree).items():
+        start = index.start(place)
+        if isinstance(place, ast.ExceptHandler):
+            start = index.find("as", start) + 1
+        tokens[start] = tokens[start]._replace(string=letter)
+    return lay_out(edited(tokens, edits))
 
 
 class _Removals:
-    """What goes from a module.
+    """Finds what goes from a module.
 
     Attributes:
         edits: for `edited`.
     """
 
-    def __init__(self, source: str, tree: ast.Module, tokens: List[Token]) -> None:
+    def __init__(self, source: str, tree: ast.Module, tokens: List[Token], index: TokenIndex) -> None:
         self.edits: Dict[int, Edit] = {}
         self._tokens = tokens
-        self._starts = [token.start for token in tokens]
-        self._lines = None if source.isascii() else [line.encode("utf-8") for line in source.split("\n")]
+        self._at = index
         self._are_strings = any(
             alias.name == "annotations" for node in _imports(tree, "__future__") for alias in node.names
         )
         self._has_flag = _FLAG in source and _is_never_set(tree)
         self._may_be_plain = _USES_ANNOTATIONS.search(source) is None
         self._plain = set(_PLAIN_BASES)
-        self._walk(tree.body)
-        self._trim_typing(tree)
+        self._walk(tree.body, filler="")
+        self._trim_unused(tree)
 
     # What goes.
 
-    def _walk(self, body: Sequence[ast.stmt], in_function: bool = False, keeps: bool = False) -> None:
+    def _walk(
+        self, body: Sequence[ast.stmt], in_function: bool = False, keeps: bool = False, filler: str = "0"
+    ) -> None:
         """Remove what goes from a block.
 
         Args:
             body: the block.
-            in_function: a name that is bound here, be it in vain, is not the module's.
-            keeps: variables keep their annotations.
+            in_function: whether it is in a function, where no name is the module's.
+            keeps: whether variables keep their annotations.
+            filler: the statement to leave if all of the block goes.
         """
         gone = [node for node in body if self._visit(node, in_function, keeps)]
-        filler = "0" if len(gone) == len(body) else ""
+        if len(gone) < len(body):
+            filler = ""
         for node in gone:
             self._drop(node, filler)
             filler = ""
@@ -114,7 +123,7 @@ class _Removals:
         if isinstance(node, ast.If) and not in_function and self._is_for_types(node):
             if not node.orelse:
                 return True
-            self.edits[self._start(node.test)] = Edit(self._end(node.test), "0")
+            self.edits[self._at.start(node.test)] = Edit(self._at.end(node.test), "0")
         if isinstance(node, ast.AnnAssign):
             self._visit_variable(node, keeps)
         elif isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
@@ -128,9 +137,9 @@ class _Removals:
         return False
 
     def _visit_variable(self, node: ast.AnnAssign, keeps: bool) -> None:
-        colon = self._find(":", self._end(node.target))
+        colon = self._at.find(":", self._at.end(node.target))
         start = colon + 1
-        end = self._end(node) if node.value is None else self._find("=", self._end(node.annotation))
+        end = self._at.end(node) if node.value is None else self._at.find("=", self._at.end(node.annotation))
         if not keeps and node.value is not None:
             self.edits[colon] = Edit(end, "")
         elif not keeps:
@@ -144,12 +153,12 @@ class _Removals:
         takes = node.args
         for arg in (*takes.posonlyargs, *takes.args, takes.vararg, *takes.kwonlyargs, takes.kwarg):
             if arg is not None and arg.annotation is not None:
-                self.edits[self._start(arg) + 1] = Edit(self._end(arg), "")
+                self.edits[self._at.start(arg) + 1] = Edit(self._at.end(arg), "")
         if node.returns is not None:
-            start = self._start(node.returns)
+            start = self._at.start(node.returns)
             while self._tokens[start].string != "->":
                 start -= 1
-            self.edits[start] = Edit(self._find(":", self._end(node.returns)), "")
+            self.edits[start] = Edit(self._at.find(":", self._at.end(node.returns)), "")
 
     def _is_plain(self, node: ast.ClassDef) -> bool:
         self._plain.discard(node.name)
@@ -168,20 +177,24 @@ class _Removals:
             self._has_flag
             and isinstance(node.test, ast.Name)
             and node.test.id == _FLAG
-            and self._tokens[self._start(node)].string == "if"
+            and self._tokens[self._at.start(node)].string == "if"
         )
 
-    def _trim_typing(self, tree: ast.Module) -> None:
-        """Remove the names from typing that occur nowhere else as a word, be it in a string."""
+    def _trim_unused(self, tree: ast.Module) -> None:
+        """Remove the flag, and names from typing, that occur nowhere else as a word, be it in a string."""
         imports = [node for node in _imports(tree, "typing") if node.names[0].name != "*"]
-        for node in imports:
+        flags = [node for node in tree.body if self._has_flag and _sets_flag(node)]
+        for node in (*imports, *flags):
             self._drop(node, "")
         text = " ".join(token.string for token in edited(self._tokens, self.edits))
         words = set(_WORD.findall(unicodedata.normalize("NFKC", text)))
         for node in imports:
-            del self.edits[self._start(node)]
+            del self.edits[self._at.start(node)]
             if self._trim(node, [alias for alias in node.names if (alias.asname or alias.name) in words]):
                 self._drop(node, "")
+        for node in flags:
+            if _FLAG in words:
+                del self.edits[self._at.start(node)]
 
     # Edits.
 
@@ -191,35 +204,14 @@ class _Removals:
             names = ",".join(
                 f"{alias.name} as {alias.asname}" if alias.asname else alias.name for alias in kept
             )
-            self.edits[self._start(node)] = Edit(self._end(node), f"from {node.module} import {names}")
+            self.edits[self._at.start(node)] = Edit(self._at.end(node), f"from {node.module} import {names}")
         return not kept
 
     def _drop(self, node: ast.stmt, filler: str) -> None:
-        end = self._end(node)
+        end = self._at.end(node)
         if self._tokens[end].string == ";":
             end += 1
-        self.edits[self._start(node)] = Edit(end, filler)
-
-    # Indexes of tokens.
-
-    def _start(self, node: _Node) -> int:
-        index = self._index(node.lineno, node.col_offset)
-        while self._tokens[index].type in (INDENT, DEDENT):
-            index += 1
-        return index
-
-    def _end(self, node: _Node) -> int:
-        return self._index(node.end_lineno or 0, node.end_col_offset or 0)
-
-    def _index(self, row: int, column: int) -> int:
-        if self._lines is not None:
-            column = len(self._lines[row - 1][:column].decode("utf-8"))
-        return bisect_left(self._starts, (row, column))
-
-    def _find(self, operator: str, index: int) -> int:
-        while self._tokens[index].string != operator:
-            index += 1
-        return index
+        self.edits[self._at.start(node)] = Edit(end, filler)
 
 
 def _imports(tree: ast.Module, module: str) -> List[ast.ImportFrom]:
@@ -247,15 +239,21 @@ def _blocks(node: ast.stmt) -> Iterator[List[ast.stmt]]:
 def _is_never_set(tree: ast.Module) -> bool:
     """Return whether TYPE_CHECKING is False wherever it is the module's."""
     harmless: List[ast.AST] = [alias for node in _imports(tree, "typing") for alias in node.names]
-    for node in tree.body:
-        if (
-            isinstance(node, ast.Assign)
-            and isinstance(node.value, ast.Constant)
-            and node.value.value is False
-        ):
-            harmless += node.targets
+    harmless += [target for node in tree.body for target in _set_to_false(node)]
     bindings = [node for node in ast.walk(tree) if _FLAG in _bound(node)]
     return bool(bindings) and all(any(node is other for other in harmless) for node in bindings)
+
+
+def _sets_flag(node: ast.stmt) -> bool:
+    targets = _set_to_false(node)
+    return len(targets) == 1 and _FLAG in _bound(targets[0])
+
+
+def _set_to_false(node: ast.stmt) -> List[ast.expr]:
+    """Return the targets of a statement that assigns False."""
+    if isinstance(node, ast.Assign) and isinstance(node.value, ast.Constant) and node.value.value is False:
+        return node.targets
+    return []
 
 
 def _bound(node: ast.AST) -> List[str]:

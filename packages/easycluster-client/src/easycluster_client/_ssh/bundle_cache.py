@@ -43,12 +43,18 @@ def _states(packages: Sequence[str]) -> Iterator[str]:
         if spec is None or not spec.submodule_search_locations:
             raise FileNotFoundError(package)
         for folder in spec.submodule_search_locations:
-            yield f"{folder}\n"
-            with os.scandir(folder) as entries:
-                for entry in sorted(entries, key=lambda entry: entry.name):
-                    if entry.name.endswith(".py"):
-                        state = entry.stat()
-                        yield f"{entry.name} {state.st_size} {state.st_mtime_ns}\n"
+            yield from _folder_states(folder)
+
+
+def _folder_states(folder: str) -> Iterator[str]:
+    yield f"{folder}\n"
+    with os.scandir(folder) as entries:
+        for entry in sorted(entries, key=lambda entry: entry.name):
+            if entry.name.endswith(".py"):
+                state = entry.stat()
+                yield f"{entry.name} {state.st_size} {state.st_mtime_ns}\n"
+            elif entry.name != "__pycache__" and entry.is_dir():
+                yield from _folder_states(entry.path)
 
 
 def _head(state: bytes, content: bytes) -> bytes:

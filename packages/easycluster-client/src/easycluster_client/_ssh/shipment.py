@@ -51,6 +51,9 @@ _AT_ONCE = frozenset(
     )
 )
 
+#: How many bytes may go to a host before its first call.
+MAX_FIRST_PART = 20_000
+
 _ENTRY = "easycluster_server._stdio:main"
 
 

@@ -1,25 +1,22 @@
-"""Reads the fields of a packet that the peer sent, see `hello`."""
+"""Reads what the peer says of itself in the handshake, see `hello`."""
 
 from __future__ import annotations
 
 import struct
-from typing import TYPE_CHECKING, Dict
+from typing import Any, Dict
 
 from easycluster_protocol.errors import RemoteProtocolError
 
 from .hello import BYTES, FIELD, FIELDS, NUMBER, Hello
 
-if TYPE_CHECKING:
-    from .hello import FieldValue
-
 
 def parse_hello(data: bytes) -> Hello:
-    """Return the fields in ``data``.
+    """Return the fields in ``data``, which the peer sent.
 
     Raises:
         RemoteProtocolError: they cannot be read.
     """
-    fields: Dict[str, FieldValue] = {}
+    fields: Dict[str, Any] = {}
     offset = 0
     while offset < len(data):
         if len(data) - offset < FIELD.size:
@@ -34,17 +31,16 @@ def parse_hello(data: bytes) -> Hello:
             name, form, _ = FIELDS[tag]
             if name in fields:
                 raise RemoteProtocolError(f"the handshake field {name} stands twice")
-            fields[name] = _decode_value(name, value, form)
+            fields[name] = _from_bytes(name, value, form)
     return Hello(**fields)
 
 
-def _decode_value(name: str, value: bytes, form: str) -> FieldValue:
+def _from_bytes(name: str, value: bytes, form: str) -> Any:
     if form == BYTES:
         return value
     try:
         if form == NUMBER:
-            (number,) = struct.unpack(">Q", value)
-            return int(number)
+            return struct.unpack(">Q", value)[0]
         return value.decode("utf-8")
     except (struct.error, UnicodeDecodeError) as error:
         raise RemoteProtocolError(f"the handshake field {name} cannot be read") from error

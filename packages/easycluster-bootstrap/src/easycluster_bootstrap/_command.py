@@ -47,16 +47,21 @@ _STATEMENTS = [
     "P=sys.path[:]",
     "sys.path[:]=[x for x in P if x]",
     "import os",
+    # PYTHONPATH=/somewhere: (with that colon, which is common) puts it in by its full name. It may be gone.
+    "E,S=os.path.exists,os.path.samefile",
+    'sys.path[:]=[x for x in sys.path if not(E(x)and E(".")and S(x,"."))]',
+    "import zlib",
     # Read until B is n bytes long, never more; at the end of the file the index raises.
     'R=lambda n:([B.extend(c)for c in iter(lambda:os.read(0,n-len(B)),b"")],B[n-1])',
-    f"R({HEADER_LENGTH})",
-    f"R({HEADER_LENGTH}+int(B[{LENGTH_AT}:]))",
-    "G={}",
+    # Read one frame, of which no byte is in B.
     (
-        f"exec(compile(bytes(B[{HEADER_LENGTH}:]),"
-        '"easycluster-bundle/easycluster_bootstrap/_stage.py","exec"),G)'
+        f"F=lambda s:R(s+{HEADER_LENGTH})and R(s+{HEADER_LENGTH}+int(B[s+{LENGTH_AT}:]))"
+        f"and zlib.decompress(B[s+{HEADER_LENGTH}:])"
     ),
-    'G["load"](R,B,P,H)',
+    "D=F(0).split(bytes(1))",
+    "G={}",
+    'exec(compile(D[0],"easycluster-bundle/easycluster_bootstrap/_on_host/stage.py","exec"),G)',
+    'G["load"](D,F(len(B)),P,H)',
 ]
 _LINE = ";".join(_STATEMENTS)
 

@@ -6,7 +6,7 @@ import pytest
 
 from bootstrap.conftest import Host
 from easycluster_bootstrap import pack
-from easycluster_bootstrap._finder import _Finder
+from easycluster_bootstrap._on_host.importer import _Finder
 
 # Stands for what only a newer Python compiles: the master parses it without a complaint.
 UNCOMPILABLE = "x = 1\nreturn\n"
@@ -62,12 +62,12 @@ class Thing:
 def main(config):
     if os.fork():
         assert os.wait()[1] == 0
-    for what in (main, Thing, sys.modules["easycluster_bootstrap"].restore_path):
-        print(inspect.getsource(what).splitlines()[-1].strip(), flush=True)
+    for i in (main, Thing, sys.modules["easycluster_bootstrap"].restore_path):
+        print(inspect.getsource(i).splitlines()[-1].strip(), flush=True)
 """,
     )
 
-    lines = b"print(inspect.getsource(what).splitlines()[-1].strip(),flush=True)\npass\n_saved=None\n"
+    lines = b"print(inspect.getsource(i).splitlines()[-1].strip(),flush=True)\npass\n_saved=None\n"
     assert (outcome.status, outcome.output, outcome.errors) == (0, lines * 2, "")
 
 

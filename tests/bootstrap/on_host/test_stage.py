@@ -2,13 +2,14 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import zlib
 from pathlib import Path
 
 import pytest
 
 from bootstrap.conftest import Host
 from easycluster_bootstrap import bundle, remote_command
-from easycluster_bootstrap._framing import HEADER_LENGTH, LENGTH_AT
+from easycluster_bootstrap._framing import HEADER_LENGTH, LENGTH_AT, frame
 
 ECHO = """
 import os
@@ -36,19 +37,18 @@ def frame_ends() -> list[int]:
     return ends
 
 
-STAGE_END, MODULES_END, END = frame_ends()
+MODULES_END, END = frame_ends()
+STAGE = zlib.decompress(BUNDLE[HEADER_LENGTH:MODULES_END]).partition(b"\0")[0]
 
 CUTS = {
     "nothing": 0,
     "one byte": 1,
     "in the first header": HEADER_LENGTH - 1,
     "after the first header": HEADER_LENGTH,
-    "in the stage": STAGE_END // 2,
-    "before the stage's last byte": STAGE_END - 1,
-    "after the stage": STAGE_END,
-    "in the second header": STAGE_END + 5,
-    "in the modules": (STAGE_END + MODULES_END) // 2,
+    "in the modules": MODULES_END // 2,
+    "before the modules' last byte": MODULES_END - 1,
     "after the modules": MODULES_END,
+    "in the second header": MODULES_END + 5,
     "before the last byte": END - 1,
 }
 
@@ -112,8 +112,10 @@ GARBAGE = {
     "zeros": bytes(10000),
     "negative length": b"EasyCluster1 -0000001\n" + bytes(100),
     "shifted by a byte": BUNDLE[1:],
-    "no Python in the stage": BUNDLE[:HEADER_LENGTH] + b")" * STAGE_END + BUNDLE[STAGE_END:],
-    "bytes lost after the stage": BUNDLE[:STAGE_END] + BUNDLE[STAGE_END + 10 :],
+    "no Python in the stage": frame(zlib.compress(b")\0")) + BUNDLE[MODULES_END:],
+    "no Python in the importer": frame(zlib.compress(STAGE + b"\0)\f")) + BUNDLE[MODULES_END:],
+    "no importer": frame(zlib.compress(STAGE)) + BUNDLE[MODULES_END:],
+    "bytes lost after the modules": BUNDLE[:MODULES_END] + BUNDLE[MODULES_END + 10 :],
     "modules damaged": BUNDLE[: MODULES_END - 50] + bytes(40) + BUNDLE[MODULES_END - 10 :],
     "config damaged": BUNDLE[:-2] + b"\0\0",
 }

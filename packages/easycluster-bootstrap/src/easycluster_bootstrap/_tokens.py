@@ -1,12 +1,18 @@
-"""Tokens of Python laid out anew: each on its line, with as few blanks as there can be."""
+"""Tokens of Python: read, found by nodes of the syntax tree, edited, and laid out again.
+
+Each stays on its line, with as few blanks as there can be.
+"""
 
 from __future__ import annotations
 
+import ast
 import tokenize
+from bisect import bisect_left
 from io import StringIO
-from typing import Dict, Iterable, Iterator, List, Mapping, NamedTuple, Optional
+from typing import Dict, Iterable, Iterator, List, Mapping, NamedTuple, Optional, Union
 
 Token = tokenize.TokenInfo
+_Node = Union[ast.stmt, ast.expr, ast.arg, ast.ExceptHandler]
 
 _SKIPPED = {tokenize.COMMENT, tokenize.NL, tokenize.ENDMARKER}
 _IN_NAMES = {tokenize.NAME, tokenize.NUMBER, tokenize.ERRORTOKEN}
@@ -78,6 +84,43 @@ def _append(tokens: List[Token], token: Token) -> None:
             tokens[-1] = Token(tokenize.NAME, before.string + text, before.start, token.end, token.line)
             return
     tokens.append(token)
+
+
+class TokenIndex:
+    """Finds the tokens of nodes of the syntax tree.
+
+    Args:
+        source: what both were read from.
+        tokens: from `read_tokens`; each method returns the index of one of them.
+    """
+
+    def __init__(self, source: str, tokens: List[Token]) -> None:
+        self._tokens = tokens
+        self._starts = [token.start for token in tokens]
+        # Columns of nodes count bytes of UTF-8, those of tokens letters.
+        self._lines = None if source.isascii() else [line.encode("utf-8") for line in source.split("\n")]
+
+    def start(self, node: _Node) -> int:
+        """Find the first token of a node."""
+        index = self._index(node.lineno, node.col_offset)
+        while self._tokens[index].type in _LEVELS:
+            index += 1
+        return index
+
+    def end(self, node: _Node) -> int:
+        """Find the token behind a node."""
+        return self._index(node.end_lineno or 0, node.end_col_offset or 0)
+
+    def find(self, text: str, index: int) -> int:
+        """Find the first token with this text from an index on."""
+        while self._tokens[index].string != text:
+            index += 1
+        return index
+
+    def _index(self, row: int, column: int) -> int:
+        if self._lines is not None:
+            column = len(self._lines[row - 1][:column].decode("utf-8"))
+        return bisect_left(self._starts, (row, column))
 
 
 def edited(tokens: List[Token], edits: Mapping[int, Edit]) -> Iterator[Token]:

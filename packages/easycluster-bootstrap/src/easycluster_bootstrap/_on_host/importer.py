@@ -148,11 +148,10 @@ def _add(packed: bytes) -> None:
         name, is_package, size = packed[start:end].decode().split()
         start = end + 1 + int(size)
         _sources[name] = packed[end + 1 : start], is_package == "1"
+        _sources.setdefault(name.rpartition(".")[0], (b"", True))  # a package without a source is not sent
 
 
-def start(
-    source: bytes, packed: bytes, session: bytes, path: "List[str]", write_bytecode: bool, hook: "Any"
-) -> None:
+def start(source: bytes, packed: bytes, session: bytes, path: "List[str]", hook: "Any") -> None:
     """Import the entry, write the marker to stdout and call the entry.
 
     Args:
@@ -160,7 +159,6 @@ def start(
         packed: the modules.
         session: marker, entry (``module:function``) and the argument of the entry, in lines.
         path: what sys.path shall be after `restore_path`.
-        write_bytecode: whether bytecode shall be written then.
         hook: the sys.excepthook to put back before the call.
 
     Raises:
@@ -168,8 +166,15 @@ def start(
             marker; with a traceback on stderr and status 1 if the entry raises.
     """
     global _saved, _path
-    _saved = path, not write_bytecode
+    gc.disable()  # until the path is restored: next to nothing of what is made now ever becomes garbage
+    _saved = path, sys.dont_write_bytecode
     _path = sys.path[:]
+    sys.dont_write_bytecode = True
+    if os.environ.get("PYTHONSAFEPATH") == "easycluster":
+        # Set by the command for this start alone; what is started from here shall not have it.
+        del os.environ["PYTHONSAFEPATH"]
+        if getattr(sys.flags, "safe_path", False) and not sys.flags.isolated:
+            path.insert(0, "")
     # A .pth file or sitecustomize may have imported what is installed on the host.
     for name in [name for name in sys.modules if name.startswith("easycluster") and name != __name__]:
         del sys.modules[name]
