@@ -31,13 +31,13 @@ import pytest
 
 import easycluster
 from easycluster_client import Client, ThreadedClient
-from easycluster_protocol._objects import exports
 from easycluster_protocol.keys import read_key_file
 from easycluster_server._processes.fork_server import fork_server
 from helpers import documented, leaks, server_objects
 from helpers.remote_tasks import DEFINITIONS, Tasks
 from helpers.servers import Server, generate_key_file
 from helpers.sshd import Sshd
+from helpers.states import registrations_restored
 
 Connect = Callable[..., Any]
 
@@ -149,12 +149,9 @@ def task_definitions(no_definitions: None) -> None:
 def object_definitions(no_definitions: None) -> Iterator[None]:
     """The classes of `helpers.server_objects` are defined on clients that are made from now on; what definitions
     register here, too, is forgotten after the test."""
-    registered = dict(exports._registered)
-    easycluster.define_common(server_objects.DEFINITIONS)
-    yield
-    exports._registered.clear()
-    exports._registered.update(registered)
-    exports._known.clear()
+    with registrations_restored():
+        easycluster.define_common(server_objects.DEFINITIONS)
+        yield
 
 
 @pytest.fixture

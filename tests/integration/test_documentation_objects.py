@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 
 from easycluster import RemoteProxy
-from easycluster_protocol._objects import exports
 from helpers.documented import Session, corrected
 from helpers.servers import Server
+from helpers.states import registrations_restored
 
 CONNECT = """\
 >>> from easycluster import *
@@ -103,11 +103,8 @@ MAKE_SERVER_CLASS = """\
 @pytest.fixture(autouse=True)
 def no_server_classes() -> Iterator[None]:
     """The classes that the examples register here, too, are forgotten after the test."""
-    before = dict(exports._registered)
-    yield
-    exports._registered.clear()
-    exports._registered.update(before)
-    exports._known.clear()
+    with registrations_restored():
+        yield
 
 
 def type_examples(session: Session, peername: str = "localhost:11999") -> None:

@@ -18,18 +18,14 @@ from easycluster_protocol._objects.exports import (
     make_server_class,
     make_singleton,
 )
+from helpers.states import registrations_restored
 
 
 @pytest.fixture(autouse=True)
 def as_before() -> Iterator[None]:
     """What a test registers is forgotten after it."""
-    registered, singletons = dict(exports_module._registered), dict(exports_module._singletons)
-    yield
-    exports_module._registered.clear()
-    exports_module._registered.update(registered)
-    exports_module._singletons.clear()
-    exports_module._singletons.update(singletons)
-    exports_module._known.clear()
+    with registrations_restored():
+        yield
 
 
 def names_of(value: Any) -> tuple[set[str], set[str], set[str], bool]:

@@ -12,7 +12,6 @@ from easycluster_protocol._wire import (
     frame_reader,
     frames,
     messages as m,
-    receiver as receiver_module,
     streams,
 )
 from easycluster_protocol._wire.authenticator import Authenticator
@@ -22,6 +21,7 @@ from easycluster_protocol._wire.receiver import Receiver
 from easycluster_protocol._wire.sender import seal
 from easycluster_protocol.errors import RemoteProtocolError
 from helpers.pair import FUZZ, KEY, SIZES, messages_of, pieces, take_in
+from helpers.states import received_to_their_place
 
 CALLS = messages_of("client")
 
@@ -260,12 +260,8 @@ def test_large_messages_take_turns(key: bytes | None, sizes: list[int], direct_f
             writer.data(1, one.buffers[2]),
         ]
     )
-    before = receiver_module._MIN_DIRECT_BYTES
-    receiver_module._MIN_DIRECT_BYTES = direct_from
-    try:
+    with received_to_their_place(direct_from):
         found = receive(receiver, data, sizes)
-    finally:
-        receiver_module._MIN_DIRECT_BYTES = before
 
     assert found == [Message(m.PING, 9), two, three, one]
     assert receiver.is_between_frames
@@ -494,17 +490,17 @@ def test_order_of_frames(order: list[int], arrives: int) -> None:
 
 @pytest.mark.parametrize("direct_from", [1, 10_000])
 @pytest.mark.parametrize("place", [40, -1])
-def test_changed_bytes_of_large_messages(
-    direct_from: int, place: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_changed_bytes_of_large_messages(direct_from: int, place: int) -> None:
     """A byte that is changed is noticed also where bytes are received straight to their place."""
-    monkeypatch.setattr(receiver_module, "_MIN_DIRECT_BYTES", direct_from)
     writer, receiver = Writer(KEY), make_receiver(KEY)
     receive(receiver, writer.begin(1, Message(m.CALL, 1, b"a" * 300)))
     data = bytearray(writer.data(1, b"a" * 300))
     data[place] ^= 1
 
-    with pytest.raises(RemoteProtocolError, match="frame 1 was not sent by the holder of the key"):
+    with (
+        received_to_their_place(direct_from),
+        pytest.raises(RemoteProtocolError, match="frame 1 was not sent by the holder of the key"),
+    ):
         receive(receiver, bytes(data), [33])
 
 
@@ -605,9 +601,8 @@ def test_any_bytes_are_taken_or_refused(
 ) -> None:
     """Any bytes are taken in, or refused by a protocol error, the same in pieces as at once."""
     outcomes = []
-    before = receiver_module._MIN_DIRECT_BYTES, streams.allocate
-    receiver_module._MIN_DIRECT_BYTES, streams.allocate = 20, allocate_little
-    try:
+    with received_to_their_place(20), pytest.MonkeyPatch.context() as patch:
+        patch.setattr(streams, "allocate", allocate_little)
         for cuts in (sizes, []):
             found: list[Message] = []
             error = None
@@ -619,8 +614,6 @@ def test_any_bytes_are_taken_or_refused(
             except RemoteProtocolError as caught:
                 error = str(caught)
             outcomes.append((found, error is None))
-    finally:
-        receiver_module._MIN_DIRECT_BYTES, streams.allocate = before
 
     assert outcomes[0] == outcomes[1]
 

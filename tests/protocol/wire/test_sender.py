@@ -14,6 +14,7 @@ from easycluster_protocol._wire.messages import KIND_NAMES, Message, pack_head
 from easycluster_protocol._wire.sender import Sender
 from easycluster_protocol.errors import LocalProtocolError
 from helpers.pair import FUZZ, KEY, messages_of
+from helpers.states import number_next_stream
 
 PREFIX = frames.HEADER_SIZE
 
@@ -112,7 +113,7 @@ def test_each_large_message_has_a_number() -> None:
 
     assert {stream for _, _, stream, _ in sent(sender, message)} == {1}
     assert {stream for _, _, stream, _ in sent(sender, message)} == {2}
-    sender._streams = itertools.count(2**32 - 1)
+    number_next_stream(sender, 2**32 - 1)
     assert {stream for _, _, stream, _ in sent(sender, message)} == {2**32 - 1}
     assert {stream for _, _, stream, _ in sent(sender, message)} == {0}
 
