@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -249,13 +251,20 @@ def test_bad_module_does_not_cost_the_others(client: Any) -> None:
     assert client.later() == 2
 
 
-def test_update_in_a_completion_function(client: Any) -> None:
+def test_update_in_a_completion_function(client: Any, tmp_path: Path) -> None:
     """A completion function that is called while definitions are awaited may update them, too."""
+    ends_the_call, ends_the_definitions = str(tmp_path / "call"), str(tmp_path / "definitions")
+    for path in (ends_the_call, ends_the_definitions):
+        os.mkfifo(path)
     told: list[Any] = []
-    client.call(
-        "time.sleep", 0.05, threadid=1, oncomplete=lambda value: told.append(client.update_definitions())
-    )
-    define_common("import time; time.sleep(0.2)", local=False)
+
+    def complete(value: str) -> None:
+        with open(ends_the_definitions, "w"):
+            pass
+        told.append(client.update_definitions())
+
+    client.eval(f"open({ends_the_call!r}).read()", threadid=1, oncomplete=complete)
+    define_common(f"open({ends_the_call!r}, 'w').close(); open({ends_the_definitions!r}).read()", local=False)
     client.update_definitions()
 
     wait_until(lambda: told == [None])

@@ -24,12 +24,13 @@ thing = client.Thing()
 arrived = client.eval("Thing()", nonblocking=True)
 arrived_too = client.eval("6 * 7", nonblocking=True)
 while not arrived_too.done(): pass
-response = client.eval("__import__('time').sleep(0.1) or 6 * 7", nonblocking=True)
+os.mkfifo(PIPE)
+response = client.eval("open(PIPE).read() and 6 * 7", nonblocking=True)  # is answered when the child has ended
 called = []
 client.eval("6 * 7", oncomplete=called.append)
 
 async def awaited():
-    return await client.eval("1", nonblocking=True) if response.done() and False else await response
+    return await response
 
 USES = {
     "call": lambda: client.eval("1"),
@@ -94,6 +95,8 @@ if child == 0:
             traceback.print_exc()
         os._exit(status)
 say(name="status", fine=os.waitpid(child, 0)[1] == 0)
+with open(PIPE, "w") as pipe:
+    pipe.write("go on")
 over.set()
 holder.join()
 say(name="of the parent", fine=(response.wait(), client.eval("6 * 7"), thing.name()) == (42, 42, "thing"))
@@ -114,7 +117,8 @@ def test_fork(request: pytest.FixtureRequest, transport: Any, tmp_path: Path, ki
     how = way_to_server(request, transport.name)
     python = ("-W", "ignore::DeprecationWarning")  # Python 3.12 warns of forks beside threads
     heard: list[dict[str, Any]] = []
-    with Master(how, SCRIPT.replace("KIND", kind), tmp_path, python) as master:
+    script = SCRIPT.replace("KIND", kind).replace("PIPE", repr(str(tmp_path / "pipe")))
+    with Master(how, script, tmp_path, python) as master:
         while not heard or heard[-1]["name"] != "end":
             heard.append(master.hear())
 

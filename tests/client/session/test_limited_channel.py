@@ -3,20 +3,34 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import pytest
 
+from easycluster_client import _deadlines
+from easycluster_client._session import limited_channel, session as session_module
 from easycluster_client._session.limited_channel import SendLimit
 from easycluster_protocol._wire import messages as m
 from easycluster_protocol.errors import CallTimeout
+from helpers.clocks import Clock, ClockedLock
 from helpers.hand_made import HandMadeServer
 from helpers.waiting import PATIENCE, wait_until
 
 LARGE = bytes(5_000_000)
+
+
+@pytest.fixture
+def clock(server: HandMadeServer, monkeypatch: pytest.MonkeyPatch) -> Clock:
+    """The clock by which the limits of this thread's calls run."""
+    clock = Clock()
+    for module in (limited_channel, _deadlines):
+        monkeypatch.setattr(module, "time", clock)
+    monkeypatch.setattr(session_module, "wait", clock.wait)
+    channel = server.session._channel
+    monkeypatch.setattr(channel, "_send_lock", ClockedLock(clock, channel._send_lock))
+    return clock
 
 
 @contextmanager
@@ -32,19 +46,21 @@ def blocked_sender(server: HandMadeServer, calls: int = 1) -> Iterator[None]:
     assert not thread.is_alive()
 
 
-def request_in_time(server: HandMadeServer, body: Any, seconds: float) -> CallTimeout:
-    """Make a call that must end by its limit; return the error."""
-    with pytest.raises(CallTimeout) as caught, server.session._channel.limit(time.monotonic() + seconds):
+def request_in_time(server: HandMadeServer, clock: Clock, body: Any, seconds: float) -> CallTimeout:
+    """Make a call that must end by its limit, and not before; return the error."""
+    deadline = clock.now + seconds
+    with pytest.raises(CallTimeout) as caught, server.session._channel.limit(deadline):
         server.request(body)
+    assert clock.now == deadline
     return caught.value
 
 
-@pytest.mark.parametrize("body", [b"small", LARGE])
-@pytest.mark.parametrize("seconds", [0, 0.01])
-def test_behind_another_sender(server: HandMadeServer, body: bytes, seconds: float) -> None:
+@pytest.mark.parametrize("body", [b"small", LARGE], ids=["small", "large"])
+@pytest.mark.parametrize("seconds", [0, 5])
+def test_behind_another_sender(server: HandMadeServer, clock: Clock, body: bytes, seconds: float) -> None:
     """A call whose limit ends while another thread sends was not sent, says so, and leaves nothing."""
     with blocked_sender(server):
-        error = request_in_time(server, body, seconds)
+        error = request_in_time(server, clock, body, seconds)
     server.request(b"the next")
 
     assert (error.state, error.response) == ("not sent", None)
@@ -54,19 +70,19 @@ def test_behind_another_sender(server: HandMadeServer, body: bytes, seconds: flo
     assert not server.session._channel.limits
 
 
-def test_what_it_would_have_given_back(server: HandMadeServer) -> None:
+def test_what_it_would_have_given_back(server: HandMadeServer, clock: Clock) -> None:
     """Objects that a call would have given back are given back by the next one, if it was not sent."""
     with blocked_sender(server):
         server.session.references.garbage.append([5, 5])
-        request_in_time(server, b"", 0)
+        request_in_time(server, clock, b"", 0)
     server.request()
 
     assert server.receive(2)[1].releases == [(5, 2)]
 
 
-def test_cut_in_the_middle(server: HandMadeServer) -> None:
+def test_cut_in_the_middle(server: HandMadeServer, clock: Clock) -> None:
     """Of a call that was cut in the middle it is unknown whether it will be run; later ones are sent."""
-    error = request_in_time(server, LARGE, 0.01)
+    error = request_in_time(server, clock, LARGE, 5)
     thread = threading.Thread(target=server.request, args=(b"the next",))
     thread.start()
     received = server.receive(1)
@@ -76,10 +92,10 @@ def test_cut_in_the_middle(server: HandMadeServer) -> None:
     assert received[-1].body == b"the next"
 
 
-def test_behind_what_an_interrupted_sender_left(server: HandMadeServer) -> None:
+def test_behind_what_an_interrupted_sender_left(server: HandMadeServer, clock: Clock) -> None:
     """A call that comes after one that was cut is not begun while that one's rest is not sent."""
-    assert request_in_time(server, LARGE, 0).state == "unknown"
-    assert request_in_time(server, b"", 0).state == "not sent"
+    assert request_in_time(server, clock, LARGE, 0).state == "unknown"
+    assert request_in_time(server, clock, b"", 0).state == "not sent"
 
 
 def test_in_time(server: HandMadeServer) -> None:

@@ -102,12 +102,18 @@ def test_thread_that_does_not_come_back(server: HandMadeServer, monkeypatch: pyt
 
 
 def test_thread_that_reads_for_long(server: HandMadeServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A thread that really reads keeps its turn, however long nothing comes."""
-    monkeypatch.setattr(read_turn, "_LOOK_AFTER", 0.001)
+    """A thread that really reads keeps its turn, however often another looks for it while nothing comes."""
+    looks: list[float] = []
+
+    def note_look(seconds: float, deadline: float | None) -> float:
+        looks.append(seconds)
+        return 0.001
+
+    monkeypatch.setattr(read_turn, "_shorter", note_look)
     reader = start_reader(server)
     response = server.request()
     waiter = Waiter(response)
-    waiter.join(0.1)
+    wait_until(lambda: len(looks) > 10 or server.session._turn.get(0) != reader.ident)
     whose = server.session._turn.get(0)
     server.answer(response)
     waiter.result()

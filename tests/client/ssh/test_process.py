@@ -11,12 +11,13 @@ from pathlib import Path
 import pytest
 
 from easycluster import ConnectError
-from easycluster_client._ssh import dead_man, process as process_module
+from easycluster_client._ssh import dead_man, process as process_module, prompts
 from easycluster_client._ssh.process import SshProcess
 from easycluster_client._ssh.prompts import Deadline
 from easycluster_client._ssh.shipment import first_part
 from easycluster_protocol._handshake.hello import describe_self
 from easycluster_server._system.proc import process_table, read_process
+from helpers.clocks import Clock
 from helpers.fake_ssh import FakeSsh, address, end_ssh, pid_of, start_ssh
 from helpers.waiting import PATIENCE, wait_until
 
@@ -98,6 +99,9 @@ def test_sending_to_one_that_does_not_read(
     fake: FakeSsh, processes: list[SshProcess], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """An ssh that takes nothing is given up when the time is over, however little a socket holds."""
+    clock = Clock()
+    monkeypatch.setattr(prompts, "time", clock)
+    monkeypatch.setattr(prompts, "wait", clock.wait)
     real = socket.socketpair
 
     def small() -> tuple[socket.socket, socket.socket]:
@@ -110,8 +114,10 @@ def test_sending_to_one_that_does_not_read(
     fake.write("#!/bin/sh\n[ $1 = -G ] && exit 1\nexec sleep 1000\n")
     processes.append(start_ssh(address(fake.path)))
 
-    with pytest.raises(ConnectError, match="no answer within 0.2 seconds"):
-        processes[0].send_server(describe_self(), Deadline(0.2))
+    with pytest.raises(ConnectError, match="no answer within 30 seconds"):
+        processes[0].send_server(describe_self(), Deadline(30))
+
+    assert clock.now == pytest.approx(1030)
 
 
 def test_sending_in_small_pieces(

@@ -1,10 +1,11 @@
 from __future__ import annotations
 
+import _thread
 from collections.abc import Iterator
 
 import pytest
 
-from easycluster_server._serving.follower import Follower
+from easycluster_server._serving.follower import IDLE_TICKS, TICK, Follower
 from helpers.waiting import wait_until
 
 
@@ -54,12 +55,33 @@ def followers(follower: Follower) -> int:
     return sum(ended.locked() for _, ended in follower._threads)
 
 
-def test_sleeps_when_there_are_no_calls(follower: Follower, main: Main) -> None:
-    """Without calls it goes to sleep, and looks no more."""
-    wait_until_asleep(follower)
-    looks = main.looks
-    assert not follower._threads[0][1].acquire(timeout=0.1)
+class NotedGate:
+    """A gate that notes for how long its waits may last; -1: until it opens."""
 
+    def __init__(self) -> None:
+        self.waits: list[float] = []
+        self._lock = _thread.allocate_lock()
+        self._lock.acquire()
+        self.locked, self.release = self._lock.locked, self._lock.release
+
+    def acquire(self, block: bool = True, timeout: float = -1) -> bool:
+        """Wait until it opens."""
+        self.waits.append(timeout)
+        return self._lock.acquire(block, timeout)
+
+
+def test_sleeps_when_there_are_no_calls(main: Main) -> None:
+    """Without calls it looks for some ticks, and then waits until it is woken, however long that takes."""
+    follower = Follower(main.get_busy, main.read)
+    follower._gate = gate = NotedGate()  # type: ignore[assignment]
+    follower.start()
+    wait_until(lambda: len(gate.waits) > IDLE_TICKS)
+    looks = main.looks
+    asleep = follower.asleep
+    follower.stop()
+
+    assert asleep
+    assert gate.waits == [TICK] * IDLE_TICKS + [-1]
     assert main.looks == looks
     assert main.reads == 0
 
