@@ -46,3 +46,13 @@ def test_links_lead_somewhere() -> None:
             page = path.parent / target if target else path
             assert page.exists(), f"{path.name}: {target}"
             assert not anchor or anchor in headings(page), f"{path.name}: {target}#{anchor}"
+
+
+def test_states_are_drawn_from_the_tables() -> None:
+    """The drawings of states are those that `scripts/draw_states` makes; its ``--write`` brings them up to date."""
+    drawn = subprocess.run(
+        [sys.executable, str(ROOT / "scripts" / "draw_states")], check=True, capture_output=True, text=True
+    ).stdout
+    shown = (ROOT / "docs" / "architecture.md").read_text().partition("<!-- begin of the states")[2]
+
+    assert shown.partition("-->")[2].partition("<!-- end of the states -->")[0].strip() == drawn.strip()

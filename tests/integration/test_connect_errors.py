@@ -81,7 +81,7 @@ def without_the_key(connection: socket.socket) -> None:
     handshake.receive_data(connection.recv(4096))
     connection.sendall(handshake.data_to_send())
     proof = connection.recv(4096)
-    handshake._secrets.server_proof = lambda transcript: b"\0" * 32  # type: ignore[method-assign,union-attr]
+    handshake._secrets.prove_server = lambda transcript: b"\0" * 32  # type: ignore[method-assign,union-attr]
     handshake.receive_data(proof)
     connection.sendall(handshake.data_to_send())
     silent(connection)

@@ -20,7 +20,7 @@ from easycluster_client._connect import connect
 from easycluster_client._connect.connect import Address
 from easycluster_client._ssh.process import SshProcess
 from easycluster_client._ssh.shipment import first_part
-from easycluster_protocol._handshake.hello import WELCOME, describe_self, packet
+from easycluster_protocol._handshake.hello import WELCOME, describe_self, pack_packet
 from helpers.fake_ssh import address
 
 MARKER = b"easycluster-0123456789abcdef0123456789abcdef"
@@ -176,7 +176,7 @@ class Answering(SshProcess):
 
 def whole_answer() -> bytes:
     """What a host says when all goes well, up to the end of the handshake."""
-    return b"Welcome!\r\n" + MARKER + b"\n" + packet(WELCOME, describe_self(process=1, host="h"))
+    return b"Welcome!\r\n" + MARKER + b"\n" + pack_packet(WELCOME, describe_self(process=1, host="h"))
 
 
 @pytest.fixture

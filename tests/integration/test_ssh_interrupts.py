@@ -12,7 +12,7 @@ import easycluster_bootstrap
 import easycluster_client
 from easycluster_client._connect import connect
 from easycluster_client._ssh import process as process_module
-from easycluster_protocol._handshake.hello import WELCOME, describe_self, packet
+from easycluster_protocol._handshake.hello import WELCOME, describe_self, pack_packet
 from helpers import checkpoints, leaks
 from helpers.checkpoints import places, strike
 from helpers.fake_ssh import address
@@ -33,7 +33,7 @@ exec cat >/dev/null
 def program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     """A program in the place of ssh, which answers at once as a host would."""
     monkeypatch.setattr(easycluster_bootstrap, "new_marker", lambda: MARKER)
-    welcome = packet(WELCOME, describe_self(process=1, host="h"))
+    welcome = pack_packet(WELCOME, describe_self(process=1, host="h"))
     (tmp_path / "answer").write_bytes(b"Welcome!\n" + MARKER + b"\n" + welcome)
     path = tmp_path / "ssh"
     path.write_text(ANSWERING.format(answer=tmp_path / "answer"))

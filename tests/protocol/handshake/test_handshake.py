@@ -15,7 +15,7 @@ from easycluster_protocol._handshake.client import ClientHandshake
 from easycluster_protocol._handshake.handshake import Handshake
 from easycluster_protocol._handshake.hello import CHALLENGE, HELLO, PROOF, REFUSE, WELCOME, Hello
 from easycluster_protocol._handshake.hello_parser import parse_hello
-from easycluster_protocol._handshake.secrets import key_id
+from easycluster_protocol._handshake.secrets import derive_key_id
 from easycluster_protocol._handshake.server import ServerHandshake
 from easycluster_protocol._limits import MAX_HANDSHAKE_BYTES
 from easycluster_protocol._wire.link import CLIENT, SERVER
@@ -189,7 +189,7 @@ def test_repr_of_an_agreement(key: bytes | None) -> None:
     assert text.startswith(
         f"<Agreement: {'private' if key is None else 'keyed'}, pickle protocol 5, peer Hello("
     )
-    for secret in (client.agreement.send_key, client.agreement.receive_key, server._own.nonce):
+    for secret in (client.agreement.send_key, client.agreement.receive_key, server.own.nonce):
         assert not secret or repr(secret) not in text
 
 
@@ -241,7 +241,7 @@ def test_wrong_key() -> None:
 def test_client_that_only_knows_the_name_of_the_key(monkeypatch: pytest.MonkeyPatch) -> None:
     """Who has seen a key's id on the wire, and not the key, gets as far as the proof."""
     for end in ("client", "server"):
-        monkeypatch.setattr(f"easycluster_protocol._handshake.{end}.key_id", lambda key: b"the same")
+        monkeypatch.setattr(f"easycluster_protocol._handshake.{end}.derive_key_id", lambda key: b"the same")
     client, server = ClientHandshake(OTHER_KEY), ServerHandshake(KEY)
     carrier = Carrier(client, server)
 
@@ -285,7 +285,7 @@ def test_nonces_have_one_size(nonce: bytes) -> None:
     """A nonce of another size is refused by either end."""
     server = ServerHandshake(KEY)
     with pytest.raises(AuthenticationError):
-        server.receive_data(packet(HELLO, Hello(nonce=nonce, key_id=key_id(KEY))))
+        server.receive_data(packet(HELLO, Hello(nonce=nonce, key_id=derive_key_id(KEY))))
 
     client = ClientHandshake(KEY)
     with pytest.raises(RemoteProtocolError, match="not fresh"):
@@ -517,7 +517,7 @@ def test_largest_handshake() -> None:
 @given(st.integers(0, 4088), st.binary(max_size=40), st.integers(1, 4096))
 def test_memory_before_the_proof(size: int, rest: bytes, piece: int) -> None:
     """Whatever a peer sends before it has proved the key, no more than 4 KiB of that is held."""
-    hello = Hello(nonce=b"n" * 32, key_id=key_id(KEY)).encode()
+    hello = Hello(nonce=b"n" * 32, key_id=derive_key_id(KEY)).encode()
     padding = b"\xff" + struct.pack(">H", size) + bytes(size)
     sent = packet(HELLO, hello + padding) + packet(PROOF, rest) * 200
     server = ServerHandshake(KEY)
@@ -544,7 +544,7 @@ PACKETS = st.builds(
     | st.builds(
         Hello,
         nonce=st.sampled_from([b"", b"n" * 32]),
-        key_id=st.sampled_from([b"", key_id(KEY)]),
+        key_id=st.sampled_from([b"", derive_key_id(KEY)]),
         proof=st.binary(max_size=33),
         code=st.sampled_from(["", "key", "version"]),
         text=st.text(max_size=20).map(lambda text: text.encode("utf-8", "replace").decode()),
@@ -563,7 +563,7 @@ def test_any_bytes_are_taken_or_refused(parts: list[bytes], sizes: list[int]) ->
                 end.receive_data(piece)
         except (ConnectError, ProtocolError):
             assert end.agreement is None
-        if end._state != "done":
+        if end.state != "done":
             assert end.agreement is None
         elif isinstance(end, (ClientHandshake, ServerHandshake)):
             assert end._key is None

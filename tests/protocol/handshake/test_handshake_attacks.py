@@ -12,7 +12,7 @@ from easycluster_protocol._handshake.client import ClientHandshake
 from easycluster_protocol._handshake.handshake import Handshake
 from easycluster_protocol._handshake.hello import CHALLENGE, FIELDS, WELCOME, Hello
 from easycluster_protocol._handshake.hello_parser import parse_hello
-from easycluster_protocol._handshake.secrets import key_id
+from easycluster_protocol._handshake.secrets import derive_key_id
 from easycluster_protocol._handshake.server import ServerHandshake
 from easycluster_protocol._wire.link import CLIENT, SERVER, Link
 from easycluster_protocol._wire.messages import PING, Message
@@ -74,9 +74,9 @@ def rewrite(data: bytes, name: str) -> bytes:
     """Give one field of a packet another value, and the packet a length that fits."""
     hello = parse_hello(data[8:])
     (form,) = (form for field, form, _ in FIELDS.values() if field == name)
-    changed = Hello(**{field: getattr(hello, field) for field in hello._given})
+    changed = Hello(**{field: getattr(hello, field) for field in hello.given})
     setattr(changed, name, OTHER[form](getattr(hello, name)))
-    changed._given.add(name)
+    changed.given.add(name)
     payload = changed.encode()
     return data[:6] + struct.pack(">H", len(payload)) + payload
 
@@ -300,7 +300,7 @@ def test_a_stranger_learns_nothing() -> None:
     said = []
     for key in (KEY, bytes(32)):
         server = ServerHandshake(key, SESSION_NAME, nonce=SERVER_NONCE)
-        hello = Hello(nonce=CLIENT_NONCE, key_id=key_id(key)).encode()
+        hello = Hello(nonce=CLIENT_NONCE, key_id=derive_key_id(key)).encode()
         server.receive_data(b"EZCL\x01\x00" + struct.pack(">H", len(hello)) + hello)
         said.append(server.data_to_send())
 

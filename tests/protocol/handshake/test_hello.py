@@ -163,4 +163,4 @@ def test_names_that_do_not_exist() -> None:
     with pytest.raises(TypeError, match="no handshake field named 'tsl'"):
         Hello(tsl=1)
     with pytest.raises(AttributeError, match="tsl"):
-        _ = Hello().tsl
+        _ = Hello().tsl  # type: ignore[attr-defined]  # as a program without types may

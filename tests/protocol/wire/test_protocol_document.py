@@ -107,7 +107,7 @@ def test_states() -> None:
 
 
 def test_states_of_the_handshake() -> None:
-    """The tables of states of the handshake say which packet may come when."""
+    """The tables of states of the handshake say which packet may come when, and which state is next."""
     for end, section in (
         (ClientHandshake, "Handshake of the client"),
         (ServerHandshake, "Handshake of the server"),
@@ -117,12 +117,12 @@ def test_states_of_the_handshake() -> None:
         states = [re.sub(r" \(.*", "", state) for state, *_ in cells]
         named = [state for state in states if state != "any of these"]
         listed = {
-            (state, PACKETS[packet])
-            for row, (_, packet, _) in zip(states, cells, strict=True)
+            (state, PACKETS[packet]): then.rpartition("; ")[2]
+            for row, (_, packet, then) in zip(states, cells, strict=True)
             for state in (named if row == "any of these" else [row])
         }
 
-        assert listed == set(end._handlers)
+        assert listed == {key: after for key, (_, after) in end.TRANSITIONS.items()}
 
 
 def test_limits() -> None:

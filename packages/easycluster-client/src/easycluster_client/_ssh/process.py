@@ -101,7 +101,7 @@ class SshProcess:
             ConnectError: the time is over.
             OSError: ssh has ended.
         """
-        rest = memoryview(first_part(self._marker, client.pickle_protocol, client.compress))
+        rest = memoryview(first_part(self._marker, client.pickle_protocol, bool(client.compress)))
         while rest:
             deadline.wait(-1, self.connection.fileno())
             rest = rest[self.connection.send(rest, socket.MSG_DONTWAIT) :]

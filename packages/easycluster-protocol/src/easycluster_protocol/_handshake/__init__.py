@@ -1,1 +1,1 @@
-"""The handshake: the first packets on a connection, and the agreement that they end in."""
+"""The handshake: the first packets on a connection, and the agreement that results from them."""

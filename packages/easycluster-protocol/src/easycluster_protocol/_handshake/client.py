@@ -4,13 +4,26 @@ from __future__ import annotations
 
 import hmac
 import os
-from typing import Any, Callable, Dict, Mapping, Optional, Tuple
+from typing import TYPE_CHECKING, ClassVar, Dict, Optional
 
 from easycluster_protocol.errors import AuthenticationError, ConnectError, RemoteProtocolError, VersionError
 
-from .handshake import Handshake, check_versions, printable
+from .handshake import (
+    DONE,
+    FAILED,
+    WAIT_FOR_CHALLENGE,
+    WAIT_FOR_PROOF,
+    WAIT_FOR_WELCOME,
+    Handshake,
+    check_versions,
+    make_printable,
+)
 from .hello import CHALLENGE, HELLO, PROOF, REFUSE, WELCOME, Hello, describe_self
-from .secrets import NONCE_SIZE, Secrets, key_id
+from .secrets import NONCE_SIZE, Secrets, derive_key_id
+
+if TYPE_CHECKING:
+    from .handshake import Transitions
+    from .hello import FieldValue
 
 
 class ClientHandshake(Handshake):
@@ -18,23 +31,27 @@ class ClientHandshake(Handshake):
 
     Args:
         key: the shared key; None for a private connection.
-        compress: whether the connection should be compressed.
-        announced: whether the server, whom this end has sent there, knows already what HELLO would say;
-            then there is none.
+        compress: whether the client wants the connection to be compressed.
+        announced: whether the server knows the contents of HELLO already, because this client has sent it
+            there; HELLO is then left out.
         fields: further fields of HELLO, for tests and for later extensions.
 
     Attributes:
-        own: what this end says of itself.
+        own: the description of this end.
     """
 
     def __init__(
-        self, key: Optional[bytes] = None, compress: bool = False, announced: bool = False, **fields: object
+        self,
+        key: Optional[bytes] = None,
+        compress: bool = False,
+        announced: bool = False,
+        **fields: FieldValue,
     ) -> None:
-        super().__init__("wait for challenge" if key is not None else "wait for welcome")
+        super().__init__(WAIT_FOR_CHALLENGE if key is not None else WAIT_FOR_WELCOME)
         self._key = key
         self._secrets: Optional[Secrets] = None
         if key is not None:
-            fields = {"nonce": os.urandom(NONCE_SIZE), "key_id": key_id(key), **fields}
+            fields = {"nonce": os.urandom(NONCE_SIZE), "key_id": derive_key_id(key), **fields}
         self.own = describe_self(compress=int(compress), **fields)
         if not announced:
             self._send(HELLO, self.own)
@@ -46,12 +63,11 @@ class ClientHandshake(Handshake):
         if len(hello.nonce) != NONCE_SIZE or hello.nonce == self.own.nonce:
             raise RemoteProtocolError("the server's challenge is not fresh")
         self._secrets = Secrets(self._key, self.own.nonce, hello.nonce, self._transcript)
-        self._send(PROOF, Hello(proof=self._secrets.client_proof(self._transcript)))
-        self._state = "wait for proof"
+        self._send(PROOF, Hello(proof=self._secrets.prove_client(self._transcript)))
 
-    def _on_proof(self, hello: Hello, before: bytes) -> None:
+    def _on_server_proof(self, hello: Hello, before: bytes) -> None:
         assert self._secrets is not None and self.peer is not None
-        expected = self._secrets.server_proof(before + hello.session)
+        expected = self._secrets.prove_server(before + hello.session)
         if not hmac.compare_digest(expected, hello.proof):
             raise AuthenticationError("the server does not hold the same key")
         self._agree(self.own, self.peer, self._secrets.to_server, self._secrets.to_client, hello.session)
@@ -63,15 +79,15 @@ class ClientHandshake(Handshake):
 
     def _on_refuse(self, hello: Hello, before: bytes) -> None:
         errors: Dict[str, type] = {"key": AuthenticationError, "version": VersionError}
-        # The refusal is not authenticated: its text is shown as what the other side claims.
-        text = printable(hello.text, 500)
+        # The refusal is not authenticated: its text is shown as a claim of the other side.
+        text = make_printable(hello.text, 500)
         raise errors.get(hello.code, ConnectError)(f"the server refused the connection: {text}")
 
-    _handlers: Mapping[Tuple[str, int], Callable[[Any, Hello, bytes], None]] = {
-        ("wait for challenge", CHALLENGE): _on_challenge,
-        ("wait for challenge", REFUSE): _on_refuse,
-        ("wait for proof", WELCOME): _on_proof,
-        ("wait for proof", REFUSE): _on_refuse,
-        ("wait for welcome", WELCOME): _on_welcome,
-        ("wait for welcome", REFUSE): _on_refuse,
+    TRANSITIONS: ClassVar[Transitions] = {
+        (WAIT_FOR_WELCOME, WELCOME): (_on_welcome, DONE),
+        (WAIT_FOR_WELCOME, REFUSE): (_on_refuse, FAILED),
+        (WAIT_FOR_CHALLENGE, CHALLENGE): (_on_challenge, WAIT_FOR_PROOF),
+        (WAIT_FOR_CHALLENGE, REFUSE): (_on_refuse, FAILED),
+        (WAIT_FOR_PROOF, WELCOME): (_on_server_proof, DONE),
+        (WAIT_FOR_PROOF, REFUSE): (_on_refuse, FAILED),
     }

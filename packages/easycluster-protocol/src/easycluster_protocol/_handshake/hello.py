@@ -1,7 +1,7 @@
-"""The description that each end gives of itself, how it is encoded, and what two ends agree on.
+"""The packets of a handshake: their fields, how these are encoded, and the agreement of two ends.
 
 The encoding is a sequence of fields, each a tag (1 byte), a length (2 bytes, big-endian) and that
-many bytes. No tag stands twice. A tag that the reader does not know is skipped, so fields can be
+many bytes. No tag occurs twice. A tag that the reader does not know is skipped, so fields can be
 added without a new version of the protocol; every byte is part of the authenticated transcript.
 """
 
@@ -9,14 +9,17 @@ from __future__ import annotations
 
 import struct
 import sys
-from typing import Any, Dict, List, Optional, Tuple
+from typing import TYPE_CHECKING, Dict, List, Optional, Tuple, Union
+
+if TYPE_CHECKING:
+    FieldValue = Union[int, str, bytes]
 
 VERSION = "1.0.0"
 
 #: The versions of the protocol that this code speaks, from lowest to highest.
 PROTOCOL_VERSIONS = (1, 1)
 
-#: What each field begins with: tag, length.
+#: The beginning of a field: tag, length.
 FIELD = struct.Struct(">BH")
 
 #: The types of packets, see `handshake`.
@@ -24,13 +27,13 @@ HELLO, CHALLENGE, PROOF, WELCOME, REFUSE = 1, 2, 3, 4, 5
 
 MAGIC = b"EZCL"
 
-#: What every packet begins with: magic, type, zero, length of the fields.
+#: The beginning of a packet: magic, type, zero, length of the fields.
 PREFIX = struct.Struct(">4sBBH")
 
 TEXT, NUMBER, BYTES = "text", "number", "bytes"
 
 #: tag → (name, form, default). The numbers are frozen.
-FIELDS: Dict[int, Tuple[str, str, Any]] = {
+FIELDS: Dict[int, Tuple[str, str, FieldValue]] = {
     1: ("protocol_low", NUMBER, PROTOCOL_VERSIONS[0]),
     2: ("protocol_high", NUMBER, PROTOCOL_VERSIONS[1]),
     3: ("version", TEXT, ""),  # of EasyCluster
@@ -38,21 +41,21 @@ FIELDS: Dict[int, Tuple[str, str, Any]] = {
     5: ("implementation", TEXT, ""),  # as "cpython"
     6: ("byteorder", TEXT, ""),  # "little" or "big"
     7: ("pickle_protocol", NUMBER, 4),  # the highest
-    8: ("codecs", TEXT, ""),  # those it can read, best first, joined by commas
-    9: ("capabilities", TEXT, ""),  # names joined by commas
+    8: ("codecs", TEXT, ""),  # compressions that the sender can read, best first, joined by commas
+    9: ("capabilities", TEXT, ""),  # names of extensions, joined by commas
     10: ("nonce", BYTES, b""),  # 32 random bytes
-    11: ("key_id", BYTES, b""),  # which key is meant, see _handshake.key_id
+    11: ("key_id", BYTES, b""),  # identifies the key, see `secrets`
     12: ("tls", NUMBER, 0),  # 0: no, 1: if the peer can, 2: required
-    13: ("upgrade", TEXT, ""),  # client: the code it could send; server: what it takes of that
-    14: ("compress", NUMBER, 0),  # 1: this connection is to be compressed
+    13: ("upgrade", TEXT, ""),  # client: the code that it could send; server: the part of it that it accepts
+    14: ("compress", NUMBER, 0),  # 1: the sender wants this connection to be compressed
     15: ("credit", NUMBER, 0),  # bytes per thread that the peer may send at once; 0: no limit
     16: ("purpose", NUMBER, 0),  # 0: a session, 1: the status of one
-    17: ("session", BYTES, b""),  # server: the name of the session; status: the one asked about
-    18: ("host", TEXT, ""),  # the host's own name
+    17: ("session", BYTES, b""),  # server: the name of the session; client: of the session that it asks about
+    18: ("host", TEXT, ""),  # the name of the sender's host
     19: ("text", TEXT, ""),  # of a refusal or a status: for people
     20: ("code", TEXT, ""),  # of a refusal or a status: for programs
-    21: ("proof", BYTES, b""),  # see _handshake
-    22: ("platform", TEXT, ""),  # sys.platform
+    21: ("proof", BYTES, b""),  # see `secrets`
+    22: ("platform", TEXT, ""),  # as "linux"
     23: ("process", NUMBER, 0),  # the worker's process id
 }
 
@@ -60,51 +63,77 @@ _TAGS = {name: (tag, form) for tag, (name, form, _) in FIELDS.items()}
 
 
 class Hello:
-    """The fields of one handshake packet, as attributes; see `FIELDS` for names and meanings."""
+    """The fields of one packet, as attributes; see `FIELDS` for their meanings.
 
-    def __init__(self, **fields: Any) -> None:
+    Attributes:
+        given: the names of the fields that were given; the others have their defaults.
+    """
+
+    if TYPE_CHECKING:
+        protocol_low: int
+        protocol_high: int
+        version: str
+        python: str
+        implementation: str
+        byteorder: str
+        pickle_protocol: int
+        codecs: str
+        capabilities: str
+        nonce: bytes
+        key_id: bytes
+        tls: int
+        upgrade: str
+        compress: int
+        credit: int
+        purpose: int
+        session: bytes
+        host: str
+        text: str
+        code: str
+        proof: bytes
+        platform: str
+        process: int
+
+    def __init__(self, **fields: FieldValue) -> None:
         for name, _, default in FIELDS.values():
             setattr(self, name, default)
         for name, value in fields.items():
             if name not in _TAGS:
                 raise TypeError(f"there is no handshake field named {name!r}")
             setattr(self, name, value)
-        self._given = set(fields)
-
-    def __getattr__(self, name: str) -> Any:  # for type checkers: every field is set in __init__
-        raise AttributeError(name)
+        self.given = set(fields)
 
     def __repr__(self) -> str:
-        shown = {name: getattr(self, name) for name in sorted(self._given) if name not in ("nonce", "proof")}
+        shown = {name: getattr(self, name) for name in sorted(self.given) if name not in ("nonce", "proof")}
         return f"Hello({', '.join(f'{name}={value!r}' for name, value in shown.items())})"
 
     def encode(self) -> bytes:
         """Return the fields that were given, in the order of their tags."""
         parts: List[bytes] = []
         for tag, (name, form, _) in sorted(FIELDS.items()):
-            if name in self._given:
-                value = _to_bytes(getattr(self, name), form)
+            if name in self.given:
+                value = _encode_value(getattr(self, name), form)
                 parts += [FIELD.pack(tag, len(value)), value]
         return b"".join(parts)
 
 
-def _to_bytes(value: Any, form: str) -> bytes:
+def _encode_value(value: FieldValue, form: str) -> bytes:
     if form == TEXT:
-        return str(value).encode("utf-8", "replace")  # a host's name may be no valid Unicode
+        return str(value).encode("utf-8", "replace")  # the name of a host need not be valid Unicode
     if form == NUMBER:
         return struct.pack(">Q", value)
-    return bytes(value)
+    return bytes(value)  # type: ignore[arg-type]  # its form is BYTES
 
 
-def packet(kind: int, hello: Hello) -> bytes:
-    """Return the packet of a handshake that holds these fields."""
+def pack_packet(kind: int, hello: Hello) -> bytes:
+    """Return the bytes of a packet with these fields."""
     fields = hello.encode()
     return PREFIX.pack(MAGIC, kind, 0, len(fields)) + fields
 
 
-def describe_self(**fields: Any) -> Hello:
-    """Return what this process says of itself, with ``fields`` beside it."""
-    own: Dict[str, Any] = {
+def describe_self(**fields: FieldValue) -> Hello:
+    """Return the description of this process, with further fields."""
+    own: Dict[str, FieldValue] = {
         "protocol_low": PROTOCOL_VERSIONS[0],
         "protocol_high": PROTOCOL_VERSIONS[1],
         "version": VERSION,
@@ -121,13 +150,14 @@ def describe_self(**fields: Any) -> Hello:
 
 
 class Agreement:
-    """What a handshake agrees on.
+    """The result of a handshake, as one of the ends sees it.
 
     Attributes:
-        peer: what the peer said of itself.
+        peer: the description of the peer.
         pickle_protocol: the highest that both ends understand.
         compress: whether both ends may compress what they send.
-        send_key, receive_key: 32 bytes each; None on private connections.
+        send_key, receive_key: the keys of the frames that this end sends and receives, 32 bytes each; None on
+            private connections.
         name: the name that the server gave the session, random bytes.
     """
 
@@ -157,16 +187,16 @@ class Agreement:
 def agree(
     own: Hello, peer: Hello, send: Optional[bytes] = None, receive: Optional[bytes] = None, name: bytes = b""
 ) -> Agreement:
-    """Return what two ends agree on that described themselves so; both come to the same answer.
+    """Return the agreement that follows from two descriptions; it is the same at both ends.
 
     Args:
-        own: what this end said.
-        peer: what the other end said.
+        own: the description of this end.
+        peer: the description of the other end.
         send: the key of the frames that this end sends; None on private connections.
-        receive: the key of those that it receives.
+        receive: the key of the frames that it receives.
         name: the name of the session.
     """
-    # What either can read counts for both directions.
+    # Whoever can read a codec can also write it, so one answer holds for both directions.
     both_can = all("zlib" in end.codecs.split(",") for end in (own, peer))
     compress = bool(own.compress or peer.compress) and both_can
     return Agreement(peer, min(own.pickle_protocol, peer.pickle_protocol), compress, send, receive, name)

@@ -1,22 +1,25 @@
-"""Reads what the peer says of itself in the handshake, see `hello`."""
+"""Reads the fields of a packet that the peer sent, see `hello`."""
 
 from __future__ import annotations
 
 import struct
-from typing import Any, Dict
+from typing import TYPE_CHECKING, Dict
 
 from easycluster_protocol.errors import RemoteProtocolError
 
 from .hello import BYTES, FIELD, FIELDS, NUMBER, Hello
 
+if TYPE_CHECKING:
+    from .hello import FieldValue
+
 
 def parse_hello(data: bytes) -> Hello:
-    """Return the fields in ``data``, which the peer sent.
+    """Return the fields in ``data``.
 
     Raises:
         RemoteProtocolError: they cannot be read.
     """
-    fields: Dict[str, Any] = {}
+    fields: Dict[str, FieldValue] = {}
     offset = 0
     while offset < len(data):
         if len(data) - offset < FIELD.size:
@@ -31,16 +34,17 @@ def parse_hello(data: bytes) -> Hello:
             name, form, _ = FIELDS[tag]
             if name in fields:
                 raise RemoteProtocolError(f"the handshake field {name} stands twice")
-            fields[name] = _from_bytes(name, value, form)
+            fields[name] = _decode_value(name, value, form)
     return Hello(**fields)
 
 
-def _from_bytes(name: str, value: bytes, form: str) -> Any:
+def _decode_value(name: str, value: bytes, form: str) -> FieldValue:
     if form == BYTES:
         return value
     try:
         if form == NUMBER:
-            return struct.unpack(">Q", value)[0]
+            (number,) = struct.unpack(">Q", value)
+            return int(number)
         return value.decode("utf-8")
     except (struct.error, UnicodeDecodeError) as error:
         raise RemoteProtocolError(f"the handshake field {name} cannot be read") from error

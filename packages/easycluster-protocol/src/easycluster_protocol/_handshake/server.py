@@ -4,13 +4,25 @@ from __future__ import annotations
 
 import os
 from hmac import compare_digest
-from typing import Any, Callable, Mapping, Optional, Tuple
+from typing import TYPE_CHECKING, ClassVar, Optional
 
 from easycluster_protocol.errors import AuthenticationError, VersionError
 
-from .handshake import Handshake, check_versions
+from .handshake import (
+    DONE,
+    FAILED,
+    WAIT_FOR_HELLO,
+    WAIT_FOR_PRIVATE_HELLO,
+    WAIT_FOR_PROOF,
+    Handshake,
+    check_versions,
+)
 from .hello import CHALLENGE, HELLO, PROOF, REFUSE, VERSION, WELCOME, Hello, describe_self
-from .secrets import NONCE_SIZE, Secrets, key_id
+from .secrets import NONCE_SIZE, Secrets, derive_key_id
+
+if TYPE_CHECKING:
+    from .handshake import Transitions
+    from .hello import FieldValue
 
 
 class ServerHandshake(Handshake):
@@ -18,12 +30,15 @@ class ServerHandshake(Handshake):
 
     Args:
         key: the shared key; None for a private connection.
-        session: the name that this session shall have, random bytes.
+        session: the name of the session, random bytes.
         fields: further fields of CHALLENGE or WELCOME.
+
+    Attributes:
+        own: the description of this end.
     """
 
-    def __init__(self, key: Optional[bytes] = None, session: bytes = b"", **fields: object) -> None:
-        super().__init__("wait for hello")
+    def __init__(self, key: Optional[bytes] = None, session: bytes = b"", **fields: FieldValue) -> None:
+        super().__init__(WAIT_FOR_HELLO if key is not None else WAIT_FOR_PRIVATE_HELLO)
         self._key = key
         self._name = session
         self._secrets: Optional[Secrets] = None
@@ -31,44 +46,52 @@ class ServerHandshake(Handshake):
             fields = {"nonce": os.urandom(NONCE_SIZE), **fields}
         else:
             fields = {"session": session, **fields}
-        self._own = describe_self(**fields)
+        self.own = describe_self(**fields)
 
     def receive_data(self, data: bytes) -> None:
-        """Take in ``data``; as `Handshake.receive_data`, but a refusal is ready to be sent then."""
+        """Take in ``data`` as `Handshake.receive_data` does; an error of key or version leaves a refusal to
+        send."""
         try:
             super().receive_data(data)
         except (AuthenticationError, VersionError) as error:
-            code = "key" if isinstance(error, AuthenticationError) else "version"
-            self._send(REFUSE, Hello(code=code, text=str(error), version=VERSION))
+            self.refuse("key" if isinstance(error, AuthenticationError) else "version", str(error))
             raise
 
     def refuse(self, code: str, text: str) -> None:
-        """End the handshake with a refusal, which `data_to_send` then returns."""
-        self._state = "failed"
+        """End the handshake with a refusal, which `data_to_send` then returns.
+
+        Args:
+            code: the reason for programs.
+            text: the reason for people.
+        """
+        self.state = FAILED
         self._send(REFUSE, Hello(code=code, text=text, version=VERSION))
 
-    def _on_hello(self, hello: Hello, before: bytes) -> None:
+    def _on_private_hello(self, hello: Hello, before: bytes) -> None:
         self.peer = hello
-        check_versions(self._own, hello)
-        if self._key is None:
-            self._send(WELCOME, self._own)
-            self._agree(self._own, hello, None, None, self._name)
-            return
-        if len(hello.nonce) != NONCE_SIZE or not compare_digest(hello.key_id, key_id(self._key)):
-            raise AuthenticationError("the key is not the one of this server")
-        self._send(CHALLENGE, self._own)
-        self._secrets = Secrets(self._key, hello.nonce, self._own.nonce, self._transcript)
-        self._state = "wait for proof"
+        check_versions(self.own, hello)
+        self._send(WELCOME, self.own)
+        self._agree(self.own, hello, None, None, self._name)
 
-    def _on_proof(self, hello: Hello, before: bytes) -> None:
+    def _on_hello(self, hello: Hello, before: bytes) -> None:
+        assert self._key is not None
+        self.peer = hello
+        check_versions(self.own, hello)
+        if len(hello.nonce) != NONCE_SIZE or not compare_digest(hello.key_id, derive_key_id(self._key)):
+            raise AuthenticationError("the key is not the one of this server")
+        self._send(CHALLENGE, self.own)
+        self._secrets = Secrets(self._key, hello.nonce, self.own.nonce, self._transcript)
+
+    def _on_client_proof(self, hello: Hello, before: bytes) -> None:
         assert self._secrets is not None and self.peer is not None
-        if not compare_digest(self._secrets.client_proof(before), hello.proof):
+        if not compare_digest(self._secrets.prove_client(before), hello.proof):
             raise AuthenticationError("the key is not the one of this server")
-        proof = self._secrets.server_proof(self._transcript + self._name)
+        proof = self._secrets.prove_server(self._transcript + self._name)
         self._send(WELCOME, Hello(proof=proof, session=self._name))
-        self._agree(self._own, self.peer, self._secrets.to_client, self._secrets.to_server, self._name)
+        self._agree(self.own, self.peer, self._secrets.to_client, self._secrets.to_server, self._name)
 
-    _handlers: Mapping[Tuple[str, int], Callable[[Any, Hello, bytes], None]] = {
-        ("wait for hello", HELLO): _on_hello,
-        ("wait for proof", PROOF): _on_proof,
+    TRANSITIONS: ClassVar[Transitions] = {
+        (WAIT_FOR_PRIVATE_HELLO, HELLO): (_on_private_hello, DONE),
+        (WAIT_FOR_HELLO, HELLO): (_on_hello, WAIT_FOR_PROOF),
+        (WAIT_FOR_PROOF, PROOF): (_on_client_proof, DONE),
     }

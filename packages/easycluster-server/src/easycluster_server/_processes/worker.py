@@ -11,7 +11,7 @@ import sys
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Callable, Dict
 
-from easycluster_protocol._handshake.hello import WELCOME, describe_self, packet
+from easycluster_protocol._handshake.hello import WELCOME, describe_self, pack_packet
 from easycluster_server._io.transport import wait
 from easycluster_server._system import control, this_process
 from easycluster_server._system.this_process import report
@@ -114,7 +114,7 @@ def _open_link(config: Config, transport: Any) -> Link:
 
 def _welcome(client: Hello, own: Hello, transport: Any) -> Link:
     """Answer a client that has sent this server; while what follows is compiled, its first call comes."""
-    this_process.write(transport.write_fileno(), packet(WELCOME, own))
+    this_process.write(transport.write_fileno(), pack_packet(WELCOME, own))
     from easycluster_protocol._handshake.hello import agree
     from easycluster_protocol._wire.link import SERVER, Link
 
