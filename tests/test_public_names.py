@@ -128,13 +128,19 @@ def test_names_of_modules(heading: str) -> None:
     assert all(hasattr(place, name) for name in TABLES[heading])
 
 
+def internal_names(kind: Any) -> set[str]:
+    """The names that the docstring of a class gives as in use inside the library."""
+    _, found, text = (inspect.getdoc(kind) or "").partition("in use inside the library:")
+    return set(re.findall(r"``(\w+)``", text.split("\n\n")[0])) if found else set()
+
+
 @pytest.mark.parametrize("heading", KINDS)
 def test_names_of_classes(heading: str) -> None:
-    """Each class has exactly the names of its table, beside those of the tables of its bases."""
+    """Each class has exactly the names of its table, beside those of the tables of its bases and internal ones."""
     kind, bases = KINDS[heading]
     inherited = {name for base in bases for name in TABLES[base]}
 
-    assert public_names(kind) == {*TABLES.get(heading, ()), *inherited}
+    assert public_names(kind) == {*TABLES.get(heading, ()), *inherited, *internal_names(kind)}
 
 
 def test_every_table_is_compared() -> None:

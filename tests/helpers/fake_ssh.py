@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from easycluster_client._connect.connect import Address
+from easycluster_client._address import Address
 from easycluster_client._ssh.process import SshProcess
 from helpers.waiting import wait_until
 

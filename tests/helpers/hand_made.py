@@ -32,7 +32,7 @@ class HandMadeServer:
         self._link = links.server
         self.received: list[Message] = []
         self.session = ClientSession(links.client, SocketTransport(ours), "the server")
-        self._client: Any = SimpleNamespace(peername="the server", _easycluster=self)
+        self._client: Any = SimpleNamespace(peername="the server", _easycluster_calls=self)
 
     reads_by_itself = True
 
@@ -42,7 +42,7 @@ class HandMadeServer:
 
     def request(self, body: Any = b"", **options: Any) -> NonblockingResponse:
         """Make a call; return its response."""
-        response = NonblockingResponse(self._client, "f", options)
+        response = NonblockingResponse(self._client, "f", self.session, options)
         self.session.request(response, m.CALL, body, (), 0)
         return response
 
@@ -95,5 +95,5 @@ class Waiter(threading.Thread):
 def start_reader(server: HandMadeServer) -> Waiter:
     """A thread that leads: it reads, and for the others too."""
     waiter = Waiter(server.request())
-    wait_until(server.session._reading.locked)
+    wait_until(server.session.turn.reading.locked)
     return waiter

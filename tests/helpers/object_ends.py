@@ -7,6 +7,7 @@ from functools import partial
 from types import SimpleNamespace
 from typing import Any
 
+from easycluster_client._calls.proxy_state import ProxyState
 from easycluster_client._session.references import References
 from easycluster_protocol._objects.exports import ServerObject
 from easycluster_protocol._values.object_pickle import dumps_result, loads_result
@@ -20,6 +21,22 @@ class Thing(ServerObject):
     """A server object."""
 
 
+class _Maker:
+    """The part of a client's maker of calls that its references need."""
+
+    def __init__(self, session: Any) -> None:
+        self.session = session
+        self.client: Any = "the client"
+
+    def renew_locks(self) -> None:
+        """Nothing has locks here."""
+
+    def proxy_state(self, references: References, oid: int) -> ProxyState:
+        """Return the state of a new proxy."""
+        calls: Any = self
+        return ProxyState(calls, references, oid)
+
+
 class Ends:
     """The client's and the server's side of the same objects; answers are carried by hand."""
 
@@ -28,7 +45,7 @@ class Ends:
         self._pair = LinkPair(MODES["private"])
         self.session = session
         self.references = References(session)
-        self.references.maker = SimpleNamespace(session=self.session, client="the client")  # type: ignore[assignment]
+        self.references.maker = _Maker(session)
         self.table = ObjectTable()
         self._numbers = itertools.count(1)
 

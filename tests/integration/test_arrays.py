@@ -84,7 +84,7 @@ class Spy:
 
     def __init__(self, client: Any, monkeypatch: pytest.MonkeyPatch) -> None:
         self.sent = 0
-        session = client._easycluster.session
+        session = client._easycluster_calls.session
         request = session.request
 
         def counting(response: Any, kind: int, body: Any, buffers: Any, thread: int) -> None:
@@ -101,7 +101,7 @@ def received_buffers(response: Any) -> int:
         return bool(response.have_response or (response.read_response(False) and response.have_response))
 
     wait_until(arrived)
-    return len(response._message.buffers)
+    return len(response.answer_message.buffers)
 
 
 def same(a: Any, b: Any) -> bool:

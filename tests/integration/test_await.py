@@ -189,7 +189,7 @@ def test_await_while_another_thread_reads(spawn: Any, tasks: Tasks) -> None:
     client = spawn()
     with concurrent.futures.ThreadPoolExecutor(1) as pool:
         reading = pool.submit(tasks.start(client, "last").wait)
-        wait_until(client._easycluster.session._reading.locked)
+        wait_until(client._easycluster_calls.session.turn.reading.locked)
 
         async def main() -> Any:
             response = tasks.start(client, "value", threadid=1)

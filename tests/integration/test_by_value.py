@@ -28,7 +28,7 @@ WHERE = "__import__('cloudpickle').__file__"
 
 def supplied(client: Any) -> set[str]:
     """The packages that were sent to a client's server."""
-    found: set[str] = client._easycluster.session.supplied
+    found: set[str] = client._easycluster_calls.session.sent_packages
     return found
 
 
@@ -70,7 +70,7 @@ def test_functions_among_the_arguments(client: Any) -> None:
     assert client.apply(lambda table, key: table[key][0](2), {"a": [lambda x: x * factor]}, key="a") == 14
     assert client.call(functools.partial(lambda x, y: (x, y), 1), 2) == (1, 2)
     assert client.call(sorted, [3, -4, 1], key=lambda value: -value) == [3, 1, -4]
-    client._easycluster.operation("set_value", ("triple", lambda x: 3 * x))
+    client._easycluster_calls.operation("set_value", ("triple", lambda x: 3 * x))
     assert client.triple(5) == 15
 
 

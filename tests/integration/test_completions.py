@@ -116,8 +116,8 @@ def test_answer_that_was_read_before(spawn: Any) -> None:
     client.add(1, oncomplete=seen.append)
 
     def was_read() -> bool:
-        client._easycluster.session.look()
-        return bool(client._easycluster.session.arrived)
+        client._easycluster_calls.session.receive_available()
+        return bool(client._easycluster_calls.session.arrived)
 
     wait_until(was_read)
 

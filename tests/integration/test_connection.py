@@ -180,9 +180,9 @@ def test_connect_after_a_loss(tcp_server: Any, key: bytes) -> None:
     with Client(key, "127.0.0.1", tcp_server.port) as client:
         errors: list[Any] = []
         client.call("time.sleep", 60, oncomplete=errors.append)
-        session: Any = client._easycluster.session
+        session: Any = client._easycluster_calls.session
         session.transport.socket.shutdown(socket.SHUT_RDWR)
-        session.look()
+        session.receive_available()
         assert not client.connected
 
         client.connect("127.0.0.1", tcp_server.port)

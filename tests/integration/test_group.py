@@ -128,7 +128,10 @@ def test_threaded_members(spawn: Any, tasks: Tasks) -> None:
     with ThreadPoolExecutor(1) as pool:
         reading = pool.submit(group.read_responses)
         wait_until(
-            lambda: clients[0]._easycluster.session.completing and clients[0]._easycluster.session._gates
+            lambda: (
+                clients[0]._easycluster_calls.session.completing
+                and clients[0]._easycluster_calls.session.turn.gates
+            )
         )
         early = reading.done()
         let_go.set()
@@ -149,7 +152,7 @@ def test_threaded_members_and_so_many(spawn: Any, tasks: Tasks, most: int) -> No
         tasks.start(client, str(number), threadid=number, oncomplete=seen.append)
     with ThreadPoolExecutor(1) as pool:
         reading = pool.submit(ClientGroup([client]).read_responses, None, most)
-        wait_until(lambda: client._easycluster.session._gates)
+        wait_until(lambda: client._easycluster_calls.session.turn.gates)
         tasks.finish(*map(str, range(most)))
 
         assert reading.result(PATIENCE) == most

@@ -31,7 +31,7 @@ ENDINGS = {
     "daemon threads wait": """
 for number in range(3):
     threading.Thread(target=hang, kwargs={"threadid": number}, daemon=True).start()
-while len(client._easycluster.session._pending) < 3: pass
+while len(client._easycluster_calls.session._calls.by_number) < 3: pass
 """,
     "a thread goes on": """
 def run():

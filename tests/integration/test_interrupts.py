@@ -155,7 +155,15 @@ def test_completion(client: Any, times: int) -> None:
 
 
 #: Where the completion function counts as begun.
-_COMPLETING = ("run_completions", "_complete", "_resolve", "_resolve_result", "loads", "call", "_call_back")
+_COMPLETING = (
+    "run_completions",
+    "complete_call",
+    "_resolve",
+    "_resolve_result",
+    "loads",
+    "call",
+    "_call_back",
+)
 
 
 @TIMES
@@ -163,8 +171,8 @@ def test_other_threads_go_on(
     client: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, times: int
 ) -> None:
     """A thread that waits gets its answer although the thread that reads for it is interrupted and never comes back."""
-    monkeypatch.setattr(read_turn, "_LOOK_AFTER", 0.05)
-    session = client._easycluster.session
+    monkeypatch.setattr(read_turn, "_FIRST_CHECK", 0.05)
+    session = client._easycluster_calls.session
 
     def act(at: int) -> str:
         # This thread reads for the other one, which then lets its call end.
@@ -173,11 +181,11 @@ def test_other_threads_go_on(
 
     def wait_second(at: int, over: threading.Event, answers: queue.SimpleQueue[str]) -> None:
         response = client.wait_for(str(tmp_path / f"second {at}"), threadid=1, nonblocking=True)
-        wait_until(lambda: session._reading.locked() or over.is_set())
+        wait_until(lambda: session.turn.reading.locked() or over.is_set())
         answers.put(response.wait())
 
     def end_first(at: int, over: threading.Event) -> None:
-        wait_until(lambda: session._gates or over.is_set())
+        wait_until(lambda: session.turn.gates or over.is_set())
         pipes[at][0].write("a")
 
     def once(at: int) -> bool:
@@ -213,7 +221,7 @@ def test_thread_that_waits_for_its_turn(client: Any, tmp_path: Path, times: int)
     response = client.wait_for(str(tmp_path / "pipe"), threadid=1, nonblocking=True)
     thread = threading.Thread(target=response.wait)
     thread.start()
-    wait_until(client._easycluster.session._reading.locked)
+    wait_until(client._easycluster_calls.session.turn.reading.locked)
 
     def check(at: int, outcome: Outcome[int]) -> None:
         assert outcome.value in (None, at + 1), outcome

@@ -59,7 +59,7 @@ def test_limit_while_another_thread_reads(spawn: Any, tasks: Tasks) -> None:
     client = spawn()
     with concurrent.futures.ThreadPoolExecutor(1) as pool:
         reading = pool.submit(tasks.start(client, "first").wait)
-        wait_until(client._easycluster.session._reading.locked)
+        wait_until(client._easycluster_calls.session.turn.reading.locked)
         late = tasks.start(client, "late", threadid=1)
         with pytest.raises(CallTimeout):
             late.wait(timeout=0.01)
@@ -67,7 +67,7 @@ def test_limit_while_another_thread_reads(spawn: Any, tasks: Tasks) -> None:
 
         assert reading.result(PATIENCE) == "first"
         assert late.wait() == "late"
-    assert not client._easycluster.session._gates
+    assert not client._easycluster_calls.session.turn.gates
 
 
 def test_long_limits(spawn: Any) -> None:
@@ -245,7 +245,7 @@ def test_server_that_takes_nothing_in(spawn: Any, clientclass: Any) -> None:
     assert "takes nothing in" in str(error)
     assert client.add(1) == 2
     assert client.same(LARGE) == LARGE
-    assert client._easycluster.session._pending == {}
+    assert client._easycluster_calls.session._calls.by_number == {}
 
 
 @pytest.mark.parametrize("clientclass", [Client, ThreadedClient])
@@ -258,7 +258,7 @@ def test_behind_another_thread(spawn: Any, clientclass: Any) -> None:
     view = with_options(client, timeout=SHORT)
     with stopped(client):
         thread.start()
-        wait_until(lambda: client._easycluster.session._channel.link.sender.has_unsent)
+        wait_until(lambda: client._easycluster_calls.session._channel.link.sender.has_unsent)
         errors = [
             last_words(lambda: view.calls.append(1)),
             last_words(lambda: view.calls.append(1, nonblocking=True)),

@@ -183,7 +183,7 @@ def test_close_comes_with_a_call(tmp_path: Path) -> None:
     pid = client.os.getpid()
     os.kill(pid, signal.SIGSTOP)
     client.open(str(path), "w", nonblocking=True)
-    client._easycluster.session._channel.send_at_once(Message(CLOSE))
+    client._easycluster_calls.session._channel.send_at_once(Message(CLOSE))
 
     os.kill(pid, signal.SIGCONT)
 

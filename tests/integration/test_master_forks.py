@@ -76,7 +76,7 @@ def say_what_happens():
 # A thread that is not in the child has what it can have.
 holding, over = threading.Event(), threading.Event()
 def hold():
-    with client._easycluster._definitions_lock, client._easycluster.session.references._lock:
+    with client._easycluster_calls._definitions_lock, client._easycluster_calls.session.references._lock:
         holding.set()
         over.wait()
 holder = threading.Thread(target=hold)

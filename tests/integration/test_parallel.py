@@ -173,7 +173,7 @@ def test_dropped_response(client: Any) -> None:
         client.add(number, nonblocking=True)
 
     assert client.add(1) == 2
-    assert client._easycluster.session._pending == {}
+    assert client._easycluster_calls.session._calls.by_number == {}
 
 
 def test_oncomplete(client: Any) -> None:

@@ -132,7 +132,7 @@ def test_closed_connection(far: Any) -> None:
     """After the end of the connection the values that have come are given, then the error."""
     numbers = with_options(far.generate(50), prefetch=3)
     next(numbers)
-    for response in list(numbers._ahead._under_way):
+    for response in list(numbers._easycluster_prefetcher._under_way):
         response.result()
     far.close()
 

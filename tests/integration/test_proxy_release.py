@@ -60,7 +60,7 @@ def test_threaded_client_with_many(spawn: Callable[..., Any]) -> None:
     """However many proxies go at once, all are given back; the background thread rests afterwards."""
     client = spawn(ThreadedClient)
     things = client.things(3000)
-    session = client._easycluster.session
+    session = client._easycluster_calls.session
     del things
 
     wait_until(lambda: not session.references.garbage and not session.garbage_noted)
@@ -111,7 +111,7 @@ def test_client(
     response = client.wait_for(tasks.path("late"), nonblocking=True, threadid=threadid)
     other = client.Witness(str(tmp_path / "gone"), threadid=4)
     del other
-    assert len(client._easycluster.session.references.garbage) == 1
+    assert len(client._easycluster_calls.session.references.garbage) == 1
     wait(client, response)
 
     wait_until((tmp_path / "gone").exists, what="the end of the object")

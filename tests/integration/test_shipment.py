@@ -53,15 +53,15 @@ def bare(sshd: Sshd, no_leaks: None) -> Iterator[Callable[[], Client]]:
 
 def later_modules() -> list[str]:
     """The names of what comes later; importing the command line's module runs nothing."""
-    return sorted(set(shipment._sources()) - shipment._AT_ONCE)
+    return sorted(set(shipment._sources()) - shipment._STARTUP_MODULES)
 
 
 def test_the_first_part_is_minimal(bare: Callable[[], Client]) -> None:
     """After one call every module of the first part was imported, and of the second those that each call needs."""
     imported = set(bare().eval(f"' '.join({IMPORTED})").split())
 
-    assert imported >= shipment._AT_ONCE - ELSEWHERE
-    assert imported - shipment._AT_ONCE == {
+    assert imported >= shipment._STARTUP_MODULES - ELSEWHERE
+    assert imported - shipment._STARTUP_MODULES == {
         "easycluster.remote_code",
         "easycluster_bootstrap",
         "easycluster_protocol._definitions",
@@ -165,12 +165,12 @@ def test_first_call_that_is_interrupted(bare: Callable[[], Client], monkeypatch:
     """When Ctrl-C comes before the second part is sent, it goes ahead of the next call."""
     interrupts = [KeyboardInterrupt()]
 
-    def second_part() -> bytes:
+    def calls_bundle() -> bytes:
         if interrupts:
             raise interrupts.pop()
-        return shipment.second_part()
+        return shipment.calls_bundle()
 
-    monkeypatch.setattr(connection, "second_part", second_part)
+    monkeypatch.setattr(connection, "calls_bundle", calls_bundle)
     client = bare()
     with pytest.raises(KeyboardInterrupt):
         client.eval("1")

@@ -16,15 +16,15 @@ import easycluster_bootstrap
 from easycluster import Client, ConnectError
 from easycluster_bootstrap import remote_command
 from easycluster_bootstrap._framing import HEADER_LENGTH, LENGTH_AT
+from easycluster_client._address import Address
 from easycluster_client._connect import connect
-from easycluster_client._connect.connect import Address
 from easycluster_client._ssh.process import SshProcess
-from easycluster_client._ssh.shipment import first_part
+from easycluster_client._ssh.shipment import startup_bundle
 from easycluster_protocol._handshake.hello import WELCOME, describe_self, pack_packet
 from helpers.fake_ssh import address
 
 MARKER = b"easycluster-0123456789abcdef0123456789abcdef"
-SHIPMENT = first_part(MARKER, 5, False)
+SHIPMENT = startup_bundle(MARKER, 5, False)
 
 #: Becomes the host again and again, by a fork of a warm interpreter: each time only so many bytes of
 #: what is sent arrive. Prints for each of these numbers how the process ended and what it printed.

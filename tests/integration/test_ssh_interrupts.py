@@ -46,7 +46,7 @@ def test_connecting(program: str, run_mark: str, monkeypatch: pytest.MonkeyPatch
     """Wherever connecting is interrupted, no process, no thread and no descriptor is left."""
     checkpoints._switch_on()
     # The handshake is tested by itself, and has hundreds of places. So has what compresses our code.
-    monkeypatch.setattr(process_module, "first_part", lambda *arguments: b"our code")
+    monkeypatch.setattr(process_module, "startup_bundle", lambda *arguments: b"our code")
     monkeypatch.setattr(checkpoints, "_FOLDERS", (str(Path(easycluster_client.__file__).parent) + os.sep,))
     before = leaks.take(run_mark)
 

@@ -24,14 +24,15 @@ CTRL_C = "\x03"
 
 #: The clock goes on by ten seconds with each look at an ssh that asks, so a prompt lasts long in no time.
 SLOW_USER = """
-from easycluster_client._ssh import process, prompts
+from easycluster_client import _deadlines
+from easycluster_client._ssh import process
 
 class Clock:
     ahead = 0
     def monotonic(self):
         return time.monotonic() + self.ahead
 
-clock = prompts.time = Clock()
+clock = _deadlines.time = Clock()
 looks = 0
 real = process.is_prompting
 

@@ -151,7 +151,7 @@ def test_connection_that_ends(local: Any, tasks: Tasks, how: str) -> None:
         ended = pool.submit(list, ends)
         wait_until(lambda: all(len(response._waiters) == 3 for response in responses))
         local.close() if how == "closed" else os.kill(
-            local._easycluster.session.link.agreement.peer.process, signal.SIGKILL
+            local._easycluster_calls.session.link.agreement.peer.process, signal.SIGKILL
         )
         found = [each.result(PATIENCE) for each in waits]
 

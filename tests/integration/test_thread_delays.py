@@ -132,7 +132,7 @@ def test_nothing_waits_for_it(
         deliver(session, message)
 
     monkeypatch.setattr(ClientSession, "_deliver", note)
-    session = client._easycluster.session
+    session = client._easycluster_calls.session
     other = 0 if threadid == 1 else 2
     thing = client.thing(threadid=other)
     before = client.count_things(threadid=other)

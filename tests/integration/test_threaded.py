@@ -186,9 +186,9 @@ def test_a_thousand_threads(client: Any) -> None:
 
     assert not wrong
     wait_until(lambda: not remote_threads(client))
-    session = client._easycluster.session
-    assert (session._pending, session._gates, session.arrived) == ({}, {}, [])
-    assert not client._easycluster.ended.numbers
+    session = client._easycluster_calls.session
+    assert (session._calls.by_number, session.turn.gates, session.arrived) == ({}, {}, [])
+    assert not client._easycluster_calls.ended.numbers
 
 
 def test_many_threads_at_once(client: Any) -> None:
@@ -264,7 +264,7 @@ def test_completion_while_another_thread_reads(client: Any, tmp_path: Any) -> No
     called = threading.Event()
     with Pipe(tmp_path / "pipe") as pipe, ThreadPoolExecutor(1) as pool:
         waiting = pool.submit(client.wait_for, pipe.path)
-        wait_until(client._easycluster.session._reading.locked)
+        wait_until(client._easycluster_calls.session.turn.reading.locked)
         client.add(1, 2, oncomplete=lambda value: called.set())
 
         assert called.wait(PATIENCE)
@@ -376,15 +376,15 @@ def test_reading_is_not_the_callers(client: Any) -> None:
 
 def test_waiting_caller_reads_for_itself(client: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """The background thread has nothing to do with calls whose callers wait."""
-    session = client._easycluster.session
+    session = client._easycluster_calls.session
     read: list[int] = []
-    receive = session.receive_for_nobody
+    receive = session.receive_in_background
 
-    def receive_for_nobody() -> bool:
+    def receive_in_background() -> bool:
         read.append(1)
         return bool(receive())
 
-    monkeypatch.setattr(session, "receive_for_nobody", receive_for_nobody)
+    monkeypatch.setattr(session, "receive_in_background", receive_in_background)
     for number in range(500):
         assert client.add(number, 1) == number + 1
 
@@ -394,7 +394,7 @@ def test_waiting_caller_reads_for_itself(client: Any, monkeypatch: pytest.Monkey
 
 def test_turn_that_was_not_handed_over(client: Any) -> None:
     """Answers arrive although a thread that was interrupted kept the turn to read."""
-    client._easycluster.session._turn[0] = -1
+    client._easycluster_calls.session.turn._holder[0] = -1
     response = client.add(1, 2, nonblocking=True)
 
     wait_until(lambda: response.have_response)

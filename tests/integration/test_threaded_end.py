@@ -99,7 +99,7 @@ def test_silent_server_that_takes_nothing() -> None:
 def test_long_call_is_kept_alive(tmp_path: Path) -> None:
     """A call that lasts longer than the limit, with nothing else on the line, goes on."""
     with spawn(keep_alive_interval=0.05, keep_alive_timeout=2) as client, Pipe(tmp_path / "pipe") as pipe:
-        session = client._easycluster.session
+        session = client._easycluster_calls.session
         response = client.wait_for(pipe.path, nonblocking=True)
         begin = session.heard_at
         wait_until(lambda: session.heard_at > begin + 2.5)
@@ -113,7 +113,10 @@ def test_keep_alive_that_is_off() -> None:
     """Without an interval nothing is asked, and without a timeout nobody is given up."""
     for options in ({"keep_alive_interval": None, "keep_alive_timeout": 0.01}, {"keep_alive_timeout": None}):
         with spawn(**options) as client:
-            keep_alive, session = client._easycluster.session.keep_alive, client._easycluster.session
+            keep_alive, session = (
+                client._easycluster_calls.session.keep_alive,
+                client._easycluster_calls.session,
+            )
             session.heard_at -= 1000
             keep_alive.check(session)
             assert client.connected
@@ -138,7 +141,7 @@ def test_close_from_another_thread() -> None:
     with ThreadPoolExecutor(4) as pool:
         calls = [pool.submit(client.hang) for _ in range(4)]
         client.hang(onerror=errors.append, threadid=9)
-        wait_until(lambda: len(client._easycluster.session._pending) == 5)
+        wait_until(lambda: len(client._easycluster_calls.session._calls.by_number) == 5)
         client.close("enough of this")
         raised = [call.exception(PATIENCE) for call in calls]
     wait_until(lambda: errors)
@@ -149,7 +152,7 @@ def test_close_from_another_thread() -> None:
 def test_close_just_when_the_background_thread_is_about_to_wait(monkeypatch: pytest.MonkeyPatch) -> None:
     """Completion functions of what close() ends are called, also when the thread that calls them has just looked."""
     client = spawn()
-    session = client._easycluster.session
+    session = client._easycluster_calls.session
     client.add(1, 2)
     seen: list[Any] = []
     arm = session.arm

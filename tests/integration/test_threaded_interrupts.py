@@ -51,7 +51,9 @@ def test_background_goes_on(client: Any, times: int) -> None:
         if sent:
             wait_until(lambda: called, what=f"the completion function, {outcome}")
             assert called == [at + 1], outcome
-        wait_until(lambda: not client._easycluster.session._pending, what=f"all answers, {outcome}")
+        wait_until(
+            lambda: not client._easycluster_calls.session._calls.by_number, what=f"all answers, {outcome}"
+        )
         return outcome.struck > 0
 
     assert places(once) > 50
@@ -60,7 +62,7 @@ def test_background_goes_on(client: Any, times: int) -> None:
 def test_what_was_left_to_an_interrupted_sender(no_leaks: None) -> None:
     """A question whether the server is there, left to a thread that was sending and was interrupted, is sent yet."""
     with easycluster.server.spawn_local(lambda: ThreadedClient(keep_alive_interval=0.05)) as client:
-        channel = client._easycluster.session._channel
+        channel = client._easycluster_calls.session._channel
         with channel._send_lock:
             wait_until(lambda: channel._posted)
         # An interrupted sender gives the lock back without a look at what others have left to it.
@@ -70,10 +72,10 @@ def test_what_was_left_to_an_interrupted_sender(no_leaks: None) -> None:
 def test_interrupt_of_a_waiting_main_thread(client: Any) -> None:
     """Ctrl-C ends the waiting of the main thread at once, and its call can be waited for again."""
     response = client.hang(nonblocking=True)
-    session = client._easycluster.session
+    session = client._easycluster_calls.session
 
     def interrupt() -> None:
-        wait_until(session._reading.locked)
+        wait_until(session.turn.reading.locked)
         os.kill(os.getpid(), signal.SIGINT)
 
     thread = threading.Thread(target=interrupt)

@@ -226,7 +226,7 @@ def test_connection_that_another_thread_reads(
     client, other = spawn(), spawn()
     with concurrent.futures.ThreadPoolExecutor(1) as pool:
         reading = pool.submit(tasks.start(client, "last").wait)
-        wait_until(client._easycluster.session._reading.locked)
+        wait_until(client._easycluster_calls.session.turn.reading.locked)
         responses = [
             tasks.start(client, "a", threadid=1),
             tasks.start(other, "b"),
@@ -249,9 +249,9 @@ def test_thread_that_ceases_to_read(spawn: Any, tasks: Tasks, monkeypatch: pytes
     client = spawn()
     with concurrent.futures.ThreadPoolExecutor(2) as pool:
         reading = pool.submit(tasks.start(client, "first").wait)
-        wait_until(client._easycluster.session._reading.locked)
+        wait_until(client._easycluster_calls.session.turn.reading.locked)
         other = pool.submit(tasks.start(client, "other", threadid=1).wait)
-        wait_until(lambda: client._easycluster.session._gates)
+        wait_until(lambda: client._easycluster_calls.session.turn.gates)
         response = tasks.start(client, "mine", threadid=2)
 
         def end() -> None:
@@ -266,7 +266,7 @@ def test_thread_that_ceases_to_read(spawn: Any, tasks: Tasks, monkeypatch: pytes
 
         assert done == {response}
         assert other.result(PATIENCE) == "other"
-    assert client._easycluster.session._gates == {}
+    assert client._easycluster_calls.session.turn.gates == {}
 
 
 def test_thread_that_reads_in_a_completion_function(spawn: Any, tasks: Tasks) -> None:
@@ -276,10 +276,10 @@ def test_thread_that_reads_in_a_completion_function(spawn: Any, tasks: Tasks) ->
     client.add(1, oncomplete=lambda value: last.wait())
     with concurrent.futures.ThreadPoolExecutor(2) as pool:
         reading = pool.submit(client.add, 2)
-        wait_until(client._easycluster.session._reading.locked)
+        wait_until(client._easycluster_calls.session.turn.reading.locked)
 
         def finish(name: str) -> None:
-            wait_until(lambda: client._easycluster.session._gates)
+            wait_until(lambda: client._easycluster_calls.session.turn.gates)
             tasks.finish(name)
 
         seen = []
@@ -301,25 +301,25 @@ def test_what_comes_before_one_listens(
 ) -> None:
     """Nothing is missed that another thread does after it was looked and before it could be noticed."""
     client = spawn()
-    session = client._easycluster.session
-    listen = session.listen
+    session = client._easycluster_calls.session
+    listen = session.turn.listen
     with concurrent.futures.ThreadPoolExecutor(1) as pool:
         reading = pool.submit(tasks.start(client, "first").wait)
-        wait_until(session._reading.locked)
+        wait_until(session.turn.reading.locked)
         response = tasks.start(client, "mine", threadid=1)
 
         def listen_late(gate: Any) -> bool:
             monkeypatch.undo()
             if what == "an answer":
                 tasks.finish("mine")
-                wait_until(lambda: response.have_response and session._reading.locked())
+                wait_until(lambda: response.have_response and session.turn.reading.locked())
             else:
                 tasks.finish("first")
                 reading.result(PATIENCE)
                 tasks.finish("mine")
             return bool(listen(gate))
 
-        monkeypatch.setattr(session, "listen", listen_late)
+        monkeypatch.setattr(session.turn, "listen", listen_late)
         done, _ = easycluster.wait([response], timeout=PATIENCE)
         tasks.finish("first")
 
@@ -366,7 +366,7 @@ def test_signal_handlers(spawn: Any, tasks: Tasks, monkeypatch: pytest.MonkeyPat
         ends.join()
     finally:
         signal.signal(signal.SIGUSR1, before)
-    left = client._easycluster.session._gates, response._watchers
+    left = client._easycluster_calls.session.turn.gates, response._watchers
     tasks.finish("late")
 
     assert (seen, left) == ([1, 2], ({}, []))

@@ -101,7 +101,7 @@ def close_in_a_callback(client: Any) -> str:
 
 def kill(client: Any) -> str:
     """Let the server go."""
-    os.kill(client._easycluster.session.link.agreement.peer.process, signal.SIGKILL)
+    os.kill(client._easycluster_calls.session.link.agreement.peer.process, signal.SIGKILL)
     return "the connection"
 
 
@@ -122,7 +122,7 @@ def test_all_who_wait(spawn: Any, tasks: Tasks, kind: Any, waits: dict[str, Any]
     response = tasks.start(client, "never", threadid=1)
     with ThreadPoolExecutor(len(waits)) as pool:
         futures = {name: pool.submit(wait, client, response) for name, wait in waits.items()}
-        wait_until(lambda: len(client._easycluster.session._pending) == 4)
+        wait_until(lambda: len(client._easycluster_calls.session._calls.by_number) == 4)
         text = ENDS[end](client)
         found = {name: outcome(future) for name, future in futures.items()}
 
@@ -140,11 +140,11 @@ def test_one_who_waits(spawn: Any, tasks: Tasks, kind: Any, name: str, end: str)
     """So does a thread that waits alone."""
     wait = dict(KINDS)[kind][name]
     client = spawn(kind)
-    session = client._easycluster.session
+    session = client._easycluster_calls.session
     response = tasks.start(client, "never", threadid=1)
     with ThreadPoolExecutor(1) as pool:
         future = pool.submit(wait, client, response)
-        wait_until(lambda: session._reading.locked() or session._gates or response._watchers)
+        wait_until(lambda: session.turn.reading.locked() or session.turn.gates or response._watchers)
         text = ENDS[end](client)
         found = outcome(future)
 
@@ -157,7 +157,7 @@ def test_one_who_waits(spawn: Any, tasks: Tasks, kind: Any, name: str, end: str)
 def test_blocked_senders(spawn: Any, kind: Any, end: str) -> None:
     """Threads that cannot send, because the server takes nothing in or another thread sends, learn of it too."""
     client = spawn(kind)
-    session = client._easycluster.session
+    session = client._easycluster_calls.session
     process = session.link.agreement.peer.process
     os.kill(process, signal.SIGSTOP)
     try:
@@ -169,7 +169,7 @@ def test_blocked_senders(spawn: Any, kind: Any, end: str) -> None:
                 pool.submit(client.add, 1),
                 pool.submit(easycluster.options(client, timeout=600).add, 1),
             ]
-            wait_until(lambda: len(session._pending) == 4)
+            wait_until(lambda: len(session._calls.by_number) == 4)
             text = ENDS[end](client)
             found = [outcome(future) for future in futures]
     finally:
@@ -189,8 +189,10 @@ def test_no_garbage(spawn: Any, kind: Any) -> None:
     gc.disable()
     try:
         client = spawn(kind)
-        session = weakref.ref(client._easycluster.session)
-        watch = weakref.ref(client._easycluster.session.watch) if kind is ThreadedClient else lambda: None
+        session = weakref.ref(client._easycluster_calls.session)
+        watch = (
+            weakref.ref(client._easycluster_calls.session.watch) if kind is ThreadedClient else lambda: None
+        )
         call_until_lost(client, held)
         client.close()
         del held

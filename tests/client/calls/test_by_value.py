@@ -34,10 +34,10 @@ class Session:
 
     def __init__(self, python: str = OWN.python, implementation: str = OWN.implementation) -> None:
         peer = SimpleNamespace(python=python, implementation=implementation)
-        self.link = SimpleNamespace(session=SimpleNamespace(peer=peer))
+        self.link = SimpleNamespace(agreement=SimpleNamespace(peer=peer))
         self.peername = "there:22"
         self.pickle_protocol = 5
-        self.supplied: set[str] = set()
+        self.sent_packages: set[str] = set()
         self.references: Any = SimpleNamespace()
         self.sent: list[tuple[int, Any]] = []
         self.buffers: Any = ()
@@ -96,7 +96,7 @@ def test_what_has_a_name_goes_by_name() -> None:
     assert maker.call("f", 1, b=2) == ("f", (1,), {"b": 2})
     assert maker.call(len, [1])[0] is len
     assert maker.call(Session, pickle.dumps)[:2] == (Session, (pickle.dumps,))
-    assert (maker.kinds, maker.session.supplied) == ([m.CALL] * 3, set())
+    assert (maker.kinds, maker.session.sent_packages) == ([m.CALL] * 3, set())
 
 
 @pytest.mark.parametrize("value", ["__main__", "cloudpickle.cloudpickle", ["__main__.f"], {"__main__": 1}])
@@ -117,7 +117,7 @@ def test_functions_of_this_process() -> None:
     assert maker.call("f", lambda: 5)[1][0]() == 5
     assert maker.call("f", key=[lambda: 6])[2]["key"][0]() == 6
     assert maker.kinds == [m.MODULES, m.CALL, m.CALL, m.CALL]
-    assert maker.session.supplied == {"cloudpickle"}
+    assert maker.session.sent_packages == {"cloudpickle"}
     assert Maker().kinds == []
 
 
@@ -156,7 +156,7 @@ def test_a_lost_connection() -> None:
     maker.session.lost = True
     with pytest.raises(ConnectionLost):
         maker.call(lambda: None)
-    assert maker.session.supplied == set()
+    assert maker.session.sent_packages == set()
 
     maker.session.lost = False
     maker.call(lambda: None)

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from easycluster_client._calls.future_condition import Standard
+from easycluster_client._calls.future_condition import FutureCondition
 from easycluster_client._calls.response import NonblockingResponse
 from easycluster_protocol._wire import messages as m
 from easycluster_protocol._wire.messages import Message
@@ -41,7 +41,7 @@ class Waiter:
 class Answered:
     """Has an answer."""
 
-    _failed = False
+    has_failed = False
 
 
 def in_thread(function: Any, *arguments: Any) -> None:
@@ -54,37 +54,37 @@ def in_thread(function: Any, *arguments: Any) -> None:
 
 def test_told_once() -> None:
     """An answer that is delivered again, as after an interrupt, is told once."""
-    standard, waiter, response = Standard(), Waiter(), Answered()
-    standard.waiters.append(waiter)
+    condition, waiter, response = FutureCondition(), Waiter(), Answered()
+    condition.waiters.append(waiter)
     for _ in range(2):
-        standard.finish(response)
+        condition.finish(response)
 
     assert waiter.told == [("result", response)]
-    assert standard.finished
+    assert condition.finished
 
 
 def test_while_another_thread_holds_the_condition() -> None:
     """Who has an answer does not wait for the condition: who holds it tells of it when giving it back."""
-    standard, waiter, response = Standard(), Waiter(), Answered()
-    with standard:
-        in_thread(standard.finish, response)
-        before = standard.finished
-        standard.waiters.append(waiter)
+    condition, waiter, response = FutureCondition(), Waiter(), Answered()
+    with condition:
+        in_thread(condition.finish, response)
+        before = condition.finished
+        condition.waiters.append(waiter)
 
     assert not before
-    assert standard.finished
+    assert condition.finished
     assert waiter.told == [("result", response)]
 
 
 def test_while_the_same_thread_holds_the_condition() -> None:
     """No state changes while the condition is held, not even if its holder itself reads the answer."""
-    standard, waiter, response = Standard(), Waiter(), Answered()
-    standard.acquire()
-    with standard:
-        standard.finish(response)
-    before = standard.finished
-    standard.waiters.append(waiter)
-    standard.release()
+    condition, waiter, response = FutureCondition(), Waiter(), Answered()
+    condition.acquire()
+    with condition:
+        condition.finish(response)
+    before = condition.finished
+    condition.waiters.append(waiter)
+    condition.release()
 
     assert not before
     assert waiter.told == [("result", response)]
@@ -92,26 +92,26 @@ def test_while_the_same_thread_holds_the_condition() -> None:
 
 def test_interrupt_while_telling() -> None:
     """Who was told before an interrupt is not told again when the answer is delivered again, and the others are."""
-    standard, response = Standard(), Answered()
+    condition, response = FutureCondition(), Answered()
     waiters = [Waiter(), Waiter(KeyboardInterrupt()), Waiter()]
-    standard.waiters += waiters
+    condition.waiters += waiters
     with pytest.raises(KeyboardInterrupt):
-        standard.finish(response)
-    standard.waiters.remove(waiters[0])
-    standard.finish(response)
+        condition.finish(response)
+    condition.waiters.remove(waiters[0])
+    condition.finish(response)
 
     assert [waiter.told for waiter in waiters] == [[("result", response)]] * 3
-    assert standard.finished
+    assert condition.finished
 
 
 def test_answer_is_not_kept() -> None:
     """What has been told of is not held."""
-    standard, response = Standard(), Answered()
+    condition, response = FutureCondition(), Answered()
     reference = weakref.ref(response)
     gc.disable()
     try:
-        with standard:
-            standard.finish(response)
+        with condition:
+            condition.finish(response)
         del response
 
         assert reference() is None
@@ -130,7 +130,7 @@ def failed(message: Message | None, *, resolved: bool) -> bool:
     if resolved:
         response.exception()
     server.close()
-    return response._failed
+    return response.has_failed
 
 
 @pytest.mark.parametrize("resolved", [False, True])
@@ -157,7 +157,7 @@ def test_values_are_not_unpickled_for_it() -> None:
 def test_conditions_are_given_back_after_an_error(server: HandMadeServer) -> None:
     """A response for which nobody reads is refused, and what was given beside it can be waited for afterwards."""
     refused = server.request()
-    good = NonblockingResponse(server._client, "f")
+    good = NonblockingResponse(server._client, "f", server.session)
     responses: list[Any] = [refused, good]
     server.reads_by_itself = False
     for function in (wait, lambda responses: next(as_completed(responses))):

@@ -7,7 +7,8 @@ from typing import Any, cast
 
 import pytest
 
-from easycluster_client._connect.spec import ConnectionParams, format_peername, parse_connection_spec
+from easycluster_client._address import format_peername
+from easycluster_client._connect.spec import ConnectionParams, parse_connection_spec
 from easycluster_protocol.errors import KeyFileError, SpecError
 from easycluster_protocol.keys import decode_key, write_key_file
 

@@ -39,7 +39,7 @@ def test_children(running: list[subprocess.Popen[bytes]]) -> None:
     children = wait_until(lambda: len(found := below(process)) == 3 and found)
     assert isinstance(children, list)
 
-    children_module.end(process)
+    children_module.terminate(process)
 
     assert process.returncode == -15
     assert [each.pid for each in children if lives(each)] == []
@@ -49,7 +49,7 @@ def test_others(running: list[subprocess.Popen[bytes]]) -> None:
     """No other process is touched."""
     running += [subprocess.Popen(["sleep", "1000"]) for _ in range(2)]
 
-    children_module.end(running[0])
+    children_module.terminate(running[0])
 
     assert running[0].returncode == -15
     assert running[1].poll() is None
@@ -69,7 +69,7 @@ def test_order(running: list[subprocess.Popen[bytes]], tmp_path: Path) -> None:
     wait_until((tmp_path / "parent").exists)
     wait_until((tmp_path / "child").exists)
 
-    children_module.end(process)
+    children_module.terminate(process)
 
     assert ended.read_text().split() == ["child", "parent"]
     assert process.returncode == 3
@@ -89,7 +89,7 @@ def test_deaf(
     children = wait_until(lambda: len(found := below(process)) == 3 and found)
     assert isinstance(children, list)
 
-    children_module.end(process)
+    children_module.terminate(process)
 
     assert process.returncode == -9
     assert [each.pid for each in children if lives(each)] == []
@@ -106,7 +106,7 @@ def test_deaf_child(
     wait_until(ready.exists)
     children = below(process)
 
-    children_module.end(process)
+    children_module.terminate(process)
 
     assert process.returncode == -15
     assert [each.pid for each in children if lives(each)] == []
@@ -115,9 +115,9 @@ def test_deaf_child(
 def test_ended_already(running: list[subprocess.Popen[bytes]]) -> None:
     """A process that has ended by itself keeps its status."""
     running.append(process := subprocess.Popen(["sh", "-c", "exit 7"]))
-    children_module.wait(process, 30)
+    children_module.wait_for_end(process, 30)
 
-    children_module.end(process)
+    children_module.terminate(process)
 
     assert process.returncode == 7
 
@@ -127,10 +127,10 @@ def test_wait(running: list[subprocess.Popen[bytes]]) -> None:
     running.append(process := subprocess.Popen(["cat"], stdin=subprocess.PIPE))
     assert process.stdin is not None
 
-    children_module.wait(process, 0.01)
+    children_module.wait_for_end(process, 0.01)
     assert process.returncode is None
     process.stdin.close()
-    children_module.wait(process, 30)
+    children_module.wait_for_end(process, 30)
 
     assert process.returncode == 0
 
@@ -143,7 +143,7 @@ def test_waited_for_already(running: list[subprocess.Popen[bytes]]) -> None:
         pass
     process.pid = other.pid
 
-    children_module.end(process)
+    children_module.terminate(process)
 
     assert lives(child)
     assert other.poll() is None
@@ -156,7 +156,7 @@ import sys
 from easycluster_client._process import children
 process = subprocess.Popen(["sleep", "600"])
 print(children.start_of_child(process.pid), children._below(process.pid))
-children.end(process)
+children.terminate(process)
 print(process.returncode)
 """
 

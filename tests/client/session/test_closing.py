@@ -48,7 +48,7 @@ def test_end_of_the_connection(
     response = server.request()
     waiters = [reader, *(Waiter(response) for _ in range(2)), Waiter(server.request())]
     later = server.request(oncomplete=print)
-    wait_until(lambda: len(server.session._gates) == 3)
+    wait_until(lambda: len(server.session.turn.gates) == 3)
     end(server)
     errors = [waiter.result() for waiter in waiters]
     for again in (later.wait, server.request, lambda: server.session.read(block=False)):
@@ -59,7 +59,7 @@ def test_end_of_the_connection(
     assert all(isinstance(error, ConnectionLost) for error in errors)
     assert len({id(error) for error in errors if error is not errors[2]}) >= 5
     assert server.session.arrived == [later]
-    assert not server.session._pending
+    assert not server.session._calls.by_number
 
 
 def test_call_after_the_server_has_gone(server: HandMadeServer) -> None:
@@ -103,13 +103,13 @@ def test_answers_after_close_do_not_count(server: HandMadeServer, monkeypatch: p
     """What a call raises because closing interrupted it is no answer: the call ends with the text of the close."""
     response = server.request()
     message = Message(m.RESULT, response.request_id, pickle.dumps("interrupted"))
-    say_goodbye = server.session._say_goodbye
+    say_goodbye = server.session._end._say_goodbye
 
     def answer_then_say_goodbye(outstanding: bool) -> None:
         server.session._deliver(message)
         say_goodbye(outstanding)
 
-    monkeypatch.setattr(server.session, "_say_goodbye", answer_then_say_goodbye)
+    monkeypatch.setattr(server.session._end, "_say_goodbye", answer_then_say_goodbye)
     server.session.close("closed by hand")
 
     with pytest.raises(ConnectionLost, match="closed by hand"):

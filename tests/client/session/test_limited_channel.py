@@ -39,7 +39,7 @@ def blocked_sender(server: HandMadeServer, calls: int = 1) -> Iterator[None]:
     many calls, in whatever order they come."""
     thread = threading.Thread(target=server.request, args=(LARGE,))
     thread.start()
-    wait_until(lambda: server.session._turn)
+    wait_until(lambda: server.session.turn._holder)
     yield
     server.receive(calls)
     thread.join(PATIENCE)
@@ -66,7 +66,7 @@ def test_behind_another_sender(server: HandMadeServer, clock: Clock, body: bytes
     assert (error.state, error.response) == ("not sent", None)
     assert "will not be run" in str(error)
     assert [message.body[:8] for message in server.receive(2)] == [LARGE[:8], b"the next"]
-    assert len(server.session._pending) == 2
+    assert len(server.session._calls.by_number) == 2
     assert not server.session._channel.limits
 
 
@@ -109,7 +109,7 @@ def test_in_time(server: HandMadeServer) -> None:
     with blocked_sender(server, 2):
         thread = threading.Thread(target=request)
         thread.start()
-        wait_until(lambda: len(server.session._pending) == 2)
+        wait_until(lambda: len(server.session._calls.by_number) == 2)
     thread.join(PATIENCE)
     server.answer(*calls)
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from easycluster_client._session.references import ProxyState
+from easycluster_client._calls.proxy_state import ProxyState
 from easycluster_protocol._limits import MAX_TABLE_ENTRIES
 from easycluster_protocol._objects import proxies as proxies_module
 from easycluster_protocol._objects.proxies import RemoteProxy, context
@@ -291,7 +291,8 @@ def test_after_the_end(ends: Ends) -> None:
     """With its connection a proxy ends: calls, attributes and passing it say so; its repr and its end still work."""
     proxy = ends.loads(Thing())
     assert proxy.proxy_connection == "the client"
-    ends.references.maker.session = object()  # type: ignore[assignment]
+    maker: Any = ends.references.maker
+    maker.session = object()
 
     assert proxy.proxy_connection is None
     assert repr(proxy) == "<RemoteProxy for oid 1 on host:1>"
@@ -314,8 +315,9 @@ def test_after_the_end(ends: Ends) -> None:
 
 def test_proxies_made_by_hand(ends: Ends) -> None:
     """A proxy that a script makes of a client and a number is one, but counts no receipts."""
+    calls: Any = ends.references.maker
     client: Any = SimpleNamespace(
-        _easycluster=SimpleNamespace(reference=partial(ProxyState, ends.references))
+        _easycluster_calls=SimpleNamespace(reference=partial(ProxyState, calls, ends.references))
     )
     proxy = RemoteProxy(client, 12)
 

@@ -11,6 +11,7 @@ import pytest
 
 from easycluster_client._calls.response import NonblockingResponse
 from easycluster_client._session import read_turn, session as session_module
+from easycluster_client._session.pending import PendingCall
 from easycluster_protocol._wire import messages as m
 from easycluster_protocol._wire.messages import Message
 from easycluster_protocol.errors import LocalProtocolError
@@ -26,7 +27,7 @@ def test_threads_share_the_reading(server: HandMadeServer) -> None:
     first = start_reader(server)
     responses = [server.request() for _ in range(5)]
     waiters = [Waiter(response) for response in responses]
-    wait_until(lambda: len(server.session._gates) == 5)
+    wait_until(lambda: len(server.session.turn.gates) == 5)
     for number in (3, 0, 4):
         server.answer(responses[number], value=number)
     early = [waiters[number].result() for number in (3, 0, 4)]
@@ -38,8 +39,8 @@ def test_threads_share_the_reading(server: HandMadeServer) -> None:
 
     assert early == [3, 0, 4]
     assert late == ["first", 2, 1]
-    assert not server.session._gates
-    assert not server.session._turn
+    assert not server.session.turn.gates
+    assert not server.session.turn._holder
 
 
 def test_threads_that_wait_for_the_same_answer(server: HandMadeServer) -> None:
@@ -47,7 +48,7 @@ def test_threads_that_wait_for_the_same_answer(server: HandMadeServer) -> None:
     start_reader(server)
     response = server.request()
     waiters = [Waiter(response) for _ in range(4)]
-    wait_until(lambda: len(server.session._gates) == 4)
+    wait_until(lambda: len(server.session.turn.gates) == 4)
     server.answer(response)
 
     assert [waiter.result() for waiter in waiters] == ["value"] * 4
@@ -56,7 +57,7 @@ def test_threads_that_wait_for_the_same_answer(server: HandMadeServer) -> None:
 class LookingGate:
     """Looks, when it opens, what whoever waits at it would find."""
 
-    def __init__(self, server: HandMadeServer, told: list[NonblockingResponse]) -> None:
+    def __init__(self, server: HandMadeServer, told: list[PendingCall]) -> None:
         self._server, self._told = server, told
         self.found: list[tuple[int, int]] = []
 
@@ -67,11 +68,11 @@ class LookingGate:
 
 def test_gates_open_last(server: HandMadeServer) -> None:
     """Who is woken by an answer finds that its watchers were told and that its completion can be called."""
-    told: list[NonblockingResponse] = []
+    told: list[PendingCall] = []
     response = server.request()
-    response._watch(told.append)
+    response.add_watcher(told.append)
     gate = LookingGate(server, told)
-    server.session.listen(gate)
+    server.session.turn.listen(gate)
     server.answer(response)
     server.session.read(True)
 
@@ -81,10 +82,10 @@ def test_gates_open_last(server: HandMadeServer) -> None:
 def test_answer_that_comes_again_opens_all_gates(server: HandMadeServer) -> None:
     """When an interrupt came between taking an answer and opening the gates, its repetition opens them."""
     response, other = server.request(), server.request()
-    server.session._turn[0] = -1  # another thread leads
-    gate = server.session._queue(other)
+    server.session.turn._holder[0] = -1  # another thread leads
+    gate = server.session.turn.new_gate(other)
     server.answer(response, response)
-    server.session._turn.clear()
+    server.session.turn._holder.clear()
     server.session.read(True)
 
     assert not gate.locked()
@@ -92,8 +93,8 @@ def test_answer_that_comes_again_opens_all_gates(server: HandMadeServer) -> None
 
 def test_thread_that_does_not_come_back(server: HandMadeServer, monkeypatch: pytest.MonkeyPatch) -> None:
     """When the thread whose turn it is was kept from handing it over, another one takes it after a while."""
-    monkeypatch.setattr(read_turn, "_LOOK_AFTER", 0.01)
-    server.session._turn[0] = -1
+    monkeypatch.setattr(read_turn, "_FIRST_CHECK", 0.01)
+    server.session.turn._holder[0] = -1
     response = server.request()
     waiter = Waiter(response)
     server.answer(response)
@@ -113,13 +114,13 @@ def test_thread_that_reads_for_long(server: HandMadeServer, monkeypatch: pytest.
     reader = start_reader(server)
     response = server.request()
     waiter = Waiter(response)
-    wait_until(lambda: len(looks) > 10 or server.session._turn.get(0) != reader.ident)
-    whose = server.session._turn.get(0)
+    wait_until(lambda: len(looks) > 10 or server.session.turn.holder != reader.ident)
+    whose = server.session.turn.holder
     server.answer(response)
     waiter.result()
 
     assert whose == reader.ident
-    assert server.session._turn.get(0) == reader.ident
+    assert server.session.turn._holder.get(0) == reader.ident
 
 
 @pytest.mark.parametrize("block", [True, False])
@@ -139,12 +140,12 @@ def test_reading_without_waiting_for_an_answer(server: HandMadeServer, block: bo
 def test_signal_handler_that_waits(server: HandMadeServer) -> None:
     """A handler that waits for an answer while its own thread reads gets an error, and does not hang."""
     session = server.session
-    session._turn[0] = threading.get_ident()
-    session._reader = threading.get_ident()
+    session.turn._holder[0] = threading.get_ident()
+    session.turn.reader = threading.get_ident()
     response = server.request()
-    with session._reading, pytest.raises(RuntimeError, match="a signal handler cannot wait"):
+    with session.turn.reading, pytest.raises(RuntimeError, match="a signal handler cannot wait"):
         response.wait()
-    session._reader = 0
+    session.turn.reader = 0
     server.answer(response)
 
     assert response.wait() == "value"
@@ -162,18 +163,18 @@ class Gate:
 
 def test_lead_that_is_offered_to_who_leaves(server: HandMadeServer, monkeypatch: pytest.MonkeyPatch) -> None:
     """Who listens may be offered the lead; when it leaves instead, the next thread leads."""
-    monkeypatch.setattr(read_turn, "_LOOK_AFTER", 2 * PATIENCE)
+    monkeypatch.setattr(read_turn, "_FIRST_CHECK", 2 * PATIENCE)
     session = server.session
-    session._turn[0] = -1
+    session.turn._holder[0] = -1
     gate = Gate()
-    leads = session.listen(gate)
+    leads = session.turn.listen(gate)
     response = server.request()
     waiter = Waiter(response)
-    wait_until(lambda: len(session._gates) == 2)
-    session._turn.clear()
-    session._open_next()
+    wait_until(lambda: len(session.turn.gates) == 2)
+    session.turn._holder.clear()
+    session.turn._open_next()
     released = gate.releases
-    session.forget(gate)
+    session.turn.forget(gate)
     server.answer(response)
 
     assert (leads, released, waiter.result()) == (False, 1, "value")
@@ -186,7 +187,7 @@ def test_end_of_the_time_of_a_thread_that_waits(server: HandMadeServer) -> None:
     server.session.wait(response, deadline=0.0)
 
     assert not response.have_response
-    assert len(server.session._gates) == 0
+    assert len(server.session.turn.gates) == 0
 
 
 # Sending.
@@ -225,14 +226,14 @@ def test_sender_reads_when_nobody_else_does(server: HandMadeServer) -> None:
 def test_call_that_no_message_can_carry(server: HandMadeServer, monkeypatch: pytest.MonkeyPatch) -> None:
     """A call that cannot be sent raises, and costs nothing else."""
     monkeypatch.setattr("easycluster_protocol._wire.messages.MAX_TABLE_ENTRIES", 1)
-    response = NonblockingResponse(server._client, "f", {})
+    response = NonblockingResponse(server._client, "f", server.session)
     with pytest.raises(LocalProtocolError):
         server.session.request(response, m.CALL, b"", [bytes(40_000)] * 2, 0)
     other = server.request()
     server.answer(other)
 
     assert other.wait() == "value"
-    assert not server.session._pending
+    assert not server.session._calls.by_number
 
 
 @pytest.mark.parametrize("where", ["send", "receive"])
@@ -274,26 +275,26 @@ def test_what_the_server_says_of_a_call(server: HandMadeServer) -> None:
     """A query is answered for the call that it names; what it does not know, and calls that are over, change nothing."""
     responses = [server.request() for _ in range(2)]
     for response in responses:
-        server.session.ask(response)
+        server.session.query_status(response)
     queries = server.receive(4)[2:]
     server.send(*(Message(m.STATUS, *more) for more in ((1, m.STARTED), (2, b"later"), (9, m.STARTED))))
     server.session.read(block=True)
 
     assert [(each.kind, each.request) for each in queries] == [(m.STATUS_QUERY, 1), (m.STATUS_QUERY, 2)]
-    assert [response._started for response in responses] == [True, False]
+    assert [response.is_started for response in responses] == [True, False]
 
 
 def test_asking_a_server_that_has_gone(server: HandMadeServer) -> None:
     """A question that cannot be asked any more is no error; what a signal handler raises meanwhile is."""
     response = server.request()
     server.socket.close()
-    server.session.ask(response)
+    server.session.query_status(response)
 
-    assert not response._started
+    assert not response.is_started
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(server.session._channel, "send_at_once", Mock(side_effect=TimeoutError("too late")))
         with pytest.raises(TimeoutError, match="too late"):
-            server.session.ask(response)
+            server.session.query_status(response)
 
 
 def test_ping(server: HandMadeServer) -> None:

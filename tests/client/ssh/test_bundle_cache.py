@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from easycluster_client._ssh import bundle_cache
-from easycluster_client._ssh.bundle_cache import kept
+from easycluster_client._ssh.bundle_cache import cached
 
 Ask = Callable[[], bytes]
 
@@ -37,7 +37,7 @@ def ask(package: Path) -> Ask:
         made.append(1)
         return b"made %d" % len(made)
 
-    return lambda: kept("test", ["of_the_test"], make)
+    return lambda: cached("test", ["of_the_test"], make)
 
 
 def files(package: Path) -> list[Path]:
@@ -99,7 +99,7 @@ def test_packages_in_no_folder(package: Path) -> None:
     """Packages whose sources cannot be looked at are never taken for unchanged."""
     made = iter((b"1", b"2"))
 
-    assert [kept("test", ["there_is_none"], lambda: next(made)) for _ in range(2)] == [b"1", b"2"]
+    assert [cached("test", ["there_is_none"], lambda: next(made)) for _ in range(2)] == [b"1", b"2"]
 
 
 def test_cache_tag(ask: Ask, monkeypatch: pytest.MonkeyPatch) -> None:

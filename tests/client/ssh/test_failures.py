@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from easycluster import AuthenticationError, ConnectError, VersionError
-from easycluster_client._ssh.failures import Circumstances, explain
+from easycluster_client._ssh.failures import SshFailure, explain_failure
 
-NOTHING = Circumstances(
+NOTHING = SshFailure(
     peername="example:2222",
     by_hand="ssh -p 2222 me@example",
     known_name="[example]:2222",
@@ -180,7 +180,7 @@ def test_cause(name: str) -> None:
     """Each known cause is told in our words, and those of ssh follow; the class of the error fits."""
     printed, status, text = CAUSES[name]
 
-    error = explain(NOTHING._replace(printed=printed, status=status))
+    error = explain_failure(NOTHING._replace(printed=printed, status=status))
 
     first, _, quoted = str(error).partition("\nssh printed:\n")
     assert first.startswith(BEGIN + text)
@@ -190,8 +190,8 @@ def test_cause(name: str) -> None:
 
 def test_how_to_remove_a_changed_key() -> None:
     """The command that removes the old key has the name under which ssh keeps it."""
-    by_ssh = explain(NOTHING._replace(printed=CHANGED))
-    guessed = explain(NOTHING._replace(printed="WARNING: REMOTE HOST IDENTIFICATION HAS CHANGED!"))
+    by_ssh = explain_failure(NOTHING._replace(printed=CHANGED))
+    guessed = explain_failure(NOTHING._replace(printed="WARNING: REMOTE HOST IDENTIFICATION HAS CHANGED!"))
 
     assert "by: ssh-keygen -R [192.0.2.1]:2222\n" in str(by_ssh)
     assert "by: ssh-keygen -R [example]:2222\n" in str(guessed)
@@ -209,14 +209,14 @@ def test_how_to_remove_a_changed_key() -> None:
 )
 def test_nothing_was_printed(status: int | None, text: str) -> None:
     """Without any words the error says how ssh ended, and quotes nothing."""
-    assert str(explain(NOTHING._replace(status=status))) == BEGIN + text
+    assert str(explain_failure(NOTHING._replace(status=status))) == BEGIN + text
 
 
 @pytest.mark.parametrize("printed", ["", "EasyCluster found no Python on the host; it looked for: python4\n"])
 @pytest.mark.parametrize("status", [0, 1, 2, 126, 127])
 def test_wrong_rpython(status: int, printed: str) -> None:
     """When ssh did not fail itself, and a Python was named, that was wrong."""
-    error = explain(NOTHING._replace(status=status, rpython="python4 -X", printed=printed))
+    error = explain_failure(NOTHING._replace(status=status, rpython="python4 -X", printed=printed))
 
     text = f"the command 'python4 -X' (rpython) does not run Python there; it ended with status {status}"
     assert str(error).partition("\n")[0] == BEGIN + text
@@ -225,7 +225,9 @@ def test_wrong_rpython(status: int, printed: str) -> None:
 @pytest.mark.parametrize("status", [255, -15, None])
 def test_rpython_is_not_blamed(status: int | None) -> None:
     """What ssh itself failed at has nothing to do with the Python that was named."""
-    error = explain(NOTHING._replace(status=status, rpython="python4", printed=CAUSES["no server"][0]))
+    error = explain_failure(
+        NOTHING._replace(status=status, rpython="python4", printed=CAUSES["no server"][0])
+    )
 
     assert "no SSH server listens" in str(error)
     assert "python4" not in str(error)
@@ -234,7 +236,7 @@ def test_rpython_is_not_blamed(status: int | None) -> None:
 def test_old_rpython() -> None:
     """The Python that was named, and is too old, is an error of its version."""
     printed, status, _ = CAUSES["old Python"]
-    error = explain(NOTHING._replace(status=status, rpython="python", printed=printed))
+    error = explain_failure(NOTHING._replace(status=status, rpython="python", printed=printed))
 
     assert isinstance(error, VersionError)
     assert "2.7.18" in str(error)
@@ -251,7 +253,7 @@ def test_old_rpython() -> None:
 )
 def test_words_of_the_host(printed: str) -> None:
     """What the host's shell or profile says is not taken for ssh's: ssh has connected, or its status were another."""
-    error = explain(NOTHING._replace(printed=printed, status=126))
+    error = explain_failure(NOTHING._replace(printed=printed, status=126))
 
     assert type(error) is ConnectError
     assert (
@@ -264,14 +266,16 @@ def test_permission_denied_by_something_else() -> None:
     """Only ssh's own refusal is an `AuthenticationError`."""
     printed = 'Load key "/home/me/.ssh/id": Permission denied\r\nssh: it was something else\r\n'
 
-    assert type(explain(NOTHING._replace(printed=printed))) is ConnectError
+    assert type(explain_failure(NOTHING._replace(printed=printed))) is ConnectError
 
 
 def test_reason() -> None:
     """What was noticed here comes first."""
     printed = CAUSES["timeout of TCP"][0]
-    alone = explain(NOTHING._replace(reason="no answer within 5 seconds", status=None))
-    both = explain(NOTHING._replace(reason="no answer within 5 seconds", status=None, printed=printed))
+    alone = explain_failure(NOTHING._replace(reason="no answer within 5 seconds", status=None))
+    both = explain_failure(
+        NOTHING._replace(reason="no answer within 5 seconds", status=None, printed=printed)
+    )
 
     assert str(alone) == f"{BEGIN}no answer within 5 seconds"
     assert str(both).startswith(f"{BEGIN}no answer within 5 seconds; it does not answer; is it")
@@ -280,7 +284,7 @@ def test_reason() -> None:
 def test_answer_is_quoted() -> None:
     """What the login printed to standard output is quoted, too, after the words of ssh."""
     answered = "Welcome.\r\n\r\nThis account is currently not available.\n"
-    error = explain(NOTHING._replace(status=1, printed="a banner\n", answered=answered))
+    error = explain_failure(NOTHING._replace(status=1, printed="a banner\n", answered=answered))
 
     assert str(error).splitlines()[1:] == [
         "ssh printed:",
@@ -294,7 +298,7 @@ def test_answer_is_quoted() -> None:
 def test_control_characters() -> None:
     """Nothing that is quoted can play with the terminal; letters of every language stay."""
     printed = "\x1b[2J\x1b]0;title\x07a\tb \x9b1m \u202e \udc80 käse 名\rsecond\x00\n\n\n"
-    text = str(explain(NOTHING._replace(printed=printed)))
+    text = str(explain_failure(NOTHING._replace(printed=printed)))
 
     lines = text.splitlines()[2:]
     assert lines == [r"    \x1b[2J\x1b]0;title\x07a\tb \x9b1m \u202e \udc80 käse 名", r"    second\x00"]
@@ -305,20 +309,20 @@ def test_control_characters_in_the_name_of_a_key() -> None:
     """Nor can a host choose what stands in the command that is advised."""
     printed = "REMOTE HOST IDENTIFICATION HAS CHANGED\nHost key for \x1b[2Jx has changed\n"
 
-    assert str(explain(NOTHING._replace(printed=printed))).replace("\n", "").isprintable()
+    assert str(explain_failure(NOTHING._replace(printed=printed))).replace("\n", "").isprintable()
 
 
 def test_only_the_last_lines() -> None:
     """Of much that was printed, the end is quoted."""
     printed = "".join(f"line {number}\n" for number in range(100))
 
-    quoted = str(explain(NOTHING._replace(printed=printed))).splitlines()[2:]
+    quoted = str(explain_failure(NOTHING._replace(printed=printed))).splitlines()[2:]
 
     assert quoted == [f"    line {number}" for number in range(85, 100)]
 
 
 def test_braces() -> None:
     """Braces in what is put into our words stay as they are."""
-    error = explain(NOTHING._replace(by_hand="ssh {0} {host}", printed=CAUSES["key unknown"][0]))
+    error = explain_failure(NOTHING._replace(by_hand="ssh {0} {host}", printed=CAUSES["key unknown"][0]))
 
     assert "ssh {0} {host}" in str(error)

@@ -11,10 +11,11 @@ from pathlib import Path
 import pytest
 
 from easycluster import ConnectError
-from easycluster_client._ssh import dead_man, process as process_module, prompts
+from easycluster_client import _deadlines
+from easycluster_client._deadlines import Deadline
+from easycluster_client._ssh import dead_man, process as process_module
 from easycluster_client._ssh.process import SshProcess
-from easycluster_client._ssh.prompts import Deadline
-from easycluster_client._ssh.shipment import first_part
+from easycluster_client._ssh.shipment import startup_bundle
 from easycluster_protocol._handshake.hello import describe_self
 from easycluster_server._system.proc import process_table, read_process
 from helpers.clocks import Clock
@@ -100,8 +101,8 @@ def test_sending_to_one_that_does_not_read(
 ) -> None:
     """An ssh that takes nothing is given up when the time is over, however little a socket holds."""
     clock = Clock()
-    monkeypatch.setattr(prompts, "time", clock)
-    monkeypatch.setattr(prompts, "wait", clock.wait)
+    monkeypatch.setattr(_deadlines, "time", clock)
+    monkeypatch.setattr(_deadlines, "wait", clock.wait)
     real = socket.socketpair
 
     def small() -> tuple[socket.socket, socket.socket]:
@@ -139,7 +140,7 @@ def test_sending_in_small_pieces(
     ssh.connection.shutdown(socket.SHUT_WR)
     ssh.finish()
 
-    assert (tmp_path / "received").read_bytes() == first_part(ssh._marker, pickle.HIGHEST_PROTOCOL, True)
+    assert (tmp_path / "received").read_bytes() == startup_bundle(ssh._marker, pickle.HIGHEST_PROTOCOL, True)
 
 
 # Reading what comes before the server.

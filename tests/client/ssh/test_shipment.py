@@ -36,7 +36,7 @@ class Pair:
         self.session = ClientSession(links.client, SocketTransport(ours), "the server")
         self.asked = 0
         self.session.send_before_first_call(m.MODULES, self._body)
-        self._client: Any = SimpleNamespace(peername="the server", _easycluster=self)
+        self._client: Any = SimpleNamespace(peername="the server", _easycluster_calls=self)
 
     def _body(self) -> bytes:
         self.asked += 1
@@ -47,7 +47,7 @@ class Pair:
 
     def request(self) -> NonblockingResponse:
         """Make a call; return its response."""
-        response = NonblockingResponse(self._client, "f", {})
+        response = NonblockingResponse(self._client, "f", self.session)
         self.session.request(response, m.CALL, b"", (), 0)
         return response
 
@@ -131,21 +131,21 @@ def test_interrupted_everywhere() -> None:
 def test_two_parts_are_all() -> None:
     """No module stands in both parts, and none is left out."""
     everything = set(shipment._sources())
-    second = set(_unpack(shipment.second_part()))
+    second = set(_unpack(shipment.calls_bundle()))
 
-    assert everything - second == shipment._AT_ONCE
+    assert everything - second == shipment._STARTUP_MODULES
     assert second < everything
 
 
-def test_the_first_part() -> None:
+def test_the_startup_bundle() -> None:
     """It has the sources of what is needed at once, and says what the client says of itself."""
-    first = shipment.first_part(b"marker", 5, True)
+    first = shipment.startup_bundle(b"marker", 5, True)
     sources, session = read_bundle(first)
 
-    assert set(sources) == shipment._AT_ONCE
+    assert set(sources) == shipment._STARTUP_MODULES
     assert session == b"marker\neasycluster_server._stdio:main\n5 1"
 
 
 def test_the_first_part_is_small() -> None:
     """What goes to a host before the first call has a limit, which `make check` watches module by module."""
-    assert len(shipment.first_part(new_marker(), 5, False)) <= shipment.MAX_FIRST_PART
+    assert len(shipment.startup_bundle(new_marker(), 5, False)) <= shipment.MAX_STARTUP_BYTES

@@ -74,7 +74,7 @@ def test_prctl_that_cannot_be_had(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("closed", [(0,), (1,), (2,), (0, 1, 2), ()])
 def test_standard_descriptors_are_occupied(closed: tuple[int, ...]) -> None:
-    """Standard descriptors that are closed lead nowhere then, for children too; the others stay as they are."""
+    """FutureCondition descriptors that are closed lead nowhere then, for children too; the others stay as they are."""
     code = f"""
 keep = os.dup(1)
 for descriptor in {closed}:

@@ -3,9 +3,9 @@
 Scripts use these names as ``easycluster.Client`` and so on.
 """
 
+from easycluster_client._api.call_options import options
 from easycluster_client._api.client import Client
 from easycluster_client._api.connection import Connection
-from easycluster_client._api.option_views import options
 from easycluster_client._api.threaded_client import AutoThreadingClient, ThreadedClient
 from easycluster_client._calls.response import NonblockingResponse
 from easycluster_client._connect.key_options import add_key_options, key_from_options

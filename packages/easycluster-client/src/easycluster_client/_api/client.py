@@ -6,11 +6,12 @@ import sys
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
+from easycluster_client._address import Address
 from easycluster_client._calls.keywords import options_of
 from easycluster_client._calls.maker import CallMaker
-from easycluster_client._connect.connect import Address, connect
+from easycluster_client._connect.connect import connect
 from easycluster_client._connect.spec import parse_connection_spec
-from easycluster_client._ssh.prompts import CONNECT_TIMEOUT
+from easycluster_client._deadlines import CONNECT_TIMEOUT
 from easycluster_protocol._definitions.modules import DEFAULT_NAME
 from easycluster_protocol.errors import RemoteException
 
@@ -157,28 +158,30 @@ class Client(Connection):
             args: its arguments.
             kwargs: its keyword arguments, beside the five keywords of every call.
         """
-        return self._easycluster.call(func, args, kwargs)
+        return self._easycluster_calls.call(func, args, kwargs)
 
-    def eval(self, expr: str, *given: Any, **options: Any) -> Any:
+    def eval(self, expr: str, *positional: Any, **options: Any) -> Any:
         """Return the value of an expression that is evaluated in the definitions module."""
-        return self._easycluster.operation("eval", (expr,), options_of("eval", given, options))
+        return self._easycluster_calls.operation("eval", (expr,), options_of("eval", positional, options))
 
-    def execblock(self, code: str, *given: Any, **options: Any) -> Any:
+    def execblock(self, code: str, *positional: Any, **options: Any) -> Any:
         """Execute statements in the definitions module; return what they pass to `exec_return`."""
-        return self._easycluster.operation("execblock", (code,), options_of("execblock", given, options))
-
-    def import_module(self, name: str, *given: Any, **options: Any) -> Any:
-        """Import a module on the server."""
-        return self._easycluster.operation(
-            "import_module", (name,), options_of("import_module", given, options)
+        return self._easycluster_calls.operation(
+            "execblock", (code,), options_of("execblock", positional, options)
         )
 
-    def import_modules(self, names: Iterable[str], *given: Any, **options: Any) -> Any:
-        """Import several modules on the server."""
-        chosen = options_of("import_modules", given, options)
-        return self._easycluster.operation("import_modules", (list(names),), chosen)
+    def import_module(self, name: str, *positional: Any, **options: Any) -> Any:
+        """Import a module on the server."""
+        return self._easycluster_calls.operation(
+            "import_module", (name,), options_of("import_module", positional, options)
+        )
 
-    def update_definitions(self, *given: Any, **options: Any) -> Any:
+    def import_modules(self, names: Iterable[str], *positional: Any, **options: Any) -> Any:
+        """Import several modules on the server."""
+        settings = options_of("import_modules", positional, options)
+        return self._easycluster_calls.operation("import_modules", (list(names),), settings)
+
+    def update_definitions(self, *positional: Any, **options: Any) -> Any:
         """Send the definitions that were made since the connection or the last update.
 
         Returns:
@@ -188,7 +191,9 @@ class Client(Connection):
             DefinitionError: a block failed on the server; the error names block and line. The
                 blocks after it were sent as well, and none is sent again.
         """
-        return self._easycluster.update_definitions(options_of("update_definitions", given, options))
+        return self._easycluster_calls.update_definitions(
+            options_of("update_definitions", positional, options)
+        )
 
     def report_exception(self, exc: RemoteException) -> None:
         """Print the stack trace of an exception of remote code; override it to do something else."""

@@ -1,4 +1,4 @@
-"""What a client is as an open connection, whatever it was connected to and whatever it calls."""
+"""The connection of a client: its ends, its life, and calls in their plainest form."""
 
 from __future__ import annotations
 
@@ -8,12 +8,14 @@ from collections.abc import Callable, Iterable
 from types import TracebackType
 from typing import Any, NoReturn
 
-from easycluster_client._calls.keywords import options_of
-from easycluster_client._calls.maker import CallMaker, thread_of
-from easycluster_client._connect.connect import Address, Connected, connect_socket, name_of
+from easycluster_client._address import Address, peername_of
+from easycluster_client._calls.keywords import options_of, thread_of
+from easycluster_client._calls.maker import CallMaker
+from easycluster_client._connect.connected import OpenConnection
+from easycluster_client._connect.tcp import connect_socket
+from easycluster_client._deadlines import check_connect_timeout
 from easycluster_client._session.session import ClientSession
-from easycluster_client._ssh.prompts import check_timeout
-from easycluster_client._ssh.shipment import second_part
+from easycluster_client._ssh.shipment import calls_bundle
 from easycluster_protocol._objects.proxies import RemoteProxy
 from easycluster_protocol._wire import messages as m
 from easycluster_protocol.errors import ConnectionLost
@@ -40,11 +42,11 @@ class Connection:
     """
 
     def __init__(self, calls: CallMaker, key: bytes | None, compress: bool, connect_timeout: float) -> None:
-        self._easycluster = calls
+        self._easycluster_calls = calls
         self._key = key
         self._compress = compress
-        self._connect_timeout = check_timeout(connect_timeout)
-        self._connected: Connected | None = None
+        self._connect_timeout = check_connect_timeout(connect_timeout)
+        self._connected: OpenConnection | None = None
         self._address: Address | None = None
 
     def set_socket(self, sock: socket.socket, peername: str | None = None) -> None:
@@ -61,28 +63,28 @@ class Connection:
         """
         self._check_not_connected()
         self._address = None
-        name = peername or name_of(sock)
+        name = peername or peername_of(sock)
         self._use(connect_socket(sock, name, self._key, self._compress, self._connect_timeout), name)
 
     def _check_not_connected(self) -> None:
         if self.connected:
             raise ValueError(f"the client is connected to {self.peername}: close() it first")
 
-    def _use(self, connected: Connected, peername: str | None) -> None:
+    def _use(self, connected: OpenConnection, peername: str | None) -> None:
         self.close()  # what is left of a connection that was lost
         connected.peername = peername or connected.peername
         session = self._new_session(connected)
         if connected.bare:
-            session.send_before_first_call(m.MODULES, second_part)
+            session.send_before_first_call(m.MODULES, calls_bundle)
         self._connected = connected
-        self._easycluster.open(session)
+        self._easycluster_calls.open(session)
         try:
-            self._easycluster.prepare()
+            self._easycluster_calls.prepare()
         except BaseException:
             self.close()
             raise
 
-    def _new_session(self, connected: Connected) -> ClientSession:
+    def _new_session(self, connected: OpenConnection) -> ClientSession:
         return ClientSession(connected.link, connected.transport, connected.peername)
 
     def close(self, message: str = "Connection closed") -> None:
@@ -90,21 +92,21 @@ class Connection:
 
         The remote process ends, with the processes it started in its own session.
         """
-        session, connected = self._easycluster.session, self._connected
+        session, connected = self._easycluster_calls.session, self._connected
         if session is not None and connected is not None:
-            self._easycluster.session = None
+            self._easycluster_calls.session = None
             self._connected = None
             try:
                 session.close(message)
             finally:
                 connected.finish()
-            self._easycluster.run_completions(session)
+            self._easycluster_calls.run_completions(session)
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+        self, cls: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self.close()
 
@@ -121,7 +123,7 @@ class Connection:
     @property
     def connected(self) -> bool:
         """Whether the connection is open, as far as is known."""
-        session = self._easycluster.session
+        session = self._easycluster_calls.session
         return session is not None and session.error is None
 
     @property
@@ -146,7 +148,7 @@ class Connection:
         return version
 
     def _session(self) -> ClientSession:
-        session = self._easycluster.session
+        session = self._easycluster_calls.session
         if session is None:
             raise ConnectionLost("the client is not connected: call connect() first")
         return session
@@ -198,19 +200,19 @@ class Connection:
         session = self._session()
         session.give_back()
         # What was read while a call was sent may be all that there is to wait for.
-        if self._easycluster.run_completions(session, nested=True) > 0:
+        if self._easycluster_calls.run_completions(session, even_if_nested=True) > 0:
             return True
         try:
             return session.read(block)
         finally:
-            self._easycluster.run_completions(session, nested=True)
+            self._easycluster_calls.run_completions(session, even_if_nested=True)
 
     def raw_call(
         self,
         name: str | Callable[..., Any],
         args: Iterable[Any],
         kwargs: dict[str, Any] | None = None,
-        *given: Any,
+        *positional: Any,
         **options: Any,
     ) -> Any:
         """Call ``name`` with arguments that are given as they are.
@@ -219,12 +221,12 @@ class Connection:
             name: as for `Client.call`.
             args: its arguments.
             kwargs: its keyword arguments, whatever their names.
-            given: the five keywords of every call by position: nonblocking, oncomplete, onerror, threadid,
-                origexc.
+            positional: the five keywords of every call by position: nonblocking, oncomplete, onerror,
+                threadid, origexc.
             options: the same by name, and ``timeout``, see `options`.
         """
-        chosen = options_of("raw_call", given, options)
-        return self._easycluster.raw_call(name, tuple(args), dict(kwargs or {}), chosen)
+        settings = options_of("raw_call", positional, options)
+        return self._easycluster_calls.raw_call(name, tuple(args), dict(kwargs or {}), settings)
 
     def send_request(
         self,
@@ -232,13 +234,13 @@ class Connection:
         meth: str,
         args: Iterable[Any],
         kwargs: dict[str, Any] | None = None,
-        *given: Any,
+        *positional: Any,
         **options: Any,
     ) -> Any:
         """Call a method of the server object ``oid``; object 0 is the server itself. For the rest see
         `raw_call`."""
-        chosen = options_of("send_request", given, options)
-        return self._easycluster.invoke(oid, meth, tuple(args), dict(kwargs or {}), chosen)
+        settings = options_of("send_request", positional, options)
+        return self._easycluster_calls.invoke(oid, meth, tuple(args), dict(kwargs or {}), settings)
 
     def get_root(self) -> RemoteProxy:
         """Return a proxy of the server itself, object 0: its methods are what a client can ask it to do,
@@ -253,7 +255,7 @@ class Connection:
 
     def set_default_thread(self, threadid: int) -> None:
         """Run calls without ``threadid`` in this server thread from now on; 0 is the main thread."""
-        self._easycluster.default_thread = thread_of(threadid)
+        self._easycluster_calls.default_thread = thread_of(threadid)
 
     def stop_remote_thread(self, threadid: int) -> None:
         """End a server thread when the calls that wait for it are done."""

@@ -1,13 +1,14 @@
-"""Views of proxies whose calls carry options: methods, attributes, operators, iteration and ``with``."""
+"""The views of `easycluster.options`, and those of proxies: methods, attributes, operators, iteration,
+``with``."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, NoReturn
 from weakref import WeakKeyDictionary
 
-from easycluster_client._calls.keywords import UNATTENDED
-from easycluster_client._calls.prefetch import Ahead
+from easycluster_client._calls.keywords import OPTIONS, UNATTENDED
+from easycluster_client._calls.prefetch import Prefetcher
 from easycluster_protocol._objects.exports import OPERATORS
 from easycluster_protocol._objects.proxies import (
     ATTRIBUTE,
@@ -19,39 +20,75 @@ from easycluster_protocol._objects.proxies import (
 )
 from easycluster_protocol._objects.proxy_classes import DefaultRemoteProxy
 
-from .view import View, split
+
+class View:
+    """Base of the views: every name that is not theirs belongs to the object behind the view.
+
+    Args:
+        target: the object behind the view.
+        options: the options that calls carry.
+    """
+
+    __slots__ = ("_easycluster_options", "_easycluster_target")
+
+    _easycluster_target: Any
+    _easycluster_options: dict[str, Any]
+
+    def __init__(self, target: Any, options: dict[str, Any]) -> None:
+        _set_target(self, target)
+        _set_options(self, options)
+
+    def __repr__(self) -> str:
+        options = ", ".join(f"{name}={value!r}" for name, value in self._easycluster_options.items())
+        return f"<{self._easycluster_target!r} with {options}>"
+
+    def __reduce_ex__(self, protocol: Any) -> NoReturn:
+        raise TypeError(f"{self!r} cannot be sent")
+
+
+# The setters of the slots: `__setattr__` of the views is the server's.
+_set_target = View.__dict__["_easycluster_target"].__set__
+_set_options = View.__dict__["_easycluster_options"].__set__
+
+
+def split_keywords(kwargs: dict[str, Any], options: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return the keywords of a function, and the options of its call: those of the view, unless the call
+    gives others."""
+    own = {name: value for name, value in kwargs.items() if name not in OPTIONS}
+    given = {name: value for name, value in kwargs.items() if name in OPTIONS}
+    return own, {**options, **given}
 
 
 class ProxyView(View):
     """The proxy of a server object, whose calls carry options.
 
-    Operators, iteration and ``with`` always wait: they have no response to give. What the proxy's class has
-    itself is used as it is. The subclasses of `view_of_proxy` have the operators.
+    Operators, iteration and ``with`` always wait: they have no response to give. Attributes of the proxy's
+    own class are used as they are. The subclasses of `view_of_proxy` have the operators.
     """
 
     __slots__ = ()
 
     def raw_call_method(
-        self, method: str, args: Iterable[Any] = (), kwargs: dict[str, Any] | None = None, **given: Any
+        self, method: str, args: Iterable[Any] = (), kwargs: dict[str, Any] | None = None, **options: Any
     ) -> Any:
         """See `RemoteProxy.raw_call_method`."""
-        return self._inside[0].raw_call_method(method, args, kwargs, **{**_options(self), **given})
+        return self._easycluster_target.raw_call_method(method, args, kwargs, **{**_options(self), **options})
 
-    def raw_get_attribute(self, name: str, **given: Any) -> Any:
+    def raw_get_attribute(self, name: str, **options: Any) -> Any:
         """See `RemoteProxy.raw_get_attribute`."""
-        return self._inside[0].raw_get_attribute(name, **{**_options(self), **given})
+        return self._easycluster_target.raw_get_attribute(name, **{**_options(self), **options})
 
-    def raw_set_attribute(self, name: str, value: Any, **given: Any) -> Any:
+    def raw_set_attribute(self, name: str, value: Any, **options: Any) -> Any:
         """See `RemoteProxy.raw_set_attribute`."""
-        return self._inside[0].raw_set_attribute(name, value, **{**_options(self), **given})
+        return self._easycluster_target.raw_set_attribute(name, value, **{**_options(self), **options})
 
     def __getattr__(self, name: str) -> Any:
-        proxy: RemoteProxy = self._inside[0]
-        what = forwarded(type(proxy), name)
-        if what == METHOD:
+        proxy: RemoteProxy = self._easycluster_target
+        way = forwarded(type(proxy), name)
+        if way == METHOD:
             return _method(self, name)
-        if what in (ATTRIBUTE, CACHED):
-            return _attribute(self, name, what)
+        if way in (ATTRIBUTE, CACHED):
+            return _attribute(self, name, way)
         if not _asks_server(proxy, name):
             return getattr(proxy, name)
         # Only the value tells whether it is that of a method, so it is waited for.
@@ -59,47 +96,48 @@ class ProxyView(View):
         return _method(self, name) if isinstance(value, ProxyMethod) and value.__self__ is proxy else value
 
     def __setattr__(self, name: str, value: Any) -> None:
-        proxy: RemoteProxy = self._inside[0]
+        proxy: RemoteProxy = self._easycluster_target
         if forwarded(type(proxy), name) == ATTRIBUTE or _asks_server(proxy, name):
             proxy.raw_set_attribute(name, value, **_waiting(self))
         else:
             setattr(proxy, name, value)
 
     def __delattr__(self, name: str) -> None:
-        proxy: RemoteProxy = self._inside[0]
+        proxy: RemoteProxy = self._easycluster_target
         if forwarded(type(proxy), name) == ATTRIBUTE or _asks_server(proxy, name):
             proxy._easycluster_state.operation("delete_attribute", (proxy, name), _waiting(self))
         else:
             delattr(proxy, name)
 
     def __dir__(self) -> Iterable[str]:
-        return dir(self._inside[0])
+        return dir(self._easycluster_target)
 
 
-class AheadView(ProxyView):
-    """The proxy of an iterator from which values are fetched ahead, and those that nobody has taken."""
+class PrefetchView(ProxyView):
+    """The proxy of an iterator from which values are fetched ahead, and the values that have not been
+    taken."""
 
-    __slots__ = ("_ahead",)
+    __slots__ = ("_easycluster_prefetcher",)
 
-    _ahead: Ahead
+    _easycluster_prefetcher: Prefetcher
 
-    def __init__(self, target: Any, chosen: dict[str, Any]) -> None:
-        super().__init__(target, chosen)
-        _set_ahead(self, Ahead(target, chosen["prefetch"], _options(self)))
+    def __init__(self, target: Any, options: dict[str, Any]) -> None:
+        super().__init__(target, options)
+        _set_prefetcher(self, Prefetcher(target, options["prefetch"], _options(self)))
 
     def __iter__(self) -> Any:
         return self
 
     def __next__(self) -> Any:
-        return self._ahead.take()
+        return self._easycluster_prefetcher.take()
 
 
-_set_ahead = AheadView.__dict__["_ahead"].__set__
+_set_prefetcher = PrefetchView.__dict__["_easycluster_prefetcher"].__set__
 
 
 def _options(view: View) -> dict[str, Any]:
     """Return the options of calls."""
-    return {name: value for name, value in view._inside[1].items() if name != "prefetch"}
+    return {name: value for name, value in view._easycluster_options.items() if name != "prefetch"}
 
 
 def _waiting(view: View) -> dict[str, Any]:
@@ -115,46 +153,46 @@ def _asks_server(proxy: RemoteProxy, name: str) -> bool:
 
 
 def _method(view: ProxyView, name: str) -> Callable[..., Any]:
-    proxy: RemoteProxy = view._inside[0]
+    proxy: RemoteProxy = view._easycluster_target
 
     def call(*args: Any, **kwargs: Any) -> Any:
-        if isinstance(view, AheadView):
+        if isinstance(view, PrefetchView):
             if name in {"send", "throw"}:
                 raise TypeError(
                     f"{name}() would reach the generator behind the values that were fetched ahead;"
                     " use the proxy itself"
                 )
             if name == "close":
-                view._ahead.forget()
-        own, given = split(kwargs, _options(view))
-        return proxy.raw_call_method(name, args, own, **given)
+                view._easycluster_prefetcher.forget()
+        own, options = split_keywords(kwargs, _options(view))
+        return proxy.raw_call_method(name, args, own, **options)
 
     call.__name__ = call.__qualname__ = name
     return call
 
 
-def _attribute(view: ProxyView, name: str, what: str) -> Any:
-    proxy, chosen = view._inside[0], _options(view)
-    if any(map(chosen.get, UNATTENDED)):
-        return proxy.raw_get_attribute(name, **chosen)
+def _attribute(view: ProxyView, name: str, way: str) -> Any:
+    proxy, options = view._easycluster_target, _options(view)
+    if any(map(options.get, UNATTENDED)):
+        return proxy.raw_get_attribute(name, **options)
     state = proxy._easycluster_state
-    if what == ATTRIBUTE:
-        return state.get_attribute(proxy, name, chosen)
+    if way == ATTRIBUTE:
+        return state.get_attribute(proxy, name, options)
     if name not in state.cache:
-        state.cache[name] = state.get_attribute(proxy, name, chosen)
+        state.cache[name] = state.get_attribute(proxy, name, options)
     return state.cache[name]
 
 
-def _operator(kind: type, name: str) -> Any:
+def _operator(cls: type, name: str) -> Any:
     """Return the method of views that stands for an operator of proxies."""
-    remote = forwarded(kind, name) == METHOD
+    remote = forwarded(cls, name) == METHOD
 
     def operate(self: Any, *args: Any, **kwargs: Any) -> Any:
-        proxy: RemoteProxy = self._inside[0]
+        proxy: RemoteProxy = self._easycluster_target
         if name == "__call__" and remote:
             return _method(self, name)(*args, **kwargs)
         if not remote:
-            result = getattr(kind, name)(proxy, *args, **kwargs)
+            result = getattr(cls, name)(proxy, *args, **kwargs)
         else:
             if name == "__exit__":
                 args = (*args[:2], None)  # tracebacks cannot be sent
@@ -172,15 +210,15 @@ def _operator(kind: type, name: str) -> Any:
 _types: WeakKeyDictionary[type, dict[type, Any]] = WeakKeyDictionary()
 
 
-def view_of_proxy(proxy: RemoteProxy, chosen: dict[str, Any]) -> Any:
+def view_of_proxy(proxy: RemoteProxy, options: dict[str, Any]) -> Any:
     """Return a view with the operators that the proxy has."""
-    kind, base = type(proxy), AheadView if "prefetch" in chosen else ProxyView
-    types = _types.setdefault(kind, {})
+    cls, base = type(proxy), PrefetchView if "prefetch" in options else ProxyView
+    types = _types.setdefault(cls, {})
     if base not in types:
         own: dict[str, Any] = {"__slots__": ()}
         for name in OPERATORS - {"__repr__"} - vars(base).keys():
-            found = getattr(kind, name, None)
+            found = getattr(cls, name, None)
             if found is not getattr(object, name, None):
-                own[name] = None if found is None else _operator(kind, name)
+                own[name] = None if found is None else _operator(cls, name)
         types[base] = type(base.__name__, (base,), own)
-    return types[base](proxy, chosen)
+    return types[base](proxy, options)

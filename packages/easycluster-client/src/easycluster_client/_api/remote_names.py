@@ -1,13 +1,13 @@
-"""Dotted names of the server: what ``client.a.b.c`` is."""
+"""Dotted names of the server, as in ``client.a.b.c``."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NoReturn
 
 if TYPE_CHECKING:
-    from .client import Client
+    from easycluster_client._calls.owner import Owner
 
-#: What nobody compares with a name, unless ``.value`` was forgotten.
+#: Comparing a remote name with one of these means that ``.value`` was forgotten.
 _VALUES = (bool, bytes, complex, dict, float, int, list, set, str, tuple)
 
 
@@ -24,57 +24,66 @@ def check_forwardable(owner: str, name: str) -> None:
 
 
 class RemoteName:
-    """A dotted name on the server. Calling it calls what bears that name; ``.value`` reads it,
+    """A dotted name on the server. Calling it calls the function of that name; ``.value`` reads it,
     ``.value = x`` sets it; any other attribute is a longer name."""
 
-    __slots__ = ("_client", "_path")
+    __slots__ = ("_easycluster_client", "_easycluster_path")
 
-    _client: Client
-    _path: str
+    _easycluster_client: Owner
+    _easycluster_path: str
 
     if TYPE_CHECKING:
-        #: The object that bears this name, as a copy.
+        #: A copy of the object of this name.
         value: Any
 
-    def __init__(self, client: Client, path: str) -> None:
+    def __init__(self, client: Owner, path: str) -> None:
         _set_client(self, client)
         _set_path(self, path)
 
     def __repr__(self) -> str:
-        return f"<{self._path} on {self._client.peername}>"
+        return f"<{self._easycluster_path} on {self._easycluster_client.peername}>"
 
     def __getattr__(self, name: str) -> Any:
         if name[0] == "_":
             check_forwardable(repr(self), name)
         # Not a property: when the server raises AttributeError, Python would come here for a name ``value``.
         if name == "value":
-            return self._client._easycluster.operation("get_value", (self._path,))
-        return RemoteName(self._client, f"{self._path}.{name}")
+            return self._easycluster_client._easycluster_calls.operation(
+                "get_value", (self._easycluster_path,)
+            )
+        return RemoteName(self._easycluster_client, f"{self._easycluster_path}.{name}")
 
     def __setattr__(self, name: str, value: Any) -> None:
         if name != "value":
-            raise AttributeError(f"to set {self._path}.{name} on the server, assign to .{name}.value")
-        self._client._easycluster.operation("set_value", (self._path, value))
+            raise AttributeError(
+                f"to set {self._easycluster_path}.{name} on the server, assign to .{name}.value"
+            )
+        self._easycluster_client._easycluster_calls.operation("set_value", (self._easycluster_path, value))
 
     def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
-        return self._client._easycluster.call(self._path, args, kwargs)
+        return self._easycluster_client._easycluster_calls.call(self._easycluster_path, args, kwargs)
 
     def __eq__(self, other: object) -> bool:
         if isinstance(other, RemoteName):
-            return self._client is other._client and self._path == other._path
+            return (
+                self._easycluster_client is other._easycluster_client
+                and self._easycluster_path == other._easycluster_path
+            )
         if isinstance(other, _VALUES):
             raise TypeError(
-                f"{self!r} is a name on a server, not a value: compare {self._path}.value instead"
+                f"{self!r} is a name on a server, not a value: compare {self._easycluster_path}.value instead"
             )
         return NotImplemented
 
     def __hash__(self) -> int:
-        return hash((id(self._client), self._path))
+        return hash((id(self._easycluster_client), self._easycluster_path))
 
     def __reduce_ex__(self, protocol: Any) -> NoReturn:
-        raise TypeError(f"{self!r} is a name on a server, not a value: send {self._path}.value instead")
+        raise TypeError(
+            f"{self!r} is a name on a server, not a value: send {self._easycluster_path}.value instead"
+        )
 
 
 # The slots' own setters: `__setattr__` is taken, and this is on the way of every call.
-_set_client = RemoteName.__dict__["_client"].__set__
-_set_path = RemoteName.__dict__["_path"].__set__
+_set_client = RemoteName.__dict__["_easycluster_client"].__set__
+_set_path = RemoteName.__dict__["_easycluster_path"].__set__

@@ -2,124 +2,19 @@
 
 from __future__ import annotations
 
-import itertools
-import threading
-from collections.abc import Iterator, Mapping, Sequence
-from threading import get_ident
-from typing import Any, NoReturn
+from collections.abc import Sequence
+from typing import NoReturn
 
-from easycluster_client._calls.keywords import NO_OPTIONS, UNATTENDED
 from easycluster_client._calls.maker import CallMaker
-from easycluster_client._connect.connect import Connected
-from easycluster_client._session.background import EndedThreads, start_background
+from easycluster_client._calls.threaded_maker import ThreadedCallMaker
+from easycluster_client._connect.connected import OpenConnection
+from easycluster_client._deadlines import CONNECT_TIMEOUT
 from easycluster_client._session.keep_alive import KeepAlive, check_keep_alive
 from easycluster_client._session.session import ClientSession
 from easycluster_client._session.threaded_session import ThreadedSession
-from easycluster_client._ssh.prompts import CONNECT_TIMEOUT
 from easycluster_protocol._definitions.modules import DEFAULT_NAME
 
 from .client import Client
-
-#: The server threads of local threads are numbered from here, away from what scripts write as threadid.
-FIRST_THREAD = 1 << 32
-
-
-class _Tie:
-    """Lives as long as one local thread, and notes its end.
-
-    It is a value of that thread's `_LocalThread`, which Python drops when the thread ends.
-    """
-
-    def __init__(self, number: int, ended: EndedThreads) -> None:
-        self._number = number
-        self._ended = ended
-
-    def __del__(self) -> None:
-        self._ended.add(self._number)
-
-
-class _LocalThread(threading.local):
-    """The server thread of the thread that looks.
-
-    Attributes:
-        number: its id. No two local threads ever get the same, unlike the identities that the system
-            gives them. The main thread has the main thread.
-    """
-
-    def __init__(self, numbers: Iterator[int], ended: EndedThreads) -> None:
-        self.number = 0
-        if get_ident() != threading.main_thread().ident:
-            self.number = next(numbers)
-            self._tie = _Tie(self.number, ended)
-
-
-class ThreadedCallMaker(CallMaker):
-    """Makes the calls of one `ThreadedClient`, each in the server thread of the calling thread."""
-
-    reads_by_itself = True
-
-    def __init__(self, client: Client, definitions: str) -> None:
-        self._chosen = 0
-        self.ended = EndedThreads()
-        self._local = _LocalThread(itertools.count(FIRST_THREAD), self.ended)
-        super().__init__(client, definitions)
-
-    @property
-    def default_thread(self) -> int:  # pyright: ignore[reportIncompatibleVariableOverride]
-        """The server thread of calls without ``threadid``."""
-        return self._chosen or self._local.number
-
-    @default_thread.setter
-    def default_thread(self, number: int) -> None:
-        self._chosen = number
-
-    def open(self, session: ClientSession) -> None:
-        """Use a new connection, on which nothing is defined yet."""
-        assert isinstance(session, ThreadedSession)
-        super().open(session)
-        start_background(session, self.ended)
-
-    def prepare(self) -> None:
-        """Make a new connection ready; in the server's main thread, as definitions may ask for that."""
-        local = self._local
-        number, local.number = local.number, 0
-        try:
-            super().prepare()
-        finally:
-            local.number = number
-
-    def make(
-        self,
-        kind: int,
-        values: tuple[Any, ...],
-        what: str,
-        options: Mapping[str, Any] = NO_OPTIONS,
-        session: ClientSession | None = None,
-    ) -> Any:
-        """Send a call; see `CallMaker.make`."""
-        session = session or self.session
-        if not isinstance(session, ThreadedSession):
-            return super().make(kind, values, what, options)  # which says that there is no connection
-        attended = not options or not any(map(options.get, UNATTENDED))
-        if attended and get_ident() == session.background:
-            session.check_may_wait()  # before anything is sent
-        try:
-            result = super().make(kind, values, what, options, session)
-            if not attended:
-                session.arm()
-        except BaseException:
-            # `ThreadedSession.request` disarmed it. As `session.arm`, where an interrupt could come before.
-            try:
-                (session.watch.rouse if session._channel._unfinished else session.watch.arm)()
-            except OSError as gone:
-                if not session.is_gone(gone):
-                    raise
-            raise
-        return result
-
-    def run_completions(self, session: ClientSession, most: int = -1, nested: bool = False) -> int:
-        """Leave the completion functions to the background thread."""
-        return -1 if session.arrived else 0
 
 
 class ThreadedClient(Client):
@@ -185,7 +80,7 @@ class ThreadedClient(Client):
     def _new_call_maker(self, definitions: str) -> CallMaker:
         return ThreadedCallMaker(self, definitions)
 
-    def _new_session(self, connected: Connected) -> ClientSession:
+    def _new_session(self, connected: OpenConnection) -> ClientSession:
         keep_alive = KeepAlive(*self._keep_alive)
         return ThreadedSession(connected.link, connected.transport, connected.peername, keep_alive)
 
@@ -203,9 +98,9 @@ class ThreadedClient(Client):
 
     def check_threads(self) -> None:
         """Do nothing that would not be done anyway: server threads end with their local threads."""
-        call_maker = self._easycluster
-        assert isinstance(call_maker, ThreadedCallMaker)
-        call_maker.ended.wake()
+        calls = self._easycluster_calls
+        assert isinstance(calls, ThreadedCallMaker)
+        calls.ended.wake()
 
 
 #: Its name in earlier versions.

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-import types
 import weakref
-from collections.abc import Callable, Generator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from easycluster_client import _deadlines
+from easycluster_client._deadlines import query_lead
 
 if TYPE_CHECKING:
-    from .response import NonblockingResponse
+    from easycluster_client._session.pending import PendingCall
+    from easycluster_client._session.session import ClientSession
 
-#: loop → descriptor → who reads it there. A loop knows one reader for each descriptor, and several
+    from .owner import Calls
+
+#: Loop → descriptor → its reader there. A loop knows one reader for each descriptor, and several
 #: responses may be awaited at once.
 _readers: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, dict[int, _Reader]]
 _readers = weakref.WeakKeyDictionary()
@@ -22,15 +23,17 @@ _readers = weakref.WeakKeyDictionary()
 class _Reader:
     """Reads one connection whenever a loop sees that there is something to read."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, descriptor: int, response: Any) -> None:
-        self.session = response._session
-        self._calls = response.client._easycluster
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, descriptor: int, session: ClientSession, calls: Calls
+    ) -> None:
+        self.session = session
+        self._calls = calls
         self._loop = loop
         self._descriptor = descriptor
         self._users = 0
 
     def enter(self) -> None:
-        """Count one response more that is awaited."""
+        """Count one more response that is awaited."""
         if self._users == 0:
             # First away with a reader of an earlier connection whose descriptor had the same number:
             # the loop would take it for still registered with the kernel.
@@ -39,7 +42,7 @@ class _Reader:
         self._users += 1
 
     def leave(self) -> None:
-        """Count one less; with the last one the reading ends."""
+        """Count one response less; with the last one the reading ends."""
         self._users -= 1
         readers = _readers.get(self._loop, {})
         if self._users == 0 and readers.get(self._descriptor) is self:
@@ -48,86 +51,67 @@ class _Reader:
 
     def read(self) -> None:
         """Read what has come."""
-        self.session.look()
+        self.session.receive_available()
         self._calls.run_completions(self.session)
 
 
-def wait_in_loop(response: Any) -> Generator[Any, Any, Any]:
-    """Wait for a response in the loop that runs; return its value, or raise as `wait` does."""
-    if not response.done():
-        yield from _wait(response, response._timeout)
-    return response._result()
-
-
-def call_in_loop(response: Any, fn: Callable[[Any], Any]) -> bool:
-    """Call ``fn(response)`` in the loop that runs in this thread when the answer is there; until then the
-    loop reads. Return whether there is one."""
+def find_running_loop() -> asyncio.AbstractEventLoop | None:
+    """Return the loop that runs in this thread, or None."""
     try:
-        asyncio.get_running_loop()
+        return asyncio.get_running_loop()
     except RuntimeError:
-        return False
-    tasks: dict[Any, Any] = response._tasks or {}
-    response._tasks = tasks
-    tasks[fn] = [*tasks.get(fn, ()), asyncio.ensure_future(_call_when_done(response, fn))]
-    return True
+        return None
 
 
-async def _call_when_done(response: Any, fn: Callable[[Any], Any]) -> None:
-    if not response.done():
-        await _until_done(response)
-    response._tasks.pop(fn, None)
-    fn(response)
+async def wait_for_call(call: PendingCall, session: ClientSession, calls: Calls, limit: float | None) -> None:
+    """Wait in the loop that runs until the call has its answer, or the time is over.
 
-
-@types.coroutine
-def _until_done(response: NonblockingResponse) -> Generator[Any, Any, None]:
-    yield from _wait(response, None)
-
-
-def _wait(response: NonblockingResponse, limit: float | None) -> Generator[Any, Any, None]:
-    response._session.check_may_wait()
+    Args:
+        call: the call.
+        session: the connection on which it was sent.
+        calls: the maker of the client's calls.
+        limit: how long to wait, in seconds; None: for ever. Shortly before its end the server is asked
+            whether it has begun the call.
+    """
+    session.check_may_wait()
     loop = asyncio.get_running_loop()
-    waiter: asyncio.Future[bool] = loop.create_future()
+    waiter: asyncio.Future[None] = loop.create_future()
 
-    def finish(in_time: bool) -> None:
+    def finish() -> None:
         if not waiter.done():
-            waiter.set_result(in_time)
+            waiter.set_result(None)
 
-    def tell(_: Any) -> None:
-        # Called by whoever reads, which may be another thread.
+    def tell(_: PendingCall) -> None:
+        # Called by the thread that reads, which may be another one.
         try:
-            loop.call_soon_threadsafe(finish, True)
+            loop.call_soon_threadsafe(finish)
         except RuntimeError:  # the loop was closed
             pass
 
     timers: list[asyncio.TimerHandle] = []
     if limit is not None:
-        ask_after = limit - _deadlines.time_to_ask(limit)
-        timers.append(loop.call_later(ask_after, response._session.ask, response))
-        timers.append(loop.call_later(limit, finish, False))
-    response._watch(tell)
-    reader = _enter(loop, response)
+        timers.append(loop.call_later(limit - query_lead(limit), session.query_status, call))
+        timers.append(loop.call_later(limit, finish))
+    call.add_watcher(tell)
+    reader = _enter(loop, session, calls)
     try:
-        yield from waiter
+        await waiter
     finally:
         if reader is not None:
             reader.leave()
-        response._unwatch(tell)
+        call.remove_watcher(tell)
         for timer in timers:
             timer.cancel()
-    if limit is not None and not response._done:
-        raise response._too_late(limit)
 
 
-def _enter(loop: asyncio.AbstractEventLoop, response: NonblockingResponse) -> _Reader | None:
-    session = response._session
+def _enter(loop: asyncio.AbstractEventLoop, session: ClientSession, calls: Calls) -> _Reader | None:
     descriptor = session.transport.fileno()
     if descriptor < 0 or session.error is not None:  # it was closed just now, so there is an answer
         return None
     readers = _readers.setdefault(loop, {})
     reader = readers.get(descriptor)
     if reader is None or reader.session is not session:
-        reader = _Reader(loop, descriptor, response)
+        reader = _Reader(loop, descriptor, session, calls)
     try:
         reader.enter()
     except OSError:

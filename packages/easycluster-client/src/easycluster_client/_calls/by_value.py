@@ -1,7 +1,8 @@
-"""What exists only in the master goes by value: lambdas, closures, what ``__main__`` and notebooks define.
+"""Values that exist only in the master go by value: lambdas, closures, definitions of ``__main__`` and
+notebooks.
 
-Plain pickling names functions and classes; the server would look for them in vain. So what names
-``__main__``, or cannot be pickled by name, is pickled once more by cloudpickle, whose source goes
+Plain pickling names functions and classes; the server would look for them in vain. So a value that names
+``__main__``, or cannot be pickled by name, is pickled again by cloudpickle, whose source goes
 ahead of the first such value on each connection: the host needs nothing installed.
 """
 
@@ -33,38 +34,38 @@ _BY_VALUE = b"cloudpickle.cloudpickle"
 _CODE = b"CodeType"
 
 
-def pack(values: tuple[Any, ...], session: ClientSession, what: str) -> tuple[bytes, Sequence[Any]]:
-    """Pickle ``values``, with what exists only here by value; see that the server can read it.
+def pack(values: tuple[Any, ...], session: ClientSession, label: str) -> tuple[bytes, Sequence[Any]]:
+    """Pickle ``values``, by value where they exist only here; make sure that the server can read them.
 
     Args:
-        values: what to pickle.
-        session: where it will be sent.
-        what: what is called, for messages.
+        values: the values of the call.
+        session: the connection on which the call will be sent.
+        label: the name of the function, for messages.
 
     Raises:
-        SerializationError: a value cannot be pickled, or the Python of the server cannot run what was
-            compiled here.
+        SerializationError: a value cannot be pickled, or the Python of the server cannot run code
+            that was compiled here.
     """
     try:
         body, buffers = dumps(values, session.pickle_protocol, _dumps())
     except Exception as error:
-        raise _explain(values, what, error) from error
+        raise _explain(values, label, error) from error
     if _BY_VALUE in body:
         if _CODE in body or not _can_run_cloudpickle(session.link.agreement.peer):
-            _check_python(session, what)
-        if _PACKAGE not in session.supplied:
+            _check_python(session, label)
+        if _PACKAGE not in session.sent_packages:
             session.control(m.MODULES, 0, _sources())
             # Not before: another thread that finds it noted relies on it being on its way.
-            session.supplied.add(_PACKAGE)
+            session.sent_packages.add(_PACKAGE)
     return body, buffers
 
 
-def _check_python(session: ClientSession, what: str) -> None:
+def _check_python(session: ClientSession, label: str) -> None:
     peer, own = session.link.agreement.peer, describe_self()
     here, there = _bytecode(own), _bytecode(peer)
     if here != there:
         raise SerializationError(
-            f"the call of {what} holds a function or class that exists only here and would go by value,"
+            f"the call of {label} holds a function or class that exists only here and would go by value,"
             f" but {session.peername} runs {_full_name(peer)} and this is {_full_name(own)}: their bytecodes"
             " differ. Define it with define_common(), or use the same minor version of Python on both sides"
             " (rpython=COMMAND chooses the one on the host)"
@@ -89,20 +90,20 @@ def _sources() -> bytes:
 
 
 def _dumps() -> Any:
-    # As long as nothing goes by value, nobody waits for it.
+    # Imported here, so that no script waits for it unless something goes by value.
     return dumps_for_call(import_module("cloudpickle"))
 
 
-def _explain(values: tuple[Any, ...], what: str, error: Exception) -> SerializationError:
+def _explain(values: tuple[Any, ...], label: str, error: Exception) -> SerializationError:
     """Return the error that says which argument it was that could not be pickled."""
     *first, args, kwargs = values
-    named = [(f"argument {index + 1} of {what}", value) for index, value in enumerate(args)]
-    named += [(f"argument {name!r} of {what}", value) for name, value in kwargs.items()]
-    # What is called: its name, or the function.
-    named += [(f"the function {what} itself", value) for value in first]
+    named = [(f"argument {index + 1} of {label}", value) for index, value in enumerate(args)]
+    named += [(f"argument {name!r} of {label}", value) for name, value in kwargs.items()]
+    # The first is the function, or its name.
+    named += [(f"the function {label} itself", value) for value in first]
     for name, value in named:
         try:
             dumps(value, 4, _dumps())
         except Exception as culprit:
             return explain_dumps(f"{name} (type {type(value).__name__})", culprit)
-    return explain_dumps(f"an argument of {what}", error)
+    return explain_dumps(f"an argument of {label}", error)

@@ -1,7 +1,7 @@
-"""Completion functions: what is called when an answer has been read.
+"""Completion functions: functions that are called when an answer has been read.
 
-They run in the thread that reads, outside all locks of ours, and may make calls and wait. While
-one of them waits in a call of its own, those of further answers have to wait for its end: else a
+They run in the thread that reads, outside of all locks of the library, and may make calls and wait. While
+one of them waits in a call of its own, the functions of further answers have to wait for its end: else a
 thousand answers that come together would be a thousand functions one inside the other.
 """
 
@@ -10,10 +10,18 @@ from __future__ import annotations
 import sys
 import traceback
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 if TYPE_CHECKING:
-    from .response import NonblockingResponse
+    from .owner import Owner
+
+
+class Completed(Protocol):
+    """A response, as far as messages about its completion functions need it."""
+
+    client: Owner
+    call_label: str
+
 
 #: A function, or a tuple of a function and its further arguments.
 Completion = Callable[[Any], Any] | tuple[Any, ...]
@@ -37,11 +45,11 @@ def check(name: str, completion: Any) -> Completion | None:
     return cast("Completion", completion)
 
 
-def call(completion: Completion, value: Any, response: NonblockingResponse) -> None:
-    """Call a completion function; what it raises is printed, so that the others go on.
+def call(completion: Completion, value: Any, response: Completed) -> None:
+    """Call a completion function; an error that it raises is printed, so that the others go on.
 
     Args:
-        completion: what to call.
+        completion: the function.
         value: its first argument.
         response: the response that is complete, for the message.
     """
@@ -54,13 +62,13 @@ def call(completion: Completion, value: Any, response: NonblockingResponse) -> N
         _report(error, response)
 
 
-def _report(error: Exception, response: NonblockingResponse) -> None:
+def _report(error: Exception, response: Completed) -> None:
     # The first entry is that of `call`, which says nothing.
     inside = error.__traceback__.tb_next if error.__traceback__ is not None else None
     try:
-        what = f"{response._what} on {response.client.peername}"
+        where = f"{response.call_label} on {response.client.peername}"
         lines = traceback.format_exception(type(error), error, inside)
-        sys.stderr.write(f"Exception in a completion function of {what}:\n{''.join(lines)}")
+        sys.stderr.write(f"Exception in a completion function of {where}:\n{''.join(lines)}")
     except Exception:  # there is no stderr, or the error cannot be shown
         pass
 
@@ -68,7 +76,7 @@ def _report(error: Exception, response: NonblockingResponse) -> None:
 def is_inside(function: Any, owner: object) -> bool:
     """Return whether this thread is in ``function``, a method, of ``owner`` at present.
 
-    The stack knows for sure; a note of ours could be left over by an interrupt.
+    The stack knows for sure; a note that says so could be left over by an interrupt.
     """
     code = function.__code__
     frame = sys._getframe(1).f_back

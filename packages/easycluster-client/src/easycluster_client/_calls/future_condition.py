@@ -1,9 +1,9 @@
-"""What `concurrent.futures.wait` and `as_completed` want of a response.
+"""The condition of a response, as `concurrent.futures.wait` and `as_completed` want it.
 
 They take the conditions of all futures, look at their states, add a waiter to each, and give the conditions
-back: that no state changes meanwhile is all that these are for. A thread that has read an answer while
-somebody holds the condition leaves telling of it to that one, who may be waiting for the reader. So nobody
-who reads ever waits.
+back: all that they need is that no state changes meanwhile. When a thread has read an answer while another
+holds the condition, the holder tells of the answer when it gives the condition back: it may be waiting for
+the reader, so a reader never waits.
 """
 
 from __future__ import annotations
@@ -12,12 +12,12 @@ import threading
 from typing import Any
 
 
-class Standard:
+class FutureCondition:
     """The condition of one response.
 
     Attributes:
-        waiters: whom to tell when the answer is there; the functions of `concurrent.futures` add theirs.
-        finished: whether all have been told. It changes once, and while nobody holds the condition.
+        waiters: told when the answer is there; the functions of `concurrent.futures` add theirs.
+        finished: whether all have been told. It changes once, while no thread holds the condition.
     """
 
     def __init__(self) -> None:
@@ -45,8 +45,9 @@ class Standard:
         self.release()
 
     def finish(self, response: Any) -> None:
-        """Tell all who wait, perhaps a little later. Called with the answer, perhaps more than once."""
-        # Before looking whether somebody holds the condition, who looks after giving it back.
+        """Tell the waiters, perhaps a little later. Called when the answer is there, perhaps more than
+        once."""
+        # Before looking whether the condition is held: its holder looks after giving it back.
         self._answered = response
         self._tell()
 
@@ -63,11 +64,11 @@ class Standard:
                     self._lock.release()
 
     def _tell_now(self, response: Any) -> None:
-        # Who is interrupted in here goes on where that was when the answer is delivered again.
+        # After an interrupt in here this goes on where it was, when the answer is delivered again.
         if response is not None and not self.finished:
             for waiter in tuple(self.waiters):
                 if not any(waiter is each for each in self._told):
-                    (waiter.add_exception if response._failed else waiter.add_result)(response)
+                    (waiter.add_exception if response.has_failed else waiter.add_result)(response)
                     self._told.append(waiter)
         self.finished = True
         self._told = []

@@ -8,51 +8,57 @@ from __future__ import annotations
 from collections.abc import Callable, Generator
 from typing import TYPE_CHECKING, Any
 
+from easycluster_client._session.pending import PendingCall
 from easycluster_protocol._wire import messages as m
 
 from . import completions
-from .future_condition import Standard
+from .future_condition import FutureCondition
 
 if TYPE_CHECKING:
-    from easycluster_client._api.client import Client
+    import asyncio
+
+    from easycluster_client._session.session import ClientSession
+    from easycluster_protocol._types import Value
+    from easycluster_protocol.errors import CallTimeout
+
+    from .owner import Owner
 
 
-class FutureMethods:
+class FutureMethods(PendingCall):
     """Base class of `NonblockingResponse`."""
 
-    client: Client
-    _what: str
-    _done: bool
-    _session: Any
-    _message: Any
-    _outcome: Any
-    _standard: Standard | None = None
+    client: Owner
+    call_session: ClientSession
+    call_timeout: float | None
+    _outcome: tuple[Value, BaseException | None, list[str] | None] | None
+    _future_condition: FutureCondition | None = None
+    _callbacks: list[Callable[[Any], object]] | None = None
 
     #: A callback of asyncio's → the tasks that call it.
-    _tasks: dict[Callable[[Any], Any], list[Any]] | None = None
+    _tasks: dict[Callable[[Any], object], list[asyncio.Future[None]]] | None = None
 
     if TYPE_CHECKING:
 
-        def _wait(self, timeout: float | None) -> None: ...
-        def _result(self, origexc: Any = None) -> Any: ...
+        def wait_for_answer(self, timeout: float | None) -> None: ...
+        def take_result(self, origexc: Value = None) -> Value: ...
+        def timeout_error(self, timeout: float) -> CallTimeout: ...
         def _exception(self) -> BaseException | None: ...
-        def _watch(self, tell: Callable[[Any], Any]) -> None: ...
         def _call_back(self) -> None: ...
 
-    def result(self, timeout: float | None = None) -> Any:
+    def result(self, timeout: float | None = None) -> Value:
         """Return the value; see `NonblockingResponse.wait`.
 
         Args:
             timeout: how long to wait, in seconds; None: as long as the call was given.
         """
         try:
-            self._wait(timeout)
-            return self._result()
+            self.wait_for_answer(timeout)
+            return self.take_result()
         finally:
-            del self  # see `NonblockingResponse._result`
+            del self  # see `NonblockingResponse.take_result`
 
     def exception(self, timeout: float | None = None) -> BaseException | None:
-        """Return what `result` would raise, or None; nothing is printed.
+        """Return the error that `result` would raise, or None; nothing is printed.
 
         Args:
             timeout: how long to wait, in seconds; None: as long as the call was given.
@@ -60,17 +66,17 @@ class FutureMethods:
         Raises:
             CallTimeout: there is no answer yet. The call goes on, and can be waited for again.
         """
-        if not self._done:
-            self._wait(timeout)
+        if not self.is_answered:
+            self.wait_for_answer(timeout)
         return self._exception()
 
     def done(self) -> bool:
-        """Return whether the answer has arrived, or the connection was lost. What the server has sent
-        is read for that, without waiting."""
-        if not self._done:
-            self._session.look()
-            self.client._easycluster.run_completions(self._session)
-        return self._done
+        """Return whether the answer has arrived, or the connection was lost. Everything that the server has
+        sent is read for that, without waiting."""
+        if not self.is_answered:
+            self.call_session.receive_available()
+            self.client._easycluster_calls.run_completions(self.call_session)
+        return self.is_answered
 
     def running(self) -> bool:
         """Return whether the call was sent and its answer has not arrived."""
@@ -84,27 +90,39 @@ class FutureMethods:
         """Return False, see `cancel`."""
         return False
 
-    def add_done_callback(self, fn: Callable[[Any], Any]) -> None:
+    def add_done_callback(self, fn: Callable[[Any], object]) -> None:
         """Call ``fn(response)`` when the answer has been read, or now if it has been.
 
-        It is called as completion functions are, see `Client`; what it raises is printed.
+        It is called as completion functions are, see `Client`; an error that it raises is printed.
         """
         completions.check("a callback", fn)
         if str(getattr(fn, "__module__", "")).startswith("asyncio."):
             # As of `asyncio.wait`: to be called in its loop only, which has to read meanwhile.
-            from .asyncio_waiting import call_in_loop
+            from .asyncio_waiting import find_running_loop
 
-            if call_in_loop(self, fn):
+            loop = find_running_loop()
+            if loop is not None:
+                self._tasks = self._tasks or {}
+                self._tasks.setdefault(fn, []).append(loop.create_task(self._call_when_done(fn)))
                 return
         vars(self).setdefault("_callbacks", []).append(fn)
-        self._completes = True
-        # In this order, see `NonblockingResponse._watch`.
-        if self._done:
+        self.is_watched = True
+        # In this order, see `PendingCall.add_watcher`.
+        if self.is_answered:
             self._call_back()
 
-    def remove_done_callback(self, fn: Callable[[Any], Any]) -> int:
+    async def _call_when_done(self, fn: Callable[[Any], object]) -> None:
+        from .asyncio_waiting import wait_for_call
+
+        if not self.done():
+            await wait_for_call(self, self.call_session, self.client._easycluster_calls, None)
+        if self._tasks:
+            self._tasks.pop(fn, None)
+        fn(self)
+
+    def remove_done_callback(self, fn: Callable[[Any], object]) -> int:
         """Forget ``fn``, and return how often it was to be called; as of asyncio's futures."""
-        callbacks: list[Any] = vars(self).get("_callbacks", [])
+        callbacks = self._callbacks or []
         count = 0
         try:
             while True:
@@ -117,17 +135,24 @@ class FutureMethods:
             count += 1
         return count
 
-    def __await__(self) -> Generator[Any, Any, Any]:
+    def __await__(self) -> Generator[Any, None, Value]:
         """Wait in asyncio: its loop reads the connection meanwhile."""
-        from .asyncio_waiting import wait_in_loop
+        from .asyncio_waiting import wait_for_call
 
-        return wait_in_loop(self)
+        limit = self.call_timeout
+        if not self.done():
+            yield from wait_for_call(
+                self, self.call_session, self.client._easycluster_calls, limit
+            ).__await__()
+        if limit is not None and not self.is_answered:
+            raise self.timeout_error(limit)
+        return self.take_result()
 
     @property
-    def _failed(self) -> bool:
-        """Whether the answer is an error. Nothing is unpickled for that: whoever reads asks."""
+    def has_failed(self) -> bool:
+        """Whether the answer is an error. Nothing is unpickled for that: the thread that reads asks."""
         # The message first, see `NonblockingResponse._resolve`.
-        message, outcome = self._message, self._outcome
+        message, outcome = self.answer_message, self._outcome
         if outcome is not None:
             return bool(outcome[1] is not None)
         return message is None or message.kind == m.FAILURE or message.damage is not None
@@ -135,8 +160,8 @@ class FutureMethods:
     # For `concurrent.futures`, see `future_condition`.
 
     @property
-    def _condition(self) -> Standard:
-        return self._standard or self._make_standard()
+    def _condition(self) -> FutureCondition:
+        return self._future_condition or self._make_condition()
 
     @property
     def _waiters(self) -> list[Any]:
@@ -146,7 +171,7 @@ class FutureMethods:
     def _state(self) -> str:
         # Errors are raised here, where those functions hold conditions, and not before: they would not be
         # given back.
-        calls = self.client._easycluster
+        calls = self.client._easycluster_calls
         if not calls.reads_by_itself:
             raise TypeError(
                 "the functions of concurrent.futures read no answers: for responses of a Client use"
@@ -154,12 +179,12 @@ class FutureMethods:
             )
         if self._condition.finished:
             return "FINISHED"
-        self._session.check_may_wait()
+        self.call_session.check_may_wait()
         return "RUNNING"
 
-    def _make_standard(self) -> Standard:
-        standard = Standard()
-        found: Standard = vars(self).setdefault("_standard", standard)
-        if found is standard:
-            self._watch(found.finish)
+    def _make_condition(self) -> FutureCondition:
+        new = FutureCondition()
+        found: FutureCondition = vars(self).setdefault("_future_condition", new)
+        if found is new:
+            self.add_watcher(found.finish)
         return found

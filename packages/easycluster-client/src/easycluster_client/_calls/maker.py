@@ -1,29 +1,26 @@
-"""From a call to its message: takes the options out of the keywords, pickles the rest, sends it."""
+"""From a call to its message: the options are taken out of the keywords, the rest is pickled and sent."""
 
 from __future__ import annotations
 
-import operator
 import threading
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, cast
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
-from easycluster_client import _deadlines
-from easycluster_client._session.references import ProxyState
+from easycluster_client._deadlines import deadline_after
+from easycluster_client._session.references import References
 from easycluster_client._session.session import ClientSession
-from easycluster_protocol import _pickling
-from easycluster_protocol._constants import SINGLE, SINGLE_THREAD
 from easycluster_protocol._definitions import modules
-from easycluster_protocol._objects.proxies import context
-from easycluster_protocol._values.serialize import PLAIN, dumps
 from easycluster_protocol._wire import messages as m
 from easycluster_protocol.errors import ConnectionLost
 
-from . import by_value, completions
-from .keywords import NO_OPTIONS, OPTIONS, UNATTENDED
+from . import completions
+from .keywords import NO_OPTIONS, OPTIONS, UNATTENDED, thread_of
+from .packing import pack, pack_and_hold
+from .proxy_state import ProxyState
 from .response import NonblockingResponse
 
 if TYPE_CHECKING:
-    from easycluster_client._api.client import Client
+    from .owner import Owner
 
 
 class CallMaker:
@@ -33,10 +30,10 @@ class CallMaker:
     belongs to the server.
     """
 
-    #: Whether answers arrive without anybody who waits for them.
+    #: Whether answers arrive without any thread that waits for them.
     reads_by_itself = False
 
-    def __init__(self, client: Client, definitions: str) -> None:
+    def __init__(self, client: Owner, definitions: str) -> None:
         self.client = client
         self.definitions = definitions
         self.session: ClientSession | None = None
@@ -55,21 +52,25 @@ class CallMaker:
         self.session = session
         self._definitions_sent = 0
 
+    def proxy_state(self, references: References, oid: int) -> ProxyState:
+        """Return the state of a new proxy."""
+        return ProxyState(self, references, oid)
+
     def reference(self, oid: int) -> ProxyState:
-        """Return what a proxy of a server object needs that a script makes itself.
+        """Return the state of a proxy that a script makes itself.
 
         Raises:
             ConnectionLost: the client is not connected.
         """
-        return ProxyState(self._session().references, oid)
+        return self.proxy_state(self._session().references, oid)
 
     def call(self, name: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        """Call a global of the server, or a function of this process; ``kwargs`` may hold options of
-        ours."""
-        what = name if isinstance(name, str) else _name_of(name)
+        """Call a global of the server, or a function of this process; ``kwargs`` may hold
+        options."""
+        label = name if isinstance(name, str) else _name_of(name)
         if kwargs:
-            return self.request(m.CALL, (name, args), kwargs, what)
-        return self.make(m.CALL, (name, args, kwargs), what)
+            return self.request(m.CALL, (name, args), kwargs, label)
+        return self.make(m.CALL, (name, args, kwargs), label)
 
     def operation(
         self,
@@ -95,20 +96,20 @@ class CallMaker:
 
     def raw_call(self, name: Any, args: tuple[Any, ...], kwargs: dict[str, Any], options: Any) -> Any:
         """Call as `call` does; ``kwargs`` are all the function's."""
-        what = name if isinstance(name, str) else _name_of(name)
-        return self.make(m.CALL, (name, args, kwargs), what, options)
+        label = name if isinstance(name, str) else _name_of(name)
+        return self.make(m.CALL, (name, args, kwargs), label, options)
 
     def request(
         self,
         kind: int,
         start: tuple[Any, ...],
         kwargs: dict[str, Any],
-        what: str,
+        label: str,
         session: ClientSession | None = None,
     ) -> Any:
-        """Make a call whose keywords may hold options of ours; see `make`."""
+        """Make a call whose keywords may hold options; see `make`."""
         options = {key: kwargs.pop(key) for key in OPTIONS if key in kwargs}
-        return self.make(kind, (*start, kwargs), what, options, session)
+        return self.make(kind, (*start, kwargs), label, options, session)
 
     def _session(self) -> ClientSession:
         if self.session is None:
@@ -119,7 +120,7 @@ class CallMaker:
         self,
         kind: int,
         values: tuple[Any, ...],
-        what: str,
+        label: str,
         options: Mapping[str, Any] = NO_OPTIONS,
         session: ClientSession | None = None,
     ) -> Any:
@@ -128,59 +129,59 @@ class CallMaker:
         Args:
             kind: CALL or INVOKE.
             values: the body of the message; what is called, args and kwargs are its last three.
-            what: what is called, for messages.
-            options: the keywords of ours.
+            label: the name of the function, for messages.
+            options: the keywords that the call takes for itself, and ``timeout``.
             session: the connection; None: the one that the client has.
         """
         if session is None:
             session = self.session or self._session()
-        response = NonblockingResponse(self.client, what, options)
+        response = NonblockingResponse(self.client, label, session, options)
         if options:
             thread = thread_of(options.get("threadid"), self.default_thread)
-            body, buffers = _pack_and_hold(kind, values, session, what, response)
-            if response._timeout is not None:
+            body, buffers = pack_and_hold(kind, values, session, response)
+            if response.call_timeout is not None:
                 return _request_in_time(session, response, (kind, body, buffers, thread), options)
             session.request(response, kind, body, buffers, thread)
-            if options.get("nonblocking") or response._completes:
+            if options.get("nonblocking") or response.is_watched:
                 return response
         else:  # the caller waits, and holds the proxies among the values
-            body, buffers = _pack(values, session, what)
+            body, buffers = pack(values, session, label)
             session.request(response, kind, body, buffers, self.default_thread)
         try:
             session.wait(response)
-            if session.arrived or not response._done:
-                response._wait_until(None)
-            message = response._message
+            if session.arrived or not response.is_answered:
+                response.wait_until(None)
+            message = response.answer_message
             if message is None or message.kind != m.RESULT:
-                return response._result()
-            return response._take(message)
+                return response.take_result()
+            return response.take_value(message)
         finally:
-            del response  # see `NonblockingResponse._result`
+            del response  # see `NonblockingResponse.take_result`
 
-    def run_completions(self, session: ClientSession, most: int = -1, nested: bool = False) -> int:
+    def run_completions(self, session: ClientSession, limit: int = -1, even_if_nested: bool = False) -> int:
         """Call the completion functions of the answers that have arrived.
 
         Args:
             session: on which connection.
-            most: how many to call at most; -1: all.
-            nested: call them also if this thread is in one of them at present. Else that is put off until
-                it ends.
+            limit: how many to call at most; -1: all.
+            even_if_nested: call them also if this thread is in one of them at present. Else that is put off
+                until it ends.
 
         Returns:
             How many answers were dealt with, or -1 when that was put off.
         """
         if not session.arrived:
             return 0
-        if not nested and completions.is_inside(CallMaker.run_completions, self):
+        if not even_if_nested and completions.is_inside(CallMaker.run_completions, self):
             return -1
         count = 0
-        while session.arrived and count != most:
+        while session.arrived and count != limit:
             try:
-                response = session.arrived.pop(0)
+                call = session.arrived.pop(0)
             except IndexError:  # another thread took it
                 break
             count += 1
-            response._complete()
+            call.complete_call()
         return count
 
     def update_definitions(self, options: Mapping[str, Any] = NO_OPTIONS) -> Any:
@@ -210,54 +211,6 @@ class CallMaker:
             self.operation("use_definitions", (self.definitions,))
 
 
-def _pack(values: tuple[Any, ...], session: ClientSession, what: str) -> tuple[bytes, Sequence[Any]]:
-    """Pickle the values of a call: by name what can be found there by name, else by value."""
-    *_, name, args, kwargs = values
-    if not kwargs and type(name) is str and (not args or PLAIN.issuperset(map(type, args))):
-        # Nothing in it goes by value, is a proxy, travels beside the pickle or runs code of its own.
-        try:
-            return _pickling.dumps(values, session.pickle_protocol), ()
-        except MemoryError:  # the general way says of which argument
-            pass
-    before = getattr(context, "references", None)  # pickling may make calls, too
-    context.references = session.references  # for proxies among the values
-    try:
-        return _pack_any(values, session, what)
-    finally:
-        context.references = before
-
-
-def _pack_any(values: tuple[Any, ...], session: ClientSession, what: str) -> tuple[bytes, Sequence[Any]]:
-    try:
-        body, buffers = dumps(values, session.pickle_protocol)
-    except Exception:
-        return by_value.pack(values, session, what)
-    if by_value.MAIN in body:
-        return by_value.pack(values, session, what)
-    return body, buffers
-
-
-def _pack_and_hold(
-    kind: int, values: tuple[Any, ...], session: ClientSession, what: str, response: NonblockingResponse
-) -> tuple[bytes, Sequence[Any]]:
-    """Pickle the values, and let the response hold the proxies among them until it has its answer.
-
-    The server looks for their objects when it begins the call. That may be long after a later message
-    would have given them back.
-    """
-    before = getattr(context, "passed", None)
-    passed: list[Any] = []
-    context.passed = passed
-    try:
-        packed = _pack(values, session, what)
-    finally:
-        context.passed = before
-    if kind == m.INVOKE and values[0]:
-        passed.append(session.references.live(values[0]))
-    response._proxies = passed
-    return packed
-
-
 def _name_of(function: Any) -> str:
     if not callable(function):
         raise TypeError(f"what is called must be a function or the name of one, not {function!r}")
@@ -271,41 +224,16 @@ def _request_in_time(
     options: Mapping[str, Any],
 ) -> Any:
     """Send a call that has a limit; return what its caller gets."""
-    timeout = response._timeout
-    deadline = _deadlines.deadline_of(timeout)
+    timeout = response.call_timeout
+    deadline = deadline_after(timeout)
     assert timeout is not None
     assert deadline is not None
-    with session._channel.limit(deadline):
+    with session.limit_sending(deadline):
         session.request(response, *message)
-    if options.get("nonblocking") or response._completes:
+    if options.get("nonblocking") or response.is_watched:
         return response
-    response._wait_in_time(deadline)
-    if not response._done:
-        response._timeout = None  # who waits for it once more does so of their own will
-        raise response._too_late(timeout)
-    return response._result()
-
-
-def thread_of(threadid: Any, default: int | None = None) -> int:
-    """Return the number of a server thread as it is written on the wire.
-
-    Args:
-        threadid: what a script gives.
-        default: what None means, if it means anything.
-
-    Raises:
-        TypeError: it is none.
-    """
-    if threadid is None and default is not None:
-        return default
-    if threadid is SINGLE:
-        return SINGLE_THREAD
-    try:
-        number = operator.index(cast("Any", threadid))  # NumPy's integers are some, too
-        if -(1 << 63) < number < 1 << 63:
-            return number
-    except TypeError:
-        pass
-    raise TypeError(
-        f"threadid must be an integer (of less than 64 bits) or easycluster.SINGLE, not {threadid!r}"
-    )
+    response.wait_in_time(deadline)
+    if not response.is_answered:
+        response.call_timeout = None  # a later wait has the limit that it is given, or none
+        raise response.timeout_error(timeout)
+    return response.take_result()

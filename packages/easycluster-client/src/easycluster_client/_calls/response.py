@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import partial
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
-from easycluster_client import _deadlines
+from easycluster_client._deadlines import check_timeout, deadline_after, new_timeout_error, query_lead
 from easycluster_protocol._values.failures import unpack_exception
 from easycluster_protocol._values.object_pickle import loads_result
 from easycluster_protocol._values.serialize import describe, explain_loads, loads
@@ -20,10 +20,13 @@ from .completions import Completion
 from .future_methods import FutureMethods
 
 if TYPE_CHECKING:
-    from easycluster_client._api.client import Client
+    from easycluster_client._session.session import ClientSession
+    from easycluster_protocol._types import Value
 
-#: The value; the exception of the call; its remote stack trace, None for an error of our own.
-_Outcome = tuple[Any, BaseException | None, list[str] | None]
+    from .owner import Owner
+
+#: The value; the exception of the call; its remote stack trace, None for an error that was raised here.
+_Outcome = tuple["Value", BaseException | None, list[str] | None]
 
 #: Stands where an answer was that has been unpickled. It is not None, because a thread that reads
 #: until the answer is there may look later than another thread resolves it.
@@ -31,44 +34,47 @@ _TAKEN = Message(m.RESULT)
 
 
 class NonblockingResponse(FutureMethods):
-    """What a call with ``nonblocking=True`` returns. It has the methods of `concurrent.futures.Future`,
+    """The response of a call with ``nonblocking=True``. It has the methods of `concurrent.futures.Future`,
     and can be awaited in asyncio.
+
+    A script may set attributes of its own on a response. These names are in use inside the library:
+    ``answer_message``, ``call_label``, ``call_session``, ``call_timeout``, ``is_answered``, ``is_started``,
+    ``is_watched``, ``loss``, ``passed_proxies``; ``add_watcher``, ``complete_call``,
+    ``has_failed``, ``lose_call``, ``remove_watcher``, ``take_result``, ``take_value``, ``tell_watchers``,
+    ``timeout_error``, ``wait_for_answer``, ``wait_in_time``, ``wait_until``.
 
     Attributes:
         client: the client that made the call.
         request_id: the number of the call on its connection.
     """
 
-    client: Client
-    request_id = 0
+    client: Owner
     # In the class, because one response is made per call and most need none of these.
-    _origexc: Any = True
+    _origexc: Value = True
     _oncomplete: Completion | None = None
     _onerror: Completion | None = None
-    _timeout: float | None = None
-    #: Whether somebody is to be told when the answer comes.
-    _completes = False
-    _done = False
-    #: Whether the server has said that a thread is at the call.
-    _started = False
-    _session: Any = None
-    _message: Message | None = None
-    _lost: ConnectionLost | None = None
+    #: How long each wait that is told no other limit lasts, in seconds.
+    call_timeout: float | None = None
     _outcome: _Outcome | None = None
-    _watchers: list[Callable[[Any], Any]] | None = None
-    _callbacks: list[Callable[[Any], Any]] | None = None
-    #: The proxies that the call was given, see `CallMaker`.
-    _proxies: Any = None
+    #: The proxies that the call was given, see `pack_and_hold`.
+    passed_proxies: list[Value] | None = None
 
-    def __init__(self, client: Client, what: str, options: Mapping[str, Any] | None = None) -> None:
+    def __init__(
+        self,
+        client: Owner,
+        label: str,
+        session: ClientSession,
+        options: Mapping[str, Value] | None = None,
+    ) -> None:
         self.client = client
-        self._what = what
+        self.call_session = session
+        self.call_label = label
         if options:
             self._origexc = options.get("origexc", True)
             self._oncomplete = completions.check("oncomplete", options.get("oncomplete"))
             self._onerror = completions.check("onerror", options.get("onerror"))
-            self._completes = self._oncomplete is not None or self._onerror is not None
-            self._timeout = _deadlines.check(options.get("timeout"))
+            self.is_watched = self._oncomplete is not None or self._onerror is not None
+            self.call_timeout = check_timeout(options.get("timeout"))
 
     def __reduce__(self) -> NoReturn:
         raise TypeError(
@@ -78,14 +84,14 @@ class NonblockingResponse(FutureMethods):
 
     def __repr__(self) -> str:
         state = "done" if self.have_response else "pending"
-        return f"<NonblockingResponse to {self._what} on {self.client.peername}: {state}>"
+        return f"<NonblockingResponse to {self.call_label} on {self.client.peername}: {state}>"
 
     @property
     def have_response(self) -> bool:
         """Whether the answer has arrived, or the connection was lost."""
-        return self._done
+        return self.is_answered
 
-    def wait(self, origexc: Any = None, timeout: float | None = None) -> Any:
+    def wait(self, origexc: Value = None, timeout: float | None = None) -> Value:
         """Wait until the call has ended on the server, and return its value.
 
         Args:
@@ -99,10 +105,10 @@ class NonblockingResponse(FutureMethods):
             CallTimeout: there is no answer yet. The call goes on, and can be waited for again.
         """
         try:
-            self._wait(timeout)
-            return self._result(origexc)
+            self.wait_for_answer(timeout)
+            return self.take_result(origexc)
         finally:
-            del self  # see `_result`
+            del self  # see `take_result`
 
     def fileno(self) -> int:
         """Return the descriptor of the connection, for `select`.
@@ -110,70 +116,72 @@ class NonblockingResponse(FutureMethods):
         Raises:
             ConnectionLost: the connection has ended.
         """
-        error = self._session.error
+        error = self.call_session.error
         if error is not None:
             raise ConnectionLost(str(error))
-        descriptor: int = self._session.transport.fileno()
-        return descriptor
+        return self.call_session.transport.fileno()
 
     def read_response(self, block: bool = True) -> bool:
         """Read answers of the connection, see `Client.read_response`."""
         return self.client.read_response(block)
 
-    def _wait(self, timeout: float | None) -> None:
+    def wait_for_answer(self, timeout: float | None) -> None:
+        """Wait as `wait` does, and leave the answer where it is."""
         if timeout is None:
-            timeout = self._timeout
-        deadline = _deadlines.deadline_of(timeout)
+            timeout = self.call_timeout
+        deadline = deadline_after(timeout)
         if deadline is None:
-            self._wait_until(None)
+            self.wait_until(None)
         else:
-            self._wait_in_time(deadline)
-        if timeout is not None and not self._done:
-            raise self._too_late(timeout)
+            self.wait_in_time(deadline)
+        if timeout is not None and not self.is_answered:
+            raise self.timeout_error(timeout)
 
-    def _too_late(self, timeout: float) -> CallTimeout:
-        where = f"{self._what} on {self.client.peername}"
-        state = "started" if self._started else "sent"
+    def timeout_error(self, timeout: float) -> CallTimeout:
+        """Return the error for an answer that did not come within so many seconds."""
+        where = f"{self.call_label} on {self.client.peername}"
+        state = "started" if self.is_started else "sent"
         text = f"no answer from {where} within {timeout:g} seconds: the call was {state}, and goes on there"
-        return _deadlines.error(text, state, self)
+        return new_timeout_error(text, state, self)
 
-    def _wait_in_time(self, deadline: float) -> None:
-        """As `_wait_until`; shortly before the end the server is asked whether it has begun the call."""
+    def wait_in_time(self, deadline: float) -> None:
+        """Wait as `wait_until` does; shortly before the end ask the server whether it has begun the call."""
         left = deadline - time.monotonic()
         if left > 0:
-            self._wait_until(deadline - _deadlines.time_to_ask(left))
-            if not self._done:
-                self._session.ask(self)
-        self._wait_until(deadline)
+            self.wait_until(deadline - query_lead(left))
+            if not self.is_answered:
+                self.call_session.query_status(self)
+        self.wait_until(deadline)
 
-    def _wait_until(self, deadline: float | None) -> None:
+    def wait_until(self, deadline: float | None) -> None:
         """Wait for the answer, and call the completion functions of those that arrive meanwhile."""
-        session, calls = self._session, self.client._easycluster
-        if not self._done:
+        session, calls = self.call_session, self.client._easycluster_calls
+        if not self.is_answered:
             session.give_back()
-        through = False
+        keep_waiting = False
         while True:
-            if not self._done:
-                session.wait(self, deadline, through)
+            if not self.is_answered:
+                session.wait(self, deadline, keep_waiting)
             if session.arrived:
                 # Below 0: this thread is in a completion function, after whose end it calls the others.
-                through = calls.run_completions(session) < 0
-            if self._done or (deadline is not None and time.monotonic() >= deadline):
+                keep_waiting = calls.run_completions(session) < 0
+            if self.is_answered or (deadline is not None and time.monotonic() >= deadline):
                 return
 
-    def _take(self, message: Message) -> Any:
-        """Return the value of a RESULT, as `_result` does, where nobody will ask for it again."""
+    def take_value(self, message: Message) -> Value:
+        """Return the value of a RESULT, as `take_result` does, for a caller that never asks for it again."""
         if message.receipts is None and message.damage is None:
             try:
                 return loads(message.body, buffers=message.buffers)
             except (Exception, SystemExit) as error:
                 self._outcome = None, self._explain(error), None
         try:
-            return self._result()
+            return self.take_result()
         finally:
             del self  # see there
 
-    def _result(self, origexc: Any = None) -> Any:
+    def take_result(self, origexc: Value = None) -> Value:
+        """Return the value of the answer, or raise its error; see `wait`."""
         value, error, text = self._resolve()
         if error is None:
             return value
@@ -190,28 +198,28 @@ class NonblockingResponse(FutureMethods):
             del self, error
 
     def _exception(self) -> BaseException | None:
-        """Return what `_result` would raise."""
+        """Return what `take_result` would raise."""
         _, error, text = self._resolve()
         if error is None or text is None or self._origexc is None or self._origexc:
             return error
         return RemoteException(error, text)
 
     def _resolve(self) -> _Outcome:
-        """Unpickle the answer, once; in the thread that wants it, which holds no lock of ours."""
+        """Unpickle the answer, once; in the thread that wants it, which holds no lock of the library."""
         # The message first: a thread that resolves at the same time replaces it last.
-        message, outcome = self._message, self._outcome
+        message, outcome = self.answer_message, self._outcome
         if outcome is not None:
             return outcome
         if message is None:
-            assert self._lost is not None, "resolved before the answer came"
-            outcome = (None, self._lost, None)
+            assert self.loss is not None, "resolved before the answer came"
+            outcome = (None, self.loss, None)
         elif message.kind == m.FAILURE and message.damage is None:
             outcome = self._resolve_failure(message)
         else:
             outcome = self._resolve_result(message)
         self._outcome = outcome
-        self._message = _TAKEN
-        self._proxies = None
+        self.answer_message = _TAKEN
+        self.passed_proxies = None
         return outcome
 
     def _resolve_failure(self, message: Message) -> _Outcome:
@@ -220,11 +228,11 @@ class NonblockingResponse(FutureMethods):
             if message.receipts is None:
                 error, text = unpack_exception(message.body, peername)
             else:  # the value with which a generator ended
-                error, text = self._session.references.loads(
+                error, text = self.call_session.references.loads(
                     message, partial(unpack_exception, message.body, peername)
                 )
         except Exception as failure:
-            return None, explain_loads(f"the exception that {self._what} raised", failure), None
+            return None, explain_loads(f"the exception that {self.call_label} raised", failure), None
         return None, error, text
 
     def _resolve_result(self, message: Message) -> _Outcome:
@@ -233,50 +241,24 @@ class NonblockingResponse(FutureMethods):
                 return loads(message.body, buffers=message.buffers), None, None
             if message.damage is None:
                 load = partial(loads_result, message.body, message.buffers)
-                return self._session.references.loads(message, load), None, None
+                return self.call_session.references.loads(message, load), None, None
             failure: BaseException = MemoryError(message.damage)
         except (Exception, SystemExit) as error:  # no value may end the master
             failure = error
         return None, self._explain(failure), None
 
     def _explain(self, error: BaseException) -> BaseException:
-        return explain_loads(f"the result of {self._what} on {self.client.peername}", error)
+        return explain_loads(f"the result of {self.call_label} on {self.client.peername}", error)
 
-    def _lose(self, error: ConnectionLost) -> None:
-        if not self._done:
-            self._lost = error
-            self._done = True
-
-    def _watch(self, tell: Callable[[Any], Any]) -> None:
-        """Let ``tell(response)`` be called as soon as the answer is there, perhaps more than once.
-
-        Whoever reads calls it, in the middle of reading: it may neither raise nor wait.
-        """
-        vars(self).setdefault("_watchers", []).append(tell)
-        self._completes = True
-        # In this order: who reads sets it first, and looks for watchers then.
-        if self._done:
-            tell(self)
-
-    def _unwatch(self, tell: Callable[[Any], Any]) -> None:
-        try:
-            vars(self).get("_watchers", []).remove(tell)
-        except ValueError:
-            pass
-
-    def _tell_watchers(self) -> None:
-        for tell in tuple(self._watchers or ()):
-            tell(self)
-
-    def _complete(self) -> None:
+    def complete_call(self) -> None:
         """Call the completion functions, if there are any."""
         completion = self._oncomplete
         if self._oncomplete is not None or self._onerror is not None:
             value, error, text = self._resolve()
             if error is not None:
                 completion = self._onerror or completion
-                # Also for what the call itself did not raise, as the end of the connection: such a function
-                # tells values from errors by this class.
+                # Also for errors that the call itself did not raise, as the end of the connection: completion
+                # functions tell values from errors by this class.
                 value = RemoteException(error, text or [f"{describe(error)}\n"])
             if completion is not None:
                 completions.call(completion, value, self)

@@ -18,7 +18,7 @@ import shlex
 from collections.abc import Collection
 from typing import Literal, TypedDict, overload
 
-from easycluster_client._ssh.prompts import check_timeout
+from easycluster_client._deadlines import check_connect_timeout
 from easycluster_protocol._constants import DEFAULT_PORT
 from easycluster_protocol.errors import SpecError
 
@@ -147,11 +147,6 @@ def parse_connection_spec(
     raise SpecError(f"{reason} (in {where})")
 
 
-def format_peername(host: str, port: int) -> str:
-    """Return ``host:port``, with an IPv6 address in brackets."""
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-
-
 def _custom_names(custom_options: Collection[str] | bool | None) -> Collection[str] | None:
     """Return the script's own option names; None if any name will do."""
     if custom_options is True:
@@ -180,7 +175,7 @@ def _pop_switch(options: dict[str, str], name: str, default: bool) -> bool:
 
 def _seconds(text: str) -> float:
     try:
-        return check_timeout(float(text))
+        return check_connect_timeout(float(text))
     except ValueError:
         raise Malformed("option 'connect_timeout' must be a number of seconds above 0") from None
 

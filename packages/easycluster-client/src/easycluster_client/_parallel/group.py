@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from typing import Any
 
-from easycluster_client import _deadlines
 from easycluster_client._api.client import Client
+from easycluster_client._deadlines import deadline_after
 
-from .reading import SeveralConnections, Source
+from .reading import ConnectionReader, ReadSource
 
 
 class ClientGroup:
@@ -60,24 +60,26 @@ class ClientGroup:
             TypeError, ValueError: the limit is no number, or negative.
             CompletionError: a completion function of a ThreadedClient would wait for its own end.
         """
-        deadline = _deadlines.deadline_of(timeout)
-        sessions = [(each._easycluster.session, each._easycluster) for each in self._clients.values()]
-        connections = [Source(session, calls) for session, calls in sessions if session is not None]
-        reading = _Reading(connections, max)
+        deadline = deadline_after(timeout)
+        sessions = [
+            (each._easycluster_calls.session, each._easycluster_calls) for each in self._clients.values()
+        ]
+        connections = [ReadSource(session, calls) for session, calls in sessions if session is not None]
+        reading = _GroupReading(connections, max)
         reading.read(connections, reading.is_over, deadline)
         return reading.count
 
 
-class _Reading(SeveralConnections):
+class _GroupReading(ConnectionReader):
     """Reads until enough answers were dealt with, or no more are to be expected."""
 
-    def __init__(self, connections: list[Source], most: int) -> None:
+    def __init__(self, connections: list[ReadSource], limit: int) -> None:
         super().__init__()
         self._count = 0
         #: Those that deal with their answers themselves → how many calls were outstanding there.
         self._others = {each: each.session.outstanding for each in connections if each.calls.reads_by_itself}
         self._connections = connections
-        self._most = most
+        self._limit = limit
 
     @property
     def count(self) -> int:
@@ -90,9 +92,9 @@ class _Reading(SeveralConnections):
         return self._is_enough() or not any(each.session.outstanding for each in self._connections)
 
     def _is_enough(self) -> bool:
-        return 0 <= self._most <= self.count
+        return 0 <= self._limit <= self.count
 
-    def _look_at(self, connections: Collection[Source]) -> None:
+    def _look_at(self, connections: Collection[ReadSource]) -> None:
         for each in connections:
             if not self._is_enough():
                 before = each.session.outstanding
@@ -101,10 +103,10 @@ class _Reading(SeveralConnections):
                     # Those that have completion functions count when these are called.
                     self._count += before - each.session.outstanding
 
-    def _complete(self, connection: Source) -> None:
+    def _complete(self, connection: ReadSource) -> None:
         if connection not in self._others:
-            most = self._most - self.count if self._most >= 0 else -1
-            self._count += connection.calls.run_completions(connection.session, most, nested=True)
+            limit = self._limit - self.count if self._limit >= 0 else -1
+            self._count += connection.calls.run_completions(connection.session, limit, even_if_nested=True)
 
 
 def _check(client: Any) -> Client:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from easycluster_client._api.call_options import class_of
 from easycluster_client._api.client import Client
-from easycluster_client._api.option_views import ClientView, class_of
+from easycluster_client._api.option_views import ClientView
 from easycluster_client._calls.keywords import OPTIONS
 
 

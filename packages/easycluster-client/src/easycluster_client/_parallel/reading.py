@@ -14,12 +14,12 @@ import socket
 from collections.abc import Callable, Collection
 from typing import NamedTuple
 
-from easycluster_client import _deadlines
-from easycluster_client._calls.maker import CallMaker
+from easycluster_client._calls.owner import Calls
+from easycluster_client._deadlines import seconds_until
 from easycluster_client._session.session import ClientSession
 
 
-class Source(NamedTuple):
+class ReadSource(NamedTuple):
     """One that is read.
 
     Attributes:
@@ -28,19 +28,19 @@ class Source(NamedTuple):
     """
 
     session: ClientSession
-    calls: CallMaker
+    calls: Calls
 
 
-class SeveralConnections:
+class ConnectionReader:
     """Reads some connections for as long as somebody waits for several answers."""
 
     def __init__(self) -> None:
-        self._seen: set[Source] = set()
+        self._seen: set[ReadSource] = set()
         #: Those that another thread was reading when it was last looked.
-        self._left: set[Source] = set()
+        self._left: set[ReadSource] = set()
 
     def read(
-        self, connections: Collection[Source], happened: Callable[[], bool], deadline: float | None
+        self, connections: Collection[ReadSource], happened: Callable[[], bool], deadline: float | None
     ) -> bool:
         """Read until something has happened.
 
@@ -54,7 +54,7 @@ class SeveralConnections:
             Whether it happened in time. Each connection is looked at, even if there is no time at all.
         """
         # Later the kernel says which of them has something.
-        ready: Collection[Source] = [each for each in connections if each not in self._seen]
+        ready: Collection[ReadSource] = [each for each in connections if each not in self._seen]
         while True:
             self._look_at(ready)
             for each in connections:
@@ -63,33 +63,33 @@ class SeveralConnections:
                     self._complete(each)
             if happened():
                 return True
-            left = _deadlines.left_until(deadline)
+            left = seconds_until(deadline)
             if left == 0:
                 return False
             for each in connections:
                 each.session.check_may_wait()
             ready = self._wait(connections, happened, left)
 
-    def _look_at(self, connections: Collection[Source]) -> None:
+    def _look_at(self, connections: Collection[ReadSource]) -> None:
         for each in connections:
             self._seen.add(each)
-            if each.session.look():
+            if each.session.receive_available():
                 self._left.discard(each)
             else:
                 self._left.add(each)
 
-    def _complete(self, connection: Source) -> None:
+    def _complete(self, connection: ReadSource) -> None:
         connection.calls.run_completions(connection.session)
 
     def _wait(
-        self, connections: Collection[Source], happened: Callable[[], bool], left: float | None
-    ) -> Collection[Source]:
+        self, connections: Collection[ReadSource], happened: Callable[[], bool], left: float | None
+    ) -> Collection[ReadSource]:
         """Return those at which to look."""
         with contextlib.closing(_Gate()) as gate:
             try:
-                watched: dict[int, Source] = {}
+                watched: dict[int, ReadSource] = {}
                 for each in connections:
-                    nobody_leads = each.session.listen(gate)
+                    nobody_leads = each.session.turn.listen(gate)
                     descriptor = each.session.transport.fileno()
                     if descriptor >= 0 and (nobody_leads or each not in self._left):
                         watched[descriptor] = each
@@ -98,7 +98,7 @@ class SeveralConnections:
                 events = _poll((*watched, gate.fileno()), left)
             finally:
                 for each in connections:
-                    each.session.forget(gate)
+                    each.session.turn.forget(gate)
             if gate.fileno() in events:
                 return connections
             return [watched[descriptor] for descriptor in events]

@@ -6,10 +6,10 @@ from collections import Counter, deque
 from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
-from easycluster_client import _deadlines
 from easycluster_client._calls.response import NonblockingResponse
+from easycluster_client._deadlines import deadline_after, new_timeout_error
 
-from .reading import SeveralConnections, Source
+from .reading import ConnectionReader, ReadSource
 
 FIRST_COMPLETED = "FIRST_COMPLETED"
 FIRST_EXCEPTION = "FIRST_EXCEPTION"
@@ -48,7 +48,7 @@ def wait(
     """
     if return_when not in _RETURN_WHEN:
         raise ValueError(f"return_when must be one of {', '.join(_RETURN_WHEN)}, not {return_when!r}")
-    awaited = _Awaited(responses, timeout)
+    awaited = _AwaitedResponses(responses, timeout)
     done: set[NonblockingResponse] = set()
     try:
         enough = False
@@ -80,16 +80,16 @@ def as_completed(
         ValueError: the limit is negative.
         CallTimeout: from the iterator: some are not done yet. Their calls go on.
     """
-    return _as_completed(_Awaited(responses, timeout), timeout)
+    return _as_completed(_AwaitedResponses(responses, timeout), timeout)
 
 
-def _as_completed(awaited: _Awaited, timeout: float | None) -> Iterator[NonblockingResponse]:
+def _as_completed(awaited: _AwaitedResponses, timeout: float | None) -> Iterator[NonblockingResponse]:
     total = len(awaited.pending)
     try:
         while awaited.pending:
             response = awaited.next()
             if response is None:
-                raise _deadlines.error(
+                raise new_timeout_error(
                     f"{len(awaited.pending)} of {total} calls have no answer within {timeout:g} seconds:"
                     " they were sent, and go on",
                     "sent",
@@ -100,7 +100,7 @@ def _as_completed(awaited: _Awaited, timeout: float | None) -> Iterator[Nonblock
         awaited.close()
 
 
-class _Awaited:
+class _AwaitedResponses:
     """Responses that are waited for together.
 
     Attributes:
@@ -108,12 +108,12 @@ class _Awaited:
     """
 
     def __init__(self, responses: Iterable[NonblockingResponse], timeout: float | None) -> None:
-        self._deadline = _deadlines.deadline_of(timeout)
+        self._deadline = deadline_after(timeout)
         self.pending: dict[NonblockingResponse, None] = {}
         for response in responses:
             self.pending[_check(response)] = None
         self._connections = Counter(map(_connection_of, self.pending))
-        self._reading = SeveralConnections()
+        self._reading = ConnectionReader()
         # Filled by whoever reads; what stands in it twice is taken once.
         self._arrived: deque[NonblockingResponse] = deque()
         self._tell: Any = self._arrived.append
@@ -125,7 +125,7 @@ class _Awaited:
             response = self._arrived.popleft()
             if response in self.pending:
                 del self.pending[response]
-                response._unwatch(self._tell)
+                response.remove_watcher(self._tell)
                 connection = _connection_of(response)
                 self._connections[connection] -= 1
                 if not self._connections[connection]:
@@ -138,7 +138,7 @@ class _Awaited:
         if not self._watching:
             self._watching = True
             for response in self.pending:
-                response._watch(self._tell)
+                response.add_watcher(self._tell)
         while True:
             found = self.take()
             if found is not None:
@@ -149,7 +149,7 @@ class _Awaited:
     def close(self) -> None:
         """Wait for nothing any more."""
         for response in self.pending:
-            response._unwatch(self._tell)
+            response.remove_watcher(self._tell)
 
 
 def _check(response: Any) -> NonblockingResponse:
@@ -158,5 +158,5 @@ def _check(response: Any) -> NonblockingResponse:
     return response
 
 
-def _connection_of(response: NonblockingResponse) -> Source:
-    return Source(response._session, response.client._easycluster)
+def _connection_of(response: NonblockingResponse) -> ReadSource:
+    return ReadSource(response.call_session, response.client._easycluster_calls)

@@ -16,7 +16,7 @@ GRACE = 1.0
 _LOOK = 0.01
 
 
-def wait(process: subprocess.Popen[bytes], seconds: float) -> None:
+def wait_for_end(process: subprocess.Popen[bytes], seconds: float) -> None:
     """Wait until a process ends, but not longer than ``seconds``."""
     try:
         process.wait(seconds)
@@ -24,7 +24,7 @@ def wait(process: subprocess.Popen[bytes], seconds: float) -> None:
         pass
 
 
-def end(process: subprocess.Popen[bytes]) -> None:
+def terminate(process: subprocess.Popen[bytes]) -> None:
     """End a process and what it has started: the ssh to a jump host, a program that asks for a password."""
     if process.poll() is not None:  # its id may be another's by now, and so may what is found below it
         return
@@ -34,7 +34,7 @@ def end(process: subprocess.Popen[bytes]) -> None:
         process.send_signal(number)
         proc.send_signal(below, number)
         until = time.monotonic() + GRACE
-        wait(process, GRACE)
+        wait_for_end(process, GRACE)
         while (below := [each for each in below if _lives(each)]) and time.monotonic() < until:
             time.sleep(_LOOK)
         if process.returncode is not None and not below:

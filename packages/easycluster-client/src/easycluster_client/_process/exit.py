@@ -17,12 +17,12 @@ _open: weakref.WeakSet[Any] = weakref.WeakSet()
 _begun = False
 
 
-def finish_at_exit(connected: Any) -> None:
+def close_at_exit(connected: Any) -> None:
     """Call ``connected.finish()`` when the interpreter ends."""
     _open.add(connected)
 
 
-def hold_at_exit() -> None:
+def block_at_exit() -> None:
     """Keep a thread that has lost its connection from going on, if that is because the interpreter ends."""
     if _begun and threading.get_ident() != threading.main_thread().ident:
         threading.Event().wait()

@@ -14,7 +14,7 @@ from typing import Any
 _sessions: weakref.WeakSet[Any] = weakref.WeakSet()
 
 
-def give_up_in_children(session: Any) -> None:
+def abandon_after_fork(session: Any) -> None:
     """Call ``session.abandon()`` in every process that is forked from this one."""
     _sessions.add(session)
 

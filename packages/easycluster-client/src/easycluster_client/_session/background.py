@@ -1,6 +1,6 @@
-"""The background thread of a `ThreadedClient`: reads when nobody else does, calls completion functions,
-ends server threads whose local threads have ended, gives back proxies that are gone, and watches over the
-server.
+"""The background thread of a `ThreadedClient`: it reads while no other thread does, calls completion
+functions, ends server threads whose local threads have ended, gives back proxies that are gone, and keeps an
+eye on the server.
 
 It holds its session by a weak reference, so that a client which is dropped is collected; then, or
 when the client is closed, it ends. Nothing that it runs keeps it from going on.
@@ -22,20 +22,20 @@ from easycluster_protocol.errors import ConnectionLost
 from .threaded_session import ThreadedSession
 from .watch import Watch
 
-#: Seconds to wait for a thread that has the turn and does not read. It is about to, or done; only one
-#: that was interrupted stays so after the second look.
-_LOOKS = (0.001, 0.05)
+#: Seconds to wait for a thread that has the turn and does not read. It is about to, or done; only a thread
+#: that was interrupted is still so after the second check.
+_HOLDER_CHECKS = (0.001, 0.05)
 
-#: Seconds that proxies which nobody has any more wait for a call that takes them along.
-_RELEASE_AFTER = 0.05
+#: Seconds that receipts of proxies which are gone wait for a call that takes them along.
+_RELEASE_DELAY = 0.05
 
-#: Seconds until the next look whether the thread that sends has taken along what others have left to it.
-_LOOK_AGAIN = 0.05
+#: Seconds until the next look whether a sender has taken along the messages that were left to it.
+_POSTED_INTERVAL = 0.05
 
 #: Seconds until the next try when something failed that never should.
-_AFTER_FAILURE = 1.0
+_FAILURE_PAUSE = 1.0
 
-#: Instead of seconds: there is nothing left to do.
+#: Returned in place of a delay when nothing is left to do.
 _NEVER = -1.0
 
 
@@ -44,7 +44,7 @@ class EndedThreads:
 
     Attributes:
         numbers: these numbers.
-        watch: what wakes the thread that deals with them.
+        watch: wakes the thread that deals with them.
     """
 
     def __init__(self) -> None:
@@ -88,7 +88,7 @@ class _Background:
             self._ended.watch = None
 
     def _step(self, reported: bool) -> float | None:
-        """Do what is to be done; return after how many seconds to look again."""
+        """Do everything that is due; return after how many seconds to look again."""
         session = self._session()
         if session is None:
             return _NEVER
@@ -99,7 +99,7 @@ class _Background:
             timeout = self._serve(session, reported)
         except BaseException:
             _report("the background thread", session)
-            timeout = _AFTER_FAILURE
+            timeout = _FAILURE_PAUSE
         if closed:
             session.release_watch()
             return _NEVER
@@ -108,38 +108,38 @@ class _Background:
     def _serve(self, session: ThreadedSession, reported: bool) -> float | None:
         timeout = None
         if session.error is None and not session.closing:
-            if reported or session._channel._unfinished:
+            if reported or session.has_leftovers:
                 self._read(session)
             self._stop_threads(session)
             timeout = _sooner(session.keep_alive.check(session), self._give_back(session))
             if session.resend_posted():
-                timeout = _sooner(timeout, _LOOK_AGAIN)
+                timeout = _sooner(timeout, _POSTED_INTERVAL)
         _complete(session)
-        # Whoever reads just now arms it when that is over.
-        if session.error is None and not session._reading.locked():
+        # A thread that reads just now arms it when that is over.
+        if session.error is None and not session.turn.reading.locked():
             session.arm()
         return timeout
 
     def _read(self, session: ThreadedSession) -> None:
-        """Receive what is there, unless another thread receives, who then takes in all that is left."""
-        while not session._reading.locked():
-            if session._try_lead():
+        """Receive what is there, unless another thread receives: that thread takes in all that is left."""
+        while not session.turn.reading.locked():
+            if session.turn.take_to_read():
                 try:
                     # Completion functions do not wait until a stream of answers has an end.
-                    while session.receive_for_nobody() and not session.arrived and not session._gates:
+                    while session.receive_in_background() and not session.arrived and not session.turn.gates:
                         pass
                 finally:
-                    session._hand_over()
+                    session.turn.hand_over()
                 return
             if self._holder_is_absent(session):
-                session.receive_for_nobody()
+                session.receive_in_background()
                 return
 
     def _holder_is_absent(self, session: ThreadedSession) -> bool:
         """Whether the thread that has the turn does not read: it was interrupted and may not come back."""
-        holder = session._turn.get(0)
-        for pause in _LOOKS:
-            if session._reading.locked() or session._turn.get(0) != holder:
+        holder = session.turn.holder
+        for pause in _HOLDER_CHECKS:
+            if session.turn.reading.locked() or session.turn.holder != holder:
                 return False
             if holder != self._absent:
                 self._watch.wait(pause)
@@ -152,7 +152,7 @@ class _Background:
             return None
         now = monotonic()
         if self._release_at is None:
-            self._release_at = now + _RELEASE_AFTER
+            self._release_at = now + _RELEASE_DELAY
         if now < self._release_at:
             return self._release_at - now
         self._release_at = None
@@ -160,7 +160,7 @@ class _Background:
         session.give_back()
         if session.references.garbage:  # the kernel takes nothing at present
             session.garbage_noted = True
-            return _RELEASE_AFTER
+            return _RELEASE_DELAY
         return None
 
     def _stop_threads(self, session: ThreadedSession) -> None:
@@ -178,19 +178,19 @@ def _sooner(*timeouts: float | None) -> float | None:
 def _complete(session: ThreadedSession) -> None:
     """Call the completion functions of the answers that have arrived."""
     while session.arrived:
-        session.completing = 1  # before it is taken out: who waits for all sees it here or there
-        response = session.arrived.pop(0)
+        session.completing = 1  # before it is taken out: a thread that waits for all sees it here or there
+        call = session.arrived.pop(0)
         try:
-            response._complete()
+            call.complete_call()
         except BaseException:
-            _report(f"a completion function of {response._what}()", session)
+            _report(f"a completion function of {call.call_label}()", session)
         session.completing = 0
-        if session._gates:
-            session._open_gates_of(response)
+        if session.turn.gates:
+            session.turn.open_gates_of(call)
 
 
 def _report(where: str, session: ThreadedSession) -> None:
-    """Print the exception that is being handled; there is nobody to whom it could be raised."""
+    """Print the exception that is being handled; there is no caller to whom it could be raised."""
     text = f"Exception in {where}, with {session.peername}:\n{traceback.format_exc()}"
     try:
         sys.stderr.write(text)

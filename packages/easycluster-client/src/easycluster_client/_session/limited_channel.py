@@ -8,7 +8,7 @@ from collections.abc import Callable, Generator
 from threading import get_ident
 from typing import Any
 
-from easycluster_client import _deadlines
+from easycluster_client._deadlines import new_timeout_error, seconds_until
 from easycluster_protocol._wire.link import Link
 from easycluster_protocol._wire.messages import Message
 from easycluster_protocol.errors import CallTimeout
@@ -16,13 +16,13 @@ from easycluster_server._io.channel import Channel
 
 
 class SendLimit:
-    """Until when a thread tries to send a call.
+    """The deadline of one thread's attempt to send a call.
 
     Args:
         deadline: on the clock of `time.monotonic`.
 
     Attributes:
-        begun: whether something of the call has been sent, or will be by whoever sends next.
+        begun: whether a part of the call has been sent, or will be by the next thread that sends.
     """
 
     __slots__ = ("begun", "deadline")
@@ -33,7 +33,7 @@ class SendLimit:
 
     def left(self) -> float:
         """Return the seconds until then, of what can be waited for at once."""
-        return _deadlines.left_until(self.deadline) or 0.0
+        return seconds_until(self.deadline) or 0.0
 
     def check(self, peername: str) -> None:
         """Raise when the time is over.
@@ -50,12 +50,12 @@ class SendLimit:
                 f"the call was sent in part to {peername} within its limit, for the server takes nothing in"
                 " at present, or slowly; whether it will be run there is unknown"
             )
-            return _deadlines.error(text, "unknown")
+            return new_timeout_error(text, "unknown")
         text = (
             f"the call was not sent to {peername} within its limit, and will not be run there: what was sent"
             " before takes longer, for the server takes nothing in at present, or slowly"
         )
-        return _deadlines.error(text, "not sent")
+        return new_timeout_error(text, "not sent")
 
 
 class LimitedChannel(Channel):
@@ -64,7 +64,7 @@ class LimitedChannel(Channel):
     Args:
         link: the protocol machine.
         transport: its transport.
-        while_blocked: what a sender does when the kernel takes nothing more; it asks for its `patience`.
+        while_blocked: called by a sender while the kernel takes nothing more; it asks for its `patience`.
         peername: the server's name, for messages.
 
     Attributes:
@@ -103,7 +103,8 @@ class LimitedChannel(Channel):
         return limit.left()
 
     def resend_posted(self) -> bool:
-        """Send what posters have left to a sender that was interrupted since; return whether some is left."""
+        """Send messages that were left to a sender which was interrupted since; return whether some are
+        left."""
         if self._posted:
             self._send_posted()
         return bool(self._posted)
@@ -116,7 +117,7 @@ class LimitedChannel(Channel):
         """
         limit = self.limits.get(get_ident())
         if limit is None or self._send_lock._is_owned():
-            self.send(message)  # which says what is wrong with a lock that this thread has
+            self.send(message)  # which raises the error for a lock that this thread has
             return
         for plans in self.link.plan_frames(message):
             taken: list[bool] = []

@@ -1,13 +1,13 @@
-"""Whose turn it is to read: the threads that wait for an answer share one turn.
+"""The turn to read: the threads that wait for answers on one connection share it.
 
-The first of them leads: it reads for all and wakes each whose answer came; when its own has come it
-hands the turn to one who still waits. `_turn` says who leads; taking and giving it back is one C call
-each, so that no lock is needed that an interrupt, or a signal handler that makes calls itself, could
-find taken.
+The first of them takes the turn: it reads for all and wakes each thread whose answer came; when its own
+answer has come, it hands the turn to a thread that still waits. Taking the turn and giving it back is one C
+call each, so no lock is needed that an interrupt, or a signal handler that makes calls itself, could find
+taken.
 
-A thread that was interrupted (Ctrl-C) while it led finds its own name in `_turn` when it comes back,
-and leads on. When it does not come back, those who wait see after a while that nobody reads. That
-nobody reads beside another is up to `_reading`, not to `_turn`.
+A thread that was interrupted (Ctrl-C) while it had the turn still has it when it comes back, and goes on
+reading. If it does not come back, the threads that wait see after a while that nobody reads. The lock
+`reading`, and not the turn, keeps two threads from reading at the same time.
 """
 
 from __future__ import annotations
@@ -15,120 +15,139 @@ from __future__ import annotations
 import threading
 import time
 from threading import get_ident
-from typing import Any
+from typing import Protocol
 
-from easycluster_client import _deadlines
-from easycluster_client._calls.response import NonblockingResponse
-from easycluster_protocol.errors import ConnectionLost
+from easycluster_client._deadlines import seconds_until
+
+from .pending import PendingCall
 
 #: Seconds after which a thread that waits for its turn looks whether anybody reads, and once more.
-_LOOK_AFTER = 1.0
-_LOOK_AGAIN = 0.05
+_FIRST_CHECK = 1.0
+_SECOND_CHECK = 0.05
 
 
-class Turns:
-    """Base class of `ClientSession`."""
+class Gate(Protocol):
+    """Where a thread waits that does not have the turn: a closed lock, or a socket."""
+
+    def release(self) -> None:
+        """Open the gate."""
+
+
+class ReadTurn:
+    """Who may read a connection, and who waits meanwhile.
+
+    Attributes:
+        reading: held while something is received.
+        reader: the thread that holds `reading`, or 0. It tells a signal handler that interrupts the reading
+            from another thread.
+        gates: the gate of each thread that waits without having the turn → the call it waits for; None: any.
+        is_over: whether the connection has ended: nobody is to wait any more.
+    """
 
     def __init__(self) -> None:
-        #: 0 → the thread that leads; empty when nobody does.
-        self._turn: dict[int, int] = {}
-        self._reading = threading.Lock()
-        #: The thread that has it, or 0.
-        self._reader = 0
-        # Where the threads that do not lead wait, each at a gate of its own, and for what; None: for
-        # any answer. A gate is a lock, or whatever else has `release`.
-        self._gates: dict[Any, NonblockingResponse | None] = {}
-        self._error: ConnectionLost | None = None
+        self.reading = threading.Lock()
+        self.reader = 0
+        self.gates: dict[Gate, PendingCall | None] = {}
+        self.is_over = False
+        #: 0 → the thread that has the turn; empty when none has it.
+        self._holder: dict[int, int] = {}
 
     @property
-    def error(self) -> ConnectionLost | None:
-        """Why the connection ended, or None while it is open."""
-        return self._error
+    def holder(self) -> int | None:
+        """The thread that has the turn, or None."""
+        return self._holder.get(0)
 
-    def listen(self, gate: Any) -> bool:
-        """Let ``gate.release()`` be called when another thread has read an answer or ceases to lead.
+    def take(self, thread: int) -> bool:
+        """Take the turn for the calling thread, if it is free; return whether the thread has it."""
+        return self._holder.setdefault(0, thread) == thread
 
-        Returns:
-            Whether nobody leads, so that watching the descriptor is up to the caller.
-        """
-        self._gates[gate] = None
-        return not self._turn
+    def take_to_read(self) -> bool:
+        """Take the turn to receive once; return False when that is up to another thread."""
+        me = get_ident()
+        if not self.take(me):
+            return False
+        if self.reading.locked():
+            if self.reader != me:  # another thread reads without the turn, see `wait_at`
+                self._holder.pop(0, None)
+            return False
+        return True
 
-    def forget(self, gate: Any) -> None:
-        """End what `listen` began."""
-        self._gates.pop(gate, None)
-        # Perhaps the lead was offered to this gate just now.
-        if self._gates and not self._turn:
+    def hand_over(self) -> None:
+        """Give back the turn, if the calling thread has it, and wake a thread that waits for it."""
+        if self._holder.get(0) == get_ident():
+            self._holder.pop(0, None)
+        if self.gates:
             self._open_next()
 
-    def _queue(self, response: NonblockingResponse) -> threading.Lock:
-        """Return the gate at which this thread has to wait."""
+    def listen(self, gate: Gate) -> bool:
+        """Let ``gate.release()`` be called when another thread has read an answer or gives back the turn.
+
+        Returns:
+            Whether nobody has the turn, so that watching the descriptor is up to the caller.
+        """
+        self.gates[gate] = None
+        return not self._holder
+
+    def forget(self, gate: Gate) -> None:
+        """End what `listen` began."""
+        self.gates.pop(gate, None)
+        # Perhaps the turn was offered to this gate just now.
+        if self.gates and not self._holder:
+            self._open_next()
+
+    def new_gate(self, call: PendingCall) -> threading.Lock:
+        """Return the gate at which the calling thread has to wait for the answer to a call."""
         gate = threading.Lock()
         gate.acquire()
-        self._gates[gate] = response
-        # What opens it may have come just before it was there to be opened.
-        if response._done or self._error is not None or not self._turn:
-            self._open(gate)
+        self.gates[gate] = call
+        # The event that opens the gate may have come just before the gate was there to be opened.
+        if call.is_answered or self.is_over or not self._holder:
+            self.open(gate)
         return gate
 
-    def _wait_at(self, gate: threading.Lock, deadline: float | None = None) -> bool:
+    def wait_at(self, gate: threading.Lock, deadline: float | None = None) -> bool:
         """Wait until the gate opens, or perhaps nobody reads; return False when the time is over."""
         try:
-            while not gate.acquire(True, _shorter(_LOOK_AFTER, deadline)):
+            while not gate.acquire(True, _shorter(_FIRST_CHECK, deadline)):
                 if deadline is not None and time.monotonic() >= deadline:
                     self.forget(gate)
                     return False
-                if self._reading.locked() or gate.acquire(True, _LOOK_AGAIN) or self._reading.locked():
+                if self.reading.locked() or gate.acquire(True, _SECOND_CHECK) or self.reading.locked():
                     continue
-                self._turn.pop(0, None)  # whoever had the turn was kept from handing it over
+                self._holder.pop(0, None)  # the thread that had the turn was kept from handing it over
                 break
             return True
         except BaseException:
             # An interrupt. Perhaps the turn had just been handed to this thread, which does not
             # take it now.
-            self._gates.pop(gate, None)
+            self.gates.pop(gate, None)
             self._open_next()
             raise
         finally:
-            self._gates.pop(gate, None)
-
-    def _try_lead(self) -> bool:
-        me = get_ident()
-        if self._turn.setdefault(0, me) != me:
-            return False
-        if self._reading.locked():
-            if self._reader != me:  # it reads without the turn, see `_wait_at`
-                self._turn.pop(0, None)
-            return False
-        return True
-
-    def _hand_over(self) -> None:
-        if self._turn.get(0) == get_ident():
-            self._turn.pop(0, None)
-        if self._gates:
-            self._open_next()
+            self.gates.pop(gate, None)
 
     def _open_next(self) -> None:
-        """Wake one of the threads that wait. It leads then, unless its answer or another thread
+        """Wake one of the threads that wait. It has the turn then, unless its answer or another thread
         was faster."""
-        for gate in list(self._gates):
-            self._open(gate)
+        for gate in list(self.gates):
+            self.open(gate)
             return
 
-    def _open(self, gate: threading.Lock) -> None:
+    def open(self, gate: Gate) -> None:
+        """Open a gate, which may be open, and forget it."""
         # In this order, so that an interrupt between the two leaves nobody behind a closed gate.
         try:
             gate.release()
         except RuntimeError:  # it was open
             pass
-        self._gates.pop(gate, None)
+        self.gates.pop(gate, None)
 
-    def _open_gates_of(self, response: NonblockingResponse | None) -> None:
-        """Wake those that wait for this answer or for any; all of them when it is not known which it was."""
-        for gate, waiting in list(self._gates.items()):
-            if response is None or waiting is response or waiting is None:
-                self._open(gate)
+    def open_gates_of(self, call: PendingCall | None) -> None:
+        """Wake the threads that wait for this call or for any; all of them when the call is unknown."""
+        for gate, waiting in list(self.gates.items()):
+            if call is None or waiting is call or waiting is None:
+                self.open(gate)
 
 
 def _shorter(seconds: float, deadline: float | None) -> float:
-    return seconds if deadline is None else min(seconds, _deadlines.left_until(deadline) or 0.0)
+    return seconds if deadline is None else min(seconds, seconds_until(deadline) or 0.0)

@@ -1,4 +1,5 @@
-"""The server objects that a connection has named to this client: their proxies, and what is given back.
+"""The server objects that a connection has named to this client: their proxies, and the receipts to give
+back.
 
 Each answer that names an object is a receipt for it. The receipts of an object are given back when its proxy
 is gone; those of an answer that nobody unpickled, or nobody could, when the answer is gone. Whoever drops a
@@ -12,23 +13,48 @@ from __future__ import annotations
 import threading
 import weakref
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, TypeVar
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol, TypeVar
 
-from easycluster_client._calls.keywords import NO_OPTIONS, options_of
 from easycluster_protocol._limits import MAX_TABLE_ENTRIES
 from easycluster_protocol._objects.proxies import RemoteProxy, context
 from easycluster_protocol._objects.proxy_classes import proxy_type
-from easycluster_protocol._wire import messages as m
 from easycluster_protocol._wire.messages import Message
-from easycluster_protocol.errors import ConnectionLost, RemoteException
-
-if TYPE_CHECKING:
-    from easycluster_client._calls.maker import CallMaker
-
-    from .session import ClientSession
+from easycluster_protocol.errors import ConnectionLost
 
 _Value = TypeVar("_Value")
+
+
+class NamedSession(Protocol):
+    """The session, as far as references need it.
+
+    Attributes:
+        peername: the server's name.
+    """
+
+    peername: str
+
+    @property
+    def error(self) -> ConnectionLost | None:
+        """Why the connection ended, or None while it is open."""
+
+
+class Maker(Protocol):
+    """The maker of a client's calls, as far as references need it."""
+
+    @property
+    def session(self) -> NamedSession | None:
+        """The connection that the client has at present."""
+
+    @property
+    def client(self) -> object:
+        """The client."""
+
+    def renew_locks(self) -> None:
+        """Do without the locks of before, in a forked process."""
+
+    def proxy_state(self, references: References, oid: int) -> Any:
+        """Return what a new proxy knows."""
 
 
 class _ProxyReference(weakref.ref[RemoteProxy]):
@@ -63,9 +89,9 @@ class References:
         maker: makes the calls of the client.
     """
 
-    maker: CallMaker
+    maker: Maker
 
-    def __init__(self, session: ClientSession) -> None:
+    def __init__(self, session: NamedSession) -> None:
         self.session = session
         #: What is to be given back: references of proxies that are gone, and lists of numbers.
         self.garbage: deque[Any] = deque()
@@ -80,31 +106,28 @@ class References:
         self._ahead: dict[int, dict[int, None]] = {}
 
     def renew_locks(self) -> None:
-        """See `CallMaker.renew_locks`."""
+        """See `Maker.renew_locks`."""
         self._lock = threading.RLock()
-        maker: CallMaker | None = vars(self).get("maker")
+        maker: Maker | None = vars(self).get("maker")
         if maker is not None:
             maker.renew_locks()
 
     @property
-    def client(self) -> Any:
-        """The client, or None when this connection has ended."""
-        ended = self.maker.session is not self.session or self.session.error is not None
-        return None if ended else self.maker.client
+    def has_ended(self) -> bool:
+        """Whether this connection has ended, or the client has another one."""
+        return self.maker.session is not self.session or self.session.error is not None
 
-    def current_maker(self) -> CallMaker:
-        """Return what makes calls.
+    def check_current(self) -> None:
+        """Make sure that the client still has this connection.
 
         Raises:
-            ConnectionLost: this connection has ended, or the client has another one.
+            ConnectionLost: it has ended, or the client has another one.
         """
-        maker = self.maker
-        if maker.session is not self.session:
+        if self.maker.session is not self.session:
             raise ConnectionLost(
                 f"the connection to {self.session.peername} on which this object was given has ended;"
                 " ask the server for the object again"
             )
-        return maker
 
     def find_proxy(self, oid: int, descriptor: Any) -> RemoteProxy:
         """Return the proxy of an object: the one that there is, or a new one."""
@@ -112,16 +135,16 @@ class References:
             found = self.live(oid)
             if found is not None:
                 return found
-            kind = proxy_type(descriptor)
-            proxy: RemoteProxy = kind.__new__(kind)
-            object.__setattr__(proxy, "_easycluster_state", ProxyState(self, oid))
+            cls = proxy_type(descriptor)
+            proxy: RemoteProxy = cls.__new__(cls)
+            object.__setattr__(proxy, "_easycluster_state", self.maker.proxy_state(self, oid))
             reference = _ProxyReference(proxy, self.drop)
             reference.oid, reference.receipts = oid, 0
             self._live[oid] = reference
-        if kind.__init__ is not RemoteProxy.__init__:
+        if cls.__init__ is not RemoteProxy.__init__:
             try:
                 # Without the lock: it is the user's code, and may make calls.
-                kind.__init__(proxy, self.maker.client, oid)
+                cls.__init__(proxy, self.maker.client, oid)
             except BaseException:
                 with self._lock:  # the next answer that names the object tries again
                     if self._live.get(oid) is reference:
@@ -184,104 +207,24 @@ class References:
         for oid, receipts in pairs:
             self.garbage.append([oid] * receipts)
 
-    def releases(self, most: int = MAX_TABLE_ENTRIES) -> list[tuple[int, int]]:
+    def releases(self, limit: int = MAX_TABLE_ENTRIES) -> list[tuple[int, int]]:
         """Return what is to be given back now, and forget it: numbers of objects, and how many receipts.
 
         Args:
-            most: of how many objects.
+            limit: of how many objects at most.
         """
         given_back: dict[int, int] = {}
         with self._lock:
-            while self.garbage and len(given_back) < most:
+            while self.garbage and len(given_back) < limit:
                 dropped = self.garbage.popleft()
                 if isinstance(dropped, _ProxyReference):
                     if self._live.get(dropped.oid) is dropped:
                         del self._live[dropped.oid]
                     given_back[dropped.oid] = given_back.get(dropped.oid, 0) + dropped.receipts
                 else:
-                    room = most - len(given_back)
+                    room = limit - len(given_back)
                     for oid in dropped[:room]:
                         given_back[oid] = given_back.get(oid, 0) + 1
                     if len(dropped) > room:
                         self.garbage.append(dropped[room:])
         return [(oid, receipts) for oid, receipts in given_back.items() if receipts]
-
-
-class ProxyState:
-    """What a proxy knows: the one attribute of it that is neither documented nor the server's."""
-
-    __slots__ = ("_cache", "oid", "references")
-
-    #: What a proxy's own methods make of the options that they are given.
-    options = staticmethod(options_of)
-
-    def __init__(self, references: References, oid: int) -> None:
-        self.references = references
-        self.oid = oid
-        self._cache: dict[str, Any] | None = None
-
-    @property
-    def client(self) -> Any:
-        """The client, or None when the connection has ended."""
-        return self.references.client
-
-    @property
-    def peername(self) -> str:
-        """The name of the server."""
-        return self.references.session.peername
-
-    @property
-    def cache(self) -> dict[str, Any]:
-        """The values of attributes that do not change."""
-        if self._cache is None:
-            self._cache = {}
-        return self._cache
-
-    def call(self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        """Call a method; ``kwargs`` may hold options of ours."""
-        if not kwargs:
-            return self.invoke(name, args, kwargs, NO_OPTIONS)
-        session = self.references.session
-        return self.references.current_maker().request(
-            m.INVOKE, (self.oid, name, args), kwargs, name, session
-        )
-
-    def invoke(self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any], options: Any) -> Any:
-        """Call a method; ``kwargs`` are all the method's."""
-        session = self.references.session
-        return self.references.current_maker().invoke(self.oid, name, args, kwargs, options, session)
-
-    def operation(self, name: str, args: tuple[Any, ...], options: dict[str, Any] | None = None) -> Any:
-        """Call an operation of the server's root object."""
-        return self.references.current_maker().operation(name, args, options, self.references.session)
-
-    def get_attribute(self, proxy: RemoteProxy, name: str, options: Mapping[str, Any] = NO_OPTIONS) -> Any:
-        """Return an attribute; that there is none is not printed, so that ``hasattr`` is quiet."""
-        origexc = options.get("origexc", True)
-        try:
-            return self.operation("get_attribute", (proxy, name), {**options, "origexc": False})
-        except RemoteException as error:
-            if origexc is not None and not origexc:
-                raise
-            if origexc != "quiet" and not isinstance(error.orig, AttributeError):
-                self.references.maker.client.report_exception(error)
-            orig = error.orig
-        try:  # out here, and forgotten: errors that hold each other would hold the proxy, too
-            raise orig
-        finally:
-            del orig
-
-    def check_pickling(self, references: Any) -> None:
-        """Make sure that the proxy is being pickled for a call on its own connection.
-
-        Raises:
-            TypeError: it is not.
-        """
-        if references is not self.references:
-            where = "outside of a call" if references is None else f"to {references.session.peername}"
-            reason = f"the object is on {self.peername}, and only calls there can use it"
-            if self.client is None:
-                reason = f"the connection to {self.peername} on which it was given has ended"
-            raise TypeError(
-                f"<RemoteProxy for oid {self.oid} on {self.peername}> cannot be passed {where}: {reason}"
-            )

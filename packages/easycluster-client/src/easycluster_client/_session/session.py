@@ -1,99 +1,172 @@
-"""One open connection, as the master sees it: the calls under way. Who reads is up to `read_turn`, how it
-ends to `closing`."""
+"""One open connection, as the master sees it.
+
+Theory of operation
+-------------------
+
+A call comes from a `CallMaker` as a `PendingCall` with its pickled values. `ClientSession.request` numbers
+it, notes it among the calls under way and sends it, in the caller's thread, under the channel's send lock;
+when the kernel has no room, the sender takes in arriving answers meanwhile (`_while_blocked`), so two ends
+that send to each other never block for good.
+
+The caller then waits (`ClientSession.wait`). There is no thread that reads: the first caller that waits takes
+the turn (`read_turn`), receives for all under the lock `ReadTurn.reading`, and hands each message to
+`_deliver`. That notes an answer in its pending call, takes the call out of those under way and opens the gate
+of the thread that waits for it. Values are unpickled later, by the thread that wants them, under no lock.
+When the reader's own answer has come, it gives back the turn and wakes another thread that waits, which reads
+on.
+
+Calls with completion functions or other watchers are told at once (`PendingCall.tell_watchers`) and then wait
+in `arrived` until `CallMaker.run_completions` takes them, outside of all locks. Proxies that are gone are
+noted by finalisers (`references`) and travel with the next message.
+
+The connection ends once, in `closing`: the first reason counts, every call without an answer gets an error of
+its own, and all gates open. On a `ThreadedSession` a background thread reads while no caller waits
+(`background`).
+
+Every step may be cut short by a signal handler that raises (docs/decisions/0001): messages may be delivered
+twice and never get lost, and a step that is repeated has the same effect.
+"""
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from functools import partial
 from threading import get_ident
 from typing import Any
 
-from easycluster_client import _deadlines
-from easycluster_client._calls.response import NonblockingResponse
+from easycluster_client._deadlines import seconds_until
+from easycluster_client._process.forks import abandon_after_fork
 from easycluster_protocol._values import pathlib_local
 from easycluster_protocol._wire import messages as m
 from easycluster_protocol._wire.link import Link
 from easycluster_protocol._wire.messages import Message
-from easycluster_protocol.errors import CallTimeout, LocalProtocolError
-from easycluster_server._io.transport import EndOfStream, wait
+from easycluster_protocol.errors import CallTimeout, ConnectionLost, LocalProtocolError
+from easycluster_server._io.transport import EndOfStream, SocketTransport, wait
 
-from .closing import Ending
+from .closing import SessionEnd
 from .limited_channel import LimitedChannel
+from .pending import PendingCall, PendingCalls
+from .read_turn import ReadTurn
 from .references import References
 
 _ANSWERS = frozenset((m.RESULT, m.FAILURE))
 
 #: Seconds after which a thread that cannot send looks whether it can read now.
-RETRY = 0.05
+SEND_RETRY_INTERVAL = 0.05
 
 #: So many objects are given back in a message that a pipe takes whole if it takes anything.
-_AT_ONCE = 256
+_RELEASES_PER_MESSAGE = 256
 
 
-class ClientSession(Ending):
+class ClientSession:
     """Sends calls and receives their answers.
 
     Args:
         link: the link, handshake done.
         transport: its transport.
         peername: the server's name, for messages.
+
+    Attributes:
+        pickle_protocol: the highest that both ends understand.
+        sent_packages: the packages whose modules have been sent.
+        turn: the turn to read.
+        arrived: calls whose completion functions have not been called yet.
+        references: the server objects that were named on this connection.
     """
 
-    def __init__(self, link: Link, transport: Any, peername: str) -> None:
-        super().__init__(link, transport, peername)
+    def __init__(self, link: Link, transport: SocketTransport, peername: str) -> None:
+        self.link = link
+        self.transport = transport
+        self.peername = peername
         self.pickle_protocol = link.agreement.pickle_protocol
-        #: The packages whose modules have been sent.
-        self.supplied: set[str] = set()
-        self._channel = LimitedChannel(link, transport, self._while_blocked, peername)
+        self.sent_packages: set[str] = set()
+        self.turn = ReadTurn()
         self._numbers = itertools.count(1)
-        #: The server objects that were named here.
+        self._calls = PendingCalls()
+        self.arrived = self._calls.arrived
+        self._channel = LimitedChannel(link, transport, self._while_blocked, peername)
+        self._end = SessionEnd(self._channel, peername, self._calls, self.turn, self._when_ended)
         self.references = References(self)
+        abandon_after_fork(self)
         if pathlib_local.can_have_moved(link.agreement.peer.python):
             pathlib_local.find_moved()
         link.receiver.deliver(self._deliver)
 
-    def request(self, response: NonblockingResponse, kind: int, body: Any, buffers: Any, thread: int) -> None:
+    @property
+    def error(self) -> ConnectionLost | None:
+        """Why the connection ended, or None while it is open."""
+        return self._end.error
+
+    @property
+    def outstanding(self) -> int:
+        """How many calls have no answer, or one whose completion functions have not been called."""
+        return len(self._calls)
+
+    def check_may_wait(self) -> None:
+        """Raise if the calling thread is one that must not wait for an answer; here all may."""
+
+    def check_descriptor(self, descriptor: int) -> int:
+        """Return a descriptor of the connection, which may have been closed.
+
+        Raises:
+            ConnectionLost: it was.
+        """
+        if descriptor < 0:
+            raise self._end.new_error()
+        return descriptor
+
+    def request(self, call: PendingCall, kind: int, body: Any, buffers: Sequence[Any], thread: int) -> None:
         """Send a call; on return the kernel has it.
+
+        Args:
+            call: where its answer is to be noted.
+            kind: CALL or INVOKE.
+            body: the pickle of its values.
+            buffers: what belongs to the pickle and travels beside it.
+            thread: the server thread that is to run it.
 
         Raises:
             ConnectionLost: the connection ended.
             CallTimeout: it was not sent within the time that the thread has, see `LimitedChannel`.
         """
-        if self._error is not None:
-            raise self._lost()
+        end = self._end
+        if end.error is not None:
+            raise end.new_error()
         number = next(self._numbers)
-        response.request_id = number
-        response._session = self
+        call.request_id = number
         message = Message(kind, number, body, thread, buffers)
         if self.references.garbage:
             message.releases = self.references.releases()
-        self._pending[number] = response
+        self._calls.by_number[number] = call
         try:
             if self._channel.limits:
                 self._channel.send_in_time(message)
             else:
                 self._channel.send(message)
         except BaseException as error:
-            if not self._is_end(error):
-                self._pending.pop(number, None)
+            if not end.is_end(error):
+                self._calls.by_number.pop(number, None)
                 if _is_unsent(error):  # else the message may be on its way all the same
                     self.references.keep(message.releases)
                 raise
             # Perhaps the server said why before it went; what it said may still be read.
-            self._fail(f"the connection to {self.peername} was lost", error)
-            if not response._done:
-                raise self._lost() from error
-        if self._error is not None and not response._done:
-            response._lose(self._lost())
+            end.fail(f"the connection to {self.peername} was lost", error)
+            if not call.is_answered:
+                raise end.new_error() from error
+        if end.error is not None and not call.is_answered:
+            call.lose_call(end.new_error())
 
     def give_back(self) -> None:
-        """Tell the server of objects that nobody here has any more, as far as the kernel takes that at once.
+        """Tell the server of objects that have no proxy here any more, as far as the kernel takes that at
+        once.
 
-        Whoever sends at present takes it along, so it may be called anywhere.
+        A thread that sends at present takes the message along, so this may be called anywhere.
         """
         garbage = self.references.garbage
-        while garbage and self._error is None and wait(-1, self.transport.write_fileno(), 0)[1]:
-            releases = self.references.releases(_AT_ONCE)
+        while garbage and self._end.error is None and wait(-1, self.transport.write_fileno(), 0)[1]:
+            releases = self.references.releases(_RELEASES_PER_MESSAGE)
             if releases:
                 self._post(Message(m.RELEASE, releases=releases))
 
@@ -109,55 +182,63 @@ class ClientSession(Ending):
         self.request = request  # type: ignore[method-assign, assignment]
 
     def control(self, kind: int, thread: int = 0, body: bytes = b"") -> None:
-        """Send a message that has no answer."""
-        if self._error is not None:
-            raise self._lost()
+        """Send a message that has no answer.
+
+        Raises:
+            ConnectionLost: the connection has ended.
+        """
+        end = self._end
+        end.check_open()
         try:
             self._channel.send(Message(kind, 0, body, thread))
         except OSError as error:
-            if not self._is_end(error):
+            if not end.is_end(error):
                 raise
-            self._fail(f"the connection to {self.peername} was lost", error)
-            raise self._lost() from error
+            end.fail(f"the connection to {self.peername} was lost", error)
+            raise end.new_error() from error
 
-    def wait(
-        self, response: NonblockingResponse, deadline: float | None = None, through: bool = False
-    ) -> None:
-        """Wait until ``response`` has its answer or the connection has ended; return earlier when
+    def limit_sending(self, deadline: float) -> AbstractContextManager[None]:
+        """Let a call that this thread sends inside raise `CallTimeout` when that lasts beyond
+        ``deadline``."""
+        return self._channel.limit(deadline)
+
+    def wait(self, call: PendingCall, deadline: float | None = None, keep_waiting: bool = False) -> None:
+        """Wait until ``call`` has its answer or the connection has ended; return earlier when
         the time is over, or when this thread has read answers whose completion functions are to be
         called.
 
         Args:
-            response: what to wait for.
+            call: what to wait for.
             deadline: when to give up, on the clock of `time.monotonic`; None: never.
-            through: wait on although there are completion functions to be called.
+            keep_waiting: wait on although there are completion functions to be called.
 
         Raises:
             RuntimeError: a signal handler waits while its own thread is in the middle of reading.
         """
         me = get_ident()
-        while not response._done:
-            if self._turn.setdefault(0, me) != me:
-                if not self._wait_at(self._queue(response), deadline):
+        turn, end = self.turn, self._end
+        while not call.is_answered:
+            if not turn.take(me):
+                if not turn.wait_at(turn.new_gate(call), deadline):
                     return
                 continue
-            if self._reader == me:
+            if turn.reader == me:
                 raise RuntimeError(
                     "a signal handler cannot wait for an answer while it interrupts the reading"
                 )
             try:
-                while self._error is None:
-                    if self.arrived and not through:
+                while end.error is None:
+                    if self.arrived and not keep_waiting:
                         return
                     if deadline is None:
-                        self._receive(True, response)
-                    elif not self._receive_until(deadline, response):
+                        self._receive(True, call)
+                    elif not self._receive_until(deadline, call):
                         return
-                    if response._done:
+                    if call.is_answered:
                         return
-                response._lose(self._lost())
+                call.lose_call(end.new_error())
             finally:
-                self._hand_over()
+                turn.hand_over()
 
     def read(self, block: bool) -> bool:
         """Receive once, when no other thread reads; return whether anything came.
@@ -165,94 +246,116 @@ class ClientSession(Ending):
         Raises:
             ConnectionLost: the connection has ended.
         """
-        if self._error is not None:
-            raise self._lost()
-        if not self._try_lead():
+        self._end.check_open()
+        if not self.turn.take_to_read():
             return False
         try:
             came = self._receive(block)
         finally:
-            self._hand_over()
-        if not came and self._error is not None:
-            raise self._lost()
+            self.turn.hand_over()
+        if not came:
+            self._end.check_open()
         return came
 
-    def look(self) -> bool:
+    def receive_available(self) -> bool:
         """Receive what is there, without waiting.
 
         Returns:
-            False when that is up to another thread, which leads.
+            False when that is up to another thread, which has the turn.
         """
-        if self._error is not None:
+        if self._end.error is not None:
             return True
         self.give_back()
-        if not self._try_lead():
+        if not self.turn.take_to_read():
             return False
         try:
             self._receive(False)
         finally:
-            self._hand_over()
+            self.turn.hand_over()
         return True
 
-    def ask(self, response: NonblockingResponse) -> None:
+    def query_status(self, call: PendingCall) -> None:
         """Ask the server whether a call has been started, if that can be sent at once."""
         try:
-            self._channel.send_at_once(Message(m.STATUS_QUERY, response.request_id), 0.0)
+            self._channel.send_at_once(Message(m.STATUS_QUERY, call.request_id), 0.0)
         except OSError as error:
-            if not self._is_end(error):
+            if not self._end.is_end(error):
                 raise
 
-    def _receive(self, block: bool, response: NonblockingResponse | None = None) -> bool:
-        """Receive once, unless ``response`` is there already."""
+    def resend_posted(self) -> bool:
+        """Send what was left to a sender that was interrupted since; return whether some is left."""
+        return self._end.note_loss(self._channel.resend_posted) is True
+
+    def close(self, text: str) -> None:
+        """End the connection in order; every outstanding call raises `ConnectionLost` with ``text``."""
+        self._end.close(text)
+
+    def abandon(self) -> None:
+        """Give up the connection in a process that was forked from the one that it belongs to."""
+        self.references.renew_locks()
+        self._end.abandon()
+
+    def _when_ended(self) -> None:
+        """Called when the connection has ended."""
+
+    def _post(self, message: Message) -> None:
+        """Send a small message now, or let the thread that sends take it along; a loss is only noted."""
+        self._end.note_loss(partial(self._channel.post, message))
+
+    def _receive(self, block: bool, call: PendingCall | None = None) -> bool:
+        """Receive once, unless ``call`` has its answer already."""
+        turn = self.turn
         try:
-            with self._reading:
-                self._reader = get_ident()
+            with turn.reading:
+                turn.reader = get_ident()
                 try:
-                    if response is not None and response._done:
+                    if call is not None and call.is_answered:
                         return True
                     return self._channel.receive(self._deliver, block)
                 finally:
-                    self._reader = 0
+                    turn.reader = 0
         except (EndOfStream, OSError) as error:
-            self._end_by(error)
+            self._end.note_receive_error(error)
         return False
 
-    def _receive_until(self, deadline: float, response: NonblockingResponse) -> bool:
+    def _receive_until(self, deadline: float, call: PendingCall) -> bool:
         """Receive once, or wait until something has come; return False when the time is over."""
-        if self._receive(False, response) or self._error is not None:
+        if self._receive(False, call) or self._end.error is not None:
             return True
-        left = _deadlines.left_until(deadline)
+        left = seconds_until(deadline)
         if not left:
             return False
-        with self._reading:
-            self._reader = get_ident()
+        turn = self.turn
+        with turn.reading:
+            turn.reader = get_ident()
             try:
                 wait(self.transport.fileno(), -1, left)
             finally:
-                self._reader = 0
+                turn.reader = 0
         return True
 
     def _deliver(self, message: Message) -> None:
-        """Take a message. Called by whoever reads, perhaps twice with the same."""
+        """Take a message. Called by the thread that reads, perhaps twice with the same message."""
         if message.kind not in _ANSWERS:
             self._deliver_other(message)
             return
         number = message.request
-        response = self._pending.get(number)
+        calls = self._calls
+        call = calls.by_number.get(number)
         if message.references:
             self.references.note(message)
-        if response is not None:
-            if not response._done:
-                response._message = message
-                response._done = True
-            if response._completes:
-                self._settle(number, response)
+        if call is not None:
+            if not call.is_answered:
+                call.answer_message = message
+                call.is_answered = True
+            if call.is_watched:
+                calls.settle(number, call)
             else:
-                self._pending.pop(number, None)
-        # After that: who wakes looks for what was done, and else sleeps again. Also for an answer that comes
-        # once more, because an interrupt came in between.
-        if self._gates:
-            self._open_gates_of(response)
+                calls.by_number.pop(number, None)
+        # After that: a thread that wakes looks for its answer, and else sleeps again. Also for an answer that
+        # comes once more, because an interrupt came in between.
+        if self.turn.gates:
+            self.turn.open_gates_of(call)
 
     def _deliver_other(self, message: Message) -> None:
         if message.kind == m.REFERENCES:
@@ -260,42 +363,28 @@ class ClientSession(Ending):
         elif message.kind == m.PING:
             self._channel.post(Message(m.PONG, message.request))
         elif message.kind == m.STATUS:
-            asked = self._pending.get(message.request)
+            asked = self._calls.by_number.get(message.request)
             if asked is not None:
-                asked._started = message.body == m.STARTED
+                asked.is_started = message.body == m.STARTED
         # CLOSE is followed by the end of the stream. CREDIT and PONG: nothing to do.
-
-    def _settle(self, number: int, response: NonblockingResponse) -> None:
-        """Take a call that is over from those under way to those to be completed."""
-        if not response._completes:
-            self._pending.pop(number, None)
-            return
-        # Before it is taken out: who is interrupted in here comes again.
-        response._tell_watchers()
-        try:
-            # One C call: what is settled twice, because an interrupt came, is completed once.
-            self.arrived.extend(map(self._pending.pop, (number,)))
-        except KeyError:
-            pass
 
     def _while_blocked(self) -> None:
         """Take in what arrives while the kernel takes nothing more: the server may be unable to
         read on before we do."""
         patience = self._channel.patience()
-        leading = self._try_lead()
+        has_turn = self.turn.take_to_read()
         try:
             transport = self.transport
-            read = transport.fileno() if leading else -1
-            if not leading:
-                patience = RETRY if patience is None else min(RETRY, patience)
+            read = transport.fileno() if has_turn else -1
+            if not has_turn:
+                patience = SEND_RETRY_INTERVAL if patience is None else min(SEND_RETRY_INTERVAL, patience)
             readable, _ = wait(read, transport.write_fileno(), patience)
             if readable:
                 self._receive(False)
         finally:
-            if leading:
-                self._hand_over()
-        if self._error is not None:
-            raise self._lost()
+            if has_turn:
+                self.turn.hand_over()
+        self._end.check_open()
 
 
 def _is_unsent(error: BaseException) -> bool:

@@ -1,27 +1,28 @@
-"""An open connection that is read also when nobody waits: what `ThreadedClient` has beneath.
+"""The session of a `ThreadedClient`: it is read also while no caller waits.
 
-Who reads: a caller that waits reads for itself and for others, as on any `ClientSession`; whenever
-nobody does, the background thread reads (`background`). The two meet in two places only: the turn,
-which the background thread takes like any other, and the watch on which it sleeps, which is disarmed
-while somebody else receives.
+A caller that waits reads for itself and for others, as on any `ClientSession`; whenever no caller does,
+the background thread reads (`background`). The two meet in two places only: the turn, which the
+background thread takes like any other thread, and the watch on which it sleeps, which is disarmed while
+another thread receives.
 """
 
 from __future__ import annotations
 
 import errno
+from collections.abc import Sequence
 from threading import get_ident
 from time import monotonic
 from typing import Any
 
-from easycluster_client._calls.response import NonblockingResponse
 from easycluster_protocol._wire import messages as m
 from easycluster_protocol._wire.link import Link
 from easycluster_protocol._wire.messages import Message
 from easycluster_protocol.errors import CompletionError
-from easycluster_server._io.transport import EndOfStream, wait
+from easycluster_server._io.transport import EndOfStream, SocketTransport, wait
 
 from .keep_alive import KeepAlive
-from .session import RETRY, ClientSession
+from .pending import PendingCall
+from .session import SEND_RETRY_INTERVAL, ClientSession
 from .watch import NoWatch, Watch, new_watch
 
 _GONE = (errno.EBADF, errno.ENOENT)
@@ -34,10 +35,10 @@ class ThreadedSession(ClientSession):
         link: the link, handshake done.
         transport: its transport.
         peername: the server's name, for messages.
-        keep_alive: watches over the server.
+        keep_alive: gives the server up when it stays silent.
 
     Attributes:
-        watch: what the background thread sleeps on.
+        watch: the watch on which the background thread sleeps.
         background: the identity of that thread; 0 until it runs.
         completing: 1 while the background thread calls the completion functions of an answer, else 0.
         heard_at: when something of the server's came last, by the monotonic clock.
@@ -45,7 +46,7 @@ class ThreadedSession(ClientSession):
         closed: whether `close` is over: the background thread is to end.
     """
 
-    def __init__(self, link: Link, transport: Any, peername: str, keep_alive: KeepAlive) -> None:
+    def __init__(self, link: Link, transport: SocketTransport, peername: str, keep_alive: KeepAlive) -> None:
         self.watch: Watch = new_watch(transport.fileno())
         self.background = 0
         self.completing = 0
@@ -83,7 +84,7 @@ class ThreadedSession(ClientSession):
         """How many calls have no answer, or one whose completion functions have not come to their end."""
         return super().outstanding + self.completing
 
-    def request(self, response: NonblockingResponse, kind: int, body: Any, buffers: Any, thread: int) -> None:
+    def request(self, call: PendingCall, kind: int, body: Any, buffers: Sequence[Any], thread: int) -> None:
         """Send a call; on return the kernel has it.
 
         The watch is disarmed: on one CPU the answer may come before the caller comes to read it, and
@@ -95,27 +96,25 @@ class ThreadedSession(ClientSession):
         except OSError as gone:
             if not self.is_gone(gone):
                 raise
-        super().request(response, kind, body, buffers, thread)
+        super().request(call, kind, body, buffers, thread)
 
-    def wait(
-        self, response: NonblockingResponse, deadline: float | None = None, through: bool = True
-    ) -> None:
-        """Wait until ``response`` has its answer, the connection has ended or the time is over."""
-        if not response._done:
+    def wait(self, call: PendingCall, deadline: float | None = None, keep_waiting: bool = True) -> None:
+        """Wait until ``call`` has its answer, the connection has ended or the time is over."""
+        if not call.is_answered:
             self.check_may_wait()
-            super().wait(response, deadline, True)  # completion functions are up to the background thread
+            super().wait(call, deadline, True)  # completion functions are up to the background thread
 
-    def _receive(self, block: bool, response: NonblockingResponse | None = None) -> bool:
+    def _receive(self, block: bool, call: PendingCall | None = None) -> bool:
         watch = self.watch
         try:
             watch.disarm()
-            came = super()._receive(block, response)
+            came = super()._receive(block, call)
             if came:
                 self.heard_at = monotonic()
-            if self.arrived or self._error is not None:
+            if self.arrived or self._end.error is not None:
                 watch.wake()
             # An earlier reader may have been interrupted, and this one have found its answer there already.
-            (watch.rouse if self._channel._unfinished else watch.arm)()
+            (watch.rouse if self._channel.has_leftovers else watch.arm)()
         except BaseException as error:
             # An interrupt. What this reader leaves half done the background thread has to finish.
             try:
@@ -125,15 +124,20 @@ class ThreadedSession(ClientSession):
                     raise
             if not self.is_gone(error):
                 raise
-            if self._error is None:
-                self._fail(f"the connection to {self.peername} was lost: {error}", error)
+            if self._end.error is None:
+                self._end.fail_by(error)
             return False
         return came
+
+    @property
+    def has_leftovers(self) -> bool:
+        """Whether an interrupted reader has left something half done."""
+        return self._channel.has_leftovers
 
     def arm(self) -> None:
         """Let the background thread read again, at once what an interrupted reader left."""
         try:
-            if self._channel._unfinished and not self._reading.locked():
+            if self._channel.has_leftovers and not self.turn.reading.locked():
                 self.watch.rouse()
             else:
                 self.watch.arm()
@@ -145,24 +149,25 @@ class ThreadedSession(ClientSession):
         """Whether (dis)arming the watch raised this because the connection's descriptor was closed."""
         return isinstance(error, OSError) and error.errno in _GONE and self.transport.fileno() < 0
 
-    def receive_for_nobody(self) -> bool:
+    def receive_in_background(self) -> bool:
         """Receive what is there, unless another thread receives; return whether anything came.
 
-        For the background thread, which never waits for another and is never interrupted.
+        Only for the background thread, which never waits for another thread and is never interrupted.
         """
-        if not self._reading.acquire(False):
+        turn = self.turn
+        if not turn.reading.acquire(False):
             return False
         try:
-            self._reader = self.background
+            turn.reader = self.background
             came = self._channel.receive(self._deliver, False)
             if came:
                 self.heard_at = monotonic()
         except (EndOfStream, OSError) as error:
-            self._end_by(error)
+            self._end.note_receive_error(error)
             return False
         finally:
-            self._reader = 0
-            self._reading.release()
+            turn.reader = 0
+            turn.reading.release()
         return came
 
     def _while_blocked(self) -> None:
@@ -172,33 +177,31 @@ class ThreadedSession(ClientSession):
         """
         patience = self._channel.patience()
         transport = self.transport
-        read = -1 if self._turn else transport.fileno()
-        patience = RETRY if patience is None else min(RETRY, patience)
+        read = -1 if self.turn.holder is not None else transport.fileno()
+        patience = SEND_RETRY_INTERVAL if patience is None else min(SEND_RETRY_INTERVAL, patience)
         readable, _ = wait(read, transport.write_fileno(), patience)
-        if readable and self._try_lead():
+        if readable and self.turn.take_to_read():
             try:
                 self._receive(False)
             finally:
-                self._hand_over()
+                self.turn.hand_over()
         if get_ident() == self.background:
             self.keep_alive.check(self)
-        if self._error is not None:
-            raise self._lost()
+        self._end.check_open()
 
     def ping(self) -> None:
         """Ask the server for a sign of life."""
         self._post(Message(m.PING, 1))
 
     def has_bytes(self) -> bool:
-        """Whether something has come that nobody has read yet."""
+        """Whether something has come that no thread has read yet."""
         return wait(self.transport.fileno(), -1, 0)[0]
 
     def give_up(self) -> None:
         """End the connection to a server that does not answer."""
-        self._fail(f"Remote server not responding ({self.peername})", None)
+        self._end.fail(f"Remote server not responding ({self.peername})")
 
-    def _fail(self, text: str, cause: BaseException | None) -> None:
-        super()._fail(text, cause)
+    def _when_ended(self) -> None:
         self.watch.wake()
 
     def close(self, text: str) -> None:
@@ -209,7 +212,7 @@ class ThreadedSession(ClientSession):
         self.watch.wake()
 
     def release_watch(self) -> None:
-        """Let the watch go: nobody waits on it any more."""
+        """Let the watch go: no thread waits on it any more."""
         self.watch = NoWatch()
 
     def abandon(self) -> None:

@@ -1,11 +1,12 @@
-"""What the background thread of a `ThreadedClient` sleeps on: the connection, and being woken.
+"""The watch on which the background thread of a `ThreadedClient` sleeps: it waits for the connection, and to
+be woken.
 
-While a caller reads for itself the watch is disarmed, so an answer wakes that caller and nobody
-else. Disarming and arming are one C call each (a system call of less than a microsecond); where
+While a caller reads for itself the watch is disarmed, so an answer wakes that caller and no other
+thread. Disarming and arming are one C call each (a system call of less than a microsecond); where
 Python runs signal handlers none can come between the end of a ``try`` and such a call, see
 `ThreadedSession._receive`.
 
-Who owns what: the descriptors live as long as anybody holds the watch. A finaliser that wakes it in
+Ownership: the descriptors live as long as anything holds the watch. A finaliser that wakes it in
 whatever thread can therefore never write to a descriptor that means something else by now.
 """
 

@@ -1,8 +1,8 @@
-"""What is made of the sources of packages, kept for the next run of a master: making it takes half a second.
+"""Bundles of modules, kept for the next run of a master: making one takes half a second.
 
-It lies where Python keeps its compiled modules, is as trusted as they are, and follows the same rules: it
-counts while the sources are unchanged, it is not written when Python shall write no bytecode, and where
-nothing can be written it is made anew each time.
+A bundle lies where Python keeps its compiled modules, is as trusted as they are, and follows the same rules:
+it counts while the sources are unchanged, it is not written when Python is to write no bytecode, and where
+nothing can be written it is made again each time.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ from importlib.machinery import PathFinder
 from importlib.util import cache_from_source
 
 
-def kept(name: str, packages: Sequence[str], make: Callable[[], bytes]) -> bytes:
-    """Return what ``make()`` returns, or returned when the sources were as they are.
+def cached(name: str, packages: Sequence[str], make: Callable[[], bytes]) -> bytes:
+    """Return the bundle that ``make()`` returns, or returned earlier from the same sources.
 
     Args:
-        name: of what is made, as part of a file's name.
-        packages: the packages whose sources it depends on.
-        make: makes it.
+        name: the name of the bundle, as part of a file's name.
+        packages: the packages whose sources the bundle depends on.
+        make: makes the bundle.
     """
     try:
         path = f"{os.path.splitext(cache_from_source(__file__))[0]}.{name}"
@@ -72,7 +72,7 @@ def _read(path: str, state: bytes) -> bytes | None:
 
 
 def _write(path: str, state: bytes, content: bytes) -> None:
-    own = f"{path}.{os.getpid()}"  # nobody ever sees half of it
+    own = f"{path}.{os.getpid()}"  # no process ever sees half of it
     try:
         os.makedirs(os.path.dirname(path), exist_ok=True)
         with open(own, "xb") as file:

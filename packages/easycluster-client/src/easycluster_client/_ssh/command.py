@@ -14,7 +14,7 @@ from easycluster_client._process import children
 from easycluster_protocol.errors import ConnectError
 
 if TYPE_CHECKING:
-    from easycluster_client._connect.connect import Address
+    from easycluster_client._address import Address
 
 #: Seconds between the questions by which ssh finds a dead connection, when the user's configuration
 #: has none. It gives up after three of them without an answer.
@@ -105,7 +105,7 @@ def _settings(address: Address) -> dict[str, str]:
             try:
                 settings, _ = process.communicate(timeout=_ASK_LIMIT)
             except BaseException:
-                children.end(process)
+                children.terminate(process)
                 raise
     except (OSError, ValueError, subprocess.SubprocessError):  # it cannot be started, or does not answer
         return {}

@@ -92,7 +92,7 @@ _FAILURE_OF_SSH = 255
 _QUOTED_LINES = 15
 
 
-class Circumstances(NamedTuple):
+class SshFailure(NamedTuple):
     """All that is known when a connection by ssh fails.
 
     Attributes:
@@ -116,7 +116,7 @@ class Circumstances(NamedTuple):
     reason: str
 
 
-def explain(what: Circumstances) -> ConnectError:
+def explain_failure(what: SshFailure) -> ConnectError:
     """Return the error for an ssh that did not come to start our server."""
     kind, text = _find_cause(what)
     parts = [part for part in (what.reason, text) if part]
@@ -128,7 +128,7 @@ def explain(what: Circumstances) -> ConnectError:
     return kind(message)
 
 
-def _find_cause(what: Circumstances) -> tuple[type[ConnectError], str]:
+def _find_cause(what: SshFailure) -> tuple[type[ConnectError], str]:
     ssh_failed = what.status is None or what.status < 0 or what.status == _FAILURE_OF_SSH
     causes = _CAUSES_ON_HOST + (_CAUSES_OF_SSH if ssh_failed else ())
     cause = next((each for each in causes if re.search(each.words, what.printed)), None)

@@ -10,19 +10,20 @@ import time
 from typing import TYPE_CHECKING
 
 import easycluster_bootstrap as bootstrap
+from easycluster_client._deadlines import Deadline
 from easycluster_client._process import children
 from easycluster_protocol.errors import ConnectError, EasyClusterError
 from easycluster_server._io.transport import wait
 
 from . import command as ssh_command
 from .dead_man import dead_man
-from .failures import Circumstances, explain
+from .failures import SshFailure, explain_failure
 from .output import RemoteOutput
-from .prompts import Deadline, is_prompting
-from .shipment import first_part
+from .prompts import is_prompting
+from .shipment import startup_bundle
 
 if TYPE_CHECKING:
-    from easycluster_client._connect.connect import Address
+    from easycluster_client._address import Address
     from easycluster_protocol._handshake.hello import Hello
 
 #: Seconds that ssh has to end by itself after an orderly close, and to print its last words.
@@ -101,7 +102,7 @@ class SshProcess:
             ConnectError: the time is over.
             OSError: ssh has ended.
         """
-        rest = memoryview(first_part(self._marker, client.pickle_protocol, bool(client.compress)))
+        rest = memoryview(startup_bundle(self._marker, client.pickle_protocol, bool(client.compress)))
         while rest:
             deadline.wait(-1, self.connection.fileno())
             rest = rest[self.connection.send(rest, socket.MSG_DONTWAIT) :]
@@ -164,15 +165,15 @@ class SshProcess:
         if self._process is not None:
             if not reason or self._process.poll() is not None:
                 # It is ending by itself: wait, for its status says something.
-                children.wait(self._process, children.GRACE)
+                children.wait_for_end(self._process, children.GRACE)
             status = self._process.poll()
         if self._output is not None:
             self._output.discard()  # what it says is in the error
         self.kill()
         self._read_rest()
         address = self._address
-        return explain(
-            Circumstances(
+        return explain_failure(
+            SshFailure(
                 peername=address.peername,
                 by_hand=ssh_command.by_hand(address),
                 known_name=f"[{address.host}]:{address.port}" if address.port else address.host,
@@ -205,7 +206,7 @@ class SshProcess:
                     break
         except OSError:  # it is closed, or its other end is
             pass
-        children.wait(process, max(0.0, until - time.monotonic()))
+        children.wait_for_end(process, max(0.0, until - time.monotonic()))
 
     def kill(self) -> None:
         """End ssh now. In a process that was forked from the one that started it this does nothing."""
@@ -216,7 +217,7 @@ class SshProcess:
         self._theirs.close()
         if self._process is not None:
             if self._process.poll() is None:
-                children.end(self._process)
+                children.terminate(self._process)
             # Before anything that takes time: from now on its id may become another's.
             dead_man.discard(self._process.pid)
         if self._output is not None:

@@ -1,5 +1,5 @@
-"""What is sent of our own code to a host that has nothing of it: at once what a connection needs, and
-ahead of its first call what calls need."""
+"""The modules that a bare host is sent: at once those that a connection needs, and those that calls need
+ahead of the first call."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from collections.abc import Mapping
 
 import easycluster_bootstrap as bootstrap
 
-from .bundle_cache import kept
+from .bundle_cache import cached
 
-#: The packages whose modules are sent, and those that make of them what is sent.
-_SENT = ("easycluster", "easycluster_protocol", "easycluster_server")
-_MAKING = (*_SENT, "easycluster_bootstrap", "easycluster_client")
+#: The packages whose modules are sent, and those on whose sources the bundles depend.
+_SENT_PACKAGES = ("easycluster", "easycluster_protocol", "easycluster_server")
+_BUNDLE_MAKERS = (*_SENT_PACKAGES, "easycluster_bootstrap", "easycluster_client")
 
-#: What a server on a pipe needs until something is called.
-_AT_ONCE = frozenset(
+#: The modules that a server on a pipe needs until something is called.
+_STARTUP_MODULES = frozenset(
     (
         "easycluster_protocol",
         "easycluster_protocol._handshake",
@@ -52,37 +52,37 @@ _AT_ONCE = frozenset(
 )
 
 #: How many bytes may go to a host before its first call.
-MAX_FIRST_PART = 20_000
+MAX_STARTUP_BYTES = 20_000
 
 _ENTRY = "easycluster_server._stdio:main"
 
 
 @functools.lru_cache(maxsize=1)
 def _sources() -> Mapping[str, tuple[str, bool]]:
-    return bootstrap.collect(*_SENT)
+    return bootstrap.collect(*_SENT_PACKAGES)
 
 
-def _part(at_once: bool) -> dict[str, tuple[str, bool]]:
-    return {name: source for name, source in _sources().items() if (name in _AT_ONCE) == at_once}
+def _part(at_startup: bool) -> dict[str, tuple[str, bool]]:
+    return {name: source for name, source in _sources().items() if (name in _STARTUP_MODULES) == at_startup}
 
 
 @functools.lru_cache(maxsize=1)
 def _prepared() -> bytes:
-    return kept("first", _MAKING, lambda: bootstrap.prepare(_part(at_once=True)))
+    return cached("startup", _BUNDLE_MAKERS, lambda: bootstrap.prepare(_part(at_startup=True)))
 
 
-def first_part(marker: bytes, pickle_protocol: int, compress: bool) -> bytes:
-    """Return what goes to the host before anything else; it writes ``marker`` when it has started.
+def startup_bundle(marker: bytes, pickle_protocol: int, compress: bool) -> bytes:
+    """Return the bundle that goes to the host before anything else; it writes ``marker`` when it has started.
 
     Args:
         marker: from `easycluster_bootstrap.new_marker`.
         pickle_protocol: the highest of this end.
-        compress: whether the connection shall be compressed.
+        compress: whether the connection is to be compressed.
     """
     return bootstrap.complete(_prepared(), _ENTRY, marker, b"%d %d" % (pickle_protocol, compress))
 
 
 @functools.lru_cache(maxsize=1)
-def second_part() -> bytes:
+def calls_bundle() -> bytes:
     """Return the body of the message that goes ahead of the first call."""
-    return kept("second", _MAKING, lambda: bootstrap.pack(_part(at_once=False)))
+    return cached("calls", _BUNDLE_MAKERS, lambda: bootstrap.pack(_part(at_startup=False)))

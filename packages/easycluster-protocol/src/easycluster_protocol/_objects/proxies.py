@@ -178,7 +178,7 @@ class RemoteProxy:
     def __init__(self, client: Any, oid: int) -> None:
         # An answer that names the object gives it to the proxy before its class's own `__init__` comes here.
         if "_easycluster_state" not in vars(self):
-            object.__setattr__(self, "_easycluster_state", client._easycluster.reference(oid))
+            object.__setattr__(self, "_easycluster_state", client._easycluster_calls.reference(oid))
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -199,27 +199,27 @@ class RemoteProxy:
         return oid
 
     def raw_call_method(
-        self, method: str, args: Iterable[Any] = (), kwargs: Any = None, *given: Any, **options: Any
+        self, method: str, args: Iterable[Any] = (), kwargs: Any = None, *positional: Any, **options: Any
     ) -> Any:
         """Call a method of the object; ``options`` are the five keywords of every call, and ``timeout``.
-        The five can be ``given`` by position, too: nonblocking, oncomplete, onerror, threadid, origexc.
+        The five can be given by position, too: nonblocking, oncomplete, onerror, threadid, origexc.
 
         Raises:
             TypeError: there is no such option.
             AttributeError: the object's class does not export it.
             ConnectionLost: the connection of this proxy has ended.
         """
-        chosen = self._easycluster_state.options("raw_call_method", given, options)
+        chosen = self._easycluster_state.options("raw_call_method", positional, options)
         return self._easycluster_state.invoke(method, tuple(args), dict(kwargs or {}), chosen)
 
-    def raw_get_attribute(self, name: str, *given: Any, **options: Any) -> Any:
+    def raw_get_attribute(self, name: str, *positional: Any, **options: Any) -> Any:
         """Return an attribute of the object; see `raw_call_method`."""
-        chosen = self._easycluster_state.options("raw_get_attribute", given, options)
+        chosen = self._easycluster_state.options("raw_get_attribute", positional, options)
         return self._easycluster_state.operation("get_attribute", (self, name), chosen)
 
-    def raw_set_attribute(self, name: str, value: Any, *given: Any, **options: Any) -> Any:
+    def raw_set_attribute(self, name: str, value: Any, *positional: Any, **options: Any) -> Any:
         """Set an attribute of the object; see `raw_call_method`."""
-        chosen = self._easycluster_state.options("raw_set_attribute", given, options)
+        chosen = self._easycluster_state.options("raw_set_attribute", positional, options)
         return self._easycluster_state.operation("set_attribute", (self, name, value), chosen)
 
     def __getattr__(self, name: str) -> Any:

@@ -39,7 +39,7 @@ class Channel:
         # Reentrant only because such a lock knows its owner; nobody enters it twice.
         self._send_lock: Any = threading.RLock()
         self._posted: Deque[Message] = deque()
-        self._unfinished = False
+        self.has_leftovers = False
 
     def send(self, message: Message) -> None:
         """Send ``message``; on return the kernel has it.
@@ -167,11 +167,11 @@ class Channel:
             OSError: the connection broke.
         """
         # What an interrupted reader has left may be all that there is to wait for.
-        if self._unfinished and self._receiver.deliver(deliver):
+        if self.has_leftovers and self._receiver.deliver(deliver):
             return True
-        self._unfinished = True
+        self.has_leftovers = True
         came: bool = self.transport.receive(self._receiver, block)
         if came:
             self._receiver.deliver(deliver)
-        self._unfinished = False
+        self.has_leftovers = False
         return came

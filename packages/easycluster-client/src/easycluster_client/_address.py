@@ -1,0 +1,57 @@
+"""Addresses: which server a client connects to and how, and the names that messages give to servers."""
+
+from __future__ import annotations
+
+import socket
+from typing import Any, NamedTuple
+
+from easycluster_protocol._constants import DEFAULT_PORT
+
+from ._deadlines import CONNECT_TIMEOUT
+
+
+class Address(NamedTuple):
+    """The server that a client connects to, and the way to it."""
+
+    key: bytes | None
+    host: str
+    port: int | None
+    ssh: bool | str | None
+    user: str | None
+    rpython: str | None
+    extra_args: tuple[str, ...]
+    compress: bool
+    timeout: float = CONNECT_TIMEOUT
+
+    def __repr__(self) -> str:
+        return f"<Address {self.peername}>"  # without the key
+
+    @property
+    def uses_ssh(self) -> bool:
+        """Whether the connection goes over SSH."""
+        return self.key is None if self.ssh is None else bool(self.ssh)
+
+    @property
+    def tcp_port(self) -> int | None:
+        """The port, or the default where none was given; None where ssh's configuration says it."""
+        return self.port or (None if self.uses_ssh else DEFAULT_PORT)
+
+    @property
+    def peername(self) -> str:
+        """The server's name as messages show it."""
+        return format_peername(self.host, self.tcp_port or 22)
+
+
+def format_peername(host: str, port: int) -> str:
+    """Return ``host:port``, with an IPv6 address in brackets."""
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def peername_of(connection: socket.socket) -> str:
+    """Return the name of a socket's other side as messages show it."""
+    try:
+        address: Any = connection.getpeername()
+    except OSError:  # not connected
+        return "socket"
+    # Others than those of IP have a text, or bytes.
+    return format_peername(address[0], address[1]) if address.__class__ is tuple else "socket"

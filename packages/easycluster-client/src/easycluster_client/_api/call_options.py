@@ -1,0 +1,88 @@
+"""`options`: calls of clients and proxies that carry options.
+
+A call takes five keywords for itself and no more, because every other one belongs to the remote function. All
+further options of a call, as how long to wait for it, are given to a view.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from easycluster_client._calls import completions
+from easycluster_client._calls.keywords import ALL_OPTIONS, UNATTENDED, thread_of
+from easycluster_client._deadlines import check_timeout
+from easycluster_protocol._constants import SINGLE
+from easycluster_protocol._objects.proxies import METHOD, RemoteProxy, forwarded
+
+from .client import Client
+from .option_views import ClientView, NameView
+from .proxy_views import View, view_of_proxy
+from .remote_names import RemoteName
+
+
+def options(target: Any, /, **settings: Any) -> Any:
+    """Return a view of a client or proxy whose calls carry options.
+
+    ``options(client, timeout=5).subprocess.check_output(cmd)`` waits 5 seconds at most, and every
+    keyword of ``check_output`` can still be passed to it. An option of the call itself comes before one of
+    the view.
+
+    Args:
+        target: a client, a dotted name on one, the proxy of a server object, or such a view.
+        settings: the five keywords of every call (``nonblocking``, ``oncomplete``, ``onerror``, ``threadid``,
+            ``origexc``), and ``timeout``: how long to wait for an answer, in seconds. Each wait for a
+            nonblocking call's response has that limit, unless it is given another one. For proxies of
+            iterators also ``prefetch``: how many values to fetch ahead of the one that is asked for.
+
+    Raises:
+        TypeError: there is no option of that name, it has no such value, ``target`` makes no calls, or values
+            are to be fetched ahead from what is no iterator.
+        ValueError: a number is too small, or options contradict each other.
+    """
+    if isinstance(target, View):
+        target, settings = target._easycluster_target, {**target._easycluster_options, **settings}
+    _check(settings)
+    if "prefetch" in settings:
+        _check_prefetch(target, settings)
+    if isinstance(target, RemoteName):
+        return NameView(target, settings)
+    if isinstance(target, Client):
+        return ClientView(target, settings)
+    if isinstance(target, RemoteProxy):
+        return view_of_proxy(target, settings)
+    raise TypeError(f"options are for clients and proxies, not for {target!r}")
+
+
+def class_of(target: object) -> Any:
+    """Return the class to ask for attributes: a client or proxy itself may have every name."""
+    return type(target)
+
+
+def _check(settings: dict[str, Any]) -> None:
+    known = (*ALL_OPTIONS, "prefetch")
+    for name in settings:
+        if name not in known:
+            raise TypeError(f"there is no option {name!r}; there are {', '.join(known)}")
+    check_timeout(settings.get("timeout"))
+    thread_of(settings.get("threadid"), 0)
+    for name in ("oncomplete", "onerror"):
+        completions.check(name, settings.get(name))
+
+
+def _check_prefetch(target: Any, settings: dict[str, Any]) -> None:
+    count = settings["prefetch"]
+    if not isinstance(target, RemoteProxy) or forwarded(type(target), "__next__") != METHOD:
+        raise TypeError(
+            f"prefetch is an option for proxies of iterators, as generators are, not for {target!r}; "
+            "of what can be iterated over take iter() first"
+        )
+    if not isinstance(count, int) or isinstance(count, bool):
+        raise TypeError(f"prefetch must be a number of values, not {count!r}")
+    if count < 1:
+        raise ValueError(f"prefetch must be at least 1, not {count}")
+    if any(map(settings.get, UNATTENDED)):
+        raise ValueError(
+            f"prefetch does not go with {', '.join(UNATTENDED)}: who iterates waits for the values"
+        )
+    if settings.get("threadid") is SINGLE:
+        raise ValueError("prefetch does not go with threadid=SINGLE: an iterator goes on in one thread")

@@ -1,0 +1,99 @@
+"""The client of a call, as far as calls need to know it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+from easycluster_protocol.errors import RemoteException
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from easycluster_client._session.session import ClientSession
+    from easycluster_protocol._types import Value
+
+
+class Calls(Protocol):
+    """The maker of a client's calls, as responses, proxies and names use it.
+
+    Attributes:
+        client: the client.
+        session: the connection that the client has at present.
+        default_thread: the server thread of calls without ``threadid``.
+        reads_by_itself: whether answers arrive without any thread that waits for them.
+    """
+
+    reads_by_itself: bool
+    session: ClientSession | None
+    default_thread: int
+
+    @property
+    def client(self) -> Owner: ...
+
+    def call(self, name: Value, args: tuple[Value, ...], kwargs: dict[str, Value]) -> Value:
+        """Call a global of the server, or a function of this process."""
+        ...
+
+    def raw_call(
+        self, name: Value, args: tuple[Value, ...], kwargs: dict[str, Value], options: Mapping[str, Value]
+    ) -> Value:
+        """Call as `call` does; ``kwargs`` are all the function's."""
+        ...
+
+    def request(
+        self,
+        kind: int,
+        start: tuple[Value, ...],
+        kwargs: dict[str, Value],
+        label: str,
+        session: ClientSession | None = None,
+    ) -> Value:
+        """Make a call whose keywords may hold options."""
+        ...
+
+    def operation(
+        self,
+        name: str,
+        args: tuple[Value, ...],
+        options: Mapping[str, Value] | None = None,
+        session: ClientSession | None = None,
+    ) -> Value:
+        """Call an operation of the server's root object."""
+        ...
+
+    def invoke(
+        self,
+        oid: int,
+        name: str,
+        args: tuple[Value, ...],
+        kwargs: dict[str, Value],
+        options: Mapping[str, Value],
+        session: ClientSession | None = None,
+    ) -> Value:
+        """Call a method of a server object; ``kwargs`` are all the method's."""
+        ...
+
+    def run_completions(self, session: ClientSession, limit: int = -1, even_if_nested: bool = False) -> int:
+        """Call the completion functions of the answers that have arrived."""
+        ...
+
+
+class Owner(Protocol):
+    """A client, as its calls know it."""
+
+    @property
+    def _easycluster_calls(self) -> Calls:
+        """The maker of its calls."""
+        ...
+
+    @property
+    def peername(self) -> str:
+        """The server's name."""
+        ...
+
+    def read_response(self, block: bool = True) -> bool:
+        """Read answers of the connection."""
+        ...
+
+    def report_exception(self, exc: RemoteException) -> None:
+        """Print the stack trace of an exception of remote code."""

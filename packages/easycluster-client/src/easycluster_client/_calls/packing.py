@@ -1,0 +1,79 @@
+"""The values of a call as bytes: by name where the server finds them by that name, else by value."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from easycluster_client._session.session import ClientSession
+from easycluster_protocol import _pickling
+from easycluster_protocol._objects.proxies import context
+from easycluster_protocol._values.serialize import PLAIN, dumps
+from easycluster_protocol._wire import messages as m
+
+from . import by_value
+
+if TYPE_CHECKING:
+    from easycluster_protocol._types import Value
+
+    from .response import NonblockingResponse
+
+#: The pickle of the values, and the buffers that travel beside it.
+Packed = tuple[bytes, Sequence["Value"]]
+
+
+def pack(values: tuple[Value, ...], session: ClientSession, label: str) -> Packed:
+    """Pickle the values of a call.
+
+    Args:
+        values: the body of the message; the function, its args and kwargs are the last three.
+        session: the connection on which the call will be sent.
+        label: the name of the function, for messages.
+
+    Raises:
+        SerializationError: a value cannot be pickled, or the server could not use it.
+    """
+    *_, name, args, kwargs = values
+    if not kwargs and type(name) is str and (not args or PLAIN.issuperset(map(type, args))):
+        # Nothing in it goes by value, is a proxy, travels beside the pickle or runs code of its own.
+        try:
+            return _pickling.dumps(values, session.pickle_protocol), ()
+        except MemoryError:  # the general way says of which argument
+            pass
+    before = getattr(context, "references", None)  # pickling may make calls, too
+    context.references = session.references  # for proxies among the values
+    try:
+        return _pack_any(values, session, label)
+    finally:
+        context.references = before
+
+
+def _pack_any(values: tuple[Value, ...], session: ClientSession, label: str) -> Packed:
+    try:
+        body, buffers = dumps(values, session.pickle_protocol)
+    except Exception:
+        return by_value.pack(values, session, label)
+    if by_value.MAIN in body:
+        return by_value.pack(values, session, label)
+    return body, buffers
+
+
+def pack_and_hold(
+    kind: int, values: tuple[Value, ...], session: ClientSession, response: NonblockingResponse
+) -> Packed:
+    """Pickle the values, and let the response hold the proxies among them until it has its answer.
+
+    The server looks for their objects when it begins the call. That may be long after a later message
+    would have given them back.
+    """
+    before = getattr(context, "passed", None)
+    passed: list[Value] = []
+    context.passed = passed
+    try:
+        packed = pack(values, session, response.call_label)
+    finally:
+        context.passed = before
+    if kind == m.INVOKE and values[0]:
+        passed.append(session.references.live(values[0]))
+    response.passed_proxies = passed
+    return packed

@@ -1,0 +1,109 @@
+"""The state of a proxy, and the calls that a proxy makes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, cast
+
+from easycluster_client._session.references import References
+from easycluster_protocol._objects.proxies import RemoteProxy
+from easycluster_protocol._wire import messages as m
+from easycluster_protocol.errors import RemoteException
+
+from .keywords import NO_OPTIONS, options_of
+
+if TYPE_CHECKING:
+    from easycluster_client._session.session import ClientSession
+
+    from .owner import Calls, Owner
+
+
+class ProxyState:
+    """The state of a proxy: its one attribute that is neither documented nor the server's."""
+
+    __slots__ = ("_cache", "_calls", "oid", "references")
+
+    #: Checks the options that a proxy's own methods are given.
+    options = staticmethod(options_of)
+
+    def __init__(self, calls: Calls, references: References, oid: int) -> None:
+        self._calls = calls
+        self.references = references
+        self.oid = oid
+        self._cache: dict[str, Any] | None = None
+
+    @property
+    def client(self) -> Owner | None:
+        """The client, or None when the connection has ended."""
+        return None if self.references.has_ended else self._calls.client
+
+    @property
+    def peername(self) -> str:
+        """The name of the server."""
+        return self.session.peername
+
+    @property
+    def cache(self) -> dict[str, Any]:
+        """The values of attributes that do not change."""
+        if self._cache is None:
+            self._cache = {}
+        return self._cache
+
+    @property
+    def session(self) -> ClientSession:
+        """The connection on which the object was named."""
+        return cast("ClientSession", self.references.session)  # references know no more than its name
+
+    def current_calls(self) -> Calls:
+        """Return the maker of the client's calls.
+
+        Raises:
+            ConnectionLost: the connection of this proxy has ended, or the client has another one.
+        """
+        self.references.check_current()
+        return self._calls
+
+    def call(self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Call a method; ``kwargs`` may hold options."""
+        if not kwargs:
+            return self.invoke(name, args, kwargs, NO_OPTIONS)
+        return self.current_calls().request(m.INVOKE, (self.oid, name, args), kwargs, name, self.session)
+
+    def invoke(self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any], options: Any) -> Any:
+        """Call a method; ``kwargs`` are all the method's."""
+        return self.current_calls().invoke(self.oid, name, args, kwargs, options, self.session)
+
+    def operation(self, name: str, args: tuple[Any, ...], options: dict[str, Any] | None = None) -> Any:
+        """Call an operation of the server's root object."""
+        return self.current_calls().operation(name, args, options, self.session)
+
+    def get_attribute(self, proxy: RemoteProxy, name: str, options: Mapping[str, Any] = NO_OPTIONS) -> Any:
+        """Return an attribute; that there is none is not printed, so that ``hasattr`` is quiet."""
+        origexc = options.get("origexc", True)
+        try:
+            return self.operation("get_attribute", (proxy, name), {**options, "origexc": False})
+        except RemoteException as error:
+            if origexc is not None and not origexc:
+                raise
+            if origexc != "quiet" and not isinstance(error.orig, AttributeError):
+                self._calls.client.report_exception(error)
+            orig = error.orig
+        try:  # out here, and forgotten: errors that hold each other would hold the proxy, too
+            raise orig
+        finally:
+            del orig
+
+    def check_pickling(self, references: Any) -> None:
+        """Make sure that the proxy is being pickled for a call on its own connection.
+
+        Raises:
+            TypeError: it is not.
+        """
+        if references is not self.references:
+            where = "outside of a call" if references is None else f"to {references.session.peername}"
+            reason = f"the object is on {self.peername}, and only calls there can use it"
+            if self.client is None:
+                reason = f"the connection to {self.peername} on which it was given has ended"
+            raise TypeError(
+                f"<RemoteProxy for oid {self.oid} on {self.peername}> cannot be passed {where}: {reason}"
+            )

@@ -1,0 +1,122 @@
+"""The calls of a `ThreadedClient`: each local thread has a server thread of its own."""
+
+from __future__ import annotations
+
+import itertools
+import threading
+from collections.abc import Iterator, Mapping
+from threading import get_ident
+from typing import TYPE_CHECKING, Any
+
+from easycluster_client._session.background import EndedThreads, start_background
+from easycluster_client._session.session import ClientSession
+from easycluster_client._session.threaded_session import ThreadedSession
+
+from .keywords import NO_OPTIONS, UNATTENDED
+from .maker import CallMaker
+
+if TYPE_CHECKING:
+    from .owner import Owner
+
+#: The server threads of local threads are numbered from here, away from what scripts write as threadid.
+FIRST_THREAD = 1 << 32
+
+
+class _EndOfThread:
+    """Lives as long as one local thread, and notes its end.
+
+    It is a value of that thread's `_LocalThread`, which Python drops when the thread ends.
+    """
+
+    def __init__(self, number: int, ended: EndedThreads) -> None:
+        self._number = number
+        self._ended = ended
+
+    def __del__(self) -> None:
+        self._ended.add(self._number)
+
+
+class _LocalThread(threading.local):
+    """The server thread of the calling thread.
+
+    Attributes:
+        number: its id. No two local threads ever get the same number, unlike the identities that the
+            system gives them. The main thread of the master has the main thread of the server.
+    """
+
+    def __init__(self, numbers: Iterator[int], ended: EndedThreads) -> None:
+        self.number = 0
+        if get_ident() != threading.main_thread().ident:
+            self.number = next(numbers)
+            self._end = _EndOfThread(self.number, ended)
+
+
+class ThreadedCallMaker(CallMaker):
+    """Makes the calls of one `ThreadedClient`, each in the server thread of the calling thread."""
+
+    reads_by_itself = True
+
+    def __init__(self, client: Owner, definitions: str) -> None:
+        self._default_thread = 0
+        self.ended = EndedThreads()
+        self._local = _LocalThread(itertools.count(FIRST_THREAD), self.ended)
+        super().__init__(client, definitions)
+
+    @property
+    def default_thread(self) -> int:  # pyright: ignore[reportIncompatibleVariableOverride]
+        """The server thread of calls without ``threadid``."""
+        return self._default_thread or self._local.number
+
+    @default_thread.setter
+    def default_thread(self, number: int) -> None:
+        self._default_thread = number
+
+    def open(self, session: ClientSession) -> None:
+        """Use a new connection, on which nothing is defined yet."""
+        assert isinstance(session, ThreadedSession)
+        super().open(session)
+        start_background(session, self.ended)
+
+    def prepare(self) -> None:
+        """Make a new connection ready; in the server's main thread, as definitions may ask for that."""
+        local = self._local
+        number, local.number = local.number, 0
+        try:
+            super().prepare()
+        finally:
+            local.number = number
+
+    def make(
+        self,
+        kind: int,
+        values: tuple[Any, ...],
+        label: str,
+        options: Mapping[str, Any] = NO_OPTIONS,
+        session: ClientSession | None = None,
+    ) -> Any:
+        """Send a call; see `CallMaker.make`."""
+        session = session or self.session
+        if not isinstance(session, ThreadedSession):
+            return super().make(
+                kind, values, label, options
+            )  # which raises the error for a missing connection
+        attended = not options or not any(map(options.get, UNATTENDED))
+        if attended and get_ident() == session.background:
+            session.check_may_wait()  # before anything is sent
+        try:
+            result = super().make(kind, values, label, options, session)
+            if not attended:
+                session.arm()
+        except BaseException:
+            # `ThreadedSession.request` disarmed it. As `session.arm`, where an interrupt could come before.
+            try:
+                (session.watch.rouse if session.has_leftovers else session.watch.arm)()
+            except OSError as gone:
+                if not session.is_gone(gone):
+                    raise
+            raise
+        return result
+
+    def run_completions(self, session: ClientSession, limit: int = -1, even_if_nested: bool = False) -> int:
+        """Leave the completion functions to the background thread."""
+        return -1 if session.arrived else 0

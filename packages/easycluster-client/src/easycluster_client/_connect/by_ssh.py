@@ -1,0 +1,70 @@
+"""Connections over SSH, to a host where nothing is installed."""
+
+from __future__ import annotations
+
+from easycluster_client._address import Address
+from easycluster_client._deadlines import Deadline
+from easycluster_client._ssh.process import SshProcess
+from easycluster_protocol._handshake.client import ClientHandshake
+from easycluster_protocol._wire.link import CLOSED, Link
+from easycluster_protocol._wire.receiver import Receiver
+from easycluster_server._io.transport import SocketTransport
+
+from .connected import OpenConnection, shake_hands
+
+
+def connect_by_ssh(address: Address) -> OpenConnection:
+    process = SshProcess(address)
+    try:
+        process.start()
+        transport = SocketTransport(process.connection)
+        deadline = Deadline(address.timeout, process.is_prompting)
+        handshake = ClientHandshake(None, address.compress, announced=True)
+        process.send_server(handshake.own, deadline)
+        process.wait_for_server(deadline)
+        link = shake_hands(handshake, transport, deadline)
+        # From here on whoever drops this ends ssh.
+        return OpenConnection(
+            link, _SshTransport(transport, link), address.peername, process.finish, bare=True
+        )
+    except BaseException as error:
+        try:
+            if isinstance(error, OSError):
+                raise process.explain(error) from error
+            raise
+        finally:
+            process.kill()
+            process.connection.close()
+
+
+class _SshTransport(SocketTransport):
+    """The socket to ssh. After an orderly end it stays open for reading until `SshProcess.finish` closes it:
+    an ssh that cannot get rid of what the login still prints does not end.
+
+    Args:
+        transport: the transport of the same socket.
+        link: knows whether the end is an orderly one.
+    """
+
+    def __init__(self, transport: SocketTransport, link: Link) -> None:
+        super().__init__(transport.socket)
+        self._link = link
+        self._waiting = False
+
+    def receive(self, receiver: Receiver, block: bool) -> bool:
+        """Receive once; see `SocketTransport.receive`."""
+        self._waiting = block
+        try:
+            return super().receive(receiver, block)
+        finally:
+            self._waiting = False
+
+    def shutdown(self) -> None:
+        """End both directions, unless the end is an orderly one and no thread waits that must be woken."""
+        if self._link.sending != CLOSED or self._waiting:
+            super().shutdown()
+
+    def close(self) -> None:
+        """Close the descriptor, unless the end is an orderly one."""
+        if self._link.sending != CLOSED:
+            super().close()

@@ -1,0 +1,74 @@
+"""An open connection that was just made: its link and transport, and what ends with it."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Callable
+
+from easycluster_client._deadlines import Deadline
+from easycluster_client._process.exit import close_at_exit
+from easycluster_protocol._handshake.client import ClientHandshake
+from easycluster_protocol._wire.link import CLIENT, Link
+from easycluster_protocol.errors import AuthenticationError, ConnectError
+from easycluster_server._io.handshake import receive_once, send_pending
+from easycluster_server._io.transport import SocketTransport
+
+
+class OpenConnection:
+    """An open connection and what must be ended with it.
+
+    Args:
+        link: the link, handshake done.
+        transport: its transport.
+        peername: the server's name, for messages.
+        finish: called when the transport has been closed; it ends the ssh that the transport leads to.
+        bare: whether the server has none of our modules but those that were sent to it.
+    """
+
+    def __init__(
+        self,
+        link: Link,
+        transport: SocketTransport,
+        peername: str,
+        finish: Callable[[], None] | None = None,
+        bare: bool = False,
+    ) -> None:
+        self.bare = bare
+        self.link = link
+        self.transport = transport
+        self.peername = peername
+        # A client that is dropped without close() must not leave its socket to the collector.
+        self._finalize = weakref.finalize(self, _release, self.transport, finish)
+        self._finalize.atexit = False  # that would be before exit functions of the script that make calls
+        close_at_exit(self)
+
+    def finish(self) -> None:
+        """Release everything; the transport is closed already, unless the interpreter ends."""
+        # Not by calling it: once `weakref` has run its own exit function, that does nothing.
+        found = self._finalize.detach()
+        if found is not None:
+            _, release, arguments, _ = found
+            release(*arguments)
+
+
+def _release(transport: SocketTransport, finish: Callable[[], None] | None) -> None:
+    transport.close()
+    if finish is not None:
+        finish()
+
+
+def shake_hands(handshake: ClientHandshake, transport: SocketTransport, deadline: Deadline) -> Link:
+    while handshake.agreement is None:
+        send_pending(handshake, transport)
+        deadline.wait(transport.fileno())
+        receive_once(handshake, transport)
+    send_pending(handshake, transport)
+    return Link(CLIENT, handshake.agreement, handshake.leftover)
+
+
+def explain_failure(error: OSError, peername: str) -> ConnectError:
+    kind = type(error) if isinstance(error, ConnectError) else ConnectError
+    text = f"cannot connect to {peername}: {error}"
+    if isinstance(error, AuthenticationError):
+        text += " (give the server's key with kf=FILE or key=KEY in the spec, or with -k or -K)"
+    return kind(text)

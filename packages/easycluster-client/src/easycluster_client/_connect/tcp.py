@@ -1,0 +1,69 @@
+"""Connections over TCP with a key, and over a socket that is connected already."""
+
+from __future__ import annotations
+
+import socket
+import struct
+
+from easycluster_client._address import Address
+from easycluster_client._deadlines import Deadline
+from easycluster_protocol._constants import DEFAULT_PORT
+from easycluster_protocol._handshake.client import ClientHandshake
+from easycluster_protocol.errors import ConnectError
+from easycluster_protocol.keys import check_key
+from easycluster_server._io.transport import SocketTransport
+
+from .connected import OpenConnection, explain_failure, shake_hands
+
+
+def connect_tcp(address: Address) -> OpenConnection:
+    key = address.key or b""
+    check_key(key, f"the connection to {address.peername}")
+    deadline = Deadline(address.timeout)
+    try:
+        connection = socket.create_connection((address.host, address.port or DEFAULT_PORT), deadline.left)
+    except (OSError, UnicodeError) as error:  # UnicodeError: a name that cannot be looked up
+        raise ConnectError(
+            f"cannot connect to {address.peername}: {error} (is the server running there? "
+            "to connect by SSH write user@host or add :ssh=yes)"
+        ) from error
+    try:
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        # Until an orderly close: when this process dies the server learns it at once, even when it
+        # is not reading.
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        transport = _LingeringTransport(connection)
+        link = shake_hands(ClientHandshake(key, address.compress), transport, deadline)
+    except BaseException as error:
+        connection.close()
+        if isinstance(error, OSError):
+            raise explain_failure(error, address.peername) from error
+        raise
+    return OpenConnection(link, transport, address.peername)
+
+
+def connect_socket(
+    connection: socket.socket, peername: str, key: bytes | None, compress: bool, timeout: float
+) -> OpenConnection:
+    """Run the handshake over a socket that is connected already; without a key: of a private connection."""
+    transport = SocketTransport(connection)
+    try:
+        link = shake_hands(ClientHandshake(key or None, compress), transport, Deadline(timeout))
+    except BaseException as error:
+        transport.close()
+        if isinstance(error, OSError):
+            raise explain_failure(error, peername) from error
+        raise
+    return OpenConnection(link, transport, peername)
+
+
+class _LingeringTransport(SocketTransport):
+    """A TCP socket that is reset when this process dies, but closed in order by `close`."""
+
+    def close(self) -> None:
+        try:
+            self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 0, 0))
+        except OSError:
+            pass
+        super().close()

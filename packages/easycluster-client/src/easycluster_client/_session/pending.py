@@ -1,0 +1,114 @@
+"""The calls of one session that have no answer yet, and those whose completion functions have to be
+called."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from easycluster_protocol._wire.messages import Message
+from easycluster_protocol.errors import ConnectionLost
+
+if TYPE_CHECKING:
+    #: Called with a call as soon as its answer is there, perhaps more than once, by the thread that reads and
+    #: in the middle of reading: it may neither raise nor wait.
+    Watcher = Callable[["PendingCall"], object]
+
+
+class PendingCall:
+    """One call, as its session knows it.
+
+    The responses that scripts hold are pending calls with more methods. Scripts set attributes of their own
+    on responses, so none of these names is a single everyday word.
+
+    Attributes:
+        request_id: the number of the call on its connection.
+        call_label: the name of the function, for messages.
+        is_answered: whether the answer has come or the connection was lost.
+        is_started: whether the server has said that a thread runs the call.
+        is_watched: whether somebody is to be told when the answer comes.
+        answer_message: the message with the answer.
+        loss: the error of a connection that was lost before the answer came.
+    """
+
+    # In the class, because each call has one and most need none of these.
+    request_id = 0
+    call_label = ""
+    is_answered = False
+    is_started = False
+    is_watched = False
+    answer_message: Message | None = None
+    loss: ConnectionLost | None = None
+    _watchers: list[Watcher] | None = None
+
+    def lose_call(self, error: ConnectionLost) -> None:
+        """Take the end of the connection for the answer, unless the answer has come."""
+        if not self.is_answered:
+            self.loss = error
+            self.is_answered = True
+
+    def add_watcher(self, watcher: Watcher) -> None:
+        """Let ``watcher(self)`` be called as soon as the answer is there, or now."""
+        watchers: list[Watcher] = vars(self).setdefault("_watchers", [])
+        watchers.append(watcher)
+        self.is_watched = True
+        # In this order: the thread that reads sets it first, and looks for watchers then.
+        if self.is_answered:
+            watcher(self)
+
+    def remove_watcher(self, watcher: Watcher) -> None:
+        """Undo `add_watcher`, if that was called."""
+        try:
+            (self._watchers or []).remove(watcher)
+        except ValueError:
+            pass
+
+    def tell_watchers(self) -> None:
+        """Call the watchers."""
+        for watcher in tuple(self._watchers or ()):
+            watcher(self)
+
+    def complete_call(self) -> None:
+        """Call the completion functions; a call that no script holds has none."""
+
+
+class PendingCalls:
+    """The calls of one session.
+
+    Attributes:
+        by_number: number → a call that has no answer yet.
+        arrived: calls that have their answer and whose completion functions have not been called yet.
+    """
+
+    def __init__(self) -> None:
+        self.by_number: dict[int, PendingCall] = {}
+        self.arrived: list[PendingCall] = []
+
+    def __len__(self) -> int:
+        return len(self.by_number) + len(self.arrived)
+
+    def settle(self, number: int, call: PendingCall) -> None:
+        """Take out a call that has its answer; if it is watched, it has to be completed."""
+        if not call.is_watched:
+            self.by_number.pop(number, None)
+            return
+        # Before it is taken out: after an interrupt in here the answer is delivered again.
+        call.tell_watchers()
+        try:
+            # One C call: a call that is settled twice, because of an interrupt, is completed once.
+            self.arrived.extend(map(self.by_number.pop, (number,)))
+        except KeyError:
+            pass
+
+    def lose_all(self, new_error: Callable[[], ConnectionLost]) -> None:
+        """End every call by the error of a lost connection; each gets an error of its own."""
+        for number, call in list(self.by_number.items()):
+            call.lose_call(new_error())
+            self.settle(number, call)
+
+    def abandon_all(self, new_error: Callable[[], ConnectionLost]) -> None:
+        """End every call in a forked process; nothing is completed there."""
+        for call in self.by_number.values():
+            call.lose_call(new_error())
+        self.by_number = {}
+        self.arrived.clear()
