@@ -17,7 +17,7 @@ from easycluster import Client, ConnectError
 from easycluster_bootstrap import remote_command
 from easycluster_bootstrap._framing import HEADER_LENGTH, LENGTH_AT
 from easycluster_client._address import Address
-from easycluster_client._connect import connect
+from easycluster_client._connect import by_ssh, connect
 from easycluster_client._ssh.process import SshProcess
 from easycluster_client._ssh.shipment import startup_bundle
 from easycluster_protocol._handshake.hello import WELCOME, describe_self, pack_packet
@@ -186,7 +186,7 @@ def answering(monkeypatch: pytest.MonkeyPatch) -> type[Answering]:
     class Fresh(Answering):
         """Has an answer of its own."""
 
-    monkeypatch.setattr(connect, "SshProcess", Fresh)
+    monkeypatch.setattr(by_ssh, "SshProcess", Fresh)
     return Fresh
 
 
