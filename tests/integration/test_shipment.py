@@ -56,7 +56,7 @@ def later_modules() -> list[str]:
     return sorted(set(shipment._sources()) - shipment._STARTUP_MODULES)
 
 
-def test_the_first_part_is_minimal(bare: Callable[[], Client]) -> None:
+def test_the_startup_bundle_is_minimal(bare: Callable[[], Client]) -> None:
     """After one call every module of the first part was imported, and of the second those that each call needs."""
     imported = set(bare().eval(f"' '.join({IMPORTED})").split())
 

@@ -83,7 +83,7 @@ def pair() -> Iterator[Pair]:
     pair.close()
 
 
-def test_the_second_part_goes_ahead_of_the_first_call(pair: Pair) -> None:
+def test_the_calls_bundle_goes_ahead_of_the_first_call(pair: Pair) -> None:
     """It is sent once, when something is called."""
     first = pair.request()
     second = pair.request()
@@ -146,6 +146,6 @@ def test_the_startup_bundle() -> None:
     assert session == b"marker\neasycluster_server._stdio:main\n5 1"
 
 
-def test_the_first_part_is_small() -> None:
+def test_the_startup_bundle_is_small() -> None:
     """What goes to a host before the first call has a limit, which `make check` watches module by module."""
     assert len(shipment.startup_bundle(new_marker(), 5, False)) <= shipment.MAX_STARTUP_BYTES
