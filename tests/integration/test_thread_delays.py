@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 
 from easycluster import SINGLE, define_common
-from easycluster_client._session.session import ClientSession
 from easycluster_protocol._wire import messages as m
 from helpers.pipes import Pipe
 from helpers.waiting import PATIENCE, wait_until
@@ -124,15 +123,15 @@ def test_nothing_waits_for_it(
 ) -> None:
     """While user code of one thread waits, signs of life, releases and calls of threads, new ones too, are dealt with."""
     heard = threading.Event()
-    deliver = ClientSession._deliver
+    session = client._easycluster_calls.session
+    deliver = session._deliver
 
-    def note(session: ClientSession, message: Any) -> None:
+    def note(message: Any) -> None:
         if message.kind == m.PONG:
             heard.set()
-        deliver(session, message)
+        deliver(message)
 
-    monkeypatch.setattr(ClientSession, "_deliver", note)
-    session = client._easycluster_calls.session
+    monkeypatch.setattr(session, "_deliver", note)
     other = 0 if threadid == 1 else 2
     thing = client.thing(threadid=other)
     before = client.count_things(threadid=other)

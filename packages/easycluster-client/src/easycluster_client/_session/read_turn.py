@@ -41,7 +41,9 @@ class ReadTurn:
         reader: the thread that holds `reading`, or 0. It tells a signal handler that interrupts the reading
             from another thread.
         gates: the gate of each thread that waits without having the turn → the call it waits for; None: any.
-        is_over: whether the connection has ended: nobody is to wait any more.
+        is_over: whether the connection has ended: no thread is to wait any more.
+        claim: ``claim(0, thread)`` takes the turn for the calling thread, if it is free, and returns the
+            thread that has it then. It is one C call.
     """
 
     def __init__(self) -> None:
@@ -51,20 +53,17 @@ class ReadTurn:
         self.is_over = False
         #: 0 → the thread that has the turn; empty when none has it.
         self._holder: dict[int, int] = {}
+        self.claim = self._holder.setdefault
 
     @property
     def holder(self) -> int | None:
         """The thread that has the turn, or None."""
         return self._holder.get(0)
 
-    def take(self, thread: int) -> bool:
-        """Take the turn for the calling thread, if it is free; return whether the thread has it."""
-        return self._holder.setdefault(0, thread) == thread
-
     def take_to_read(self) -> bool:
         """Take the turn to receive once; return False when that is up to another thread."""
         me = get_ident()
-        if not self.take(me):
+        if self.claim(0, me) != me:
             return False
         if self.reading.locked():
             if self.reader != me:  # another thread reads without the turn, see `wait_at`

@@ -46,12 +46,11 @@ from easycluster_protocol.errors import CallTimeout, ConnectionLost, LocalProtoc
 from easycluster_server._io.transport import EndOfStream, SocketTransport, wait
 
 from .closing import SessionEnd
+from .delivery import Delivery
 from .limited_channel import LimitedChannel
 from .pending import PendingCall, PendingCalls
 from .read_turn import ReadTurn
 from .references import References
-
-_ANSWERS = frozenset((m.RESULT, m.FAILURE))
 
 #: Seconds after which a thread that cannot send looks whether it can read now.
 SEND_RETRY_INTERVAL = 0.05
@@ -89,6 +88,7 @@ class ClientSession:
         self._channel = LimitedChannel(link, transport, self._while_blocked, peername)
         self._end = SessionEnd(self._channel, peername, self._calls, self.turn, self._when_ended)
         self.references = References(self)
+        self._deliver = Delivery(self._calls, self.turn, self.references, self._channel).deliver
         abandon_after_fork(self)
         if pathlib_local.can_have_moved(link.agreement.peer.python):
             pathlib_local.find_moved()
@@ -218,7 +218,7 @@ class ClientSession:
         me = get_ident()
         turn, end = self.turn, self._end
         while not call.is_answered:
-            if not turn.take(me):
+            if turn.claim(0, me) != me:
                 if not turn.wait_at(turn.new_gate(call), deadline):
                     return
                 continue
@@ -333,40 +333,6 @@ class ClientSession:
             finally:
                 turn.reader = 0
         return True
-
-    def _deliver(self, message: Message) -> None:
-        """Take a message. Called by the thread that reads, perhaps twice with the same message."""
-        if message.kind not in _ANSWERS:
-            self._deliver_other(message)
-            return
-        number = message.request
-        calls = self._calls
-        call = calls.by_number.get(number)
-        if message.references:
-            self.references.note(message)
-        if call is not None:
-            if not call.is_answered:
-                call.answer_message = message
-                call.is_answered = True
-            if call.is_watched:
-                calls.settle(number, call)
-            else:
-                calls.by_number.pop(number, None)
-        # After that: a thread that wakes looks for its answer, and else sleeps again. Also for an answer that
-        # comes once more, because an interrupt came in between.
-        if self.turn.gates:
-            self.turn.open_gates_of(call)
-
-    def _deliver_other(self, message: Message) -> None:
-        if message.kind == m.REFERENCES:
-            self.references.note_ahead(message)
-        elif message.kind == m.PING:
-            self._channel.post(Message(m.PONG, message.request))
-        elif message.kind == m.STATUS:
-            asked = self._calls.by_number.get(message.request)
-            if asked is not None:
-                asked.is_started = message.body == m.STARTED
-        # CLOSE is followed by the end of the stream. CREDIT and PONG: nothing to do.
 
     def _while_blocked(self) -> None:
         """Take in what arrives while the kernel takes nothing more: the server may be unable to

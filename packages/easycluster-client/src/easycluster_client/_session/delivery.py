@@ -1,0 +1,65 @@
+"""Messages that have arrived: answers are noted in their calls, and the threads that wait for them are
+woken."""
+
+from __future__ import annotations
+
+from easycluster_protocol._wire import messages as m
+from easycluster_protocol._wire.messages import Message
+from easycluster_server._io.channel import Channel
+
+from .pending import PendingCalls
+from .read_turn import ReadTurn
+from .references import References
+
+_ANSWERS = frozenset((m.RESULT, m.FAILURE))
+
+
+class Delivery:
+    """Takes the messages of one connection.
+
+    Args:
+        calls: the calls that answers belong to.
+        turn: where threads wait for answers.
+        references: takes the receipts of answers that name server objects.
+        channel: sends what the server asks for.
+    """
+
+    def __init__(self, calls: PendingCalls, turn: ReadTurn, references: References, channel: Channel) -> None:
+        self._calls = calls
+        self._turn = turn
+        self._references = references
+        self._channel = channel
+
+    def deliver(self, message: Message) -> None:
+        """Take a message. Called by the thread that reads, perhaps twice with the same message."""
+        if message.kind not in _ANSWERS:
+            self._deliver_other(message)
+            return
+        number = message.request
+        calls = self._calls
+        call = calls.by_number.get(number)
+        if message.references:
+            self._references.note(message)
+        if call is not None:
+            if not call.is_answered:
+                call.answer_message = message
+                call.is_answered = True
+            if call.is_watched:
+                calls.settle(number, call)
+            else:
+                calls.by_number.pop(number, None)
+        # After that: a thread that wakes looks for its answer, and else sleeps again. Also for an answer that
+        # comes once more, because an interrupt came in between.
+        if self._turn.gates:
+            self._turn.open_gates_of(call)
+
+    def _deliver_other(self, message: Message) -> None:
+        if message.kind == m.REFERENCES:
+            self._references.note_ahead(message)
+        elif message.kind == m.PING:
+            self._channel.post(Message(m.PONG, message.request))
+        elif message.kind == m.STATUS:
+            asked = self._calls.by_number.get(message.request)
+            if asked is not None:
+                asked.is_started = message.body == m.STARTED
+        # CLOSE is followed by the end of the stream. CREDIT and PONG: nothing to do.
