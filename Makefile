@@ -33,15 +33,17 @@ test: $(TOOLS) ## run the tests; ARGS="-k name" is handed to pytest
 	@scripts/system_requirements
 	@$(BIN)/python -m pytest $(PYTEST) $(ARGS)
 
-check: $(TOOLS) ## format, lint, types, import directions, oldest Pythons
+check: $(TOOLS) ## format, lint, types, import directions, oldest Pythons, bytes that hosts get
 	@$(BIN)/ruff format --check $(SOURCES)
 	@$(BIN)/ruff check $(SOURCES)
 	@$(BIN)/mypy
 	@$(BIN)/pyright
 	@$(BIN)/lint-imports --no-logo
 	@$(VERMIN) --target=3.6- $(SHIPPED)
+	@$(VERMIN) --target=3.6- packages/easycluster-bootstrap/src/easycluster_bootstrap/_on_host
 	@$(VERMIN) --target=3.8- packages/easycluster-bootstrap/src
 	@$(VERMIN) --target=3.10- packages/easycluster-client/src
+	@$(BIN)/python scripts/startup_bytes
 
 format: $(TOOLS) ## format, and mend what ruff can mend
 	@$(BIN)/ruff check --fix-only --quiet $(SOURCES)

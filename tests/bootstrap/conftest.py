@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 import easycluster_bootstrap
+from easycluster_bootstrap import _minify
 
 OLDEST = (3, 6)
 
@@ -48,14 +49,21 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
             metafunc.parametrize(argument, paths, ids=names)
 
 
+def minify_only(source: str) -> str:
+    """Returns the minified source, with all variables under their own names."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(_minify, "find_renames", lambda tree: {})
+        return _minify.minify(source)
+
+
 @dataclass
 class Outcome:
-    """What a run on a host left.
+    """The outcome of a run on a host.
 
     Attributes:
         status: the exit status.
-        banner: what stood before the marker, or all of stdout if there was none.
-        output: what the entry wrote to stdout, None if there was no marker.
+        banner: the part of stdout before the marker, or all of it if there was none.
+        output: the part of stdout behind the marker, None if there was none.
         errors: stderr as text.
     """
 

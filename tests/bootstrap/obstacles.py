@@ -1,4 +1,4 @@
-"""Python that is hard to minify: name -> source, which runs without an error."""
+"""Source that is hard to minify: name -> text, which runs without an error."""
 
 from __future__ import annotations
 
@@ -156,6 +156,82 @@ c = { 'a' : 1, 'b' : lambda x, y = { 1 : 2 } : y [ x ] }['b'](1); d = lambda * a
 e = d ( 1 ); n : 'x' = a [ 1 : 2 ]; m : int = { 1 : 2 } [ 1 ]
 """,
     "identifiers": "ä = 1; ªb = 2; a·b = 3; ℘x = 4; x℘ = 5; 数 = ä if ℘x else ªb\ny = {a·b: ℘x, 'ü': x℘}; ﬁ: int = 6\n",
+    # Variables.
+    "closures": """
+def counter ( start ) :
+    total = start ; step = 2
+    def add ( e = step ) :
+        nonlocal total
+        partial = total + e
+        total = partial
+        return [ partial + inner * step for inner in range ( e ) ]
+    class Inner :
+        size = step + 1
+        def get ( self ) : return self . size , total
+    return add , lambda : ( total , step ) , Inner
+add , get , Inner = counter ( 1 )
+x = add ( ) , get ( ) , Inner ( ) . get ( ) , Inner . size
+""",
+    "names in reach": """
+e = 10 ; t = 20
+def f ( ) :
+    first = 1 ; second = 2
+    def g ( a , o = e ) :
+        third = first + a + o
+        return third , t
+    return g ( second ) , e , [ t for first in ( second , ) for t in ( first , e ) ]
+x = f ( )
+""",
+    "variables by name": """
+def f ( ) :
+    first = 1
+    second = sorted ( locals ( ) )
+    return second , eval ( 'first' ) , [ each for each in dir ( ) ]
+def g ( ) :
+    first = second = 1
+    exec ( 'second = first' )
+    return "%(first)d" % vars ( )
+def h ( first , * rest , key = 1 , ** options ) :
+    result = first , rest , key , options
+    return result
+x = f ( ) , g ( ) , h ( first = 1 , last = 2 ) , h ( 1 , 2 , key = 3 )
+""",
+    "exceptions": """
+def f ( ) :
+    error = None
+    try : 1 / 0
+    except ( ZeroDivisionError , ) as error : text = str ( error )
+    try : error
+    except NameError as unbound : kind = type ( unbound )
+    return text , kind
+x = f ( )
+""",
+    "nested comprehensions": """
+def f ( values ) :
+    outer = 1
+    return [ ( inner , [ outer + deep for deep in range ( inner ) if deep or outer ] ) for inner in values ] , { k : v for k , v in zip ( values , values ) } , outer
+class A :
+    base = [ 1 , 2 ]
+    twice = [ each * 2 for each in base ]
+    pairs = list ( ( one , other ) for one in base for other in ( one , 3 ) )
+x = f ( [ 1 , 2 ] ) , A . twice , A . pairs
+""",
+    "generators": """
+def f ( ) :
+    sent = yield 1
+    while sent :
+        sent = yield sent + 1
+    result = 'end'
+    return result
+def g ( ) :
+    end = yield from f ( )
+    yield end
+def run ( ) :
+    generator = g ( ) ; found = [ next ( generator ) ]
+    for value in 1 , 2 , 0 : found += [ generator . send ( value ) ]
+    return found
+x = run ( )
+""",
     # Statements.
     "decorators": r"""
 def d(f): return lambda *a: [f(*a)]

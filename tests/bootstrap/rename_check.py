@@ -51,39 +51,49 @@ def _compare(old: CodeType, new: CodeType, around: "Dict[str, str]") -> "List[Tu
     place = f"{old.co_name} on line {old.co_firstlineno}"
     assert _fixed_parts(old) == _fixed_parts(new), place
     pairs = {name: around[name] for name in old.co_freevars if name in around}
-    inner: List[Tuple[CodeType, CodeType]] = []
-    instructions = list(zip_longest(dis.get_instructions(old), dis.get_instructions(new)))
-    # Where Python 3.12 and newer run a comprehension in the function around it, its variables may share names
-    # with others: older Pythons check such functions.
-    shares_names = any(one is not None and one.opname == "LOAD_FAST_AND_CLEAR" for one, _ in instructions)
-    for one, other in instructions:
-        assert one is not None, place
-        assert other is not None, place
-        if isinstance(one.argval, CodeType):
-            inner.append((one.argval, other.argval))
-        elif one.opname in _IN_ORDER_OF_NAMES:
-            pass
-        elif one.opcode in dis.haslocal or one.opcode in dis.hasfree:
-            for name, renamed in zip(_as_tuple(one.argval), _as_tuple(other.argval)):
-                assert pairs.setdefault(name, renamed) == renamed or shares_names, (place, name)
-        else:
-            assert shares_names or _constant(one.argval) == _constant(other.argval), place
-        assert shares_names or one.opname == other.opname, place
-    assert shares_names or len(set(pairs.values())) == len(pairs), place
+    if not _has_inlined(old):
+        _compare_instructions(old, new, pairs, place)
     differing = [(name, renamed) for name, renamed in pairs.items() if name != renamed]
-    for one_code, other_code in inner:
-        differing += _compare(one_code, other_code, pairs)
+    for one, other in zip_longest(_inner(old), _inner(new)):
+        differing += _compare(one, other, pairs)
     for name in old.co_freevars:
         if name in pairs:
             assert around.setdefault(name, pairs[name]) == pairs[name], (place, name)
     return differing
 
 
+def _compare_instructions(old: CodeType, new: CodeType, pairs: "Dict[str, str]", place: str) -> None:
+    for one, other in zip_longest(dis.get_instructions(old), dis.get_instructions(new)):
+        assert one is not None, place
+        assert other is not None, place
+        assert one.opname == other.opname, place
+        if one.opname in _IN_ORDER_OF_NAMES or isinstance(one.argval, CodeType):
+            continue
+        if one.opcode in dis.haslocal or one.opcode in dis.hasfree:
+            for name, renamed in zip(_as_tuple(one.argval), _as_tuple(other.argval)):
+                assert pairs.setdefault(name, renamed) == renamed, (place, name)
+        else:
+            assert _constant(one.argval) == _constant(other.argval), place
+    assert len(set(pairs.values())) == len(pairs), place
+
+
+def _has_inlined(code: CodeType) -> bool:
+    """Return whether a comprehension runs in the function around it, as in Python 3.12 and newer.
+
+    Its variables may have the names of others, which changes how many there are. Older Pythons check such code.
+    """
+    return any(each.opname == "LOAD_FAST_AND_CLEAR" for each in dis.get_instructions(code))
+
+
+def _inner(code: CodeType) -> "List[CodeType]":
+    return [constant for constant in code.co_consts if isinstance(constant, CodeType)]
+
+
 def _fixed_parts(code: CodeType) -> "Tuple[Any, ...]":
     """Return what must be equal: names that code elsewhere may use, and the lines."""
     parameters = code.co_argcount + code.co_kwonlyargcount + bool(code.co_flags & 4) + bool(code.co_flags & 8)
     counts = code.co_argcount, code.co_kwonlyargcount, code.co_flags
-    lines = list(dis.findlinestarts(code))
+    lines = [line for _, line in dis.findlinestarts(code)]
     return code.co_name, counts, code.co_varnames[:parameters], code.co_names, code.co_firstlineno, lines
 
 

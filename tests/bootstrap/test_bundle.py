@@ -6,7 +6,8 @@ from collections.abc import Iterator
 import pytest
 
 from bootstrap.conftest import Host
-from easycluster_bootstrap import _bundle, _framing, _minify, bundle, new_marker
+from easycluster_bootstrap import _bundle, _minify, bundle, new_marker, remote_command
+from helpers.bundles import read_records
 
 SOURCES = {"easycluster_try": ("def main(config): pass\n", False)}
 
@@ -58,17 +59,6 @@ def test_bad_module_name_is_refused(name: str) -> None:
     assert repr(name) in str(caught.value)
 
 
-def test_frame_longer_than_its_header_can_say_is_refused() -> None:
-    """A part of 100 MB or more is refused instead of getting a header of another length."""
-
-    class Long(bytes):
-        def __len__(self) -> int:
-            return 10**8
-
-    with pytest.raises(ValueError, match="100000000 bytes"):
-        _framing.frame(Long())
-
-
 @pytest.mark.parametrize(
     ("source", "error", "words"),
     [
@@ -87,14 +77,14 @@ def test_module_that_cannot_be_sent_is_named(source: str, error: type[Exception]
 
 
 def clear_caches() -> None:
-    """Forgets everything that was made so far."""
-    for cached in (_bundle._modules_frame, _bundle._minified):
+    """Forgets all bundles."""
+    for cached in (_bundle._modules_frame, _bundle._minify_source):
         cached.cache_clear()
 
 
 @pytest.fixture
 def fresh_caches() -> Iterator[None]:
-    """Nothing made with another `minify` is taken from the caches, or left in them."""
+    """No bundle of another `minify` comes from the caches, or stays in them."""
     clear_caches()
     yield
     clear_caches()
@@ -103,7 +93,7 @@ def fresh_caches() -> Iterator[None]:
 def test_everything_that_is_sent_is_minified_once(
     host: Host, monkeypatch: pytest.MonkeyPatch, fresh_caches: None
 ) -> None:
-    """Stage, finder and modules are minified, and only for the first of many connections."""
+    """Stage, importer and modules are minified, and only for the first of many connections."""
     seen: list[str] = []
 
     def minify(source: str) -> str:
@@ -131,3 +121,39 @@ def test_modules_are_sent_minified(host: Host) -> None:
     assert outcome.output == (
         b"import inspect,sys\n\n\ndef main(config):\n print(inspect.getsource(sys.modules[__name__]))\n\n"
     )
+
+
+def test_a_package_without_a_source_is_implied(host: Host) -> None:
+    """Packages whose source is empty are not sent where a module directly in them is, and are there nevertheless."""
+    entry = """
+import sys
+def main(config):
+    import easycluster_a.b.c, easycluster_d
+    for name in ("easycluster_a", "easycluster_a.b", "easycluster_d"):
+        module = sys.modules[name]
+        print(name, module.__path__, module.__file__)
+"""
+    sources = {
+        "easycluster_try": (entry, False),
+        "easycluster_a": ('"""Only a docstring."""\n', True),
+        "easycluster_a.b": ("", True),
+        "easycluster_a.b.c": ("x = 1\n", False),
+        "easycluster_a.e": ("x = 2\n", False),
+        "easycluster_d": ("", True),
+    }
+
+    bundled = bundle(sources, "easycluster_try:main", b"marker")
+    result = host.shell(remote_command(sys.executable), bundled)
+
+    assert sorted(read_records(bundled)) == [
+        "easycluster_a.b.c",
+        "easycluster_a.e",
+        "easycluster_d",
+        "easycluster_try",
+    ]
+    assert result.stderr == b""
+    assert result.stdout.decode().splitlines()[1:] == [
+        "easycluster_a [] easycluster-bundle/easycluster_a/__init__.py",
+        "easycluster_a.b [] easycluster-bundle/easycluster_a/b/__init__.py",
+        "easycluster_d [] easycluster-bundle/easycluster_d/__init__.py",
+    ]

@@ -13,11 +13,11 @@ from typing import Any
 
 import pytest
 
-from bootstrap.conftest import PYTHONS, Host, version
+from bootstrap.conftest import PYTHONS, Host, minify_only, version
 from bootstrap.minify_check import assert_same
 from bootstrap.obstacles import OBSTACLES
 from bootstrap.rename_check import assert_renamed
-from easycluster_bootstrap import _minify, collect
+from easycluster_bootstrap import collect
 from easycluster_bootstrap._minify import minify
 
 OURS = {
@@ -63,15 +63,8 @@ def outcome(source: str) -> tuple[dict[str, str], list[int | None]]:
     }, lines
 
 
-def minify_only(source: str) -> str:
-    """Minifies without renaming anything."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(_minify, "find_renames", lambda tree: {})
-        return minify(source)
-
-
 def assert_equivalent(source: str) -> str:
-    """Checks first what is removed, then what is renamed; returns the minified source."""
+    """Checks the removals, then the renames, and returns the minified source."""
     plain, result = minify_only(source), minify(source)
     source = source.lstrip("\ufeff").replace("\r\n", "\n").replace("\r", "\n")
     assert_same(source, plain)

@@ -3,29 +3,40 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterator
 
 from easycluster_bootstrap._framing import HEADER_LENGTH, LENGTH_AT
 
 
-def read_bundle(bundle: bytes) -> tuple[dict[str, bytes], bytes]:
-    """Returns module -> source, the packages without a source included, and the last frame."""
-    modules, session = map(zlib.decompress, _frames(bundle))
-    _, text, *words = modules.split(b"\0")
-    while words:
-        text = text.replace(bytes([127 + len(words)]), words.pop())
-    _, _, records = text.partition(b"\f")
+def read_bundle(bundle: bytes) -> tuple[set[str], bytes]:
+    """Returns the modules of a bundle, with the packages that are only implied, and the last frame."""
+    names = read_records(bundle)
+    implied = {name.rpartition(".")[0] for name in names} - {""}
+    return {*names, *implied}, _read_frames(bundle)[1]
+
+
+def read_records(bundle: bytes) -> dict[str, bytes]:
+    """Returns module -> source, as a bundle has them."""
+    _, text, *words = _read_frames(bundle)[0].split(b"\0")
+    _, _, records = restore_words(text, words).partition(b"\f")
     sources: dict[str, bytes] = {}
     while records:
         head, _, rest = records.partition(b"\n")
         name, _, length = head.decode().split()
         sources[name], records = rest[: int(length)], rest[int(length) :]
-        sources.setdefault(name.rpartition(".")[0] or name, b"")
-    return sources, session
+    return sources
 
 
-def _frames(bundle: bytes) -> Iterator[bytes]:
+def restore_words(text: bytes, words: list[bytes]) -> bytes:
+    """Returns a text with its words in place of their bytes."""
+    for index in reversed(range(len(words))):
+        text = text.replace(bytes([128 + index]), words[index])
+    return text
+
+
+def _read_frames(bundle: bytes) -> list[bytes]:
+    frames: list[bytes] = []
     while bundle:
         end = HEADER_LENGTH + int(bundle[LENGTH_AT:HEADER_LENGTH])
-        yield bundle[HEADER_LENGTH:end]
+        frames.append(zlib.decompress(bundle[HEADER_LENGTH:end]))
         bundle = bundle[end:]
+    return frames

@@ -1,4 +1,4 @@
-"""What is sent of our code over ssh: no more at first than every session needs, and the rest when it is used."""
+"""Our code over ssh: at first no more than every session needs, and the rest with the first call."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def later_modules() -> list[str]:
 
 
 def test_the_startup_bundle_is_minimal(bare: Callable[[], Client]) -> None:
-    """After one call every module of the first part was imported, and of the second those that each call needs."""
+    """After one call every module of the startup bundle was imported, and of the calls bundle those that each call needs."""
     imported = set(bare().eval(f"' '.join({IMPORTED})").split())
 
     assert imported >= shipment._STARTUP_MODULES - ELSEWHERE
@@ -162,7 +162,7 @@ def test_first_calls_of_several_threads(bare: Callable[[], Client]) -> None:
 
 
 def test_first_call_that_is_interrupted(bare: Callable[[], Client], monkeypatch: pytest.MonkeyPatch) -> None:
-    """When Ctrl-C comes before the second part is sent, it goes ahead of the next call."""
+    """When Ctrl-C comes before the calls bundle is sent, it goes ahead of the next call."""
     interrupts = [KeyboardInterrupt()]
 
     def calls_bundle() -> bytes:

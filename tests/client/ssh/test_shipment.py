@@ -1,4 +1,4 @@
-"""What is sent of our own code: two parts that are all of it, the second ahead of the first call, come what may."""
+"""Our code is sent in two bundles, which have all of it; the second goes ahead of the first call, in any case."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from helpers.waiting import PATIENCE
 
 
 class Pair:
-    """A session that sends a second part, and the other end."""
+    """A session that sends a calls bundle, and the other end."""
 
     def __init__(self) -> None:
         links = LinkPair()
@@ -40,7 +40,7 @@ class Pair:
 
     def _body(self) -> bytes:
         self.asked += 1
-        return b"the second part"
+        return b"the calls bundle"
 
     def run_completions(self) -> None:
         """Stands for that of a client."""
@@ -104,7 +104,7 @@ def test_other_messages_do_not_bring_it(pair: Pair) -> None:
 
 
 def test_a_connection_that_is_lost_at_once(pair: Pair) -> None:
-    """When the connection ends before the second part is sent, the call fails as always."""
+    """When the connection ends before the calls bundle is sent, the call fails as always."""
     pair.session.transport.shutdown()
     with pytest.raises(ConnectionLost):
         for _ in range(3):
@@ -112,7 +112,7 @@ def test_a_connection_that_is_lost_at_once(pair: Pair) -> None:
 
 
 def test_interrupted_everywhere() -> None:
-    """Wherever a signal handler raises in the first call, the second part comes ahead of all calls."""
+    """Wherever a signal handler raises in the first call, the calls bundle comes ahead of all calls."""
 
     def interrupt(at: int) -> bool:
         pair = Pair()
@@ -128,8 +128,8 @@ def test_interrupted_everywhere() -> None:
     assert places(interrupt) > 10
 
 
-def test_two_parts_are_all() -> None:
-    """No module stands in both parts, and none is left out."""
+def test_the_bundles_have_all_modules() -> None:
+    """No module is in both bundles, and none is left out."""
     everything = set(shipment._sources())
     second = set(_unpack(shipment.calls_bundle()))
 
@@ -138,11 +138,10 @@ def test_two_parts_are_all() -> None:
 
 
 def test_the_startup_bundle() -> None:
-    """It has the sources of what is needed at once, and says what the client says of itself."""
-    first = shipment.startup_bundle(b"marker", 5, True)
-    sources, session = read_bundle(first)
+    """It has the modules that a connection needs, and what the client says about itself."""
+    modules, session = read_bundle(shipment.startup_bundle(b"marker", 5, True))
 
-    assert set(sources) == shipment._STARTUP_MODULES
+    assert modules == shipment._STARTUP_MODULES
     assert session == b"marker\neasycluster_server._stdio:main\n5 1"
 
 

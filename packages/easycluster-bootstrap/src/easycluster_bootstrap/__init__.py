@@ -1,17 +1,19 @@
 """Starts our code on a host with nothing installed, through any command that gives a pipe.
 
-The one who connects runs `remote_command` there (usually ``ssh host COMMAND``) and writes `bundle` to its
-stdin, without waiting for an answer. What then happens on the host, in order:
+A master runs `remote_command` there (usually ``ssh host COMMAND``) and writes `bundle` to its stdin, without
+waiting for an answer. Then, in this order, on the host:
 
-1. The short line of the command (`_line`) checks the version, reads exactly the stage and runs it.
-2. The stage (`_stage`) keeps the current folder out of imports and reads exactly the rest of the bundle.
-3. The finder (`_finder`) serves the modules of the bundle from memory, writes the marker to stdout and calls
-   the entry. What the login shell printed stands before the marker; every byte after the marker's line on
-   stdout, and every byte after the bundle on stdin, belongs to the entry.
+1. The short line of the command (`_command`) checks the version, keeps the current folder out of imports,
+   reads exactly the bundle and runs the stage.
+2. The stage (`_on_host.stage`) restores the words of the text, and runs the importer.
+3. The importer (`_on_host.importer`) serves the modules of the bundle from memory, writes the marker to
+   stdout and calls the entry. The output of the login shell stands before the marker; every byte after the
+   marker's line on stdout, and every byte after the bundle on stdin, belongs to the entry.
 
-On the host, and only there, the module ``easycluster_bootstrap`` is the finder. It has two public functions:
-``restore_path()``, until the entry calls it, imports ignore the current folder and write no bytecode; and
-``add(packed)``, which makes more modules importable, as `pack` makes them.
+On the host, and only there, the module ``easycluster_bootstrap`` is the importer. It has three functions.
+Until the entry calls ``restore_path()``, imports ignore the current folder and write no bytecode.
+``add(packed)`` makes more modules importable, in the form that `pack` gives them. ``when_imported(name,
+callback)`` waits for one of Python's own modules.
 """
 
 from __future__ import annotations

@@ -86,11 +86,11 @@ def pack(sources: Mapping[str, Tuple[str, bool]]) -> bytes:
 @lru_cache(maxsize=4)  # a master uses one set of modules, tests a few
 def _modules_frame(sources: Tuple[Tuple[str, Tuple[str, bool]], ...]) -> bytes:
     _check_names(dict(sources))
-    return frame(_compress_text(*replace_words(_join_all(dict(sources)))))
+    return frame(compress_text(*replace_words(join_all(dict(sources)))))
 
 
-def _join_all(sources: Mapping[str, Tuple[str, bool]]) -> bytes:
-    """Return the importer and the modules."""
+def join_all(sources: Mapping[str, Tuple[str, bool]]) -> bytes:
+    """Return the text of a bundle: the importer and the modules."""
     modules = _minify_all(sources)
     implied = {name.rpartition(".")[0] for name, module in modules.items() if module != _EMPTY_PACKAGE}
     sent = {
@@ -99,12 +99,15 @@ def _join_all(sources: Mapping[str, Tuple[str, bool]]) -> bytes:
     return _minify_own("_on_host.importer") + b"\f" + _join(sent)
 
 
-def _compress_text(text: bytes, words: Sequence[bytes]) -> bytes:
+def compress_text(text: bytes, words: Sequence[bytes]) -> bytes:
+    """Return a text from `replace_words`, and its words, as the first frame has them."""
     return _compress(b"\0".join((_minify_own("_on_host.stage"), text, *words)))
 
 
 def _minify_all(sources: Mapping[str, Tuple[str, bool]]) -> Mapping[str, Tuple[bytes, bool]]:
-    return {name: (_minified(name, source), is_package) for name, (source, is_package) in sources.items()}
+    return {
+        name: (_minify_source(name, source), is_package) for name, (source, is_package) in sources.items()
+    }
 
 
 def _join(modules: Mapping[str, Tuple[bytes, bool]]) -> bytes:
@@ -121,7 +124,7 @@ def _compress(data: bytes) -> bytes:
 
 
 @lru_cache(maxsize=256)  # two sets of modules have most of them in common
-def _minified(name: str, source: str) -> bytes:
+def _minify_source(name: str, source: str) -> bytes:
     # A master that finds its bundles in a cache needs none of this, nor the modules that it imports.
     from easycluster_bootstrap._minify import minify
 
@@ -146,4 +149,4 @@ def _check_names(sources: Mapping[str, Tuple[str, bool]]) -> None:
 
 
 def _minify_own(module: str) -> bytes:
-    return _minified(module, collect(_REMOTE_NAME)[f"{_REMOTE_NAME}.{module}"][0])
+    return _minify_source(module, collect(_REMOTE_NAME)[f"{_REMOTE_NAME}.{module}"][0])

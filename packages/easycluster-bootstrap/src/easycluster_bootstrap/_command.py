@@ -1,4 +1,4 @@
-"""The command that is run on the host, and the short line of Python in it.
+"""Makes the command for the host, and the short line of Python in it.
 
 The command passes through the login shell of the host, which may be any of sh, bash, dash, ksh, zsh, csh,
 tcsh and fish. Single quotes mean the same to all of them as long as what they enclose has no single quote,
@@ -19,7 +19,7 @@ _CANDIDATES = "python3 /usr/libexec/platform-python python"
 
 # Arguments: the short line, then the Pythons to try. PYTHONSAFEPATH, which 3.11 and newer know, keeps them
 # from searching the current folder while they start: 3.13 imports linecache, hence re, types and more, before
-# it runs the line. The stage takes it out again; who has set it on the host keeps what they set.
+# it runs the line. The importer removes it again, unless the host itself had set it.
 _SCRIPT = (
     "l=$1; shift; "
     "PYTHONSAFEPATH=${PYTHONSAFEPATH-easycluster}; export PYTHONSAFEPATH; "
@@ -28,7 +28,7 @@ _SCRIPT = (
     "exit 127"
 )
 
-# The names that it leaves behind are removed by `_finder.start`.
+# The importer removes the names that these leave in __main__.
 _STATEMENTS = [
     "import sys",
     "V=sys.version_info",
@@ -37,7 +37,7 @@ _STATEMENTS = [
         ' %s is Python %d.%d.%d"%((sys.executable,)+V[:3]))'
     ),
     "B=bytearray()",
-    # Every mishap from here to the end of the stage becomes one line and exit status 1. %c is the line feed.
+    # From here until the importer runs, every error becomes one line and exit status 1. %c is the line feed.
     "H=sys.excepthook",
     (
         'sys.excepthook=lambda t,e,b:sys.stderr.write("EasyCluster could not start: its code did not arrive'
@@ -47,13 +47,14 @@ _STATEMENTS = [
     "P=sys.path[:]",
     "sys.path[:]=[x for x in P if x]",
     "import os",
-    # PYTHONPATH=/somewhere: (with that colon, which is common) puts it in by its full name. It may be gone.
+    # PYTHONPATH=/somewhere: (with that colon, which is common) adds that folder by its full name. It may have
+    # been removed.
     "E,S=os.path.exists,os.path.samefile",
     'sys.path[:]=[x for x in sys.path if not(E(x)and E(".")and S(x,"."))]',
     "import zlib",
-    # Read until B is n bytes long, never more; at the end of the file the index raises.
+    # R reads until B is n bytes long, never more; at the end of the file the index raises.
     'R=lambda n:([B.extend(c)for c in iter(lambda:os.read(0,n-len(B)),b"")],B[n-1])',
-    # Read one frame, of which no byte is in B.
+    # F reads and decompresses the frame that begins at index s, of which B has nothing yet.
     (
         f"F=lambda s:R(s+{HEADER_LENGTH})and R(s+{HEADER_LENGTH}+int(B[s+{LENGTH_AT}:]))"
         f"and zlib.decompress(B[s+{HEADER_LENGTH}:])"
@@ -71,9 +72,9 @@ def remote_command(python: Optional[str] = None) -> str:
 
     Args:
         python: the command that starts Python on the host, passed to the host's shell as it is written, so
-            that it may hold arguments (``sudo -n python3``). None looks for a Python by itself. With
-            arguments nothing can be done for Python 3.13 and newer in a folder that has files such as
-            ``re.py``: its own start fails there, unless one of the arguments is ``-P``.
+            that it may have arguments (``sudo -n python3``). If None, the command searches for a Python. A
+            command with arguments cannot protect Python 3.13 and newer from a current folder with files such
+            as ``re.py``: its own start fails there, unless one of the arguments is ``-P``.
 
     Returns:
         One line, for the login shell of the host or for ``sh -c``.

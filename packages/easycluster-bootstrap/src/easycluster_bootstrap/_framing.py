@@ -1,10 +1,10 @@
-r"""How the parts of a bundle are marked off on the wire.
+r"""Frames the parts of a bundle.
 
-Each part is a frame: a header line of fixed length, then the data::
+A frame is a header line of fixed length, then the data::
 
     EasyCluster1 00001893\n    name and version of the format, then the length of the data in bytes
 
-The short line (`_line`) and the stage (`_stage`) read it on the host; neither can import this module.
+The short line (`_command`) reads it on the host, where this module does not exist.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from __future__ import annotations
 MAGIC = b"EasyCluster1 "
 
 LENGTH_AT = len(MAGIC)
-"""Where in a header the length begins."""
+"""The index in a header at which the length begins."""
 
 HEADER_LENGTH = LENGTH_AT + len(b"00000000\n")
 

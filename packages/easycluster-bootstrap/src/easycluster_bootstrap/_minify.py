@@ -24,10 +24,10 @@ import unicodedata
 from typing import Dict, Iterator, List, Sequence, Union
 
 from easycluster_bootstrap._rename_locals import find_renames
-from easycluster_bootstrap._tokens import Edit, Token, TokenIndex, edited, lay_out, read_tokens
+from easycluster_bootstrap._tokens import Edit, Token, TokenIndex, apply_edits, lay_out, read_tokens
 
 _FLAG = "TYPE_CHECKING"
-# Python 3.6 does by itself what these ask for, or, for annotations, nothing is left to ask it for.
+# Python 3.6 has these features anyway, except for annotations, of which none is left that needs it.
 _OLD_FEATURES = {
     "absolute_import",
     "annotations",
@@ -44,14 +44,14 @@ _PLAIN_BASES = {"object"}.union(
     if isinstance(value, type) and issubclass(value, BaseException)
 )
 _USES_ANNOTATIONS = re.compile("__annotat|__init_subclass__|get_annotations|get_type_hints")
-# What follows a backslash is no part of a word: "\nAny".
+# The letter after a backslash is no part of a word: "\nAny".
 _WORD = re.compile(r"\\.|\w+", re.DOTALL)
 
 _Function = Union[ast.FunctionDef, ast.AsyncFunctionDef]
 
 
 def minify(source: str) -> str:
-    """Return the source without what does nothing; what stays keeps its line number.
+    """Return the source without the parts that have no effect; all statements keep their line numbers.
 
     Args:
         source: a module that the running Python can parse; line ends may be any.
@@ -71,14 +71,14 @@ def minify(source: str) -> str:
         if isinstance(place, ast.ExceptHandler):
             start = index.find("as", start) + 1
         tokens[start] = tokens[start]._replace(string=letter)
-    return lay_out(edited(tokens, edits))
+    return lay_out(apply_edits(tokens, edits))
 
 
 class _Removals:
-    """Finds what goes from a module.
+    """Finds the parts of a module that have no effect.
 
     Attributes:
-        edits: for `edited`.
+        edits: for `apply_edits`.
     """
 
     def __init__(self, source: str, tree: ast.Module, tokens: List[Token], index: TokenIndex) -> None:
@@ -94,18 +94,18 @@ class _Removals:
         self._walk(tree.body, filler="")
         self._trim_unused(tree)
 
-    # What goes.
+    # Statements.
 
     def _walk(
         self, body: Sequence[ast.stmt], in_function: bool = False, keeps: bool = False, filler: str = "0"
     ) -> None:
-        """Remove what goes from a block.
+        """Remove the parts of a block that have no effect.
 
         Args:
             body: the block.
             in_function: whether it is in a function, where no name is the module's.
             keeps: whether variables keep their annotations.
-            filler: the statement to leave if all of the block goes.
+            filler: the statement that remains if all of the block goes.
         """
         gone = [node for node in body if self._visit(node, in_function, keeps)]
         if len(gone) < len(body):
@@ -115,7 +115,7 @@ class _Removals:
             filler = ""
 
     def _visit(self, node: ast.stmt, in_function: bool, keeps: bool) -> bool:
-        """Remove what goes from a statement, but return True if that is all of it."""
+        """Remove the parts of a statement that have no effect, or return True if the whole has none."""
         if isinstance(node, ast.Expr):
             return isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
         if isinstance(node, ast.ImportFrom):
@@ -143,7 +143,7 @@ class _Removals:
         if not keeps and node.value is not None:
             self.edits[colon] = Edit(end, "")
         elif not keeps:
-            # The statement makes the name local, which may matter.
+            # The statement makes the name local, which may have an effect.
             self.edits[start] = Edit(end, "0")
         elif self._are_strings:
             line = (token._replace(start=(1, 0), end=(1, 0)) for token in self._tokens[start:end])
@@ -168,7 +168,7 @@ class _Removals:
             and not node.keywords
             and all(isinstance(base, ast.Name) and base.id in self._plain for base in node.bases)
         )
-        if plain and node.col_offset == 0:  # one that is not the module's could be taken for another
+        if plain and node.col_offset == 0:  # elsewhere the name of a nested class may mean another one
             self._plain.add(node.name)
         return plain
 
@@ -181,12 +181,12 @@ class _Removals:
         )
 
     def _trim_unused(self, tree: ast.Module) -> None:
-        """Remove the flag, and names from typing, that occur nowhere else as a word, be it in a string."""
+        """Remove the flag and names from typing that are no word of the rest, not even in a string."""
         imports = [node for node in _imports(tree, "typing") if node.names[0].name != "*"]
         flags = [node for node in tree.body if self._has_flag and _sets_flag(node)]
         for node in (*imports, *flags):
             self._drop(node, "")
-        text = " ".join(token.string for token in edited(self._tokens, self.edits))
+        text = " ".join(token.string for token in apply_edits(self._tokens, self.edits))
         words = set(_WORD.findall(unicodedata.normalize("NFKC", text)))
         for node in imports:
             del self.edits[self._at.start(node)]
@@ -199,7 +199,7 @@ class _Removals:
     # Edits.
 
     def _trim(self, node: ast.ImportFrom, kept: List[ast.alias]) -> bool:
-        """Let an import keep some names, but return True if there are none."""
+        """Remove names from an import, or return True if none is to be kept."""
         if 0 < len(kept) < len(node.names):
             names = ",".join(
                 f"{alias.name} as {alias.asname}" if alias.asname else alias.name for alias in kept

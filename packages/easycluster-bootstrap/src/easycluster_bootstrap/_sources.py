@@ -1,4 +1,4 @@
-"""Finds the source of installed packages, wherever they are installed."""
+"""Reads the sources of installed packages, wherever they are installed."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""Tokens of Python: read, found by nodes of the syntax tree, edited, and laid out again.
+"""Reads the tokens of Python source, finds and edits them, and makes source of them again.
 
-Each stays on its line, with as few blanks as there can be.
+Each token stays on its line, and there are no more blanks than Python needs.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _SKIPPED = {tokenize.COMMENT, tokenize.NL, tokenize.ENDMARKER}
 _IN_NAMES = {tokenize.NAME, tokenize.NUMBER, tokenize.ERRORTOKEN}
 _LEVELS = {tokenize.INDENT: 1, tokenize.DEDENT: -1}
 _DEPTHS = {"(": 1, "[": 1, "{": 1, ")": -1, "]": -1, "}": -1}
-# In pieces come f-strings since Python 3.12 and t-strings since 3.14.
+# Python 3.12 and newer give the pieces of f-strings as tokens, 3.14 and newer those of t-strings, too.
 _PIECES: Dict[int, int] = {
     getattr(tokenize, f"{letter}STRING_{name}", -1): nesting
     for letter in "FT"
@@ -27,11 +27,11 @@ _PIECES: Dict[int, int] = {
 
 
 class Edit(NamedTuple):
-    """What stands in place of some tokens.
+    """Replaces some tokens by a text.
 
     Attributes:
-        end: index of the first token behind those.
-        text: put where they began; may be empty.
+        end: the index behind the last token that is replaced.
+        text: the text, which may be empty.
     """
 
     end: int
@@ -39,7 +39,7 @@ class Edit(NamedTuple):
 
 
 def read_tokens(source: str) -> List[Token]:
-    """Return the tokens that matter: no comments, no line ends within a statement, f-strings whole.
+    """Return the tokens without comments and without line ends inside statements; an f-string is one token.
 
     Args:
         source: valid Python without carriage returns.
@@ -56,7 +56,7 @@ def read_tokens(source: str) -> List[Token]:
                 start = start or token
                 nesting += _PIECES[token.type]
                 if not nesting:
-                    tokens.append(_whole_string(source, start, token))
+                    tokens.append(_join_pieces(source, start, token))
                     start = None
             elif not nesting and token.type not in _SKIPPED:
                 _append(tokens, token)
@@ -66,7 +66,7 @@ def read_tokens(source: str) -> List[Token]:
     return tokens
 
 
-def _whole_string(source: str, first: Token, last: Token) -> Token:
+def _join_pieces(source: str, first: Token, last: Token) -> Token:
     lines = source.split("\n")[first.start[0] - 1 : last.end[0]]
     lines[-1] = lines[-1][: last.end[1]]
     lines[0] = lines[0][first.start[1] :]
@@ -78,7 +78,7 @@ def _append(tokens: List[Token], token: Token) -> None:
     if kind == tokenize.ERRORTOKEN and text.isspace():
         return
     if kind in _IN_NAMES and tokens and tokens[-1].end == token.start:
-        # Before 3.12 tokenize breaks an identifier at letters that are not in \w.
+        # Before Python 3.12 tokenize splits an identifier at letters that are not in \w.
         before = tokens[-1]
         if before.type in (tokenize.NAME, tokenize.ERRORTOKEN):
             tokens[-1] = Token(tokenize.NAME, before.string + text, before.start, token.end, token.line)
@@ -90,14 +90,14 @@ class TokenIndex:
     """Finds the tokens of nodes of the syntax tree.
 
     Args:
-        source: what both were read from.
-        tokens: from `read_tokens`; each method returns the index of one of them.
+        source: the source that both the tree and the tokens were read from.
+        tokens: from `read_tokens`. Each method returns the index of one of them.
     """
 
     def __init__(self, source: str, tokens: List[Token]) -> None:
         self._tokens = tokens
         self._starts = [token.start for token in tokens]
-        # Columns of nodes count bytes of UTF-8, those of tokens letters.
+        # Nodes count columns in bytes of UTF-8, tokens count them in characters.
         self._lines = None if source.isascii() else [line.encode("utf-8") for line in source.split("\n")]
 
     def start(self, node: _Node) -> int:
@@ -112,7 +112,7 @@ class TokenIndex:
         return self._index(node.end_lineno or 0, node.end_col_offset or 0)
 
     def find(self, text: str, index: int) -> int:
-        """Find the first token with this text from an index on."""
+        """Find the first token that has this text, from an index on."""
         while self._tokens[index].string != text:
             index += 1
         return index
@@ -123,12 +123,12 @@ class TokenIndex:
         return bisect_left(self._starts, (row, column))
 
 
-def edited(tokens: List[Token], edits: Mapping[int, Edit]) -> Iterator[Token]:
-    """Yield the tokens as the edits leave them.
+def apply_edits(tokens: List[Token], edits: Mapping[int, Edit]) -> Iterator[Token]:
+    """Yield the tokens with the edits made.
 
     Args:
         tokens: from `read_tokens`.
-        edits: by the index of the first token that goes; they do not overlap.
+        edits: index of the first token that is replaced -> edit; they do not overlap.
     """
     position = 0
     for index in sorted(edits):
@@ -144,7 +144,7 @@ def edited(tokens: List[Token], edits: Mapping[int, Edit]) -> Iterator[Token]:
 
 
 def lay_out(tokens: Iterable[Token]) -> str:
-    """Return the source that the tokens make, each on the line that it says."""
+    """Return the source that the tokens make, with each of them on its line."""
     pieces: List[str] = []
     row, depth, level = 1, 0, 0
     line_begins = True

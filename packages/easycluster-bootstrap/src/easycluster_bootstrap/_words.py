@@ -12,20 +12,22 @@ from typing import List, Sequence, Tuple
 # Replaced in this order; a word may contain earlier ones. Most of them are no whole words.
 # fmt: off
 WORDS: Tuple[str, ...] = (
-    "self", "\n\n def ", "\n  ", "return", "message", "if ", "import ", "\n\n\ndef ", "self.", "ro",
-    "in", "\n\n\nclass ", "None", "Error", "er", "re", "co", "easycluster_", "transport", "request",
-    "from", ":\n   ", "rotocol", "False", "read", " is not None", "name", "uthenticator", "session",
-    "signal", "error", " else", "xcept", "config", "\n\n @property\n def ", "executor", "thread",
-    "references", "buffers", "compress", "sequence", "send", "not ", "self._", "or ", "lock", "pack",
-    "write", "os.", "call", "load", " is None", "raise ", ":\n\n\n\n\n\n", ".append(",
-    "time.monotonic()", "pickle_protocol", "release", "(self):\n  ", "getattr(", "len(", "data",
-    "sys.", "number", "__", "(EasyClusterError", "an", "add_modules", "while ", "=struct.Struct(",
-    "frame", "traceback", "it", " import ", "path", "\neasycluster_server._",
-    "\n\n def __init__(self,", "stat", "end", "HEADER_SIZE", "ing", "HEAD_SIZE", "stream", "ceiv",
-    "BaseException as ", "length", "modul", "payload", "_head", "select", "control", "al", "de",
-    "MAX_TABLE", "MAX_FRAME", "Message", "fork", "worker", "_this_process", "connection",
-    "make_caller", "Tru", "struct", "\n return ", "flush", "try:\n   ", "(self):\n\n  ",
-    "easycluster_protocol", "self._wait_until(lambda:", "fileno", "timeout",
+    "self.", "\n\n def ", "\n  ", "return", "\n\n\ndef ", "message", "if ", "in", " import ",
+    "Error", "er", "easycluster_", "self", "re", "None", "\n\n\nclass ", "not ", "en", "rotocol",
+    "frame", "from", "authenticator", "thread", "se", "or", "name", ":\n   ", "state", "False",
+    "stream", "transport", "request", "write", "buffers", "signal", "except ", "end", "ck",
+    "\n\n @property\n def ", "\nimport ", " and ", "executor", "references", "co", "error",
+    "easycluster_server._", "MAX_TABLE_ENTRIES", "except BaseException as ", " is not None",
+    "while ", " is None", "el", "truct", "raise RemoteProtocolError(", "sequence", "receiv",
+    "release", "__", "for ", "this_process", "sys.", "module", "os.", "call", "load", "len(",
+    "config", "control", "read", "True", "(self):\n  ", "answer", "\n return ", "HEADER_SIZE",
+    "(EasyClusterError", "head", "time.monotonic()", "\n try:\n  ", "ake", "BYTE", "getattr(",
+    "Message", "data", "ion", "(self):\n", "pack", "\n ", "\n  return ", "ed", "ll", "ect", "number",
+    "length", "import", "pickle_protocol", " easycluster_protocol.", ".append(", "\n  e=", "ing",
+    "traceback", "\n  try:\n   ", "code", ".extend(map(", "prefix", "get", "MESSAGE", "_fork",
+    "descriptor", "_wait_until(lambda", "pid", "pa", "HEAD_SIZE", "session", "send", "else", "ock",
+    "flush", "table", "the ", "compress", ":\n\n\n\n\n\n\n\n\n\n", ".acquire", "ER",
+    "self._prefix_size", "self._executor", "channel", "easycluster_server._system", "compressed",
 )
 # fmt: on
 

@@ -1,1 +1,1 @@
-"""What runs on the host: nothing here is imported on a master."""
+"""Code that runs on the host. A master reads it as text, and imports none of it."""

@@ -1,8 +1,9 @@
-"""The importer that serves our code from memory; on the host it is the module ``easycluster_bootstrap``.
+"""Imports our modules from memory; on the host this is the module ``easycluster_bootstrap``.
 
 Runs on the host only. Valid on 3.6 as it stands. The finder has the methods of `importlib.abc.MetaPathFinder`
 but does not derive from it: importing importlib.abc takes 20 to 30 ms on Python 3.12 and 3.13, more than the
-rest of the bootstrap together. Importing importlib takes 1 ms; what is needed of it is there already.
+rest of the bootstrap together. Importing importlib takes 1 ms; the two modules behind it that are used here
+are always there.
 """
 # ruff: noqa: FA100 -- Python 3.6 has no `from __future__ import annotations`
 
@@ -19,45 +20,45 @@ if TYPE_CHECKING:
     from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple
 
 _saved: "Optional[Tuple[List[str], bool]]" = None
-"""What `restore_path` puts back: sys.path and whether to write bytecode. None once it has."""
+"""The values of sys.path and sys.dont_write_bytecode for `restore_path`; None after it."""
 
 _sources: "Dict[str, Tuple[bytes, bool]]" = {}
 """Full module name -> (source in UTF-8, whether it is a package)."""
 
 _path: "List[str]" = []
-"""Where modules of ours find Python's own: sys.path without the current folder."""
+"""The path on which our modules find Python's own: sys.path without the current folder."""
 
 _awaited: "Dict[str, Callable[[Any], None]]" = {}
-"""See `when_imported`."""
+"""Name of a module -> the callback of `when_imported`."""
 
 
 class _Loader(SourceFileLoader):
-    """Loads one module of ours; Python's own one leaves no frame of an importer in tracebacks."""
+    """Loads one of our modules. It derives from Python's own loader, whose frames tracebacks leave out."""
 
     def get_data(self, path: "Any") -> bytes:
         """Return the source."""
         return _sources[self.name][0]
 
     def get_source(self, fullname: str) -> str:
-        """Return the source as text; linecache, and thus tracebacks and inspect, ask for it."""
+        """Return the source as text, which linecache asks for, and so tracebacks and inspect."""
         return _sources[fullname][0].decode()
 
     def get_code(self, fullname: str) -> "Any":
-        """Return the code; as there is no file, no bytecode is looked for."""
+        """Return the code, without looking for bytecode on disk."""
         return compile(_sources[fullname][0], self.path, "exec", dont_inherit=True)
 
 
 class _Finder:
-    """Finds the modules that were sent, and hides any other module of ours that the host may have."""
+    """Finds the modules that were sent, and hides all other EasyCluster modules that the host may have."""
 
     def find_spec(
         self, fullname: str, path: "Optional[Sequence[str]]" = None, target: "Optional[ModuleType]" = None
     ) -> "Optional[ModuleSpec]":
-        """Return the spec of a module that was sent, None for a module that is none of ours.
+        """Return the spec of a module that was sent, or None if the name is not one of ours.
 
         Raises:
-            ModuleNotFoundError: the name is ours but was not sent; a copy on the host's disk could be of
-                any version, so it is never used.
+            ModuleNotFoundError: the name is one of ours but was not sent. A copy on the host's disk is never
+                used, because it may be of any version.
         """
         if fullname in _sources:
             is_package = _sources[fullname][1]
@@ -78,8 +79,8 @@ class _Finder:
 
 
 def _is_imported_by_ours() -> bool:
-    """Whether this thread is in the middle of importing a module of ours. What that imports is Python's own,
-    whatever lies in the current folder."""
+    """Return whether this thread is importing one of our modules, which must get Python's own modules,
+    whatever files are in the current folder."""
     frame: Any = sys._getframe()
     while frame is not None:
         if frame.f_code.co_name == "<module>" and isinstance(frame.f_globals.get("__loader__"), _Loader):
@@ -89,11 +90,11 @@ def _is_imported_by_ours() -> bool:
 
 
 def _find_standard(name: str, path: "Optional[Sequence[str]]") -> "Optional[ModuleSpec]":
-    """Return the spec of a module of Python's own; no bytecode is written when it is imported.
+    """Return the spec of one of Python's own modules; importing it writes no bytecode.
 
     Raises:
-        ModuleNotFoundError: it is one that this Python lacks, such as ``nt``, and modules of Python's own try
-            whether it is there; one of that name in the current folder is not meant.
+        ModuleNotFoundError: this Python lacks the module, such as ``nt``, which Python's own modules try to
+            import. A file of that name in the current folder is not meant.
     """
     for finder in sys.meta_path:
         find: Any = None if isinstance(finder, _Finder) else getattr(finder, "find_spec", None)
@@ -108,70 +109,73 @@ def _find_standard(name: str, path: "Optional[Sequence[str]]") -> "Optional[Modu
     loader: Any = spec.loader  # each module in a file has one to itself
     if isinstance(spec.loader, SourceFileLoader):
         loader.set_data = _write_nothing
-    tell = _awaited.pop(name, None)
-    if tell is not None:
+    callback = _awaited.pop(name, None)
+    if callback is not None:
         execute = loader.exec_module
 
-        def execute_and_tell(module: "ModuleType") -> None:
+        def execute_and_call(module: "ModuleType") -> None:
             execute(module)
-            tell(module)
+            callback(module)
 
-        loader.exec_module = execute_and_tell
+        loader.exec_module = execute_and_call
     return spec
 
 
 def _write_nothing(path: str, data: bytes, **_: "Any") -> None:
-    """In place of what writes bytecode."""
+    """Take the place of the method that writes bytecode."""
 
 
-def when_imported(name: str, tell: "Callable[[Any], None]") -> None:
-    """Call ``tell(module)`` as soon as a module of Python's own, one in a file, has been imported."""
+def when_imported(name: str, callback: "Callable[[Any], None]") -> None:
+    """Call ``callback(module)`` as soon as a module of Python's own that is a file has been imported."""
     if name in sys.modules:
-        tell(sys.modules[name])
+        callback(sys.modules[name])
     else:
-        _awaited[name] = tell
+        _awaited[name] = callback
 
 
 def add(packed: bytes) -> None:
-    """Make modules importable, compressed as `pack` of the bundle leaves them.
+    """Make more modules importable.
+
+    Args:
+        packed: the modules, in the form that `pack` of the bundle gives them.
 
     Raises:
-        ValueError, zlib.error: that is not what they are.
+        ValueError, zlib.error: they are not in that form.
     """
     _add(zlib.decompress(packed))
 
 
-def _add(packed: bytes) -> None:
+def _add(modules: bytes) -> None:
     start = 0
-    while start < len(packed):
-        end = packed.index(b"\n", start)
-        name, is_package, size = packed[start:end].decode().split()
+    while start < len(modules):
+        end = modules.index(b"\n", start)
+        name, is_package, size = modules[start:end].decode().split()
         start = end + 1 + int(size)
-        _sources[name] = packed[end + 1 : start], is_package == "1"
-        _sources.setdefault(name.rpartition(".")[0], (b"", True))  # a package without a source is not sent
+        _sources[name] = modules[end + 1 : start], is_package == "1"
+        _sources.setdefault(name.rpartition(".")[0], (b"", True))  # packages without a source are not sent
 
 
-def start(source: bytes, packed: bytes, session: bytes, path: "List[str]", hook: "Any") -> None:
+def start(source: bytes, modules: bytes, session: bytes, path: "List[str]", hook: "Any") -> None:
     """Import the entry, write the marker to stdout and call the entry.
 
     Args:
-        source: of this module.
-        packed: the modules.
+        source: the source of this module.
+        modules: the modules to import, not compressed.
         session: marker, entry (``module:function``) and the argument of the entry, in lines.
-        path: what sys.path shall be after `restore_path`.
-        hook: the sys.excepthook to put back before the call.
+        path: the value of sys.path after `restore_path`.
+        hook: the value of sys.excepthook from the call of the entry on.
 
     Raises:
         SystemExit: with one line on stderr and status 1 if the entry cannot be imported or nobody reads the
             marker; with a traceback on stderr and status 1 if the entry raises.
     """
     global _saved, _path
-    gc.disable()  # until the path is restored: next to nothing of what is made now ever becomes garbage
+    gc.disable()  # until the path is restored: hardly any object made until then becomes garbage
     _saved = path, sys.dont_write_bytecode
     _path = sys.path[:]
     sys.dont_write_bytecode = True
     if os.environ.get("PYTHONSAFEPATH") == "easycluster":
-        # Set by the command for this start alone; what is started from here shall not have it.
+        # Set by the command for this start alone; processes that the entry starts must not inherit it.
         del os.environ["PYTHONSAFEPATH"]
         if getattr(sys.flags, "safe_path", False) and not sys.flags.isolated:
             path.insert(0, "")
@@ -180,10 +184,10 @@ def start(source: bytes, packed: bytes, session: bytes, path: "List[str]", hook:
         del sys.modules[name]
     try:
         _sources[__name__] = source, False
-        _add(packed)
+        _add(modules)
         finder: Any = _Finder()
         sys.meta_path.insert(0, finder)
-        # This module was not imported by the finder, but its source lines shall be found too.
+        # The finder did not import this module, but tracebacks have to find its source lines, too.
         this = sys.modules[__name__]
         this.__spec__ = spec = finder.find_spec(__name__)
         this.__loader__, this.__file__ = spec.loader, spec.origin
@@ -191,7 +195,7 @@ def start(source: bytes, packed: bytes, session: bytes, path: "List[str]", hook:
         module, _, function = entry.decode().partition(":")
         __import__(module)
         call = getattr(sys.modules[module], function)
-        # What the short line left in __main__; scripts shall find it as new.
+        # Scripts must find __main__ without the names of the short line.
         main = vars(sys.modules["__main__"])
         for name in [name for name in main if not name.startswith("__")]:
             del main[name]

@@ -1,5 +1,8 @@
-"""The modules that a bare host is sent: at once those that a connection needs, and those that calls need
-ahead of the first call."""
+"""Makes the two bundles of our code for a bare host.
+
+The startup bundle has the modules that a connection needs. The calls bundle has all others, and is sent ahead
+of the first call.
+"""
 
 from __future__ import annotations
 
