@@ -6,7 +6,7 @@ import inspect
 import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, get_type_hints
 
 import pytest
 
@@ -163,6 +163,14 @@ def test_signatures(place: Any, name: Name) -> None:
     actual = actual_signature(place, name.name)
 
     assert without_additions(actual, name.signature) == name.signature
+
+
+@pytest.mark.parametrize(("place", "name"), WITH_SIGNATURE)
+def test_annotations_resolve(place: Any, name: Name) -> None:
+    """Tools that read annotations at run time can read those of all that a master calls."""
+    found = find(place, name.name)
+    if inspect.isroutine(found) and found.__module__.startswith("easycluster_client"):
+        assert get_type_hints(found) is not None
 
 
 def test_functions_have_signatures() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import socket
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from easycluster_protocol._constants import DEFAULT_PORT
 
@@ -50,8 +50,8 @@ def format_peername(host: str, port: int) -> str:
 def peername_of(connection: socket.socket) -> str:
     """Return the name of a socket's other side as messages show it."""
     try:
-        address: Any = connection.getpeername()
+        address: tuple[str, int] | tuple[str, int, int, int] | str | bytes = connection.getpeername()
     except OSError:  # not connected
         return "socket"
-    # Others than those of IP have a text, or bytes.
-    return format_peername(address[0], address[1]) if address.__class__ is tuple else "socket"
+    # Only addresses of IP are tuples.
+    return format_peername(address[0], address[1]) if isinstance(address, tuple) else "socket"

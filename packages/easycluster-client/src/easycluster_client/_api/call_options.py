@@ -6,13 +6,12 @@ further options of a call, as how long to wait for it, are given to a view.
 
 from __future__ import annotations
 
-from typing import Any
-
 from easycluster_client._calls import completions
 from easycluster_client._calls.keywords import ALL_OPTIONS, UNATTENDED, thread_of
 from easycluster_client._deadlines import check_timeout
 from easycluster_protocol._constants import SINGLE
 from easycluster_protocol._objects.proxies import METHOD, RemoteProxy, forwarded
+from easycluster_protocol._types import Value
 
 from .client import Client
 from .option_views import ClientView, NameView
@@ -20,7 +19,7 @@ from .proxy_views import View, view_of_proxy
 from .remote_names import RemoteName
 
 
-def options(target: Any, /, **settings: Any) -> Any:
+def options(target: Value, /, **settings: Value) -> Value:
     """Return a view of a client or proxy whose calls carry options.
 
     ``options(client, timeout=5).subprocess.check_output(cmd)`` waits 5 seconds at most, and every
@@ -53,12 +52,12 @@ def options(target: Any, /, **settings: Any) -> Any:
     raise TypeError(f"options are for clients and proxies, not for {target!r}")
 
 
-def class_of(target: object) -> Any:
+def class_of(target: object) -> type:
     """Return the class to ask for attributes: a client or proxy itself may have every name."""
     return type(target)
 
 
-def _check(settings: dict[str, Any]) -> None:
+def _check(settings: dict[str, Value]) -> None:
     known = (*ALL_OPTIONS, "prefetch")
     for name in settings:
         if name not in known:
@@ -69,7 +68,7 @@ def _check(settings: dict[str, Any]) -> None:
         completions.check(name, settings.get(name))
 
 
-def _check_prefetch(target: Any, settings: dict[str, Any]) -> None:
+def _check_prefetch(target: Value, settings: dict[str, Value]) -> None:
     count = settings["prefetch"]
     if not isinstance(target, RemoteProxy) or forwarded(type(target), "__next__") != METHOD:
         raise TypeError(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
 
 from easycluster_client._address import Address
 from easycluster_client._calls.keywords import options_of
@@ -13,6 +12,7 @@ from easycluster_client._connect.connect import connect
 from easycluster_client._connect.spec import parse_connection_spec
 from easycluster_client._deadlines import CONNECT_TIMEOUT
 from easycluster_protocol._definitions.modules import DEFAULT_NAME
+from easycluster_protocol._types import Value
 from easycluster_protocol.errors import RemoteException
 
 from .connection import Connection
@@ -148,7 +148,7 @@ class Client(Connection):
             check_forwardable(type(self).__name__, name)
         return RemoteName(self, name)
 
-    def call(self, func: str | Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
+    def call(self, func: str | Callable[..., Value], /, *args: Value, **kwargs: Value) -> Value:
         """Call a function on the server.
 
         Args:
@@ -160,28 +160,28 @@ class Client(Connection):
         """
         return self._easycluster_calls.call(func, args, kwargs)
 
-    def eval(self, expr: str, *positional: Any, **options: Any) -> Any:
+    def eval(self, expr: str, *positional: Value, **options: Value) -> Value:
         """Return the value of an expression that is evaluated in the definitions module."""
         return self._easycluster_calls.operation("eval", (expr,), options_of("eval", positional, options))
 
-    def execblock(self, code: str, *positional: Any, **options: Any) -> Any:
+    def execblock(self, code: str, *positional: Value, **options: Value) -> Value:
         """Execute statements in the definitions module; return what they pass to `exec_return`."""
         return self._easycluster_calls.operation(
             "execblock", (code,), options_of("execblock", positional, options)
         )
 
-    def import_module(self, name: str, *positional: Any, **options: Any) -> Any:
+    def import_module(self, name: str, *positional: Value, **options: Value) -> Value:
         """Import a module on the server."""
         return self._easycluster_calls.operation(
             "import_module", (name,), options_of("import_module", positional, options)
         )
 
-    def import_modules(self, names: Iterable[str], *positional: Any, **options: Any) -> Any:
+    def import_modules(self, names: Iterable[str], *positional: Value, **options: Value) -> Value:
         """Import several modules on the server."""
         settings = options_of("import_modules", positional, options)
         return self._easycluster_calls.operation("import_modules", (list(names),), settings)
 
-    def update_definitions(self, *positional: Any, **options: Any) -> Any:
+    def update_definitions(self, *positional: Value, **options: Value) -> Value:
         """Send the definitions that were made since the connection or the last update.
 
         Returns:

@@ -6,7 +6,7 @@ import socket
 import sys
 from collections.abc import Callable, Iterable
 from types import TracebackType
-from typing import Any, NoReturn
+from typing import NoReturn
 
 from easycluster_client._address import Address, peername_of
 from easycluster_client._calls.keywords import options_of, thread_of
@@ -17,6 +17,7 @@ from easycluster_client._deadlines import check_connect_timeout
 from easycluster_client._session.session import ClientSession
 from easycluster_client._ssh.shipment import calls_bundle
 from easycluster_protocol._objects.proxies import RemoteProxy
+from easycluster_protocol._types import Value
 from easycluster_protocol._wire import messages as m
 from easycluster_protocol.errors import ConnectionLost
 
@@ -209,12 +210,12 @@ class Connection:
 
     def raw_call(
         self,
-        name: str | Callable[..., Any],
-        args: Iterable[Any],
-        kwargs: dict[str, Any] | None = None,
-        *positional: Any,
-        **options: Any,
-    ) -> Any:
+        name: str | Callable[..., Value],
+        args: Iterable[Value],
+        kwargs: dict[str, Value] | None = None,
+        *positional: Value,
+        **options: Value,
+    ) -> Value:
         """Call ``name`` with arguments that are given as they are.
 
         Args:
@@ -232,11 +233,11 @@ class Connection:
         self,
         oid: int,
         meth: str,
-        args: Iterable[Any],
-        kwargs: dict[str, Any] | None = None,
-        *positional: Any,
-        **options: Any,
-    ) -> Any:
+        args: Iterable[Value],
+        kwargs: dict[str, Value] | None = None,
+        *positional: Value,
+        **options: Value,
+    ) -> Value:
         """Call a method of the server object ``oid``; object 0 is the server itself. For the rest see
         `raw_call`."""
         settings = options_of("send_request", positional, options)

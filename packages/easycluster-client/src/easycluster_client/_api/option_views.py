@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import TYPE_CHECKING
 
 from .proxy_views import View, split_keywords, view_of_proxy
 from .remote_names import RemoteName
+
+if TYPE_CHECKING:
+    from easycluster_protocol._types import Value
+
 
 #: The methods of a client that call; all their keywords are options.
 _CALLING = ("eval", "execblock", "import_module", "import_modules", "send_request", "update_definitions")
@@ -17,41 +21,41 @@ class ClientView(View):
 
     __slots__ = ()
 
-    def call(self, func: str | Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
+    def call(self, func: str | Callable[..., Value], /, *args: Value, **kwargs: Value) -> Value:
         """See `Client.call`."""
         own, options = split_keywords(kwargs, self._easycluster_options)
         return self._easycluster_target.raw_call(func, args, own, **options)
 
     def raw_call(
         self,
-        name: str | Callable[..., Any],
-        args: Iterable[Any],
-        kwargs: dict[str, Any] | None = None,
-        **options: Any,
-    ) -> Any:
+        name: str | Callable[..., Value],
+        args: Iterable[Value],
+        kwargs: dict[str, Value] | None = None,
+        **options: Value,
+    ) -> Value:
         """See `Client.raw_call`."""
         return self._easycluster_target.raw_call(
             name, args, kwargs, **{**self._easycluster_options, **options}
         )
 
-    def get_root(self) -> Any:
+    def get_root(self) -> Value:
         """See `Connection.get_root`."""
         return view_of_proxy(self._easycluster_target.get_root(), self._easycluster_options)
 
-    def __getattr__(self, name: str) -> Any:
+    def __getattr__(self, name: str) -> Value:
         options = self._easycluster_options
         value = getattr(self._easycluster_target, name)
         if isinstance(value, RemoteName):
             return NameView(value, options)
         if name in _CALLING:
 
-            def call(*args: Any, **own: Any) -> Any:
+            def call(*args: Value, **own: Value) -> Value:
                 return value(*args, **{**options, **own})
 
             return call
         return value
 
-    def __setattr__(self, name: str, value: Any) -> None:
+    def __setattr__(self, name: str, value: Value) -> None:
         setattr(self._easycluster_target, name, value)
 
 
@@ -60,20 +64,20 @@ class NameView(View):
 
     __slots__ = ()
 
-    def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
+    def __call__(self, /, *args: Value, **kwargs: Value) -> Value:
         name: RemoteName = self._easycluster_target
         own, options = split_keywords(kwargs, self._easycluster_options)
         calls = name._easycluster_client._easycluster_calls
         return calls.raw_call(name._easycluster_path, args, own, options)
 
-    def __getattr__(self, name: str) -> Any:
+    def __getattr__(self, name: str) -> Value:
         target: RemoteName = self._easycluster_target
         options = self._easycluster_options
         if name == "value":
             return _operate(target, "get_value", (target._easycluster_path,), options)
         return NameView(getattr(target, name), options)
 
-    def __setattr__(self, name: str, value: Any) -> None:
+    def __setattr__(self, name: str, value: Value) -> None:
         target: RemoteName = self._easycluster_target
         if name != "value":
             setattr(target, name, value)  # which explains itself
@@ -82,5 +86,5 @@ class NameView(View):
         _operate(target, "set_value", (target._easycluster_path, value), options)
 
 
-def _operate(name: RemoteName, operation: str, args: tuple[Any, ...], options: dict[str, Any]) -> Any:
+def _operate(name: RemoteName, operation: str, args: tuple[Value, ...], options: dict[str, Value]) -> Value:
     return name._easycluster_client._easycluster_calls.operation(operation, args, options)

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, NoReturn
 from weakref import WeakKeyDictionary
 
 from easycluster_client._calls.keywords import OPTIONS, UNATTENDED
@@ -20,6 +20,9 @@ from easycluster_protocol._objects.proxies import (
 )
 from easycluster_protocol._objects.proxy_classes import DefaultRemoteProxy
 
+if TYPE_CHECKING:
+    from easycluster_protocol._types import Value
+
 
 class View:
     """Base of the views: every name that is not theirs belongs to the object behind the view.
@@ -31,10 +34,10 @@ class View:
 
     __slots__ = ("_easycluster_options", "_easycluster_target")
 
-    _easycluster_target: Any
-    _easycluster_options: dict[str, Any]
+    _easycluster_target: Value
+    _easycluster_options: dict[str, Value]
 
-    def __init__(self, target: Any, options: dict[str, Any]) -> None:
+    def __init__(self, target: Value, options: dict[str, Value]) -> None:
         _set_target(self, target)
         _set_options(self, options)
 
@@ -42,7 +45,7 @@ class View:
         options = ", ".join(f"{name}={value!r}" for name, value in self._easycluster_options.items())
         return f"<{self._easycluster_target!r} with {options}>"
 
-    def __reduce_ex__(self, protocol: Any) -> NoReturn:
+    def __reduce_ex__(self, protocol: Value) -> NoReturn:
         raise TypeError(f"{self!r} cannot be sent")
 
 
@@ -51,7 +54,9 @@ _set_target = View.__dict__["_easycluster_target"].__set__
 _set_options = View.__dict__["_easycluster_options"].__set__
 
 
-def split_keywords(kwargs: dict[str, Any], options: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+def split_keywords(
+    kwargs: dict[str, Value], options: dict[str, Value]
+) -> tuple[dict[str, Value], dict[str, Value]]:
     """Return the keywords of a function, and the options of its call: those of the view, unless the call
     gives others."""
     own = {name: value for name, value in kwargs.items() if name not in OPTIONS}
@@ -69,20 +74,24 @@ class ProxyView(View):
     __slots__ = ()
 
     def raw_call_method(
-        self, method: str, args: Iterable[Any] = (), kwargs: dict[str, Any] | None = None, **options: Any
-    ) -> Any:
+        self,
+        method: str,
+        args: Iterable[Value] = (),
+        kwargs: dict[str, Value] | None = None,
+        **options: Value,
+    ) -> Value:
         """See `RemoteProxy.raw_call_method`."""
         return self._easycluster_target.raw_call_method(method, args, kwargs, **{**_options(self), **options})
 
-    def raw_get_attribute(self, name: str, **options: Any) -> Any:
+    def raw_get_attribute(self, name: str, **options: Value) -> Value:
         """See `RemoteProxy.raw_get_attribute`."""
         return self._easycluster_target.raw_get_attribute(name, **{**_options(self), **options})
 
-    def raw_set_attribute(self, name: str, value: Any, **options: Any) -> Any:
+    def raw_set_attribute(self, name: str, value: Value, **options: Value) -> Value:
         """See `RemoteProxy.raw_set_attribute`."""
         return self._easycluster_target.raw_set_attribute(name, value, **{**_options(self), **options})
 
-    def __getattr__(self, name: str) -> Any:
+    def __getattr__(self, name: str) -> Value:
         proxy: RemoteProxy = self._easycluster_target
         way = forwarded(type(proxy), name)
         if way == METHOD:
@@ -95,7 +104,7 @@ class ProxyView(View):
         value = proxy._easycluster_state.get_attribute(proxy, name, _waiting(self))
         return _method(self, name) if isinstance(value, ProxyMethod) and value.__self__ is proxy else value
 
-    def __setattr__(self, name: str, value: Any) -> None:
+    def __setattr__(self, name: str, value: Value) -> None:
         proxy: RemoteProxy = self._easycluster_target
         if forwarded(type(proxy), name) == ATTRIBUTE or _asks_server(proxy, name):
             proxy.raw_set_attribute(name, value, **_waiting(self))
@@ -121,26 +130,26 @@ class PrefetchView(ProxyView):
 
     _easycluster_prefetcher: Prefetcher
 
-    def __init__(self, target: Any, options: dict[str, Any]) -> None:
+    def __init__(self, target: Value, options: dict[str, Value]) -> None:
         super().__init__(target, options)
         _set_prefetcher(self, Prefetcher(target, options["prefetch"], _options(self)))
 
-    def __iter__(self) -> Any:
+    def __iter__(self) -> Value:
         return self
 
-    def __next__(self) -> Any:
+    def __next__(self) -> Value:
         return self._easycluster_prefetcher.take()
 
 
 _set_prefetcher = PrefetchView.__dict__["_easycluster_prefetcher"].__set__
 
 
-def _options(view: View) -> dict[str, Any]:
+def _options(view: View) -> dict[str, Value]:
     """Return the options of calls."""
     return {name: value for name, value in view._easycluster_options.items() if name != "prefetch"}
 
 
-def _waiting(view: View) -> dict[str, Any]:
+def _waiting(view: View) -> dict[str, Value]:
     """Return the options of calls whose value is needed at once."""
     return {name: value for name, value in _options(view).items() if name not in UNATTENDED}
 
@@ -152,10 +161,10 @@ def _asks_server(proxy: RemoteProxy, name: str) -> bool:
     return not hasattr(type(proxy), name) and name not in vars(proxy)
 
 
-def _method(view: ProxyView, name: str) -> Callable[..., Any]:
+def _method(view: ProxyView, name: str) -> Callable[..., Value]:
     proxy: RemoteProxy = view._easycluster_target
 
-    def call(*args: Any, **kwargs: Any) -> Any:
+    def call(*args: Value, **kwargs: Value) -> Value:
         if isinstance(view, PrefetchView):
             if name in {"send", "throw"}:
                 raise TypeError(
@@ -171,7 +180,7 @@ def _method(view: ProxyView, name: str) -> Callable[..., Any]:
     return call
 
 
-def _attribute(view: ProxyView, name: str, way: str) -> Any:
+def _attribute(view: ProxyView, name: str, way: str) -> Value:
     proxy, options = view._easycluster_target, _options(view)
     if any(map(options.get, UNATTENDED)):
         return proxy.raw_get_attribute(name, **options)
@@ -183,11 +192,11 @@ def _attribute(view: ProxyView, name: str, way: str) -> Any:
     return state.cache[name]
 
 
-def _operator(cls: type, name: str) -> Any:
+def _operator(cls: type, name: str) -> Value:
     """Return the method of views that stands for an operator of proxies."""
     remote = forwarded(cls, name) == METHOD
 
-    def operate(self: Any, *args: Any, **kwargs: Any) -> Any:
+    def operate(self: Value, *args: Value, **kwargs: Value) -> Value:
         proxy: RemoteProxy = self._easycluster_target
         if name == "__call__" and remote:
             return _method(self, name)(*args, **kwargs)
@@ -207,15 +216,15 @@ def _operator(cls: type, name: str) -> Any:
 
 
 #: Class of proxies → the classes of its views.
-_types: WeakKeyDictionary[type, dict[type, Any]] = WeakKeyDictionary()
+_types: WeakKeyDictionary[type, dict[type, Value]] = WeakKeyDictionary()
 
 
-def view_of_proxy(proxy: RemoteProxy, options: dict[str, Any]) -> Any:
+def view_of_proxy(proxy: RemoteProxy, options: dict[str, Value]) -> Value:
     """Return a view with the operators that the proxy has."""
     cls, base = type(proxy), PrefetchView if "prefetch" in options else ProxyView
     types = _types.setdefault(cls, {})
     if base not in types:
-        own: dict[str, Any] = {"__slots__": ()}
+        own: dict[str, Value] = {"__slots__": ()}
         for name in OPERATORS - {"__repr__"} - vars(base).keys():
             found = getattr(cls, name, None)
             if found is not getattr(object, name, None):

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 if TYPE_CHECKING:
     from easycluster_client._calls.owner import Owner
+    from easycluster_protocol._types import Value
 
 #: Comparing a remote name with one of these means that ``.value`` was forgotten.
 _VALUES = (bool, bytes, complex, dict, float, int, list, set, str, tuple)
@@ -34,7 +35,7 @@ class RemoteName:
 
     if TYPE_CHECKING:
         #: A copy of the object of this name.
-        value: Any
+        value: Value
 
     def __init__(self, client: Owner, path: str) -> None:
         _set_client(self, client)
@@ -43,7 +44,7 @@ class RemoteName:
     def __repr__(self) -> str:
         return f"<{self._easycluster_path} on {self._easycluster_client.peername}>"
 
-    def __getattr__(self, name: str) -> Any:
+    def __getattr__(self, name: str) -> Value:
         if name[0] == "_":
             check_forwardable(repr(self), name)
         # Not a property: when the server raises AttributeError, Python would come here for a name ``value``.
@@ -53,14 +54,14 @@ class RemoteName:
             )
         return RemoteName(self._easycluster_client, f"{self._easycluster_path}.{name}")
 
-    def __setattr__(self, name: str, value: Any) -> None:
+    def __setattr__(self, name: str, value: Value) -> None:
         if name != "value":
             raise AttributeError(
                 f"to set {self._easycluster_path}.{name} on the server, assign to .{name}.value"
             )
         self._easycluster_client._easycluster_calls.operation("set_value", (self._easycluster_path, value))
 
-    def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
+    def __call__(self, /, *args: Value, **kwargs: Value) -> Value:
         return self._easycluster_client._easycluster_calls.call(self._easycluster_path, args, kwargs)
 
     def __eq__(self, other: object) -> bool:
@@ -78,7 +79,7 @@ class RemoteName:
     def __hash__(self) -> int:
         return hash((id(self._easycluster_client), self._easycluster_path))
 
-    def __reduce_ex__(self, protocol: Any) -> NoReturn:
+    def __reduce_ex__(self, protocol: Value) -> NoReturn:
         raise TypeError(
             f"{self!r} is a name on a server, not a value: send {self._easycluster_path}.value instead"
         )

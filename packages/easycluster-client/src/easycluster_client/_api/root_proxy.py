@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 from easycluster_protocol._objects.proxies import RemoteProxy
 from easycluster_server._serving.operations import Root
+
+if TYPE_CHECKING:
+    from easycluster_protocol._types import Value
 
 
 class RootProxy(RemoteProxy):
@@ -13,5 +16,5 @@ class RootProxy(RemoteProxy):
 
     proxy_methods = tuple(sorted(Root.OPERATIONS))
 
-    def __reduce_ex__(self, protocol: Any) -> Any:
+    def __reduce_ex__(self, protocol: Value) -> Value:
         raise TypeError(f"{self!r} is the server itself, which cannot be passed to a call")

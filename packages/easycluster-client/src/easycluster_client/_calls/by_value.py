@@ -12,10 +12,10 @@ import functools
 import re
 from collections.abc import Sequence
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import easycluster_bootstrap as bootstrap
-from easycluster_protocol._handshake.hello import describe_self
+from easycluster_protocol._handshake.hello import Hello, describe_self
 from easycluster_protocol._values.by_value import dumps_for_call
 from easycluster_protocol._values.serialize import dumps, explain_dumps
 from easycluster_protocol._wire import messages as m
@@ -23,6 +23,10 @@ from easycluster_protocol.errors import SerializationError
 
 if TYPE_CHECKING:
     from easycluster_client._session.session import ClientSession
+    from easycluster_protocol._types import Args, Buffer, Value
+
+    #: The pickle of the values, and the buffers that travel beside it.
+    Packed = tuple[bytes, Sequence[Buffer]]
 
 #: How a pickle of protocol 4 or 5 names the module.
 MAIN = b"\x8c\x08__main__"
@@ -34,7 +38,7 @@ _BY_VALUE = b"cloudpickle.cloudpickle"
 _CODE = b"CodeType"
 
 
-def pack(values: tuple[Any, ...], session: ClientSession, label: str) -> tuple[bytes, Sequence[Any]]:
+def pack(values: Args, session: ClientSession, label: str) -> Packed:
     """Pickle ``values``, by value where they exist only here; make sure that the server can read them.
 
     Args:
@@ -72,15 +76,15 @@ def _check_python(session: ClientSession, label: str) -> None:
         )
 
 
-def _can_run_cloudpickle(hello: Any) -> bool:
+def _can_run_cloudpickle(hello: Hello) -> bool:
     return tuple(map(int, re.findall(r"\d+", hello.python)[:2])) >= (3, 8)
 
 
-def _bytecode(hello: Any) -> tuple[str, ...]:
+def _bytecode(hello: Hello) -> tuple[str, ...]:
     return (hello.implementation, *hello.python.split(".")[:2])
 
 
-def _full_name(hello: Any) -> str:
+def _full_name(hello: Hello) -> str:
     return f"{hello.implementation} {hello.python}"
 
 
@@ -89,12 +93,12 @@ def _sources() -> bytes:
     return bootstrap.pack(bootstrap.collect(_PACKAGE))
 
 
-def _dumps() -> Any:
+def _dumps() -> Value:
     # Imported here, so that no script waits for it unless something goes by value.
     return dumps_for_call(import_module("cloudpickle"))
 
 
-def _explain(values: tuple[Any, ...], label: str, error: Exception) -> SerializationError:
+def _explain(values: Args, label: str, error: Exception) -> SerializationError:
     """Return the error that says which argument it was that could not be pickled."""
     *first, args, kwargs = values
     named = [(f"argument {index + 1} of {label}", value) for index, value in enumerate(args)]

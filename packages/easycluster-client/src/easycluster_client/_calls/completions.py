@@ -13,7 +13,21 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
 if TYPE_CHECKING:
+    from types import CodeType
+
+    from easycluster_protocol._types import Value
+
+    #: A function, or a tuple of a function and its further arguments.
+    Completion = Callable[[Value], object] | tuple[Value, ...]
+
     from .owner import Owner
+
+
+class _HasCode(Protocol):
+    """A function that is written in Python."""
+
+    @property
+    def __code__(self) -> CodeType: ...
 
 
 class Completed(Protocol):
@@ -23,11 +37,7 @@ class Completed(Protocol):
     call_label: str
 
 
-#: A function, or a tuple of a function and its further arguments.
-Completion = Callable[[Any], Any] | tuple[Any, ...]
-
-
-def check(name: str, completion: Any) -> Completion | None:
+def check(name: str, completion: Value) -> Completion | None:
     """Return a completion function that can be called, or None.
 
     Raises:
@@ -35,7 +45,7 @@ def check(name: str, completion: Any) -> Completion | None:
     """
     if completion is None:
         return None
-    function: Any = completion
+    function: Value = completion
     if isinstance(completion, tuple):
         function = next(iter(cast("tuple[Any, ...]", completion)), None)  # type: ignore[redundant-cast]
     if not callable(function):
@@ -45,7 +55,7 @@ def check(name: str, completion: Any) -> Completion | None:
     return cast("Completion", completion)
 
 
-def call(completion: Completion, value: Any, response: Completed) -> None:
+def call(completion: Completion, value: Value, response: Completed) -> None:
     """Call a completion function; an error that it raises is printed, so that the others go on.
 
     Args:
@@ -73,7 +83,7 @@ def _report(error: Exception, response: Completed) -> None:
         pass
 
 
-def is_inside(function: Any, owner: object) -> bool:
+def is_inside(function: _HasCode, owner: object) -> bool:
     """Return whether this thread is in ``function``, a method, of ``owner`` at present.
 
     The stack knows for sure; a note that says so could be left over by an interrupt.

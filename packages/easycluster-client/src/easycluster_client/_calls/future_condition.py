@@ -9,7 +9,29 @@ the reader, so a reader never waits.
 from __future__ import annotations
 
 import threading
-from typing import Any
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from easycluster_protocol._types import Value
+
+
+class Response(Protocol):
+    """A response, as far as its condition is concerned."""
+
+    @property
+    def has_failed(self) -> bool:
+        """Whether the answer is an error."""
+        ...
+
+
+class Waiter(Protocol):
+    """What the functions of `concurrent.futures` have told of an answer."""
+
+    def add_result(self, future: Response) -> object:
+        """Take note of a response that has a value."""
+
+    def add_exception(self, future: Response) -> object:
+        """Take note of a response that has an error."""
 
 
 class FutureCondition:
@@ -21,13 +43,13 @@ class FutureCondition:
     """
 
     def __init__(self) -> None:
-        self.waiters: list[Any] = []
+        self.waiters: list[Waiter] = []
         self.finished = False
-        self._told: list[Any] = []
+        self._told: list[Waiter] = []
         #: The response when it has its answer, until all have been told.
-        self._answered: Any = None
+        self._answered: Response | None = None
         # Reentrant, because such a lock knows its owner: a thread that holds the condition may read.
-        self._lock: Any = threading.RLock()
+        self._lock: Value = threading.RLock()
 
     def acquire(self) -> bool:
         """Take the condition."""
@@ -44,7 +66,7 @@ class FutureCondition:
     def __exit__(self, *error: object) -> None:
         self.release()
 
-    def finish(self, response: Any) -> None:
+    def finish(self, response: Response) -> None:
         """Tell the waiters, perhaps a little later. Called when the answer is there, perhaps more than
         once."""
         # Before looking whether the condition is held: its holder looks after giving it back.
@@ -63,7 +85,7 @@ class FutureCondition:
                 if taken and taken[0]:
                     self._lock.release()
 
-    def _tell_now(self, response: Any) -> None:
+    def _tell_now(self, response: Response | None) -> None:
         # After an interrupt in here this goes on where it was, when the answer is delivered again.
         if response is not None and not self.finished:
             for waiter in tuple(self.waiters):

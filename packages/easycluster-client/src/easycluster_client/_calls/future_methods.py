@@ -9,19 +9,22 @@ from collections.abc import Callable, Generator
 from typing import TYPE_CHECKING, Any
 
 from easycluster_client._session.pending import PendingCall
+from easycluster_protocol._types import Value
 from easycluster_protocol._wire import messages as m
 
 from . import completions
-from .future_condition import FutureCondition
+from .future_condition import FutureCondition, Waiter
 
 if TYPE_CHECKING:
     import asyncio
 
     from easycluster_client._session.session import ClientSession
-    from easycluster_protocol._types import Value
     from easycluster_protocol.errors import CallTimeout
 
     from .owner import Owner
+
+#: Called with the response that is done. `Any`: asyncio's own callbacks expect a future of asyncio.
+_Callback = Callable[[Any], object]
 
 
 class FutureMethods(PendingCall):
@@ -32,10 +35,10 @@ class FutureMethods(PendingCall):
     call_timeout: float | None
     _outcome: tuple[Value, BaseException | None, list[str] | None] | None
     _future_condition: FutureCondition | None = None
-    _callbacks: list[Callable[[Any], object]] | None = None
+    _callbacks: list[_Callback] | None = None
 
     #: A callback of asyncio's → the tasks that call it.
-    _tasks: dict[Callable[[Any], object], list[asyncio.Future[None]]] | None = None
+    _tasks: dict[_Callback, list[asyncio.Future[None]]] | None = None
 
     if TYPE_CHECKING:
 
@@ -90,7 +93,7 @@ class FutureMethods(PendingCall):
         """Return False, see `cancel`."""
         return False
 
-    def add_done_callback(self, fn: Callable[[Any], object]) -> None:
+    def add_done_callback(self, fn: _Callback) -> None:
         """Call ``fn(response)`` when the answer has been read, or now if it has been.
 
         It is called as completion functions are, see `Client`; an error that it raises is printed.
@@ -111,7 +114,7 @@ class FutureMethods(PendingCall):
         if self.is_answered:
             self._call_back()
 
-    async def _call_when_done(self, fn: Callable[[Any], object]) -> None:
+    async def _call_when_done(self, fn: _Callback) -> None:
         from .asyncio_waiting import wait_for_call
 
         if not self.done():
@@ -120,7 +123,7 @@ class FutureMethods(PendingCall):
             self._tasks.pop(fn, None)
         fn(self)
 
-    def remove_done_callback(self, fn: Callable[[Any], object]) -> int:
+    def remove_done_callback(self, fn: _Callback) -> int:
         """Forget ``fn``, and return how often it was to be called; as of asyncio's futures."""
         callbacks = self._callbacks or []
         count = 0
@@ -135,7 +138,7 @@ class FutureMethods(PendingCall):
             count += 1
         return count
 
-    def __await__(self) -> Generator[Any, None, Value]:
+    def __await__(self) -> Generator[object, None, Value]:
         """Wait in asyncio: its loop reads the connection meanwhile."""
         from .asyncio_waiting import wait_for_call
 
@@ -164,7 +167,7 @@ class FutureMethods(PendingCall):
         return self._future_condition or self._make_condition()
 
     @property
-    def _waiters(self) -> list[Any]:
+    def _waiters(self) -> list[Waiter]:
         return self._condition.waiters
 
     @property

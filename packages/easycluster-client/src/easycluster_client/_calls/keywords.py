@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Mapping
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from easycluster_protocol._constants import SINGLE, SINGLE_THREAD
+
+if TYPE_CHECKING:
+    from easycluster_protocol._types import Value
+
 
 #: The keywords that a call takes for itself, in the order in which some methods take them by position; all
 #: others are the remote function's.
@@ -20,13 +24,13 @@ ALL_OPTIONS = (*OPTIONS, "timeout")
 UNATTENDED = ("nonblocking", "oncomplete", "onerror")
 
 #: The options of a call that has none.
-NO_OPTIONS: Mapping[str, Any] = {}
+NO_OPTIONS: Mapping[str, Value] = {}
 
 #: The methods that take the function's own keywords as a dictionary.
 _KWARGS_APART = ("raw_call", "raw_call_method", "send_request")
 
 
-def options_of(label: str, positional: tuple[Any, ...], options: dict[str, Any]) -> dict[str, Any]:
+def options_of(label: str, positional: tuple[Value, ...], options: dict[str, Value]) -> dict[str, Value]:
     """Return the options of a call that has no other keywords.
 
     Args:
@@ -55,7 +59,7 @@ def options_of(label: str, positional: tuple[Any, ...], options: dict[str, Any])
     return {**by_position, **options}
 
 
-def thread_of(threadid: Any, default: int | None = None) -> int:
+def thread_of(threadid: Value, default: int | None = None) -> int:
     """Return the number of a server thread as it is written on the wire.
 
     Args:

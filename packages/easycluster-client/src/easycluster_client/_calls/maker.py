@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from easycluster_client._deadlines import deadline_after
 from easycluster_client._session.references import References
@@ -20,6 +20,8 @@ from .proxy_state import ProxyState
 from .response import NonblockingResponse
 
 if TYPE_CHECKING:
+    from easycluster_protocol._types import Args, Buffer, Kwargs, Value
+
     from .owner import Owner
 
 
@@ -64,7 +66,7 @@ class CallMaker:
         """
         return self.proxy_state(self._session().references, oid)
 
-    def call(self, name: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    def call(self, name: Value, args: Args, kwargs: Kwargs) -> Value:
         """Call a global of the server, or a function of this process; ``kwargs`` may hold
         options."""
         label = name if isinstance(name, str) else _name_of(name)
@@ -75,10 +77,10 @@ class CallMaker:
     def operation(
         self,
         name: str,
-        args: tuple[Any, ...],
-        options: Mapping[str, Any] | None = None,
+        args: Args,
+        options: Mapping[str, Value] | None = None,
         session: ClientSession | None = None,
-    ) -> Any:
+    ) -> Value:
         """Call an operation of the server's root object."""
         return self.make(m.INVOKE, (0, name, args, {}), name, options or NO_OPTIONS, session)
 
@@ -86,15 +88,15 @@ class CallMaker:
         self,
         oid: int,
         name: str,
-        args: tuple[Any, ...],
-        kwargs: dict[str, Any],
-        options: Any,
+        args: Args,
+        kwargs: Kwargs,
+        options: Mapping[str, Value],
         session: ClientSession | None = None,
-    ) -> Any:
+    ) -> Value:
         """Call a method of a server object; ``kwargs`` are all the method's."""
         return self.make(m.INVOKE, (oid, name, args, kwargs), name, options, session)
 
-    def raw_call(self, name: Any, args: tuple[Any, ...], kwargs: dict[str, Any], options: Any) -> Any:
+    def raw_call(self, name: Value, args: Args, kwargs: Kwargs, options: Mapping[str, Value]) -> Value:
         """Call as `call` does; ``kwargs`` are all the function's."""
         label = name if isinstance(name, str) else _name_of(name)
         return self.make(m.CALL, (name, args, kwargs), label, options)
@@ -102,11 +104,11 @@ class CallMaker:
     def request(
         self,
         kind: int,
-        start: tuple[Any, ...],
-        kwargs: dict[str, Any],
+        start: Args,
+        kwargs: Kwargs,
         label: str,
         session: ClientSession | None = None,
-    ) -> Any:
+    ) -> Value:
         """Make a call whose keywords may hold options; see `make`."""
         options = {key: kwargs.pop(key) for key in OPTIONS if key in kwargs}
         return self.make(kind, (*start, kwargs), label, options, session)
@@ -119,11 +121,11 @@ class CallMaker:
     def make(
         self,
         kind: int,
-        values: tuple[Any, ...],
+        values: Args,
         label: str,
-        options: Mapping[str, Any] = NO_OPTIONS,
+        options: Mapping[str, Value] = NO_OPTIONS,
         session: ClientSession | None = None,
-    ) -> Any:
+    ) -> Value:
         """Send a call; return what its caller gets: its value, or its response.
 
         Args:
@@ -184,7 +186,7 @@ class CallMaker:
             call.complete_call()
         return count
 
-    def update_definitions(self, options: Mapping[str, Any] = NO_OPTIONS) -> Any:
+    def update_definitions(self, options: Mapping[str, Value] = NO_OPTIONS) -> Value:
         """Send the definitions that the server does not have yet, and return what their caller gets.
 
         Each is tried once, all are tried; the first error is raised in the end.
@@ -211,7 +213,7 @@ class CallMaker:
             self.operation("use_definitions", (self.definitions,))
 
 
-def _name_of(function: Any) -> str:
+def _name_of(function: Value) -> str:
     if not callable(function):
         raise TypeError(f"what is called must be a function or the name of one, not {function!r}")
     return str(getattr(function, "__qualname__", type(function).__name__))
@@ -220,9 +222,9 @@ def _name_of(function: Any) -> str:
 def _request_in_time(
     session: ClientSession,
     response: NonblockingResponse,
-    message: tuple[int, Any, Any, int],
-    options: Mapping[str, Any],
-) -> Any:
+    message: tuple[int, bytes, Sequence[Buffer], int],
+    options: Mapping[str, Value],
+) -> Value:
     """Send a call that has a limit; return what its caller gets."""
     timeout = response.call_timeout
     deadline = deadline_after(timeout)

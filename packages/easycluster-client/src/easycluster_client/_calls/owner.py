@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from easycluster_client._session.session import ClientSession
-    from easycluster_protocol._types import Value
+    from easycluster_protocol._types import Args, Kwargs, Value
 
 
 class Calls(Protocol):
@@ -30,21 +30,19 @@ class Calls(Protocol):
     @property
     def client(self) -> Owner: ...
 
-    def call(self, name: Value, args: tuple[Value, ...], kwargs: dict[str, Value]) -> Value:
+    def call(self, name: Value, args: Args, kwargs: Kwargs) -> Value:
         """Call a global of the server, or a function of this process."""
         ...
 
-    def raw_call(
-        self, name: Value, args: tuple[Value, ...], kwargs: dict[str, Value], options: Mapping[str, Value]
-    ) -> Value:
+    def raw_call(self, name: Value, args: Args, kwargs: Kwargs, options: Mapping[str, Value]) -> Value:
         """Call as `call` does; ``kwargs`` are all the function's."""
         ...
 
     def request(
         self,
         kind: int,
-        start: tuple[Value, ...],
-        kwargs: dict[str, Value],
+        start: Args,
+        kwargs: Kwargs,
         label: str,
         session: ClientSession | None = None,
     ) -> Value:
@@ -54,7 +52,7 @@ class Calls(Protocol):
     def operation(
         self,
         name: str,
-        args: tuple[Value, ...],
+        args: Args,
         options: Mapping[str, Value] | None = None,
         session: ClientSession | None = None,
     ) -> Value:
@@ -65,8 +63,8 @@ class Calls(Protocol):
         self,
         oid: int,
         name: str,
-        args: tuple[Value, ...],
-        kwargs: dict[str, Value],
+        args: Args,
+        kwargs: Kwargs,
         options: Mapping[str, Value],
         session: ClientSession | None = None,
     ) -> Value:

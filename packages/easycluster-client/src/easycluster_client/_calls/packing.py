@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from easycluster_client._session.session import ClientSession
@@ -14,15 +13,13 @@ from easycluster_protocol._wire import messages as m
 from . import by_value
 
 if TYPE_CHECKING:
-    from easycluster_protocol._types import Value
+    from easycluster_protocol._types import Args, Value
 
+    from .by_value import Packed
     from .response import NonblockingResponse
 
-#: The pickle of the values, and the buffers that travel beside it.
-Packed = tuple[bytes, Sequence["Value"]]
 
-
-def pack(values: tuple[Value, ...], session: ClientSession, label: str) -> Packed:
+def pack(values: Args, session: ClientSession, label: str) -> Packed:
     """Pickle the values of a call.
 
     Args:
@@ -48,7 +45,7 @@ def pack(values: tuple[Value, ...], session: ClientSession, label: str) -> Packe
         context.references = before
 
 
-def _pack_any(values: tuple[Value, ...], session: ClientSession, label: str) -> Packed:
+def _pack_any(values: Args, session: ClientSession, label: str) -> Packed:
     try:
         body, buffers = dumps(values, session.pickle_protocol)
     except Exception:
@@ -58,9 +55,7 @@ def _pack_any(values: tuple[Value, ...], session: ClientSession, label: str) -> 
     return body, buffers
 
 
-def pack_and_hold(
-    kind: int, values: tuple[Value, ...], session: ClientSession, response: NonblockingResponse
-) -> Packed:
+def pack_and_hold(kind: int, values: Args, session: ClientSession, response: NonblockingResponse) -> Packed:
     """Pickle the values, and let the response hold the proxies among them until it has its answer.
 
     The server looks for their objects when it begins the call. That may be long after a later message

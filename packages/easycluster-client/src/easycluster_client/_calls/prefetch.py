@@ -10,11 +10,15 @@ from __future__ import annotations
 import threading
 import weakref
 from collections import deque
-from typing import Any
+from typing import TYPE_CHECKING
 
 from easycluster_protocol._objects.proxies import RemoteProxy
 
 from .response import NonblockingResponse
+
+if TYPE_CHECKING:
+    from easycluster_protocol._types import Value
+
 
 #: How many values are asked for before the first has come.
 _FIRST_PREFETCH = 64
@@ -29,7 +33,7 @@ class Prefetcher:
         options: the options of the calls.
     """
 
-    def __init__(self, proxy: RemoteProxy, count: int, options: dict[str, Any]) -> None:
+    def __init__(self, proxy: RemoteProxy, count: int, options: dict[str, Value]) -> None:
         self._proxy = proxy
         self._count = count
         self._options = options
@@ -42,7 +46,7 @@ class Prefetcher:
         #: The last call. While it has no answer its session holds it.
         self._last: weakref.ref[NonblockingResponse] | None = None
 
-    def take(self) -> Any:
+    def take(self) -> Value:
         """Wait for the next value and return it; an error of the iterator is raised in its place, once.
 
         A caller that gave up waiting, at a limit or by an interrupt, lost nothing and can ask again.
@@ -86,7 +90,7 @@ class Prefetcher:
         last = None if self._last is None else self._last()
         if last is not None and thread != self._thread:
             last.wait_for_answer(None)  # two threads at once would not keep the order
-        options: dict[str, Any] = {**self._options, "nonblocking": True, "threadid": thread}
+        options: dict[str, Value] = {**self._options, "nonblocking": True, "threadid": thread}
         response: NonblockingResponse = self._proxy.raw_call_method("__next__", **options)
         self._thread, self._last = thread, weakref.ref(response)
         return response

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, cast
 
 from easycluster_client._session.references import References
 from easycluster_protocol._objects.proxies import RemoteProxy
@@ -14,6 +14,7 @@ from .keywords import NO_OPTIONS, options_of
 
 if TYPE_CHECKING:
     from easycluster_client._session.session import ClientSession
+    from easycluster_protocol._types import Args, Kwargs, Value
 
     from .owner import Calls, Owner
 
@@ -30,7 +31,7 @@ class ProxyState:
         self._calls = calls
         self.references = references
         self.oid = oid
-        self._cache: dict[str, Any] | None = None
+        self._cache: dict[str, Value] | None = None
 
     @property
     def client(self) -> Owner | None:
@@ -43,7 +44,7 @@ class ProxyState:
         return self.session.peername
 
     @property
-    def cache(self) -> dict[str, Any]:
+    def cache(self) -> dict[str, Value]:
         """The values of attributes that do not change."""
         if self._cache is None:
             self._cache = {}
@@ -63,21 +64,23 @@ class ProxyState:
         self.references.check_current()
         return self._calls
 
-    def call(self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    def call(self, name: str, args: Args, kwargs: Kwargs) -> Value:
         """Call a method; ``kwargs`` may hold options."""
         if not kwargs:
             return self.invoke(name, args, kwargs, NO_OPTIONS)
         return self.current_calls().request(m.INVOKE, (self.oid, name, args), kwargs, name, self.session)
 
-    def invoke(self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any], options: Any) -> Any:
+    def invoke(self, name: str, args: Args, kwargs: Kwargs, options: Mapping[str, Value]) -> Value:
         """Call a method; ``kwargs`` are all the method's."""
         return self.current_calls().invoke(self.oid, name, args, kwargs, options, self.session)
 
-    def operation(self, name: str, args: tuple[Any, ...], options: dict[str, Any] | None = None) -> Any:
+    def operation(self, name: str, args: Args, options: Mapping[str, Value] | None = None) -> Value:
         """Call an operation of the server's root object."""
         return self.current_calls().operation(name, args, options, self.session)
 
-    def get_attribute(self, proxy: RemoteProxy, name: str, options: Mapping[str, Any] = NO_OPTIONS) -> Any:
+    def get_attribute(
+        self, proxy: RemoteProxy, name: str, options: Mapping[str, Value] = NO_OPTIONS
+    ) -> Value:
         """Return an attribute; that there is none is not printed, so that ``hasattr`` is quiet."""
         origexc = options.get("origexc", True)
         try:
@@ -93,7 +96,7 @@ class ProxyState:
         finally:
             del orig
 
-    def check_pickling(self, references: Any) -> None:
+    def check_pickling(self, references: References | None) -> None:
         """Make sure that the proxy is being pickled for a call on its own connection.
 
         Raises:

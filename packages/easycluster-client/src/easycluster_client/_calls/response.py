@@ -8,6 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING, NoReturn
 
 from easycluster_client._deadlines import check_timeout, deadline_after, new_timeout_error, query_lead
+from easycluster_protocol._types import Value
 from easycluster_protocol._values.failures import unpack_exception
 from easycluster_protocol._values.object_pickle import loads_result
 from easycluster_protocol._values.serialize import describe, explain_loads, loads
@@ -16,14 +17,13 @@ from easycluster_protocol._wire.messages import Message
 from easycluster_protocol.errors import CallTimeout, ConnectionLost, RemoteException
 
 from . import completions
-from .completions import Completion
 from .future_methods import FutureMethods
+from .owner import Owner
 
 if TYPE_CHECKING:
     from easycluster_client._session.session import ClientSession
-    from easycluster_protocol._types import Value
 
-    from .owner import Owner
+    from .completions import Completion
 
 #: The value; the exception of the call; its remote stack trace, None for an error that was raised here.
 _Outcome = tuple["Value", BaseException | None, list[str] | None]

@@ -6,7 +6,7 @@ import itertools
 import threading
 from collections.abc import Iterator, Mapping
 from threading import get_ident
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from easycluster_client._session.background import EndedThreads, start_background
 from easycluster_client._session.session import ClientSession
@@ -16,6 +16,8 @@ from .keywords import NO_OPTIONS, UNATTENDED
 from .maker import CallMaker
 
 if TYPE_CHECKING:
+    from easycluster_protocol._types import Args, Value
+
     from .owner import Owner
 
 #: The server threads of local threads are numbered from here, away from what scripts write as threadid.
@@ -89,11 +91,11 @@ class ThreadedCallMaker(CallMaker):
     def make(
         self,
         kind: int,
-        values: tuple[Any, ...],
+        values: Args,
         label: str,
-        options: Mapping[str, Any] = NO_OPTIONS,
+        options: Mapping[str, Value] = NO_OPTIONS,
         session: ClientSession | None = None,
-    ) -> Any:
+    ) -> Value:
         """Send a call; see `CallMaker.make`."""
         session = session or self.session
         if not isinstance(session, ThreadedSession):

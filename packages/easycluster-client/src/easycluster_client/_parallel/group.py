@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
-from typing import Any
 
 from easycluster_client._api.client import Client
 from easycluster_client._deadlines import deadline_after
@@ -109,7 +108,7 @@ class _GroupReading(ConnectionReader):
             self._count += connection.calls.run_completions(connection.session, limit, even_if_nested=True)
 
 
-def _check(client: Any) -> Client:
+def _check(client: object) -> Client:
     if not isinstance(client, Client):
         raise TypeError(f"a ClientGroup is made of clients, not of {client!r}")
     return client

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Any
 
 from easycluster_client._api.call_options import class_of
 from easycluster_client._api.client import Client
 from easycluster_client._api.option_views import ClientView
 from easycluster_client._calls.keywords import OPTIONS
+from easycluster_protocol._types import Value
 
 
 def call_multi(
-    connections: Iterable[Client], func: str | Callable[..., Any], /, *args: Any, **kwargs: Any
-) -> list[Any]:
+    connections: Iterable[Client], func: str | Callable[..., Value], /, *args: Value, **kwargs: Value
+) -> list[Value]:
     """Call ``func`` with the same arguments on every connection, at once.
 
     Returns:
@@ -25,7 +25,7 @@ def call_multi(
     return _gather(connections, lambda client: client.call(func, *args, **{**kwargs, "nonblocking": True}))
 
 
-def call_method_multi(objects: Iterable[Any], method: str, /, *args: Any, **kwargs: Any) -> list[Any]:
+def call_method_multi(objects: Iterable[Value], method: str, /, *args: Value, **kwargs: Value) -> list[Value]:
     """Call a method with the same arguments on every object, at once; see `call_multi`.
 
     Args:
@@ -40,7 +40,7 @@ def call_method_multi(objects: Iterable[Any], method: str, /, *args: Any, **kwar
     return _gather(objects, lambda target: _start_method(target, method, args, kwargs))
 
 
-def _start_method(target: Any, method: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+def _start_method(target: Value, method: str, args: tuple[Value, ...], kwargs: dict[str, Value]) -> Value:
     own = {name: value for name, value in kwargs.items() if name not in OPTIONS}
     options = {name: value for name, value in kwargs.items() if name in OPTIONS}
     options["nonblocking"] = True
@@ -52,18 +52,18 @@ def _start_method(target: Any, method: str, args: tuple[Any, ...], kwargs: dict[
     raise TypeError(f"methods are called on proxies and clients, not on {target!r}")
 
 
-def eval_multi(connections: Iterable[Client], code: str) -> list[Any]:
+def eval_multi(connections: Iterable[Client], code: str) -> list[Value]:
     """Evaluate an expression on every connection, at once; see `call_multi`."""
     return _gather(connections, lambda client: client.eval(code, nonblocking=True))
 
 
-def execblock_multi(connections: Iterable[Client], code: str) -> list[Any]:
+def execblock_multi(connections: Iterable[Client], code: str) -> list[Value]:
     """Execute statements on every connection, at once; see `call_multi`."""
     return _gather(connections, lambda client: client.execblock(code, nonblocking=True))
 
 
-def _gather(targets: Iterable[Any], start: Callable[[Any], Any]) -> list[Any]:
-    responses: list[Any] = []
+def _gather(targets: Iterable[Value], start: Callable[[Value], Value]) -> list[Value]:
+    responses: list[Value] = []
     errors: list[tuple[int, Exception]] = []
     for index, target in enumerate(targets):
         try:
@@ -71,7 +71,7 @@ def _gather(targets: Iterable[Any], start: Callable[[Any], Any]) -> list[Any]:
         except Exception as error:
             responses.append(None)
             errors.append((index, error))
-    results: list[Any] = []
+    results: list[Value] = []
     for index, response in enumerate(responses):
         try:
             results.append(None if response is None else response.wait())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, deque
 from collections.abc import Iterable, Iterator
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from easycluster_client._calls.response import NonblockingResponse
 from easycluster_client._deadlines import deadline_after, new_timeout_error
@@ -116,7 +116,7 @@ class _AwaitedResponses:
         self._reading = ConnectionReader()
         # Filled by whoever reads; what stands in it twice is taken once.
         self._arrived: deque[NonblockingResponse] = deque()
-        self._tell: Any = self._arrived.append
+        self._tell = self._arrived.append
         self._watching = False
 
     def take(self) -> NonblockingResponse | None:
@@ -152,7 +152,7 @@ class _AwaitedResponses:
             response.remove_watcher(self._tell)
 
 
-def _check(response: Any) -> NonblockingResponse:
+def _check(response: object) -> NonblockingResponse:
     if not isinstance(response, NonblockingResponse):
         raise TypeError(f"only responses of nonblocking calls can be waited for, not {response!r}")
     return response

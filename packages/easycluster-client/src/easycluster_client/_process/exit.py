@@ -10,14 +10,22 @@ from __future__ import annotations
 import atexit
 import threading
 import weakref
-from typing import Any
+from typing import Protocol
 
-_open: weakref.WeakSet[Any] = weakref.WeakSet()
+
+class Finishable(Protocol):
+    """An open connection, as far as its end is concerned."""
+
+    def finish(self) -> None:
+        """End it."""
+
+
+_open: weakref.WeakSet[Finishable] = weakref.WeakSet()
 
 _begun = False
 
 
-def close_at_exit(connected: Any) -> None:
+def close_at_exit(connected: Finishable) -> None:
     """Call ``connected.finish()`` when the interpreter ends."""
     _open.add(connected)
 

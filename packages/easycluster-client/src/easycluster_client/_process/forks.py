@@ -9,12 +9,20 @@ from __future__ import annotations
 
 import os
 import weakref
-from typing import Any
-
-_sessions: weakref.WeakSet[Any] = weakref.WeakSet()
+from typing import Protocol
 
 
-def abandon_after_fork(session: Any) -> None:
+class Abandonable(Protocol):
+    """A session, as far as forks are concerned."""
+
+    def abandon(self) -> None:
+        """Give up the connection in a process that was forked from the one that it belongs to."""
+
+
+_sessions: weakref.WeakSet[Abandonable] = weakref.WeakSet()
+
+
+def abandon_after_fork(session: Abandonable) -> None:
     """Call ``session.abandon()`` in every process that is forked from this one."""
     _sessions.add(session)
 

@@ -4,15 +4,13 @@ called."""
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from easycluster_protocol._wire.messages import Message
 from easycluster_protocol.errors import ConnectionLost
 
 if TYPE_CHECKING:
-    #: Called with a call as soon as its answer is there, perhaps more than once, by the thread that reads and
-    #: in the middle of reading: it may neither raise nor wait.
-    Watcher = Callable[["PendingCall"], object]
+    from typing_extensions import Self
 
 
 class PendingCall:
@@ -39,7 +37,7 @@ class PendingCall:
     is_watched = False
     answer_message: Message | None = None
     loss: ConnectionLost | None = None
-    _watchers: list[Watcher] | None = None
+    _watchers: list[Callable[[Any], object]] | None = None
 
     def lose_call(self, error: ConnectionLost) -> None:
         """Take the end of the connection for the answer, unless the answer has come."""
@@ -47,16 +45,20 @@ class PendingCall:
             self.loss = error
             self.is_answered = True
 
-    def add_watcher(self, watcher: Watcher) -> None:
-        """Let ``watcher(self)`` be called as soon as the answer is there, or now."""
-        watchers: list[Watcher] = vars(self).setdefault("_watchers", [])
+    def add_watcher(self, watcher: Callable[[Self], object]) -> None:
+        """Let ``watcher(self)`` be called as soon as the answer is there, or now.
+
+        It is called by the thread that reads, in the middle of reading and perhaps more than once, so it may
+        neither raise nor wait.
+        """
+        watchers: list[Callable[[Self], object]] = vars(self).setdefault("_watchers", [])
         watchers.append(watcher)
         self.is_watched = True
         # In this order: the thread that reads sets it first, and looks for watchers then.
         if self.is_answered:
             watcher(self)
 
-    def remove_watcher(self, watcher: Watcher) -> None:
+    def remove_watcher(self, watcher: Callable[[Self], object]) -> None:
         """Undo `add_watcher`, if that was called."""
         try:
             (self._watchers or []).remove(watcher)

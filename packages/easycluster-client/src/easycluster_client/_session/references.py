@@ -14,13 +14,16 @@ import threading
 import weakref
 from collections import deque
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from easycluster_protocol._limits import MAX_TABLE_ENTRIES
 from easycluster_protocol._objects.proxies import RemoteProxy, context
 from easycluster_protocol._objects.proxy_classes import proxy_type
 from easycluster_protocol._wire.messages import Message
 from easycluster_protocol.errors import ConnectionLost
+
+if TYPE_CHECKING:
+    from easycluster_protocol._types import Value
 
 _Value = TypeVar("_Value")
 
@@ -53,7 +56,7 @@ class Maker(Protocol):
     def renew_locks(self) -> None:
         """Do without the locks of before, in a forked process."""
 
-    def proxy_state(self, references: References, oid: int) -> Any:
+    def proxy_state(self, references: References, oid: int) -> object:
         """Return what a new proxy knows."""
 
 
@@ -66,10 +69,14 @@ class _ProxyReference(weakref.ref[RemoteProxy]):
     receipts: int
 
 
+#: What is to be given back: the reference of a proxy that is gone, or the numbers of objects.
+Garbage = _ProxyReference | Sequence[int]
+
+
 class _Receipts:
     """The receipts of one answer, until it has been unpickled. Those that are left are given back."""
 
-    def __init__(self, drop: Callable[[Any], None], oids: Sequence[int]) -> None:
+    def __init__(self, drop: Callable[[Garbage], None], oids: Sequence[int]) -> None:
         self._give_back = drop
         self.oids = oids
         self.armed = False
@@ -94,9 +101,9 @@ class References:
     def __init__(self, session: NamedSession) -> None:
         self.session = session
         #: What is to be given back: references of proxies that are gone, and lists of numbers.
-        self.garbage: deque[Any] = deque()
+        self.garbage: deque[Garbage] = deque()
         #: What finalisers do.
-        self.drop: Callable[[Any], None] = self.garbage.append
+        self.drop: Callable[[Garbage], None] = self.garbage.append
         # A signal handler may unpickle an answer in the middle of another.
         self._lock = threading.RLock()
         self._live: dict[int, _ProxyReference] = {}
@@ -129,7 +136,7 @@ class References:
                 " ask the server for the object again"
             )
 
-    def find_proxy(self, oid: int, descriptor: Any) -> RemoteProxy:
+    def find_proxy(self, oid: int, descriptor: Value) -> RemoteProxy:
         """Return the proxy of an object: the one that there is, or a new one."""
         with self._lock:
             found = self.live(oid)

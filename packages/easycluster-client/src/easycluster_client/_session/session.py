@@ -34,7 +34,7 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from functools import partial
 from threading import get_ident
-from typing import Any
+from typing import TYPE_CHECKING
 
 from easycluster_client._deadlines import seconds_until
 from easycluster_client._process.forks import abandon_after_fork
@@ -51,6 +51,9 @@ from .limited_channel import LimitedChannel
 from .pending import PendingCall, PendingCalls
 from .read_turn import ReadTurn
 from .references import References
+
+if TYPE_CHECKING:
+    from easycluster_protocol._types import Buffer
 
 #: Seconds after which a thread that cannot send looks whether it can read now.
 SEND_RETRY_INTERVAL = 0.05
@@ -117,7 +120,9 @@ class ClientSession:
             raise self._end.new_error()
         return descriptor
 
-    def request(self, call: PendingCall, kind: int, body: Any, buffers: Sequence[Any], thread: int) -> None:
+    def request(
+        self, call: PendingCall, kind: int, body: Buffer, buffers: Sequence[Buffer], thread: int
+    ) -> None:
         """Send a call; on return the kernel has it.
 
         Args:
@@ -170,16 +175,23 @@ class ClientSession:
             if releases:
                 self._post(Message(m.RELEASE, releases=releases))
 
-    def send_before_first_call(self, kind: int, body: Callable[[], bytes]) -> None:
-        """Send a message ahead of the first call."""
+    def send_before_first_call(self, message_kind: int, content: Callable[[], bytes]) -> None:
+        """Send a message ahead of the first call.
 
-        def request(*arguments: Any) -> None:
-            self.control(kind, 0, body())
+        Args:
+            message_kind: the kind of the message.
+            content: returns the body of the message.
+        """
+
+        def request(
+            call: PendingCall, kind: int, body: Buffer, buffers: Sequence[Buffer], thread: int
+        ) -> None:
+            self.control(message_kind, 0, content())
             # Not before: another thread that calls meanwhile, or after an interrupt, relies on it.
             vars(self).pop("request", None)
-            ClientSession.request(self, *arguments)
+            ClientSession.request(self, call, kind, body, buffers, thread)
 
-        self.request = request  # type: ignore[method-assign, assignment]
+        self.request = request  # type: ignore[method-assign]
 
     def control(self, kind: int, thread: int = 0, body: bytes = b"") -> None:
         """Send a message that has no answer.

@@ -12,7 +12,7 @@ import errno
 from collections.abc import Sequence
 from threading import get_ident
 from time import monotonic
-from typing import Any
+from typing import TYPE_CHECKING
 
 from easycluster_protocol._wire import messages as m
 from easycluster_protocol._wire.link import Link
@@ -22,8 +22,12 @@ from easycluster_server._io.transport import EndOfStream, SocketTransport, wait
 
 from .keep_alive import KeepAlive
 from .pending import PendingCall
+from .references import Garbage
 from .session import SEND_RETRY_INTERVAL, ClientSession
 from .watch import NoWatch, Watch, new_watch
+
+if TYPE_CHECKING:
+    from easycluster_protocol._types import Buffer
 
 _GONE = (errno.EBADF, errno.ENOENT)
 
@@ -58,7 +62,7 @@ class ThreadedSession(ClientSession):
         super().__init__(link, transport, peername)
         self.references.drop = self._drop
 
-    def _drop(self, dropped: Any) -> None:
+    def _drop(self, dropped: Garbage) -> None:
         """Note that a proxy or an answer is gone. Finalisers call this: it neither sends nor takes a lock."""
         self.references.garbage.append(dropped)
         # In this order: the background thread looks at the garbage after it took its note away.
@@ -84,7 +88,9 @@ class ThreadedSession(ClientSession):
         """How many calls have no answer, or one whose completion functions have not come to their end."""
         return super().outstanding + self.completing
 
-    def request(self, call: PendingCall, kind: int, body: Any, buffers: Sequence[Any], thread: int) -> None:
+    def request(
+        self, call: PendingCall, kind: int, body: Buffer, buffers: Sequence[Buffer], thread: int
+    ) -> None:
         """Send a call; on return the kernel has it.
 
         The watch is disarmed: on one CPU the answer may come before the caller comes to read it, and

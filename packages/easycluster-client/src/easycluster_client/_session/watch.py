@@ -16,7 +16,6 @@ import os
 import select
 from collections.abc import Callable
 from functools import partial
-from typing import Any
 
 _CHUNK = 4096
 
@@ -30,9 +29,9 @@ class Watch:
     """
 
     #: Report bytes; report none; report at once, whether there are bytes or not.
-    arm: Callable[[], Any]
-    disarm: Callable[[], Any]
-    rouse: Callable[[], Any]
+    arm: Callable[[], object]
+    disarm: Callable[[], object]
+    rouse: Callable[[], object]
 
     def __init__(self, descriptor: int) -> None:
         self._owner = os.getpid()
@@ -53,7 +52,7 @@ class Watch:
         self.disarm = partial(modify, select.EPOLLONESHOT)
         self.rouse = partial(modify, select.EPOLLIN | select.EPOLLOUT | select.EPOLLONESHOT)
 
-    def wake(self, _: Any = None) -> None:
+    def wake(self, _: object = None) -> None:
         """End `wait`, or the next one. Never waits and takes no lock, so finalisers may call it."""
         if self._owner == os.getpid():
             try:
