@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from easycluster_client._calls.keywords import options_of
-from easycluster_protocol._objects.proxy_classes import proxy_type
+from easycluster_protocol._objects.proxy_classes import make_proxy_class
 
 #: How a server describes a proxy.
 NAMES = (("__add__", "method"), ("val",), ("constant",), False)
@@ -59,7 +59,7 @@ class References:
 
 def make(descriptor: Any, oid: int = 7) -> Any:
     """Make a proxy as a server describes it."""
-    kind = proxy_type(descriptor)
+    kind = make_proxy_class(descriptor)
     proxy = kind.__new__(kind)
     object.__setattr__(proxy, "_easycluster_state", State(oid))
     return proxy

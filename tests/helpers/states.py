@@ -22,7 +22,7 @@ def registrations_restored() -> Iterator[None]:
     exports._registered.update(registered)
     exports._singletons.clear()
     exports._singletons.update(singletons)
-    exports._known.clear()
+    exports._exports_by_class.clear()
 
 
 @contextmanager

@@ -12,9 +12,9 @@ import pytest
 from easycluster_protocol._objects import exports as exports_module
 from easycluster_protocol._objects.exports import (
     ServerObject,
-    asks_for_every_value,
+    can_any_value_stay,
     can_be_exported,
-    exports_of,
+    find_exports,
     make_server_class,
     make_singleton,
 )
@@ -30,7 +30,7 @@ def as_before() -> Iterator[None]:
 
 def names_of(value: Any) -> tuple[set[str], set[str], set[str], bool]:
     """The methods, attributes and cached attributes that an object exports, and whether any other attribute."""
-    exports = exports_of(value)
+    exports = find_exports(value)
     assert exports is not None
     return set(exports.methods), set(exports.attrs), set(exports.cached), exports.any_attribute
 
@@ -75,7 +75,7 @@ class Everything(ServerObject):
 def test_plain_values_are_copied() -> None:
     """Values of other classes are no server objects, nor are the classes themselves."""
     for value in (1, "text", [1], {"a": 1}, None, object(), ServerObject, Everything, array.array):
-        assert exports_of(value) is None
+        assert find_exports(value) is None
 
 
 def test_auto() -> None:
@@ -147,7 +147,7 @@ def test_what_cannot_be_exported(setting: str, name: Any) -> None:
     kind = type("Wrong", (ServerObject,), {setting: ("fine", name)})
 
     with pytest.raises(TypeError, match=f"{setting} of Wrong holds {name!r}, which cannot be exported"):
-        exports_of(kind())
+        find_exports(kind())
 
 
 def test_operators() -> None:
@@ -169,8 +169,8 @@ def test_make_server_class() -> None:
         def more(self) -> None:
             """A method."""
 
-    assert exports_of(Plain()) is None
-    assert exports_of(Derived()) is None
+    assert find_exports(Plain()) is None
+    assert find_exports(Derived()) is None
     make_server_class(Plain, export_attrs="x")
 
     assert names_of(Plain()) == ({"method"}, {"x"}, set(), False)
@@ -189,10 +189,10 @@ def test_classes_of_extension_modules() -> None:
 
 def test_common_classes() -> None:
     """Lists and their like can be registered, though pickling would not ask for them by itself."""
-    assert not asks_for_every_value()
+    assert not can_any_value_stay()
     make_server_class(list)
 
-    assert asks_for_every_value()
+    assert can_any_value_stay()
     assert "append" in names_of([1])[0]
 
 
@@ -210,7 +210,7 @@ def test_make_server_class_takes_classes() -> None:
     with pytest.raises(TypeError, match="export_methods of deque holds '__init__'"):
         make_server_class(collections.deque, export_methods=("__init__",))
 
-    assert exports_of(collections.deque()) is None
+    assert find_exports(collections.deque()) is None
 
 
 def test_make_singleton() -> None:
@@ -219,8 +219,8 @@ def test_make_singleton() -> None:
 
     assert make_singleton(values, export_methods=("append",)) is values
     assert names_of(values)[0] == {"append"}
-    assert exports_of([1, 2]) is None
-    assert asks_for_every_value()
+    assert find_exports([1, 2]) is None
+    assert can_any_value_stay()
 
 
 @pytest.mark.parametrize("value", [None, True, 5, "text", b"", (), int], ids=repr)
@@ -228,13 +228,13 @@ def test_what_all_programs_share(value: Any) -> None:
     """What may be the same object elsewhere, too, cannot be a singleton."""
     with pytest.raises(TypeError, match="cannot be a singleton"):
         make_singleton(value)
-    assert not asks_for_every_value()
+    assert not can_any_value_stay()
 
 
 def test_classes_made_on_the_fly() -> None:
     """What is known of classes is forgotten when they are many, and found out again."""
-    for number in range(exports_module._MAX_KNOWN + 10):
-        exports_of(type(f"Passing{number}", (), {})())
+    for number in range(exports_module._MAX_CACHED_CLASSES + 10):
+        find_exports(type(f"Passing{number}", (), {})())
 
-    assert len(exports_module._known) <= exports_module._MAX_KNOWN
+    assert len(exports_module._exports_by_class) <= exports_module._MAX_CACHED_CLASSES
     assert names_of(Everything())[3]

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from easycluster_protocol._objects import proxies
-from easycluster_protocol._objects.exports import exports_of
+from easycluster_protocol._objects.exports import find_exports
 from easycluster_protocol._objects.proxies import (
     ProxyMethod,
     RemoteProxy,
@@ -27,7 +27,7 @@ from easycluster_protocol._objects.proxy_classes import (
     ModuleProxy,
     RemoteIterator,
     SelfIterProxy,
-    proxy_type,
+    make_proxy_class,
 )
 from easycluster_protocol._values.object_pickle import dumps_result, loads_result
 from helpers.fake_proxies import NAMES, References, make, sent
@@ -268,11 +268,11 @@ def test_options_by_position() -> None:
 
 def test_one_type_for_each_set_of_names() -> None:
     """Proxies that export the same are of one type; its name holds all names, each kind sorted."""
-    kind = proxy_type((("b", "a"), ("d", "c"), ("e",), False))
+    kind = make_proxy_class((("b", "a"), ("d", "c"), ("e",), False))
 
     assert kind.__name__ == "dynamic_proxy_a_b_c_d_e"
-    assert proxy_type((("b", "a"), ("d", "c"), ("e",), False)) is kind
-    assert proxy_type((("b", "a"), ("d", "c"), ("e",), True)) is not kind
+    assert make_proxy_class((("b", "a"), ("d", "c"), ("e",), False)) is kind
+    assert make_proxy_class((("b", "a"), ("d", "c"), ("e",), True)) is not kind
 
 
 def test_proxy_classes_with_other_bases() -> None:
@@ -351,13 +351,14 @@ def test_which_methods_are_the_servers() -> None:
         def g(self) -> None:
             """Local."""
 
-    proxy = make(Mine)
+    proxy: Any = make(Mine)
+    of_a_list: Any = [].append
 
     assert reduce_method(proxy.f) == (find_method, (proxy, "f"))
     assert reduce_method(proxy.__len__) == (find_method, (proxy, "__len__"))
     assert reduce_method(proxy.g) is None
     assert reduce_method(proxy.raw_call_method) is None
-    assert reduce_method([].append) is None
+    assert reduce_method(of_a_list) is None
 
 
 class Numbers:
@@ -370,8 +371,11 @@ class Numbers:
         listed[8] = None
         return 8
 
-    def give_back(self, oids: Any) -> None:
-        self.given_back.extend(oids)
+    def get(self, oid: int) -> Any:
+        raise ReferenceError(oid)
+
+    def give_back(self, listed: dict[int, None]) -> None:
+        self.given_back.extend(listed)
 
 
 @pytest.mark.usefixtures("answering")
@@ -395,7 +399,7 @@ def test_results(by_identity: bool, protocol: int, monkeypatch: pytest.MonkeyPat
     assert repr(two) == "<RemoteProxy for oid 8 on host:1>"
 
 
-def test_pickling_outside_of_calls() -> None:
+def test_pickling_outside_of_calls(monkeypatch: pytest.MonkeyPatch) -> None:
     """A proxy, or a method of one, cannot be pickled but for a call; on its server it is the object again."""
     proxy = make(NAMES)
     for value in (proxy, ProxyMethod(proxy, "f"), [proxy]):
@@ -407,11 +411,8 @@ def test_pickling_outside_of_calls() -> None:
     finally:
         proxies.context.references = None
 
-    proxies.server_objects = {7: "object"}
-    try:
-        there, method = pickle.loads(pickled)
-    finally:
-        proxies.server_objects = None
+    monkeypatch.setattr(proxies, "server_objects", {7: "object"})
+    there, method = pickle.loads(pickled)
     assert (there, method()) == ("object", "OBJECT")
 
 
@@ -437,7 +438,7 @@ def test_methods_as_values() -> None:
 
 def descriptor_of(value: Any) -> Any:
     """What the client is told of a server object."""
-    exports = exports_of(value)
+    exports = find_exports(value)
     assert exports is not None
     return exports.descriptor
 

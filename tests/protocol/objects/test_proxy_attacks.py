@@ -13,7 +13,7 @@ from easycluster_protocol._objects.proxy_classes import (
     _MAX_NAMES,
     DefaultRemoteProxy,
     SelfIterProxy,
-    proxy_type,
+    make_proxy_class,
 )
 from helpers.fake_proxies import State, make, sent
 
@@ -63,7 +63,7 @@ def test_malicious_names(name: str, place: int) -> None:
     descriptor[place] = ("fine", name)
 
     with pytest.raises(TypeError, match=f"cannot have a remote attribute named {name!r}"):
-        proxy_type(tuple(descriptor))
+        make_proxy_class(tuple(descriptor))
 
     assert {kind: dict(vars(kind)) for kind in before} == before
 
@@ -72,14 +72,14 @@ def test_malicious_names(name: str, place: int) -> None:
 def test_malicious_descriptors(descriptor: Any) -> None:
     """What describes no proxy is refused with a `TypeError`; nothing is called or instantiated."""
     with pytest.raises(TypeError):
-        proxy_type(descriptor)
+        make_proxy_class(descriptor)
 
 
 def test_attributes_the_server_makes_up() -> None:
     """Whatever names a server exports, those of the proxy's own workings and of its class remain ours."""
     proxy = make((("method", "client", "call"), ("oid", "cache"), (), False))
 
-    assert proxy_type((("f",), (), (), True)).__reduce_ex__ is vars(RemoteProxy)["__reduce_ex__"]
+    assert make_proxy_class((("f",), (), (), True)).__reduce_ex__ is vars(RemoteProxy)["__reduce_ex__"]
     assert (proxy.proxy_object_id, proxy.proxy_connection) == (7, None)
     assert proxy.oid == "answer"
     assert isinstance(proxy._easycluster_state, State)
@@ -109,15 +109,15 @@ def test_names_that_are_no_texts(names: Any, place: int) -> None:
     descriptor[place] = names
 
     with pytest.raises(TypeError, match="a server object exports "):
-        proxy_type(tuple(descriptor))
+        make_proxy_class(tuple(descriptor))
 
 
 def test_huge_descriptors() -> None:
     """More names than any class has are refused before a class is made of them."""
     with pytest.raises(TypeError, match=f"tuples of {_MAX_NAMES} names at most"):
-        proxy_type((tuple(f"f{number}" for number in range(_MAX_NAMES)), ("g",), (), False))
+        make_proxy_class((tuple(f"f{number}" for number in range(_MAX_NAMES)), ("g",), (), False))
     with pytest.raises(TypeError, match="must derive from RemoteProxy") as caught:
-        proxy_type(("x" * 1000,) * 100)
+        make_proxy_class(("x" * 1000,) * 100)
     assert len(str(caught.value)) < 500
 
 
@@ -165,7 +165,7 @@ def test_hooks(name: str) -> None:
     """Of Python's special names only operators can be exported: no hook of classes, pickling, copying or importing."""
     assert not can_be_exported(name)
     with pytest.raises(TypeError, match="cannot have a remote attribute"):
-        proxy_type(((name,), (), (), True))
+        make_proxy_class(((name,), (), (), True))
 
 
 def test_operators_of_one_proxy_only() -> None:

@@ -13,10 +13,18 @@ from typing import Any
 
 import pytest
 
+from easycluster_protocol._types import Dumps
 from easycluster_protocol._values import by_value
-from easycluster_protocol._values.serialize import dumps, dumps_by_value, loads
+from easycluster_protocol._values.serialize import dumps, find_dumps_by_value, loads
 
 cloudpickle = import_module("cloudpickle")  # it has no types
+
+
+def dumps_by_value() -> Dumps:
+    """The function that pickles by value, which exists once cloudpickle has been imported."""
+    found = find_dumps_by_value()
+    assert found is not None
+    return found
 
 
 def back(value: Any, protocol: int = 5) -> Any:
@@ -43,18 +51,18 @@ def counter() -> Any:
 
 def test_no_cloudpickle(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where nothing came by value, nothing can go back so; nor while cloudpickle is being imported."""
-    assert dumps_by_value() is by_value.dumps_for_result(cloudpickle)
+    assert find_dumps_by_value() is by_value.make_dumps_for_result(cloudpickle)
     monkeypatch.delitem(sys.modules, "cloudpickle")
-    assert dumps_by_value() is None
+    assert find_dumps_by_value() is None
     monkeypatch.setitem(sys.modules, "cloudpickle", ModuleType("cloudpickle"))
-    assert dumps_by_value() is None
+    assert find_dumps_by_value() is None
 
 
 def test_cloudpickle_without_reducer() -> None:
     """On PyPy, where cloudpickle is made otherwise, it is used as it is."""
-    plain = SimpleNamespace(Pickler=object, dumps=object())
+    plain: Any = SimpleNamespace(Pickler=object, dumps=object())
 
-    assert by_value.dumps_for_result(plain) is plain.dumps
+    assert by_value.make_dumps_for_result(plain) is plain.dumps
 
 
 @pytest.mark.parametrize("protocol", [4, 5])
@@ -88,7 +96,7 @@ def test_a_class_that_is_new(counter: Any) -> None:
         "assert type(one) is type(other) is kind\n"
         "one.bump(), other.bump()\n"
         "from easycluster_protocol._values import by_value\n"
-        "print(kind.tag, kind.bump.__globals__['count'], by_value._new)\n"
+        "print(kind.tag, kind.bump.__globals__['count'], by_value._unfilled)\n"
     )
     result = subprocess.run([sys.executable, "-c", script], input=body, capture_output=True, check=True)
 
@@ -150,7 +158,7 @@ def test_functions() -> None:
 
 def test_code_of_another_python(monkeypatch: pytest.MonkeyPatch) -> None:
     """Code that another version of Python compiled is refused: it is never run."""
-    monkeypatch.setattr(by_value, "_TAG", "cpython-399")
+    monkeypatch.setattr(by_value, "_CACHE_TAG", "cpython-399")
     body, _ = dumps(lambda: None, 5, dumps_by_value())
     monkeypatch.undo()
 

@@ -365,7 +365,7 @@ def test_long_chains() -> None:
     while isinstance(found, ValueError):
         found, count = found.__context__ or found.__cause__, count + 1  # type: ignore[assignment]  # ends below
     assert isinstance(found, RemoteTraceback)
-    assert count == failures._MAX_CHAIN
+    assert count == failures._MAX_CHAIN_LINKS
     assert "ValueError: 0\n" in text
 
 

@@ -38,7 +38,7 @@ def test_unknown_before() -> None:
 
 def test_paths_are_found() -> None:
     """A path becomes one of this Python's own, by either half of pickle."""
-    pathlib_local.find_moved()
+    pathlib_local.make_importable()
     values = [pickle.loads(PATH), pickle._loads(PATH)]  # type: ignore[attr-defined]  # the half in Python
 
     assert values == [pathlib.PurePosixPath("a/b")] * 2
@@ -47,7 +47,7 @@ def test_paths_are_found() -> None:
 @older
 def test_stands_for_public_names_only() -> None:
     """Who looks at all modules takes it for one without a file."""
-    pathlib_local.find_moved()
+    pathlib_local.make_importable()
     stand = sys.modules[pathlib_local.NAME]
 
     assert not hasattr(stand, "__file__")
@@ -58,4 +58,4 @@ def test_stands_for_public_names_only() -> None:
 @pytest.mark.parametrize(("version", "expected"), [("3.13.0", True), ("3.12.13", False), ("3.14.0", False)])
 def test_whose_pickles(version: str, expected: bool) -> None:
     """Only Python 3.13 names that module."""
-    assert pathlib_local.can_have_moved(version) is expected
+    assert pathlib_local.is_needed_for(version) is expected

@@ -5,7 +5,7 @@ They are imported under `TYPE_CHECKING` only: a host that was sent our code neve
 
 from __future__ import annotations
 
-from typing import Any, Dict, Tuple, Union
+from typing import Any, Callable, Dict, Tuple, Union
 
 #: A value of a script: any object. It may be an argument, a result, an attribute, or what a name stands for.
 Value = Any
@@ -16,6 +16,9 @@ Kwargs = Dict[str, Value]
 
 #: What a script's names stand for: the ``__dict__`` of a module, or a dictionary like it.
 Namespace = Dict[str, Value]
+
+#: `pickle.dumps`, or a function with its arguments.
+Dumps = Callable[..., bytes]
 
 #: Bytes of a message, in the memory of whoever made them: a view is flat and of bytes (format ``B``).
 Buffer = Union[bytes, bytearray, memoryview]

@@ -10,7 +10,7 @@ from easycluster_client._calls import completions
 from easycluster_client._calls.keywords import ALL_OPTIONS, UNATTENDED, thread_of
 from easycluster_client._deadlines import check_timeout
 from easycluster_protocol._constants import SINGLE
-from easycluster_protocol._objects.proxies import METHOD, RemoteProxy, forwarded
+from easycluster_protocol._objects.proxies import METHOD, RemoteProxy, get_forwarded_kind
 from easycluster_protocol._types import Value
 
 from .client import Client
@@ -70,7 +70,7 @@ def _check(settings: dict[str, Value]) -> None:
 
 def _check_prefetch(target: Value, settings: dict[str, Value]) -> None:
     count = settings["prefetch"]
-    if not isinstance(target, RemoteProxy) or forwarded(type(target), "__next__") != METHOD:
+    if not isinstance(target, RemoteProxy) or get_forwarded_kind(type(target), "__next__") != METHOD:
         raise TypeError(
             f"prefetch is an option for proxies of iterators, as generators are, not for {target!r}; "
             "of what can be iterated over take iter() first"

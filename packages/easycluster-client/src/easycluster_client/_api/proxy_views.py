@@ -16,7 +16,7 @@ from easycluster_protocol._objects.proxies import (
     METHOD,
     ProxyMethod,
     RemoteProxy,
-    forwarded,
+    get_forwarded_kind,
 )
 from easycluster_protocol._objects.proxy_classes import DefaultRemoteProxy
 
@@ -93,7 +93,7 @@ class ProxyView(View):
 
     def __getattr__(self, name: str) -> Value:
         proxy: RemoteProxy = self._easycluster_target
-        way = forwarded(type(proxy), name)
+        way = get_forwarded_kind(type(proxy), name)
         if way == METHOD:
             return _method(self, name)
         if way in (ATTRIBUTE, CACHED):
@@ -106,14 +106,14 @@ class ProxyView(View):
 
     def __setattr__(self, name: str, value: Value) -> None:
         proxy: RemoteProxy = self._easycluster_target
-        if forwarded(type(proxy), name) == ATTRIBUTE or _asks_server(proxy, name):
+        if get_forwarded_kind(type(proxy), name) == ATTRIBUTE or _asks_server(proxy, name):
             proxy.raw_set_attribute(name, value, **_waiting(self))
         else:
             setattr(proxy, name, value)
 
     def __delattr__(self, name: str) -> None:
         proxy: RemoteProxy = self._easycluster_target
-        if forwarded(type(proxy), name) == ATTRIBUTE or _asks_server(proxy, name):
+        if get_forwarded_kind(type(proxy), name) == ATTRIBUTE or _asks_server(proxy, name):
             proxy._easycluster_state.operation("delete_attribute", (proxy, name), _waiting(self))
         else:
             delattr(proxy, name)
@@ -194,7 +194,7 @@ def _attribute(view: ProxyView, name: str, way: str) -> Value:
 
 def _operator(cls: type, name: str) -> Value:
     """Return the method of views that stands for an operator of proxies."""
-    remote = forwarded(cls, name) == METHOD
+    remote = get_forwarded_kind(cls, name) == METHOD
 
     def operate(self: Value, *args: Value, **kwargs: Value) -> Value:
         proxy: RemoteProxy = self._easycluster_target

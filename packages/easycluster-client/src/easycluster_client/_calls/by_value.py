@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 import easycluster_bootstrap as bootstrap
 from easycluster_protocol._handshake.hello import Hello, describe_self
-from easycluster_protocol._values.by_value import dumps_for_call
+from easycluster_protocol._values.by_value import make_dumps_for_call
 from easycluster_protocol._values.serialize import dumps, explain_dumps
 from easycluster_protocol._wire import messages as m
 from easycluster_protocol.errors import SerializationError
@@ -95,7 +95,7 @@ def _sources() -> bytes:
 
 def _dumps() -> Value:
     # Imported here, so that no script waits for it unless something goes by value.
-    return dumps_for_call(import_module("cloudpickle"))
+    return make_dumps_for_call(import_module("cloudpickle"))
 
 
 def _explain(values: Args, label: str, error: Exception) -> SerializationError:

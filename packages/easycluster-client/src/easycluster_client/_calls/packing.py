@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from easycluster_client._session.session import ClientSession
 from easycluster_protocol import _pickling
 from easycluster_protocol._objects.proxies import context
-from easycluster_protocol._values.serialize import PLAIN, dumps
+from easycluster_protocol._values.serialize import PLAIN_TYPES, dumps
 from easycluster_protocol._wire import messages as m
 
 from . import by_value
@@ -31,7 +31,7 @@ def pack(values: Args, session: ClientSession, label: str) -> Packed:
         SerializationError: a value cannot be pickled, or the server could not use it.
     """
     *_, name, args, kwargs = values
-    if not kwargs and type(name) is str and (not args or PLAIN.issuperset(map(type, args))):
+    if not kwargs and type(name) is str and (not args or PLAIN_TYPES.issuperset(map(type, args))):
         # Nothing in it goes by value, is a proxy, travels beside the pickle or runs code of its own.
         try:
             return _pickling.dumps(values, session.pickle_protocol), ()

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from easycluster_protocol._limits import MAX_TABLE_ENTRIES
 from easycluster_protocol._objects.proxies import RemoteProxy, context
-from easycluster_protocol._objects.proxy_classes import proxy_type
+from easycluster_protocol._objects.proxy_classes import make_proxy_class
 from easycluster_protocol._wire.messages import Message
 from easycluster_protocol.errors import ConnectionLost
 
@@ -142,7 +142,7 @@ class References:
             found = self.live(oid)
             if found is not None:
                 return found
-            cls = proxy_type(descriptor)
+            cls = make_proxy_class(descriptor)
             proxy: RemoteProxy = cls.__new__(cls)
             object.__setattr__(proxy, "_easycluster_state", self.maker.proxy_state(self, oid))
             reference = _ProxyReference(proxy, self.drop)

@@ -93,8 +93,8 @@ class ClientSession:
         self.references = References(self)
         self._deliver = Delivery(self._calls, self.turn, self.references, self._channel).deliver
         abandon_after_fork(self)
-        if pathlib_local.can_have_moved(link.agreement.peer.python):
-            pathlib_local.find_moved()
+        if pathlib_local.is_needed_for(link.agreement.peer.python):
+            pathlib_local.make_importable()
         link.receiver.deliver(self._deliver)
 
     @property

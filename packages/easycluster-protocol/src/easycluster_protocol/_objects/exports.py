@@ -1,15 +1,61 @@
-"""Server objects: which objects stay on the server, and what of them their proxies may use.
+"""Server objects: which objects stay on the server, and which of their attributes proxies may use.
 
 Instances of `ServerObject`, of classes given to `make_server_class` and of their subclasses stay on the
-server, as does each object given to `make_singleton`. Classes say what they export by ``export_methods``,
-``export_attrs``, ``export_attrs_cache`` and ``proxy_class``; each class has exports of its own.
+server, and so does each object given to `make_singleton`. A class names its exports in ``export_methods``,
+``export_attrs``, ``export_attrs_cache`` and ``proxy_class``; each subclass may name others.
 """
 
 from __future__ import annotations
 
-from typing import Any, Callable, Dict, FrozenSet, Iterable, Iterator, Optional, Set, Tuple
+from typing import TYPE_CHECKING, Callable, Dict, FrozenSet, Iterable, Iterator, Optional, Set, Tuple
 
-#: Among the names that are exported: all methods that the class defines, or any attribute.
+if TYPE_CHECKING:  # novm
+    from typing import Protocol, Union
+
+    from easycluster_protocol._types import Value
+
+    #: One name, or several.
+    Names = Union[str, Iterable[str], None]
+
+    #: The values of `_SETTINGS` by name.
+    Settings = Dict[str, Value]
+
+    #: All that a client needs to make a proxy: its class; or the names of methods, of attributes and of those
+    #: attributes that never change, and whether other attributes may be asked for.
+    Descriptor = Union[type, Tuple[Tuple[str, ...], Tuple[str, ...], Tuple[str, ...], bool]]
+
+    class ObjectNumbers(Protocol):
+        """Gives numbers to server objects."""
+
+        def add(self, value: Value, listed: Dict[int, None]) -> int:
+            """Return the number of an object that is being pickled, and count a receipt for each pickle:
+            ``listed`` has the numbers in this one."""
+            ...
+
+    class ObjectTable(ObjectNumbers, Protocol):
+        """The objects of a server, see `easycluster_server._objects.table`."""
+
+        def get(self, oid: int) -> Value:
+            """Return the object with this number."""
+            ...
+
+        def give_back(self, listed: Dict[int, None]) -> None:
+            """Forget the receipts of a pickle that is not sent."""
+            ...
+
+    class ObjectPickler(Protocol):
+        """A pickler that turns server objects into numbers.
+
+        Attributes:
+            objects: gives the objects their numbers.
+            listed: the numbers in this pickle.
+        """
+
+        objects: ObjectNumbers
+        listed: Dict[int, None]
+
+
+#: Stands among exported names for all methods that the class defines, or for any attribute.
 AUTO = "@auto"
 
 _SETTINGS: Tuple[str, ...] = ("export_methods", "export_attrs", "export_attrs_cache", "proxy_class")
@@ -26,8 +72,8 @@ OPERATORS = frozenset(
     ).split()
 )
 
-#: Those of Python 2, which scripts for both export beside their successors. No Python here calls them.
-_OBSOLETE = frozenset(
+#: The special methods of Python 2, which scripts for both export beside their successors. Nothing calls them.
+_OBSOLETE_OPERATORS = frozenset(
     f"__{name}__"
     for name in (  # noqa: SIM905
         "cmp coerce delslice div getslice hex idiv long nonzero oct rcmp rdiv setslice unicode"
@@ -44,23 +90,23 @@ class ServerObject:
         export_attrs: names of attributes that clients may get, set and delete; ``"@auto"``, the default,
             lets them ask for any.
         export_attrs_cache: names of attributes that never change: a client asks for each once.
-        proxy_class: the class of the proxies, derived from `RemoteProxy`, instead of one that is made
-            from those names.
+        proxy_class: the class of the proxies, derived from `RemoteProxy`; without it, one is made from the
+            names above.
     """
 
-    export_methods: Any = (AUTO,)
-    export_attrs: Any = (AUTO,)
-    export_attrs_cache: Any = ()
-    proxy_class: Any = None
+    export_methods: Names = (AUTO,)
+    export_attrs: Names = (AUTO,)
+    export_attrs_cache: Names = ()
+    proxy_class: Optional[type] = None
 
 
 class Exports:
-    """What a class exports.
+    """The exports of a class.
 
     Attributes:
-        methods, attrs, cached: the names.
+        methods, attrs, cached: the names; `cached` are those of attributes that never change.
         any_attribute: whether clients may ask for other attributes, too.
-        descriptor: what a client needs to make a proxy: its class, or the names.
+        descriptor: all that a client needs to make a proxy.
     """
 
     def __init__(
@@ -75,7 +121,7 @@ class Exports:
         self.attrs = attrs
         self.cached = cached
         self.any_attribute = any_attribute
-        self.descriptor: Any = proxy_class or (
+        self.descriptor: Descriptor = proxy_class or (
             tuple(sorted(methods)),
             tuple(sorted(attrs)),
             tuple(sorted(cached)),
@@ -83,119 +129,122 @@ class Exports:
         )
 
 
-#: Class → the settings that `make_server_class` was given; None: its instances are copied, although those of
-#: a base of it stay. Entries are kept: the classes are, too.
-_registered: Dict[type, Optional[Dict[str, Any]]] = {}
+#: Class → the settings that `make_server_class` was given. None: the instances are copied, although those of
+#: a base class stay. Entries are never removed, so the classes are kept alive.
+_registered: Dict[type, Optional[Settings]] = {}
 
-#: The same for classes of modules that are not imported before there are instances: module, name → settings.
-later: Dict[Tuple[str, str], Dict[str, Any]] = {}
+#: Module and name of a class → its settings, for classes whose modules need not be imported.
+registered_by_name: Dict[Tuple[str, str], Settings] = {}
 
-#: Id of a singleton → the object, which is kept, and its exports.
-_singletons: Dict[int, Tuple[Any, Exports]] = {}
-
-#: For type checkers.
-_type_of: Callable[[Any], type] = type
+#: Id of a singleton → the object, which is kept alive, and its exports.
+_singletons: Dict[int, Tuple[Value, Exports]] = {}
 
 #: Class → its exports, None for one whose instances are copied.
-_known: Dict[type, Optional[Exports]] = {}
-_MAX_KNOWN = 4096
+_exports_by_class: Dict[type, Optional[Exports]] = {}
+_MAX_CACHED_CLASSES = 4096
 
 #: Types that pickling knows so well that it asks for no instance, unless it is made to ask for every value.
-_COMMON = frozenset((dict, list, set, frozenset, bytearray))
+_COMMON_TYPES = frozenset((dict, list, set, frozenset, bytearray))
 
 #: Types of which every message is made.
-_ATOMS = (object, type, type(None), bool, int, float, complex, str, bytes, tuple)
+_MESSAGE_TYPES = (object, type, type(None), bool, int, float, complex, str, bytes, tuple)
+
+_type_of: Callable[[object], type] = type  # for type checkers, which make no class of `type(value)`
 
 
-def exports_of(value: Any) -> Optional[Exports]:
-    """Return what a server object exports, None for a value that is copied."""
+def find_exports(value: Value) -> Optional[Exports]:
+    """Return the exports of a server object, None for a value that is copied."""
     if _singletons:
         found = _singletons.get(id(value))
         if found is not None:
             return found[1]
-    kind = _type_of(value)
+    cls = _type_of(value)
     try:
-        return _known[kind]
+        return _exports_by_class[cls]
     except KeyError:
-        exports = _of_class(kind)
-        if len(_known) >= _MAX_KNOWN:  # classes that are made on the fly shall not be kept for ever
-            _known.clear()
-        _known[kind] = exports
+        exports = _find_class_exports(cls)
+        if (
+            len(_exports_by_class) >= _MAX_CACHED_CLASSES
+        ):  # it keeps classes alive, also those made on the fly
+            _exports_by_class.clear()
+        _exports_by_class[cls] = exports
         return exports
 
 
-def name_object(pickler: Any, value: Any) -> Any:
+def name_object(pickler: ObjectPickler, value: Value) -> Optional[Tuple[int, Descriptor]]:
     """Return the arguments of `proxies.find_proxy` for a server object, None for a value that is copied.
 
     Args:
-        pickler: has `objects`, the server's objects, whose ``add(value, listed)`` returns the number of one,
-            and `listed`, the numbers that were given out to this pickle.
-        value: what it pickles.
+        pickler: the pickler, which has the table of the server's objects.
+        value: the value that it is pickling.
     """
-    exports = exports_of(value)
+    exports = find_exports(value)
     return None if exports is None else (pickler.objects.add(value, pickler.listed), exports.descriptor)
 
 
-def asks_for_every_value() -> bool:
-    """Whether pickling has to ask for every value: singletons may be of types that are copied otherwise,
-    and some of these may be classes of server objects."""
-    return bool(_singletons) or not _COMMON.isdisjoint(_registered)
+def can_any_value_stay() -> bool:
+    """Whether values of every type may be server objects, so that pickling has to ask for each of them.
+
+    Singletons may be of any type, and `make_server_class` may have been given a type for which pickling does
+    not ask otherwise.
+    """
+    return bool(_singletons) or not _COMMON_TYPES.isdisjoint(_registered)
 
 
-def _of_class(kind: type) -> Optional[Exports]:
-    if not any(base is ServerObject or base in _registered for base in kind.__mro__):
-        found = later.get((kind.__module__, kind.__qualname__))
-        return None if found is None else _make(kind, found)
-    for base in kind.__mro__:
-        if base is ServerObject:  # what it says holds where nobody says anything
+def _find_class_exports(cls: type) -> Optional[Exports]:
+    if not any(base is ServerObject or base in _registered for base in cls.__mro__):
+        found = registered_by_name.get((cls.__module__, cls.__qualname__))
+        return None if found is None else _make_exports(cls, found)
+    for base in cls.__mro__:
+        if base is ServerObject:  # its settings hold where no class has others
             break
         if base in _registered:
             settings = _registered[base]
-            return None if settings is None else _make(kind, settings)
+            return None if settings is None else _make_exports(cls, settings)
         own = {name: vars(base)[name] for name in _SETTINGS if name in vars(base)}
         if own:
-            return _make(kind, {**_inherited(kind), **own})
-    return _make(kind, {})
+            return _make_exports(cls, {**_inherit_settings(cls), **own})
+    return _make_exports(cls, {})
 
 
-def _inherited(kind: type) -> Dict[str, Any]:
-    """Return the names that a class exports by inheritance, not its proxy class."""
-    return {name: getattr(kind, name) for name in _SETTINGS[:3] if hasattr(kind, name)}
+def _inherit_settings(cls: type) -> Settings:
+    """Return the settings that a class inherits, except for its proxy class."""
+    return {name: getattr(cls, name) for name in _SETTINGS[:3] if hasattr(cls, name)}
 
 
-def _make(kind: type, settings: Dict[str, Any]) -> Exports:
-    methods, auto_methods = _names(kind, settings, "export_methods", AUTO)
-    attrs, any_attribute = _names(kind, settings, "export_attrs", AUTO)
-    cached, _ = _names(kind, settings, "export_attrs_cache", ())
+def _make_exports(cls: type, settings: Settings) -> Exports:
+    methods, auto_methods = _read_names(cls, settings, "export_methods", AUTO)
+    attrs, any_attribute = _read_names(cls, settings, "export_attrs", AUTO)
+    cached, _ = _read_names(cls, settings, "export_attrs_cache", ())
     if auto_methods:
-        methods |= frozenset(_methods_of(kind))
+        methods |= frozenset(_find_methods(cls))
     attrs -= cached
     return Exports(methods, attrs, cached, any_attribute, settings.get("proxy_class"))
 
 
-def _names(kind: type, settings: Dict[str, Any], setting: str, default: Any) -> Tuple[FrozenSet[str], bool]:
-    """Return the names of one setting, and whether ``@auto`` is among them."""
-    given: Any = settings.get(setting, default) or ()  # None is nothing, too
-    names = ({given} if isinstance(given, str) else set(given)) - _OBSOLETE
+def _read_names(cls: type, settings: Settings, setting: str, default: Names) -> Tuple[FrozenSet[str], bool]:
+    """Return the names of one setting without ``@auto``, and whether ``@auto`` was among them."""
+    given: Value = settings.get(setting, default) or ()  # None means none, too
+    names = ({given} if isinstance(given, str) else set(given)) - _OBSOLETE_OPERATORS
     for name in names:
         if name != AUTO and not (isinstance(name, str) and can_be_exported(name)):
             raise TypeError(
-                f"{setting} of {kind.__qualname__} holds {name!r}, which cannot be exported: "
+                f"{setting} of {cls.__qualname__} holds {name!r}, which cannot be exported: "
                 "names of methods and attributes can, and special methods of operators"
             )
     return frozenset(names) - {AUTO}, AUTO in names
 
 
 def can_be_exported(name: str) -> bool:
-    """Whether a proxy may have an attribute of that name: any name, but of special methods only operators."""
+    """Whether a proxy may have an attribute of that name: an identifier; if special, one of an operator."""
     special = name.startswith("__") and name.endswith("__")
     return name in OPERATORS if special else name.isidentifier()
 
 
-def _methods_of(kind: type) -> Iterator[str]:
-    """Yield the names of all methods that a class defines or inherits, but from `object`."""
+def _find_methods(cls: type) -> Iterator[str]:
+    """Yield the names of all methods that a class defines or inherits, except from `object`."""
     seen: Set[str] = set()
-    for base in kind.__mro__:
+    for base in cls.__mro__:
         if base is object or base is ServerObject:
             continue
         for name, value in vars(base).items():
@@ -205,68 +254,68 @@ def _methods_of(kind: type) -> Iterator[str]:
 
 
 def describe_names(methods: Iterable[str], attributes: Iterable[str]) -> str:
-    """Return what is exported, for messages."""
+    """Return a phrase that lists exported names, for messages."""
     return (
         f"the methods {', '.join(sorted(methods)) or '(none)'} "
         f"and the attributes {', '.join(sorted(attributes)) or '(none)'}"
     )
 
 
-def is_method(value: Any) -> bool:
-    """Whether what stands in a class is a method of its instances."""
+def is_method(value: Value) -> bool:
+    """Whether a value in the namespace of a class is a method of its instances."""
     return isinstance(value, (classmethod, staticmethod)) or (callable(value) and not isinstance(value, type))
 
 
 def copy_instances(cls: type) -> None:
-    """Let the instances of a class be copied although those of one of its bases stay on the server."""
+    """Let the instances of a class be copied, although those of one of its bases stay on the server."""
     _registered[cls] = None
-    _known.clear()
+    _exports_by_class.clear()
 
 
 def make_server_class(
-    cls: Any,
-    export_methods: Any = (AUTO,),
-    export_attrs: Any = (AUTO,),
-    export_attrs_cache: Iterable[str] = (),
+    cls: object,
+    export_methods: Names = (AUTO,),
+    export_attrs: Names = (AUTO,),
+    export_attrs_cache: Names = (),
     proxy_class: Optional[type] = None,
 ) -> None:
     """Let the instances of a class, and of its subclasses, stay on the server.
 
     Args:
-        cls: any class, built-in ones and those of extension modules too.
+        cls: any class, also a built-in one or one of an extension module.
         export_methods: as the attribute of `ServerObject`.
         export_attrs: as the attribute of `ServerObject`.
         export_attrs_cache: as the attribute of `ServerObject`.
         proxy_class: as the attribute of `ServerObject`.
 
     Raises:
-        TypeError: `cls` is no class, or a name cannot be exported.
+        TypeError: `cls` is not a class, or a name cannot be exported.
     """
     if not isinstance(cls, type):
         raise TypeError(
             f"make_server_class() takes a class, not {cls!r}: for one object use make_singleton()"
         )
-    if cls in _ATOMS:
+    if cls in _MESSAGE_TYPES:
         raise TypeError(
             f"the instances of {cls.__name__} cannot stay on the server: results are made of them"
         )
     settings = dict(zip(_SETTINGS, (export_methods, export_attrs, export_attrs_cache, proxy_class)))
-    _make(cls, settings)  # raises what is wrong with them
+    _make_exports(cls, settings)  # raises an error if a name cannot be exported
     _registered[cls] = settings
-    _known.clear()
+    _exports_by_class.clear()
 
 
 def make_singleton(
-    obj: Any,
-    export_methods: Any = (AUTO,),
-    export_attrs: Any = (AUTO,),
-    export_attrs_cache: Iterable[str] = (),
+    obj: Value,
+    export_methods: Names = (AUTO,),
+    export_attrs: Names = (AUTO,),
+    export_attrs_cache: Names = (),
     proxy_class: Optional[type] = None,
-) -> Any:
-    """Let one object stay on the server; others of its class are copied. It is kept for ever.
+) -> Value:
+    """Let one object stay on the server; others of its class are copied. The object is kept for ever.
 
     Args:
-        obj: any object but classes, None, True, False and others that every program has.
+        obj: any object except for classes, None, True, False and others that every program has.
         export_methods: as the attribute of `ServerObject`.
         export_attrs: as the attribute of `ServerObject`.
         export_attrs_cache: as the attribute of `ServerObject`.
@@ -285,5 +334,5 @@ def make_singleton(
     if obj is None or isinstance(obj, (bool, int, str, bytes, float)) or obj == ():
         raise TypeError(f"{obj!r} cannot be a singleton: equal values elsewhere may be the same object")
     settings = dict(zip(_SETTINGS, (export_methods, export_attrs, export_attrs_cache, proxy_class)))
-    _singletons[id(obj)] = obj, _make(_type_of(obj), settings)
+    _singletons[id(obj)] = obj, _make_exports(_type_of(obj), settings)
     return obj

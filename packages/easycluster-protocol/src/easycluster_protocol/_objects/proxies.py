@@ -1,34 +1,102 @@
-"""Proxies: what a client holds of an object that stays on the server.
+"""Proxies: a client holds one for an object that stays on the server.
 
-A proxy is made when a value that names its object is unpickled, by `find_proxy`; while one is alive, the same
-object gives the same proxy. Passed back on its own connection it becomes the object again, by `find_object`.
+When a value that names the object is unpickled, `find_proxy` makes the proxy; while it is alive, the same
+object has the same proxy. Passed back on its own connection it becomes the object again, by `find_object`.
 """
 
 from __future__ import annotations
 
 from _thread import _local
 from types import FunctionType
-from typing import TYPE_CHECKING, Any, Callable, Dict, Iterable, Iterator, Tuple
+from typing import TYPE_CHECKING, Any, Callable, Dict, Iterable, Iterator, Mapping, Optional, Tuple
 
 from .exports import can_be_exported, describe_names
 
-#: On a client, for each thread. `references`: of the connection for which a call is being pickled;
-#: `answering`: of that whose answer is being unpickled, which may make calls. See
+if TYPE_CHECKING:  # novm
+    from types import BuiltinMethodType, MethodType
+    from typing import Protocol, Union
+
+    from easycluster_protocol._types import Args, Kwargs, Value
+
+    from .exports import Names, ObjectTable
+
+    class ProxyState(Protocol):
+        """A proxy's connection, and how it makes calls there, see `easycluster_client`.
+
+        Attributes:
+            cache: the values of attributes that never change.
+        """
+
+        cache: Dict[str, Value]
+
+        @property
+        def client(self) -> Value:
+            """The client, or None when the connection has ended."""
+            ...
+
+        @property
+        def oid(self) -> int:
+            """The number of the object."""
+            ...
+
+        @property
+        def peername(self) -> str:
+            """The name of the server."""
+            ...
+
+        def current_calls(self) -> Any:
+            """Return the maker of the client's calls, which only the client knows."""
+            ...
+
+        def options(self, function: str, positional: Args, options: Kwargs) -> Kwargs:
+            """Return the options of a call from the arguments of one of the proxy's own functions."""
+            ...
+
+        def call(self, name: str, args: Args, kwargs: Kwargs) -> Value:
+            """Call a method; ``kwargs`` may hold options."""
+            ...
+
+        def invoke(self, name: str, args: Args, kwargs: Kwargs, options: Kwargs) -> Value:
+            """Call a method; all ``kwargs`` are its own."""
+            ...
+
+        def operation(self, name: str, args: Args, options: Optional[Kwargs] = None) -> Value:
+            """Call an operation of the server."""
+            ...
+
+        def get_attribute(self, proxy: RemoteProxy, name: str, options: Mapping[str, Value] = ...) -> Value:
+            """Return an attribute."""
+            ...
+
+        def check_pickling(self, references: object) -> None:
+            """Raise TypeError unless the proxy is pickled for a call on its own connection."""
+            ...
+
+    #: A function and its arguments, as `__reduce__` returns them.
+    Reduced = Tuple[Callable[..., Value], Args]
+
+#: On a client, for each thread. `references`: those of the connection for which a call is being pickled;
+#: `answering`: those of the connection whose answer is being unpickled, which may make calls; `passed`: the
+#: proxies in the call, if they are wanted; `missing`: see `raise_missing`. The references are
 #: `easycluster_client._session.references`.
 context: Any = _local()
 
 #: On a server: its objects by number (`easycluster_server._objects.table`). A worker serves one connection.
-server_objects: Any = None
+server_objects: Optional[ObjectTable] = None
 
 
-#: What a class of proxies may have of the server's, see `forwarded`.
+# The kinds of attributes that a class of proxies forwards to the server, see `get_forwarded_kind`.
 METHOD = "method"
 ATTRIBUTE = "attribute"
 CACHED = "cached"
 
 
-def find_proxy(oid: int, descriptor: Any) -> Any:
+def find_proxy(oid: int, descriptor: object) -> Value:
     """Return the proxy of an object of the server whose answer is being unpickled here.
+
+    Args:
+        oid: the number of the object.
+        descriptor: how the server describes the proxy, see `proxy_classes.make_proxy_class`.
 
     Raises:
         TypeError: no answer of a server is being unpickled, or no such proxy can be made.
@@ -36,46 +104,47 @@ def find_proxy(oid: int, descriptor: Any) -> Any:
     references = getattr(context, "answering", None)
     if references is None:
         raise TypeError(f"server object {oid} has a meaning only to the client that was given it")
-    if type(oid) is not int or oid < 1:  # 0 is the server itself, which nobody but this client names
+    if type(oid) is not int or oid < 1:  # 0 is the server itself, which no answer names
         raise TypeError(f"the number of a server object cannot be {oid!s:.50}")
     return references.find_proxy(oid, descriptor)
 
 
-def find_object(oid: int) -> Any:
+def find_object(oid: int) -> Value:
     """Return the object whose proxy the client has passed.
 
     Raises:
-        ReferenceError: there is no such object any more.
-        TypeError: this is no server.
+        ReferenceError: the object does not exist any more.
+        TypeError: this process is not a server.
     """
     if server_objects is None:
         raise TypeError(f"server object {oid} has a meaning only on its own server")
     return server_objects.get(oid)
 
 
-def find_method(owner: Any, name: str) -> Any:
-    """Return a method of a server object: of its proxy on the client, of itself when that is passed back."""
+def find_method(owner: Value, name: str) -> Value:
+    """Return a method of a server object: on the client one of its proxy, on the server one of the object."""
     return ProxyMethod(owner, name) if isinstance(owner, RemoteProxy) else getattr(owner, name)
 
 
-def _sequence(own: Any, setting: str) -> Tuple[str, ...]:
-    names = own.get(setting, ())
-    return (names,) if isinstance(names, str) else tuple(names)
+def _read_names(cls: type, setting: str) -> Tuple[str, ...]:
+    """Return the names that a class itself, not a base, has in ``proxy_methods`` or a setting like it."""
+    names: Names = vars(cls).get(setting, ())
+    return (names,) if isinstance(names, str) else tuple(names or ())
 
 
-def _define(cls: type, names: Iterable[str], make: Callable[[str], Any]) -> None:
-    for name in names:
-        if not can_be_exported(name) or name in _OWN:
+def _define_forwarders(cls: type, setting: str, make: Callable[[str], object]) -> None:
+    for name in _read_names(cls, setting):
+        if not can_be_exported(name) or name in _OWN_NAMES:
             raise TypeError(f"{cls.__qualname__} cannot have a remote attribute named {name!r}")
-        if name not in vars(cls):  # what the class defines itself stays local
+        if name not in vars(cls):  # names that the class defines itself stay local
             setattr(cls, name, make(name))
 
 
-def _make_method(name: str) -> Any:
-    def method(self: Any, *args: Any, **kwargs: Any) -> Any:
+def _make_method(name: str) -> object:
+    def method(self: RemoteProxy, *args: Value, **kwargs: Value) -> Value:
         return self._easycluster_state.call(name, args, kwargs)
 
-    def leave(self: Any, *error: Any) -> Any:
+    def leave(self: RemoteProxy, *error: Value) -> Value:
         return self._easycluster_state.call(name, (*error[:2], None), {})  # tracebacks cannot be sent
 
     made: Any = leave if name == "__exit__" else method
@@ -93,30 +162,33 @@ class _Cached(property):
 
 
 def _make_attribute(name: str) -> property:
-    return _Attribute(lambda self: _ask(self, name), *_changing(name))
+    return _Attribute(lambda self: _get(self, name), *_make_setter_and_deleter(name))
 
 
 def _make_cached(name: str) -> property:
-    def get(self: Any) -> Any:
+    def get(self: RemoteProxy) -> Value:
         cache = self._easycluster_state.cache
         if name not in cache:
-            cache[name] = _ask(self, name)
+            cache[name] = _get(self, name)
         return cache[name]
 
-    return _Cached(get, *_changing(name))
+    return _Cached(get, *_make_setter_and_deleter(name))
 
 
-def _changing(name: str) -> Tuple[Callable[[Any, Any], None], Callable[[Any], None]]:
-    """Return what sets and what deletes an attribute on the server."""
+def _make_setter_and_deleter(
+    name: str,
+) -> Tuple[Callable[[RemoteProxy, Value], None], Callable[[RemoteProxy], None]]:
+    """Return the functions of a property that set and delete an attribute on the server."""
 
-    # A cached value is forgotten in the end, with what others have asked for meanwhile, and also if it fails.
-    def put(self: Any, value: Any) -> None:
+    # A cached value is forgotten last, with a value that another thread has asked for meanwhile, and also if
+    # the operation fails.
+    def put(self: RemoteProxy, value: Value) -> None:
         try:
             self._easycluster_state.operation("set_attribute", (self, name, value))
         finally:
             self._easycluster_state.cache.pop(name, None)
 
-    def delete(self: Any) -> None:
+    def delete(self: RemoteProxy) -> None:
         try:
             self._easycluster_state.operation("delete_attribute", (self, name))
         finally:
@@ -125,7 +197,7 @@ def _changing(name: str) -> Tuple[Callable[[Any, Any], None], Callable[[Any], No
     return put, delete
 
 
-def _ask(proxy: Any, name: str) -> Any:
+def _get(proxy: RemoteProxy, name: str) -> Value:
     """Return an attribute of a server object for a property of its proxy."""
     try:
         return proxy._easycluster_state.get_attribute(proxy, name)
@@ -134,23 +206,23 @@ def _ask(proxy: Any, name: str) -> Any:
         raise
 
 
-def raise_missing(proxy: Any, name: str) -> None:
-    """Raise what the server has raised for a property of a proxy: Python drops an AttributeError of a
-    property and asks ``__getattr__``, which must not ask the server once more."""
+def raise_missing(proxy: RemoteProxy, name: str) -> None:
+    """Raise the AttributeError of the server that a property of a proxy has just raised, if it has: Python
+    drops such an error and calls ``__getattr__``, which must not ask the server once more."""
     missing: Any = getattr(context, "missing", None)
     context.missing = None
     if missing is not None and missing[0] is proxy and missing[1] == name:
         try:
             raise missing[2]
         finally:
-            del missing  # else the error would hold itself, and the proxy
+            del missing  # or the error would hold itself, and the proxy
 
 
 class RemoteProxy:
     """Stands on the client for an object that stays on the server.
 
-    Derive from it to say by hand what a proxy has, and name that class as ``proxy_class`` of the server
-    object's class. Methods that it defines run on the client.
+    To choose the names that a proxy has by hand, derive a class from this one and name it as ``proxy_class``
+    of the server object's class. Methods that it defines run on the client.
 
     Args:
         client: the client that is connected to the object's server.
@@ -159,153 +231,157 @@ class RemoteProxy:
     Class attributes:
         proxy_methods: the name of a method to forward, or a sequence of names.
         proxy_attrs: names of attributes to get, set and delete on the server.
-        proxy_attrs_cache: names of attributes that never change, which are asked for once, and once more
-            after they were set here.
+        proxy_attrs_cache: names of attributes that never change: each is asked for once, and once more after
+            it was set here.
     """
 
     if TYPE_CHECKING:
-        proxy_methods: Any
-        proxy_attrs: Any
-        proxy_attrs_cache: Any
+        proxy_methods: Names
+        proxy_attrs: Names
+        proxy_attrs_cache: Names
 
-        #: What holds the connection and counts the receipts, see `easycluster_client._session.references`.
-        _easycluster_state: Any
+        #: The connection, and how calls are made there.
+        _easycluster_state: ProxyState
 
     proxy_methods = ()
     proxy_attrs = ()
     proxy_attrs_cache = ()
 
-    def __init__(self, client: Any, oid: int) -> None:
-        # An answer that names the object gives it to the proxy before its class's own `__init__` comes here.
+    def __init__(self, client: Value, oid: int) -> None:
+        # A proxy that is made for an answer has its state before the `__init__` of its own class comes here.
         if "_easycluster_state" not in vars(self):
             object.__setattr__(self, "_easycluster_state", client._easycluster_calls.reference(oid))
 
-    def __init_subclass__(cls, **kwargs: Any) -> None:
+    def __init_subclass__(cls, **kwargs: Value) -> None:
         super().__init_subclass__(**kwargs)
-        own = vars(cls)
-        _define(cls, _sequence(own, "proxy_methods"), _make_method)
-        _define(cls, _sequence(own, "proxy_attrs"), _make_attribute)
-        _define(cls, _sequence(own, "proxy_attrs_cache"), _make_cached)
+        _define_forwarders(cls, "proxy_methods", _make_method)
+        _define_forwarders(cls, "proxy_attrs", _make_attribute)
+        _define_forwarders(cls, "proxy_attrs_cache", _make_cached)
 
     @property
-    def proxy_connection(self) -> Any:
+    def proxy_connection(self) -> Value:
         """The client, or None when the connection of this proxy has ended."""
         return self._easycluster_state.client
 
     @property
     def proxy_object_id(self) -> int:
         """The number of the object on its server."""
-        oid: int = self._easycluster_state.oid
-        return oid
+        return self._easycluster_state.oid
 
     def raw_call_method(
-        self, method: str, args: Iterable[Any] = (), kwargs: Any = None, *positional: Any, **options: Any
-    ) -> Any:
+        self,
+        method: str,
+        args: Iterable[Value] = (),
+        kwargs: Optional[Mapping[str, Value]] = None,
+        *positional: Value,
+        **options: Value,
+    ) -> Value:
         """Call a method of the object; ``options`` are the five keywords of every call, and ``timeout``.
-        The five can be given by position, too: nonblocking, oncomplete, onerror, threadid, origexc.
+        The five may also be given by position: nonblocking, oncomplete, onerror, threadid, origexc.
 
         Raises:
             TypeError: there is no such option.
             AttributeError: the object's class does not export it.
             ConnectionLost: the connection of this proxy has ended.
         """
-        chosen = self._easycluster_state.options("raw_call_method", positional, options)
-        return self._easycluster_state.invoke(method, tuple(args), dict(kwargs or {}), chosen)
+        state = self._easycluster_state
+        options = state.options("raw_call_method", positional, options)
+        return state.invoke(method, tuple(args), dict(kwargs or {}), options)
 
-    def raw_get_attribute(self, name: str, *positional: Any, **options: Any) -> Any:
+    def raw_get_attribute(self, name: str, *positional: Value, **options: Value) -> Value:
         """Return an attribute of the object; see `raw_call_method`."""
-        chosen = self._easycluster_state.options("raw_get_attribute", positional, options)
-        return self._easycluster_state.operation("get_attribute", (self, name), chosen)
+        state = self._easycluster_state
+        options = state.options("raw_get_attribute", positional, options)
+        return state.operation("get_attribute", (self, name), options)
 
-    def raw_set_attribute(self, name: str, value: Any, *positional: Any, **options: Any) -> Any:
+    def raw_set_attribute(self, name: str, value: Value, *positional: Value, **options: Value) -> Value:
         """Set an attribute of the object; see `raw_call_method`."""
-        chosen = self._easycluster_state.options("raw_set_attribute", positional, options)
-        return self._easycluster_state.operation("set_attribute", (self, name, value), chosen)
+        state = self._easycluster_state
+        options = state.options("raw_set_attribute", positional, options)
+        return state.operation("set_attribute", (self, name, value), options)
 
-    def __getattr__(self, name: str) -> Any:
+    def __getattr__(self, name: str) -> Value:
         raise_missing(self, name)
-        raise AttributeError(missing_attribute(type(self), name))
+        raise AttributeError(explain_missing(type(self), name))
 
     def __repr__(self) -> str:
-        reference = self._easycluster_state
-        return f"<RemoteProxy for oid {reference.oid} on {reference.peername}>"
+        state = self._easycluster_state
+        return f"<RemoteProxy for oid {state.oid} on {state.peername}>"
 
     def __dir__(self) -> Iterator[str]:
-        # What is told without asking the server: interactive shells ask at each keystroke.
+        # Without asking the server: interactive shells call this at each keystroke.
         return iter(sorted({*dir(type(self)), *vars(self)}))
 
-    def __reduce_ex__(self, protocol: Any) -> Any:
+    def __reduce_ex__(self, protocol: object) -> Reduced:
         self._easycluster_state.check_pickling(getattr(context, "references", None))
         passed = getattr(context, "passed", None)
         if passed is not None:
             passed.append(self)
         return find_object, (self._easycluster_state.oid,)
 
-    def __copy__(self) -> Any:
+    def __copy__(self) -> RemoteProxy:
         return self
 
-    def __deepcopy__(self, memo: Any) -> Any:
+    def __deepcopy__(self, memo: object) -> RemoteProxy:
         return self
 
 
-#: The names of `RemoteProxy` itself: no server can put something of its own in their place.
-_OWN = frozenset(name for name in vars(RemoteProxy) if not name.startswith("__")) | {
+#: The names of `RemoteProxy` itself, which no server can replace.
+_OWN_NAMES = frozenset(name for name in vars(RemoteProxy) if not name.startswith("__")) | {
     "__init__",
     "_easycluster_state",
 }
 
 
 class ProxyMethod:
-    """A method of a server object, as an attribute of its proxy; on the server, of the object on its way."""
+    """A method of a server object: on the client as an attribute of the proxy, on the server as a result."""
 
-    def __init__(self, owner: Any, name: str) -> None:
+    def __init__(self, owner: Value, name: str) -> None:
         self.__self__ = owner
         self.__name__ = name
 
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+    def __call__(self, *args: Value, **kwargs: Value) -> Value:
         return self.__self__._easycluster_state.call(self.__name__, args, kwargs)
 
     def __repr__(self) -> str:
         return f"<method {self.__name__} of {self.__self__!r}>"
 
-    def __reduce__(self) -> Any:
+    def __reduce__(self) -> Reduced:
         return find_method, (self.__self__, self.__name__)
 
 
-def forwarded(kind: type, name: str) -> str:
-    """Return what proxies of this class forward under a name: `METHOD`, `ATTRIBUTE` or `CACHED`; "" when
-    that is nothing, or something that the class has itself."""
-    for base in kind.__mro__:
+def get_forwarded_kind(cls: type, name: str) -> str:
+    """Return `METHOD`, `ATTRIBUTE` or `CACHED` for a name that proxies of this class forward; "" for one that
+    they do not have, or have themselves."""
+    for base in cls.__mro__:
         if name in vars(base):
-            found: Any = vars(base)[name]
+            found: object = vars(base)[name]
             if isinstance(found, FunctionType):
                 return str(vars(found).get("_easycluster_kind", ""))
             return found.kind if isinstance(found, (_Attribute, _Cached)) else ""
     return ""
 
 
-def reduce_method(method: Any) -> Any:
-    """Return what a bound method is pickled as if it is one that a proxy forwards, else None."""
-    if not isinstance(method.__self__, RemoteProxy):
-        return None
-    name = method.__name__
-    return (
-        (find_method, (method.__self__, name)) if forwarded(type(method.__self__), name) == METHOD else None
-    )
+def reduce_method(method: Union[MethodType, BuiltinMethodType]) -> Optional[Reduced]:
+    """Return how a bound method is pickled that a proxy forwards; None for any other."""
+    owner, name = method.__self__, method.__name__
+    if isinstance(owner, RemoteProxy) and get_forwarded_kind(type(owner), name) == METHOD:
+        return find_method, (owner, name)
+    return None
 
 
-def missing_attribute(kind: type, name: str) -> str:
+def explain_missing(cls: type, name: str) -> str:
     """Return the text of the error for an attribute that a proxy does not have."""
-    exported = describe_names(*exported_names(kind))
-    return f"{kind.__name__!r} object has no attribute {name!r}; exported are {exported}"
+    exported = describe_names(*list_exported_names(cls))
+    return f"{cls.__name__!r} object has no attribute {name!r}; exported are {exported}"
 
 
-def exported_names(kind: type) -> Tuple[Iterable[str], Iterable[str]]:
+def list_exported_names(cls: type) -> Tuple[Iterable[str], Iterable[str]]:
     """Return the names of the methods and of the attributes that proxies of this class forward."""
     methods: Dict[str, None] = {}
     attrs: Dict[str, None] = {}
-    for base in kind.__mro__:
-        own = vars(base)
-        methods.update(dict.fromkeys(_sequence(own, "proxy_methods")))
-        attrs.update(dict.fromkeys(_sequence(own, "proxy_attrs") + _sequence(own, "proxy_attrs_cache")))
+    for base in cls.__mro__:
+        methods.update(dict.fromkeys(_read_names(base, "proxy_methods")))
+        attrs.update(dict.fromkeys(_read_names(base, "proxy_attrs")))
+        attrs.update(dict.fromkeys(_read_names(base, "proxy_attrs_cache")))
     return methods, attrs

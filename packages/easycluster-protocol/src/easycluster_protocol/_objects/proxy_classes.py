@@ -1,38 +1,53 @@
-"""Kinds of proxies: to derive from; of generators, files and modules; made on the fly."""
+"""Classes of proxies: to derive from; of iterators, generators, files and modules; made on the fly."""
 
 from __future__ import annotations
 
 from _io import BytesIO, StringIO, _IOBase  # the base of all files, which `io.IOBase` is not
 from functools import lru_cache
 from types import GeneratorType, ModuleType
-from typing import TYPE_CHECKING, Any, Iterable, Optional, Tuple
+from typing import TYPE_CHECKING, Iterable, Iterator, Optional, Tuple
 
-from .exports import ServerObject, copy_instances, later, make_server_class
-from .proxies import ATTRIBUTE, CACHED, METHOD, RemoteProxy, forwarded, missing_attribute, raise_missing
+from .exports import ServerObject, copy_instances, make_server_class, registered_by_name
+from .proxies import (
+    ATTRIBUTE,
+    CACHED,
+    METHOD,
+    RemoteProxy,
+    explain_missing,
+    get_forwarded_kind,
+    raise_missing,
+)
 
 if TYPE_CHECKING:
+    from typing import Type
+
     from typing_extensions import Self
+
+    from easycluster_protocol._types import Value
+
+    from .exports import Names
 
 #: More names than any class has. They become a class here, which is kept.
 _MAX_NAMES = 1 << 14
 
-_FIXED = {METHOD: "it is a method", "": "every proxy has it"}
+#: Kind of a forwarded attribute → why it cannot be set.
+_WHY_NOT_SET = {METHOD: "it is a method", "": "every proxy has it"}
 
 
-def _is_local(proxy: Any, name: str) -> bool:
+def _is_local(proxy: RemoteProxy, name: str) -> bool:
     return any(name in vars(base) for base in type(proxy).__mro__) or name in vars(proxy)
 
 
 class DefaultRemoteProxy(RemoteProxy):
-    """A proxy that forwards every attribute that its class does not define, and makes methods callable."""
+    """A proxy that forwards every attribute that its class does not define, methods included."""
 
-    def __getattr__(self, name: str) -> Any:
+    def __getattr__(self, name: str) -> Value:
         if name.startswith("__"):
-            raise AttributeError(missing_attribute(type(self), name))
+            raise AttributeError(explain_missing(type(self), name))
         raise_missing(self, name)
         return self._easycluster_state.get_attribute(self, name)
 
-    def __setattr__(self, name: str, value: Any) -> None:
+    def __setattr__(self, name: str, value: Value) -> None:
         if _is_local(self, name):
             object.__setattr__(self, name, value)
         else:
@@ -46,30 +61,30 @@ class DefaultRemoteProxy(RemoteProxy):
 
 
 class SelfIterProxy(RemoteProxy):
-    """A proxy of an iterator: ``iter()`` of it is itself, as of most iterators, without asking the server."""
+    """A proxy of an iterator: ``iter()`` returns the proxy itself, without asking the server."""
 
     if TYPE_CHECKING:
-        proxy_methods: Any
+        proxy_methods: Names
 
     proxy_methods = ("__next__",)
 
     if TYPE_CHECKING:  # novm
 
-        def __next__(self, **options: Any) -> Any: ...
+        def __next__(self, **options: Value) -> Value: ...
 
     def __iter__(self) -> Self:
         return self
 
 
 class RemoteIterator(ServerObject):
-    """On the server: an iterator of a server object."""
+    """An iterator over a server object, which stays on the server too."""
 
     proxy_class = SelfIterProxy
 
-    def __init__(self, iterator: Any) -> None:
+    def __init__(self, iterator: Iterator[Value]) -> None:
         self._iterator = iterator
 
-    def __next__(self) -> Any:
+    def __next__(self) -> Value:
         return next(self._iterator)
 
 
@@ -79,14 +94,14 @@ class GeneratorProxy(SelfIterProxy):
     proxy_methods = ("__next__", "send", "throw", "close")
 
     if TYPE_CHECKING:  # novm
-        # Results are Any, here and below: with `nonblocking=True` among the options they are responses.
-        def send(self, value: Any, **options: Any) -> Any: ...
-        def throw(self, error: Any, *more: Any, **options: Any) -> Any: ...
-        def close(self, **options: Any) -> Any: ...
+        # Every result is a Value, here and below: with `nonblocking=True` among the options it is a response.
+        def send(self, value: Value, **options: Value) -> Value: ...
+        def throw(self, error: Value, *more: Value, **options: Value) -> Value: ...
+        def close(self, **options: Value) -> Value: ...
 
 
 class FileProxy(SelfIterProxy):
-    """A proxy of an open file; each line that it is asked for comes by itself."""
+    """A proxy of an open file; iterating over it asks the server for each line."""
 
     proxy_methods = (
         "__next__",
@@ -119,28 +134,28 @@ class FileProxy(SelfIterProxy):
         errors: Optional[str]
         line_buffering: bool
         mode: str
-        name: Any
-        newlines: Any
+        name: Value
+        newlines: Value
 
-        def close(self, **options: Any) -> Any: ...
-        def detach(self, **options: Any) -> Any: ...
-        def fileno(self, **options: Any) -> Any: ...
-        def flush(self, **options: Any) -> Any: ...
-        def isatty(self, **options: Any) -> Any: ...
-        def peek(self, size: int = ..., **options: Any) -> Any: ...
-        def read(self, size: Optional[int] = ..., **options: Any) -> Any: ...
-        def read1(self, size: int = ..., **options: Any) -> Any: ...
-        def readable(self, **options: Any) -> Any: ...
-        def readall(self, **options: Any) -> Any: ...
-        def readline(self, size: int = ..., **options: Any) -> Any: ...
-        def readlines(self, hint: int = ..., **options: Any) -> Any: ...
-        def seek(self, offset: int, whence: int = ..., **options: Any) -> Any: ...
-        def seekable(self, **options: Any) -> Any: ...
-        def tell(self, **options: Any) -> Any: ...
-        def truncate(self, size: Optional[int] = ..., **options: Any) -> Any: ...
-        def writable(self, **options: Any) -> Any: ...
-        def write(self, data: Any, **options: Any) -> Any: ...
-        def writelines(self, lines: Iterable[Any], **options: Any) -> Any: ...
+        def close(self, **options: Value) -> Value: ...
+        def detach(self, **options: Value) -> Value: ...
+        def fileno(self, **options: Value) -> Value: ...
+        def flush(self, **options: Value) -> Value: ...
+        def isatty(self, **options: Value) -> Value: ...
+        def peek(self, size: int = ..., **options: Value) -> Value: ...
+        def read(self, size: Optional[int] = ..., **options: Value) -> Value: ...
+        def read1(self, size: int = ..., **options: Value) -> Value: ...
+        def readable(self, **options: Value) -> Value: ...
+        def readall(self, **options: Value) -> Value: ...
+        def readline(self, size: int = ..., **options: Value) -> Value: ...
+        def readlines(self, hint: int = ..., **options: Value) -> Value: ...
+        def seek(self, offset: int, whence: int = ..., **options: Value) -> Value: ...
+        def seekable(self, **options: Value) -> Value: ...
+        def tell(self, **options: Value) -> Value: ...
+        def truncate(self, size: Optional[int] = ..., **options: Value) -> Value: ...
+        def writable(self, **options: Value) -> Value: ...
+        def write(self, data: Value, **options: Value) -> Value: ...
+        def writelines(self, lines: Iterable[Value], **options: Value) -> Value: ...
 
     def __enter__(self) -> Self:
         return self
@@ -153,35 +168,39 @@ class ModuleProxy(DefaultRemoteProxy):
     """A proxy of a module."""
 
 
-class _Dynamic(RemoteProxy):
-    """Base of the classes that are made on the fly: what their proxies have is the server's, no more."""
+class _DynamicProxy(RemoteProxy):
+    """Base of classes that are made on the fly: their proxies have the exported names, and no others."""
 
-    def __setattr__(self, name: str, value: Any) -> None:
+    def __setattr__(self, name: str, value: Value) -> None:
         if not _is_local(self, name):
-            raise AttributeError(missing_attribute(type(self), name))
+            raise AttributeError(explain_missing(type(self), name))
         _set_exported(self, name, value)
 
 
-class _DynamicDefault(DefaultRemoteProxy):
+class _DynamicDefaultProxy(DefaultRemoteProxy):
     """The same for server objects that export any attribute."""
 
-    def __setattr__(self, name: str, value: Any) -> None:
+    def __setattr__(self, name: str, value: Value) -> None:
         if _is_local(self, name):
             _set_exported(self, name, value)
         else:
             DefaultRemoteProxy.__setattr__(self, name, value)
 
 
-def _set_exported(proxy: RemoteProxy, name: str, value: Any) -> None:
-    what = forwarded(type(proxy), name)
-    if what not in (ATTRIBUTE, CACHED):
-        reason = _FIXED[what]
+def _set_exported(proxy: RemoteProxy, name: str, value: Value) -> None:
+    kind = get_forwarded_kind(type(proxy), name)
+    if kind not in (ATTRIBUTE, CACHED):
+        reason = _WHY_NOT_SET[kind]
         raise AttributeError(f"{type(proxy).__name__!r} object attribute {name!r} cannot be set: {reason}")
     object.__setattr__(proxy, name, value)
 
 
-def proxy_type(descriptor: Any) -> Any:
-    """Return the class of proxies that a server describes: a class, or the names that are exported.
+def make_proxy_class(descriptor: Value) -> Type[RemoteProxy]:
+    """Return the class of proxies that a server describes.
+
+    Args:
+        descriptor: the class, or the names that are exported, see `exports.Descriptor`. It comes from the
+            server, so it may be anything.
 
     Raises:
         TypeError: the description cannot be used.
@@ -190,11 +209,11 @@ def proxy_type(descriptor: Any) -> Any:
         return descriptor
     if type(descriptor) is tuple and len(descriptor) == 4:  # pyright: ignore[reportUnknownArgumentType]
         _check_names(*descriptor[:3])  # pyright: ignore[reportUnknownArgumentType]
-        return _dynamic_type(*descriptor)  # pyright: ignore[reportUnknownArgumentType]
+        return _make_dynamic_class(*descriptor)  # pyright: ignore[reportUnknownArgumentType]
     raise TypeError(f"a server object's proxy class must derive from RemoteProxy, not be {descriptor!r:.200}")
 
 
-def _check_names(*parts: Any) -> None:
+def _check_names(*parts: Value) -> None:
     if any(type(part) is not tuple for part in parts) or sum(map(len, parts)) > _MAX_NAMES:
         raise TypeError(f"a server object exports three tuples of {_MAX_NAMES} names at most")
     for part in parts:
@@ -204,12 +223,12 @@ def _check_names(*parts: Any) -> None:
 
 
 @lru_cache(maxsize=1024)
-def _dynamic_type(
+def _make_dynamic_class(
     methods: Tuple[str, ...], attrs: Tuple[str, ...], cached: Tuple[str, ...], any_attribute: bool
-) -> Any:
+) -> Type[RemoteProxy]:
     name = "_".join(("dynamic_proxy", *sorted(methods), *sorted(attrs), *sorted(cached)))
-    base = _DynamicDefault if any_attribute else _Dynamic
-    return type(
+    base = _DynamicDefaultProxy if any_attribute else _DynamicProxy
+    cls: Type[RemoteProxy] = type(  # pyright: ignore[reportAssignmentType]
         name,
         (base,),
         {
@@ -219,18 +238,19 @@ def _dynamic_type(
             "proxy_attrs_cache": cached,
         },
     )
+    return cls
 
 
-for _kind, _proxy_class in (
+for _class, _proxy_class in (
     (GeneratorType, GeneratorProxy),
     (ModuleType, ModuleProxy),
     (_IOBase, FileProxy),
 ):
-    make_server_class(_kind, proxy_class=_proxy_class)
+    make_server_class(_class, proxy_class=_proxy_class)
 
-# Files in memory are values as others are: exceptions hold them, too.
+# Files in memory are copied like other values: exceptions may hold them.
 copy_instances(BytesIO)
 copy_instances(StringIO)
 
-# It is no file by its bases, and pickles itself into something that cannot be unpickled.
-later["tempfile", "_TemporaryFileWrapper"] = {"proxy_class": FileProxy}
+# It does not derive from the base of files, and its pickle cannot be unpickled.
+registered_by_name["tempfile", "_TemporaryFileWrapper"] = {"proxy_class": FileProxy}

@@ -1,1 +1,1 @@
-"""Values and exceptions as bytes."""
+"""Values and exceptions, to bytes and back."""

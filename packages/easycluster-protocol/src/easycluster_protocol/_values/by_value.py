@@ -1,10 +1,10 @@
-"""What goes by value: calls with functions that exist only in the master, and results of such functions.
+"""Pickling by value: functions and classes that exist only in the master, in calls and in their results.
 
-Cloudpickle does it, but for four things. Code keeps the name of its file, so that stack traces show its
-lines. It says which Python compiled it: another one could crash on it. A class that comes back to where it
-came from stays there as it is: cloudpickle would set all its attributes, so that the methods of the master's
-own class became copies with other globals. And server objects and their proxies' methods are what they are
-elsewhere.
+Cloudpickle does it, except for four things. Code keeps the name of its file, so that stack traces show its
+lines. Code names the Python that compiled it, because another one could crash on it. A class that comes back
+to its origin stays there as it is: cloudpickle would set all its attributes, and the methods of the master's
+own class would become copies with other globals. And server objects, and methods of their proxies, are
+pickled as they are elsewhere.
 """
 
 from __future__ import annotations
@@ -13,57 +13,62 @@ import sys
 from functools import lru_cache
 from io import BytesIO
 from types import CodeType, MethodType
-from typing import Any, Set
+from typing import TYPE_CHECKING, Any, Callable, Dict, Optional, Set, Tuple
 
-from easycluster_protocol._objects.exports import asks_for_every_value, name_object
+from easycluster_protocol._objects.exports import can_any_value_stay, name_object
 from easycluster_protocol._objects.proxies import find_proxy, reduce_method
 
-#: The ids of classes that are being rebuilt here and were not here before.
-_new: Set[str] = set()
+if TYPE_CHECKING:
+    from types import ModuleType
 
-_TAG = sys.implementation.cache_tag
+    from easycluster_protocol._objects.exports import ObjectTable
+    from easycluster_protocol._types import Args, Dumps, Value
+
+#: The ids of classes that are being made here and have no attributes yet.
+_unfilled: Set[str] = set()
+
+_CACHE_TAG = sys.implementation.cache_tag
 
 
-def dumps_for_call(cloudpickle: Any) -> Any:
-    """Return what takes the place of `pickle.dumps` on the client."""
-    kind = cloudpickle.Pickler
-    return _for_call(kind) if hasattr(kind, "reducer_override") else cloudpickle.dumps  # PyPy
+def make_dumps_for_call(cloudpickle: ModuleType) -> Dumps:
+    """Return the function that the client pickles with."""
+    cls = cloudpickle.Pickler
+    return _make_call_dumps(cls) if hasattr(cls, "reducer_override") else cloudpickle.dumps  # PyPy
 
 
-def dumps_for_result(cloudpickle: Any) -> Any:
-    """Return what takes the place of `pickle.dumps` on the server, or None while ``cloudpickle`` is being
-    imported."""
-    kind = getattr(cloudpickle, "Pickler", None)
-    if hasattr(kind, "reducer_override"):
-        return _for_result(kind)
+def make_dumps_for_result(cloudpickle: ModuleType) -> Optional[Dumps]:
+    """Return the function that the server pickles with, or None while ``cloudpickle`` is being imported."""
+    cls = getattr(cloudpickle, "Pickler", None)
+    if hasattr(cls, "reducer_override"):
+        return _make_result_dumps(cls)
     return getattr(cloudpickle, "dumps", None)  # PyPy
 
 
 @lru_cache(maxsize=1)
-def _with_code(kind: Any) -> Any:
-    class Pickler(kind):  # type: ignore[misc]
-        def reducer_override(self: Any, value: Any) -> Any:
+def _make_code_pickler(cls: Any) -> Any:
+    class Pickler(cls):  # type: ignore[misc]
+        def reducer_override(self: Any, value: Value) -> Any:
             if type(value) is CodeType:
-                return make_code, (_TAG, value.co_filename, *self.dispatch_table[CodeType](value))
-            return kind.reducer_override(self, value)
+                return make_code, (_CACHE_TAG, value.co_filename, *self.dispatch_table[CodeType](value))
+            return cls.reducer_override(self, value)
 
     return Pickler
 
 
 @lru_cache(maxsize=1)
-def _for_call(kind: Any) -> Any:
-    base: Any = _with_code(kind)
+def _make_call_dumps(cls: Any) -> Dumps:
+    base: Any = _make_code_pickler(cls)
 
     class Pickler(base):  # type: ignore[misc]
-        def reducer_override(self: Any, value: Any) -> Any:
+        def reducer_override(self: Any, value: Value) -> Any:
             if type(value) is MethodType:
-                # Cloudpickle would send the function that forwards, and not the object's own method.
+                # Cloudpickle would send the forwarding function instead of the object's own method.
                 reduced = reduce_method(value)
                 if reduced is not None:
                     return reduced
             return base.reducer_override(self, value)
 
-    def dumps(value: Any, protocol: int, buffer_callback: Any = None) -> bytes:
+    def dumps(value: Value, protocol: int, buffer_callback: Any = None) -> bytes:
         with BytesIO() as file:
             Pickler(file, protocol, buffer_callback).dump(value)
             return file.getvalue()
@@ -72,11 +77,11 @@ def _for_call(kind: Any) -> Any:
 
 
 @lru_cache(maxsize=1)
-def _for_result(kind: Any) -> Any:
-    base: Any = _with_code(kind)
+def _make_result_dumps(cls: Any) -> Dumps:
+    base: Any = _make_code_pickler(cls)
 
     class ByType(base):  # type: ignore[misc]
-        def reducer_override(self: Any, value: Any) -> Any:
+        def reducer_override(self: Any, value: Value) -> Any:
             named = name_object(self, value)
             if named is not None:
                 return find_proxy, named
@@ -88,14 +93,18 @@ def _for_result(kind: Any) -> Any:
             return reduced
 
     class ByIdentity(ByType):
-        def persistent_id(self: Any, value: Any) -> Any:  # see `object_pickle`
+        def persistent_id(self: Any, value: Value) -> Any:  # see `object_pickle`
             return name_object(self, value)
 
     def dumps(
-        value: Any, protocol: int, buffer_callback: Any = None, objects: Any = None, listed: Any = None
+        value: Value,
+        protocol: int,
+        buffer_callback: Any = None,
+        objects: Optional[ObjectTable] = None,
+        listed: Any = None,
     ) -> bytes:
         with BytesIO() as file:
-            pickler: Any = (ByIdentity if asks_for_every_value() else ByType)(file, protocol, buffer_callback)
+            pickler: Any = (ByIdentity if can_any_value_stay() else ByType)(file, protocol, buffer_callback)
             pickler.objects, pickler.listed = objects, listed
             pickler.dump(value)
             return file.getvalue()
@@ -103,42 +112,48 @@ def _for_result(kind: Any) -> Any:
     return dumps
 
 
-def _is_class_by_value(value: Any, reduced: Any) -> bool:
+def _is_class_by_value(value: Value, reduced: object) -> bool:
     if not isinstance(value, type) or not isinstance(reduced, tuple):
         return False
     return len(reduced) == 6  # pyright: ignore[reportUnknownArgumentType]
 
 
-def find_class(identity: str, make: Any, args: Any) -> Any:
-    """Return the class that cloudpickle knows by this id; it is made, and empty, when it is not here."""
-    known: Any = getattr(sys.modules["cloudpickle.cloudpickle"], "_DYNAMIC_CLASS_TRACKER_BY_ID", {})
+def find_class(identity: str, make: Callable[..., type], args: Args) -> type:
+    """Return the class that cloudpickle knows by this id; if it is not here, make one without attributes."""
+    module = sys.modules["cloudpickle.cloudpickle"]
+    known: Dict[str, type] = getattr(module, "_DYNAMIC_CLASS_TRACKER_BY_ID", {})
     found = known.get(identity)
     if found is not None:
         return found
-    _new.add(identity)
+    _unfilled.add(identity)
     return make(*args)
 
 
-def fill_class(made: Any, how: Any) -> None:
-    """Give a class its attributes if it was made anew."""
+def fill_class(cls: type, how: Tuple[str, Callable[[type, Value], None], Value]) -> None:
+    """Give a class its attributes if `find_class` has made it.
+
+    Args:
+        cls: the class.
+        how: its id, the function that fills it, and the second argument of that function.
+    """
     identity, fill, state = how
-    if identity in _new:
-        fill(made, state)
-        _new.discard(identity)
+    if identity in _unfilled:
+        fill(cls, state)
+        _unfilled.discard(identity)
 
 
-def make_code(tag: str, filename: str, make: Any, args: Any) -> Any:
+def make_code(tag: str, filename: str, make: Callable[..., CodeType], args: Args) -> CodeType:
     """Return the code of a function.
 
     Args:
         tag: the Python that compiled it.
-        filename: where it comes from; cloudpickle 3.1.3 and newer forget it.
-        make: what makes it.
-        args: of ``make``.
+        filename: the file that it comes from; cloudpickle 3.1.3 and newer forget it.
+        make: the function that makes it.
+        args: the arguments of ``make``.
 
     Raises:
         ValueError: another Python compiled it.
     """
-    if tag != _TAG:
-        raise ValueError(f"a function that {tag} compiled cannot run on {_TAG}: their bytecodes differ")
+    if tag != _CACHE_TAG:
+        raise ValueError(f"a function that {tag} compiled cannot run on {_CACHE_TAG}: their bytecodes differ")
     return make(*args).replace(co_filename=filename)  # novm -- no older Python has its code sent

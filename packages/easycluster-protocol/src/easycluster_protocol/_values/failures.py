@@ -1,10 +1,10 @@
-"""Exceptions to bytes and back, so that no exception can cost more than its own call.
+"""Exceptions to bytes and back, in such a way that no exception can harm more than its own call.
 
 The text of an exception always travels: type, message, stack trace. The exception itself travels
-beside it when this end could rebuild it from its pickle, so that a class which cannot be pickled
-fails here, where its text is known, and not at the receiver. The receiver that cannot rebuild it
-after all (a class it does not have) makes a class of the same name, derived from the original's
-nearest built-in base.
+with it if this end could rebuild it from its pickle, so that a class which cannot be pickled
+fails here, where its text is known, and not at the receiver. A receiver that still cannot rebuild it
+(it does not have the class) makes a class of the same name, derived from the original's nearest
+built-in base.
 
 The body of a FAILURE message is a pickle of built-in types only: a list with one dictionary for
 the exception and one for each link of its chain of causes.
@@ -15,41 +15,51 @@ from __future__ import annotations
 import builtins
 import sys
 import traceback
-from typing import Any, Dict, List, Optional, Set, Tuple, cast
+from typing import TYPE_CHECKING, Any, Dict, List, Optional, Set, Tuple, Type, cast
 
 from easycluster_protocol._pickling import dumps, loads
 from easycluster_protocol.errors import RemoteTraceback, UnknownRemoteError
 
 from .object_pickle import dumps_copy, loads_result
-from .serialize import PLAIN, describe, dumps_by_value, text_of
+from .serialize import PLAIN_TYPES, describe, find_dumps_by_value, get_text
 
-#: Longer chains are cut; the text holds them whole.
-_MAX_CHAIN = 32
+if TYPE_CHECKING:
+    from easycluster_protocol._objects.proxies import Reduced
+    from easycluster_protocol._types import Args, Buffer, Value
 
-#: Longer attributes, as the output of a program, stand-ins do without.
-_MAX_ATTRIBUTE = 4096
+    #: An exception as built-in types. ``type``, ``module``, ``message``; ``bases``: the names of its built-in
+    #: bases; ``pickled``: its pickle, or None with the ``reason``; ``attributes``: those of plain types. In a
+    #: chain also ``relation``: how the next link is attached, ``suppress``: whether that is not shown, and in
+    #: the first link ``text``: the stack trace of the whole chain.
+    Link = Dict[str, Any]
 
-#: From Python 3.11 on: what groups of exceptions are.
-_GROUPS: Any = getattr(builtins, "BaseExceptionGroup", ())
+#: Longer chains are cut; their text is complete.
+_MAX_CHAIN_LINKS = 32
 
-#: Classes of exceptions may forbid their instances to be changed, as frozen dataclasses do.
-_set: Any = BaseException.__setattr__
+#: A longer attribute, as the output of a program, is left out of a stand-in.
+_MAX_ATTRIBUTE_LENGTH = 4096
+
+#: The class of groups of exceptions, from Python 3.11 on.
+_GROUP_TYPES: Any = getattr(builtins, "BaseExceptionGroup", ())
+
+#: Also sets attributes of exceptions that forbid it, as frozen dataclasses do.
+_set_attribute = BaseException.__setattr__
 
 
 def pack_exception(error: BaseException, protocol: int, ready: Optional[bytes] = None) -> bytes:
     """Return the body of the FAILURE message for ``error``.
 
     Args:
-        error: the exception, its traceback cut down to the user's own frames.
+        error: the exception; its traceback is cut down to the user's own frames.
         protocol: the pickle protocol that both ends understand.
-        ready: a pickle of it that is known to be good.
+        ready: a pickle of it, if there is one that is known to be good.
     """
-    chain: List[Dict[str, Any]] = []
+    chain: List[Link] = []
     link: Optional[BaseException] = error
     seen: Set[int] = set()
-    while link is not None and id(link) not in seen and len(chain) < _MAX_CHAIN:
+    while link is not None and id(link) not in seen and len(chain) < _MAX_CHAIN_LINKS:
         seen.add(id(link))
-        following, relation = _following(link)
+        following, relation = _find_next(link)
         described = _describe_one(link, protocol, ready if link is error else None)
         chain.append({**described, "relation": relation, "suppress": link.__suppress_context__})
         link = following
@@ -57,20 +67,20 @@ def pack_exception(error: BaseException, protocol: int, ready: Optional[bytes] =
     return dumps(chain, protocol)
 
 
-def _describe_one(error: BaseException, protocol: int, ready: Optional[bytes] = None) -> Dict[str, Any]:
+def _describe_one(error: BaseException, protocol: int, ready: Optional[bytes] = None) -> Link:
     pickled, reason = (ready, None) if ready else _pickle_exception(error, protocol)
     return {
         "type": str(type(error).__name__),
         "module": str(type(error).__module__),
-        "message": text_of(error),
+        "message": get_text(error),
         "bases": [base.__name__ for base in type(error).__mro__ if base.__module__ == "builtins"],
         "pickled": pickled,
         "reason": reason,
-        "attributes": _plain_attributes(error),
+        "attributes": _copy_plain_attributes(error),
     }
 
 
-def _plain_attributes(error: BaseException) -> Dict[str, Any]:
+def _copy_plain_attributes(error: BaseException) -> Dict[str, Value]:
     """Return the attributes that a stand-in can have, too."""
     try:
         attributes = dict(vars(error))
@@ -78,14 +88,19 @@ def _plain_attributes(error: BaseException) -> Dict[str, Any]:
             attributes.update(errno=error.errno, strerror=error.strerror, filename=error.filename)
     except Exception:
         return {}
-    return {name: value for name, value in attributes.items() if type(value) in PLAIN and not _is_long(value)}
+    return {
+        name: value
+        for name, value in attributes.items()
+        if type(value) in PLAIN_TYPES and not _is_long(value)
+    }
 
 
-def _is_long(value: Any) -> bool:
-    return isinstance(value, (str, bytes)) and len(value) > _MAX_ATTRIBUTE
+def _is_long(value: Value) -> bool:
+    return isinstance(value, (str, bytes)) and len(value) > _MAX_ATTRIBUTE_LENGTH
 
 
-def _following(error: BaseException) -> Tuple[Optional[BaseException], str]:
+def _find_next(error: BaseException) -> Tuple[Optional[BaseException], str]:
+    """Return the exception that comes next in the chain, and how it is attached."""
     if error.__cause__ is not None:
         return error.__cause__, "cause"
     return error.__context__, "context"
@@ -98,29 +113,29 @@ def _format(error: BaseException) -> List[str]:
         return [describe(error) + "\n"]
 
 
-def _show_one() -> None:
-    """Let `traceback` import what it imports only once it has something to show, such as `ast`."""
+def _warm_up_traceback() -> None:
+    """Let `traceback` import the modules that it needs only when it formats an exception, such as `ast`."""
     no_values: Dict[str, int] = {}
     try:
-        no_values["ä"]  # of a line that is not ASCII it asks how wide it is
+        no_values["ä"]  # for a line that is not ASCII it also needs the widths of characters
     except KeyError as error:
         _format(error)
 
 
 if "easycluster_client" not in sys.modules:
-    # This is a server, which imports this module in a thread where no signal handler can come between. And on
-    # a host that was sent our code, only an import by a module of ours that is being imported itself finds
-    # Python's own module rather than a file of the user's in the current folder.
-    _show_one()
+    # This is a server, which imports this module in a thread where no signal handlers run. And on a host that
+    # was sent our code, only imports by a module of ours that is itself being imported find Python's own
+    # modules rather than files of the user's in the current folder.
+    _warm_up_traceback()
 
 
 def _pickle_exception(error: BaseException, protocol: int) -> Tuple[Optional[bytes], Optional[str]]:
-    """Return a pickle that was seen to rebuild ``error``, or None and the reason why there is none."""
+    """Return a pickle that has rebuilt ``error`` here, or None and the reason why there is none."""
     reason = None
     for value in (error, _Bare(error, False, protocol), _Bare(error, True, protocol)):
         try:
             pickled = _dumps(value, protocol)
-            if _same(loads(pickled), error, value):
+            if _is_same(loads(pickled), error, value):
                 return pickled, None
         except KeyboardInterrupt:
             raise
@@ -129,26 +144,26 @@ def _pickle_exception(error: BaseException, protocol: int) -> Tuple[Optional[byt
     return None, reason or "its pickle gives something else"
 
 
-def _dumps(value: Any, protocol: int) -> bytes:
+def _dumps(value: Value, protocol: int) -> bytes:
     try:
         return dumps_copy(value, protocol)
     except Exception:
-        by_value = dumps_by_value()
+        by_value = find_dumps_by_value()
         if by_value is None:
             raise
-        pickled: bytes = by_value(value, protocol)
-        return pickled
+        return by_value(value, protocol)
 
 
-def _same(copy: Any, error: BaseException, value: Any) -> bool:
-    """Whether unpickling gave what was pickled; a constructor may accept its own text as argument."""
+def _is_same(copy: Value, error: BaseException, value: Value) -> bool:
+    """Whether unpickling has rebuilt ``error``; a constructor may take its own text for its argument."""
     if type(copy) is not type(error):
         return False
     return value is not error or repr(copy.args) == repr(error.args)
 
 
-def _safe_repr(value: Any) -> Any:
-    if type(value) in (str, bytes, int, float, bool, type(None)):
+def _make_safe(value: Value) -> Value:
+    """Return a plain value as it is, and the repr of any other."""
+    if type(value) in PLAIN_TYPES:
         return value
     try:
         return repr(value)
@@ -161,9 +176,9 @@ class _Bare:
 
     Args:
         error: the exception.
-        as_text: whether to send, of all values that are not plain, the repr only. The exceptions of a group
-            go each as well as it can.
-        protocol: the pickle protocol, for these.
+        as_text: whether only the repr of values that are not plain is sent. The exceptions of a group are
+            each sent as well as possible.
+        protocol: the pickle protocol, for the exceptions of a group.
     """
 
     def __init__(self, error: BaseException, as_text: bool, protocol: int) -> None:
@@ -171,57 +186,57 @@ class _Bare:
         self._as_text = as_text
         self._protocol = protocol
 
-    def __reduce__(self) -> Tuple[Any, ...]:
+    def __reduce__(self) -> Reduced:
         args, attributes = self._error.args, dict(self._error.__dict__)
         if self._as_text:
-            if isinstance(self._error, _GROUPS):
+            if isinstance(self._error, _GROUP_TYPES):
                 members: Any = cast("Any", self._error).exceptions
                 args = args[0], [_Member(each, self._protocol) for each in members]
             else:
-                args = tuple(map(_safe_repr, args))
+                args = tuple(map(_make_safe, args))
             notes = attributes.pop("__notes__", None)
-            attributes = {name: _safe_repr(value) for name, value in attributes.items()}
+            attributes = {name: _make_safe(value) for name, value in attributes.items()}
             if isinstance(notes, (list, tuple)):
-                attributes["__notes__"] = list(map(_safe_repr, notes))  # pyright: ignore[reportUnknownArgumentType]
+                attributes["__notes__"] = list(map(_make_safe, notes))  # pyright: ignore[reportUnknownArgumentType]
         return _rebuild, (type(self._error), args, attributes)
 
 
 class _Member:
-    """Pickles an exception of a group as what the receiver makes of it: itself, or what stands in for it."""
+    """Pickles an exception of a group so that the receiver gets it, or a stand-in if it cannot be rebuilt."""
 
     def __init__(self, error: BaseException, protocol: int) -> None:
         self._error = error
         self._protocol = protocol
 
-    def __reduce__(self) -> Tuple[Any, ...]:
+    def __reduce__(self) -> Reduced:
         return _rebuild_link, (_describe_one(self._error, self._protocol),)
 
 
-def _rebuild(kind: Any, args: Tuple[Any, ...], attributes: Dict[str, Any]) -> BaseException:
-    error: BaseException = kind.__new__(kind, *args)
-    _set(error, "args", args)
+def _rebuild(cls: Type[BaseException], args: Args, attributes: Dict[str, Value]) -> BaseException:
+    error = cls.__new__(cls, *args)
+    _set_attribute(error, "args", args)
     _set_value(error)
     error.__dict__.update(attributes)
     return error
 
 
 def _set_value(error: BaseException) -> None:
-    """Finish an exception that was made without its constructor: where the interpreter looks for the value of
-    a StopIteration that has none, it crashes."""
+    """Finish an exception that was made without its constructor: the interpreter crashes when it looks for
+    the value of a StopIteration that has none."""
     if isinstance(error, StopIteration):
         StopIteration.__init__(error, *error.args)
 
 
-def unpack_exception(body: Any, host: str) -> Tuple[BaseException, List[str]]:
+def unpack_exception(body: Buffer, host: str) -> Tuple[BaseException, List[str]]:
     """Rebuild the exception in the body of a FAILURE message.
 
     Args:
         body: the body.
-        host: the name of the server, for the cause that is put at the end of the chain.
+        host: the name of the server, for the cause that is added at the end of the chain.
 
     Returns:
-        The exception, with its chain of causes and a `RemoteTraceback` at the end of what is shown
-        of that, and the lines of the remote stack trace.
+        The exception with its chain of causes, in which a `RemoteTraceback` follows the last link that is
+        shown; and the lines of the remote stack trace.
     """
     chain = loads(body)
     text: List[str] = chain[0]["text"]
@@ -230,18 +245,18 @@ def unpack_exception(body: Any, host: str) -> Tuple[BaseException, List[str]]:
     for before, link in zip(chain, chain[1:]):
         following = _rebuild_link(link)
         if before["relation"] == "cause":
-            _set(last, "__cause__", following)
+            _set_attribute(last, "__cause__", following)
         else:
-            _set(last, "__context__", following)
-            if before["suppress"] and shown is None:  # what follows ``raise ... from None`` is not shown
+            _set_attribute(last, "__context__", following)
+            if before["suppress"] and shown is None:  # links after ``raise ... from None`` are not shown
                 shown = last
-        _set(last, "__suppress_context__", before["suppress"])
+        _set_attribute(last, "__suppress_context__", before["suppress"])
         last = following
-    _set(last if shown is None else shown, "__cause__", RemoteTraceback(host, text))
+    _set_attribute(last if shown is None else shown, "__cause__", RemoteTraceback(host, text))
     return error, text
 
 
-def _rebuild_link(link: Dict[str, Any]) -> BaseException:
+def _rebuild_link(link: Link) -> BaseException:
     reason = link["reason"]
     if link["pickled"] is not None:
         try:
@@ -253,24 +268,24 @@ def _rebuild_link(link: Dict[str, Any]) -> BaseException:
             raise
         except BaseException as failure:  # importing its module may do anything
             reason = describe(failure)
-    return _stand_in(link, reason)
+    return _make_stand_in(link, reason)
 
 
-def _stand_in(link: Dict[str, Any], reason: Optional[str]) -> BaseException:
+def _make_stand_in(link: Link, reason: Optional[str]) -> BaseException:
     bases = [getattr(builtins, name, None) for name in link["bases"]]
     for base in [*bases, Exception]:
         if not (isinstance(base, type) and issubclass(base, Exception)):
             continue
         try:
-            kind: Any = type(link["type"], (UnknownRemoteError, base), {"__module__": link["module"]})
-            error: BaseException = kind.__new__(kind, link["message"])
+            cls: Any = type(link["type"], (UnknownRemoteError, base), {"__module__": link["module"]})
+            error: BaseException = cls.__new__(cls, link["message"])
         except TypeError:  # a base whose instances need more than a text
             continue
         error.args = (link["message"],)
         _set_value(error)
-        attributes: Dict[str, Any] = link.get("attributes", {})
+        attributes: Dict[str, Value] = link.get("attributes", {})
         for name, value in attributes.items():
-            _set(error, name, value)
+            _set_attribute(error, name, value)
         error.__dict__.update(remote_type=f"{link['module']}.{link['type']}", reason=reason)
         return error
     raise AssertionError("an Exception can always be made")

@@ -6,7 +6,7 @@ from functools import partial
 from types import ModuleType
 from typing import Any
 
-from easycluster_protocol._objects.exports import describe_names, exports_of, is_method
+from easycluster_protocol._objects.exports import describe_names, find_exports, is_method
 from easycluster_protocol._objects.proxies import ProxyMethod
 from easycluster_protocol._objects.proxy_classes import RemoteIterator
 
@@ -25,7 +25,7 @@ def exported_method(owner: Any, name: str) -> Any:
 def _iterate(method: Any) -> Any:
     """Call what gives an iterator, which stays here too: a copy would iterate over the proxy."""
     iterator = method()
-    return iterator if exports_of(iterator) is not None else RemoteIterator(iterator)
+    return iterator if find_exports(iterator) is not None else RemoteIterator(iterator)
 
 
 def get_attribute(owner: Any, name: str) -> Any:
@@ -54,7 +54,7 @@ def delete_attribute(owner: Any, name: str) -> None:
 
 def _check(owner: Any, name: str, methods_too: bool = False) -> None:
     """Raise unless the class of a server object exports an attribute, or, where that will do, a method."""
-    exports = exports_of(owner)
+    exports = find_exports(owner)
     if exports is None:
         raise TypeError(f"a {type(owner).__qualname__} is no server object: it exports nothing")
     if methods_too and name in exports.methods:
@@ -69,7 +69,7 @@ def _check(owner: Any, name: str, methods_too: bool = False) -> None:
 
 def _is_data(owner: Any, name: str) -> bool:
     """Whether this is no method, as __dict__ and __module__, where any attribute may be asked for."""
-    exports = exports_of(owner)
+    exports = find_exports(owner)
     return exports is not None and exports.any_attribute and not callable(getattr(owner, name, callable))
 
 

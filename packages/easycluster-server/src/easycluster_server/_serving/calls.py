@@ -10,11 +10,11 @@ from easycluster_protocol import _pickling
 from easycluster_protocol._definitions import names as global_names
 from easycluster_protocol._values import pathlib_local
 from easycluster_protocol._values.serialize import (
-    PLAIN,
+    PLAIN_TYPES,
     describe,
-    dumps_by_value,
     explain_dumps,
     explain_loads,
+    find_dumps_by_value,
     loads,
 )
 from easycluster_protocol._wire import messages as m
@@ -46,7 +46,7 @@ def make_caller(pickle_protocol: int, verbosity: int = 0, peer: str = "local") -
         sys.stderr.write(f"easycluster: {peer} called {name}: {seconds * 1000:.1f} ms\n")
         sys.stderr.flush()
 
-    pathlib_local.find_moved()  # over ssh the master does not say which Python it is
+    pathlib_local.make_importable()  # over ssh the master does not say which Python it is
     names = global_names.serving = Namespace()
     return Caller(names, pickle_protocol, log_call if verbosity >= 2 else None)
 
@@ -149,7 +149,7 @@ class Caller:
     def result(self, request: Message, name: Any, value: Any) -> Message:
         """Return the answer for a call that returned ``value``."""
         try:
-            if type(value) in PLAIN:
+            if type(value) in PLAIN_TYPES:
                 body = _pickling.dumps(value, self._protocol)
                 return Message(m.RESULT, request.request, body, request.thread)
             body, buffers, references = self._dumps(value, self._protocol)
@@ -164,7 +164,7 @@ class Caller:
         try:
             return dumps_result(value, protocol, self.objects)
         except Exception:
-            by_value = dumps_by_value()
+            by_value = find_dumps_by_value()
             if by_value is None:
                 raise
             return dumps_result(value, protocol, self.objects, by_value)
