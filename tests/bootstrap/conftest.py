@@ -18,7 +18,7 @@ OLDEST = (3, 6)
 
 
 def find_pythons() -> dict[str, str]:
-    """Returns version -> path of the running interpreter and of those that pyenv has installed."""
+    """Returns version -> path of the running interpreter and of all that pyenv has installed."""
     running = ".".join(map(str, sys.version_info[:3]))
     pyenv = Path(os.environ.get("PYENV_ROOT") or Path.home() / ".pyenv")
     found = {

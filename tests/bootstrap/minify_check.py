@@ -43,7 +43,7 @@ def _compare(before: Any, after: Any, path: str, lines: bool) -> None:
         assert type(before) is type(after), path
         if isinstance(before, _PRESENT) and lines:
             assert before.lineno == after.lineno, f"{path}: line {before.lineno} became {after.lineno}"
-        # What is within an f-string has no reliable line before Python 3.12.
+        # Nodes inside an f-string have no reliable line before Python 3.12.
         lines = lines and not isinstance(before, ast.JoinedStr)
         for field in before._fields:
             if field not in ("annotation", "returns", "simple"):

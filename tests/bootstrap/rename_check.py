@@ -1,7 +1,7 @@
-"""Compares what Python compiles from two sources that may differ in the names of local variables.
+"""Compares the code that Python compiles from two sources that may differ in the names of local variables.
 
 The compiler knows which variable a name means, so nothing of the minifier is used here. Valid on Python 3.6, so
-that each Python can check what it will run.
+that each Python can check the modules that it will run.
 """
 # ruff: noqa: B905, UP006, UP035 -- Python 3.6 knows neither zip's `strict` nor `list[int]`
 
@@ -11,7 +11,7 @@ from itertools import zip_longest
 from types import CodeType
 from typing import Any, Dict, List, Tuple
 
-# What a function hands on to the functions in it is ordered by name.
+# These put the variables of inner functions in the order of their names.
 _IN_ORDER_OF_NAMES = {"LOAD_CLOSURE", "MAKE_CELL"}
 
 
@@ -90,7 +90,7 @@ def _inner(code: CodeType) -> "List[CodeType]":
 
 
 def _fixed_parts(code: CodeType) -> "Tuple[Any, ...]":
-    """Return what must be equal: names that code elsewhere may use, and the lines."""
+    """Return the parts that must be equal: names that code elsewhere may use, and the lines."""
     parameters = code.co_argcount + code.co_kwonlyargcount + bool(code.co_flags & 4) + bool(code.co_flags & 8)
     counts = code.co_argcount, code.co_kwonlyargcount, code.co_flags
     lines = [line for _, line in dis.findlinestarts(code)]

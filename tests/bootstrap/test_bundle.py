@@ -23,7 +23,7 @@ def test_markers_differ() -> None:
 
 
 def test_marker_is_not_readable_in_the_bundle() -> None:
-    """A host that echoes what it is sent does not thereby send the marker."""
+    """A host that echoes its input does not thereby send the marker."""
     marker = new_marker()
 
     assert marker not in bundle(SOURCES, "easycluster_try:main", marker)

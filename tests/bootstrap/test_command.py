@@ -57,7 +57,7 @@ BAD_COMMANDS = {
 
 @pytest.mark.parametrize("given", BAD_COMMANDS.values(), ids=BAD_COMMANDS)
 def test_python_that_cannot_be_one_command_is_refused(given: str) -> None:
-    """What would end the command line, or be an option of ssh, is refused with the text in the error."""
+    """A text that would end the command line, or be an option of ssh, is refused and named in the error."""
     with pytest.raises(ValueError, match="remote Python") as caught:
         remote_command(given)
 
@@ -112,7 +112,7 @@ def test_search_order(host: Host) -> None:
 
 
 def test_host_without_python_is_named(host: Host) -> None:
-    """A host without the Python asked for ends with status 127 and one line that says what was looked for."""
+    """A host without the Python asked for ends with status 127 and one line that names the commands it looked for."""
     only_on_path(host)
 
     result = host.shell(remote_command("python3.99"), shell=str(host.home / "bin/sh"))

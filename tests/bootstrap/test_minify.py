@@ -1,4 +1,4 @@
-"""Whatever the source holds, the minified one does the same on the same lines."""
+"""The minified source does the same as the original, on the same lines."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ HAS_DOCSTRING = 0x4000000
 
 
 def outcome(source: str) -> tuple[dict[str, str], list[int | None]]:
-    """Runs a source that raises in the end: what it leaves, and the lines of the traceback."""
+    """Runs a source that raises in the end; returns its values, and the lines of the traceback."""
     namespace: dict[str, Any] = {"__name__": "case"}
     lines: list[int | None] = []
     code = compile(source, "<case>", "exec", dont_inherit=True)
@@ -73,7 +73,7 @@ def assert_equivalent(source: str) -> str:
 
 
 def functions(code: CodeType) -> Iterator[tuple[Any, ...]]:
-    """Lists functions and classes: where they begin, and which names are local to functions."""
+    """Lists functions and classes: their first lines, and the local names of functions."""
     for inner in code.co_consts:
         if isinstance(inner, CodeType) and not inner.co_name.startswith("__annotate"):
             is_function = inner.co_flags & CO_OPTIMIZED and not inner.co_name.startswith("<generic")
@@ -85,7 +85,7 @@ def functions(code: CodeType) -> Iterator[tuple[Any, ...]]:
 
 @pytest.mark.parametrize("source", OBSTACLES.values(), ids=OBSTACLES)
 def test_minified_source_does_the_same(source: str) -> None:
-    """What a module computes, its locals, and the lines of functions and tracebacks are as before."""
+    """The values of a module, its functions, and the lines of functions and tracebacks are as before."""
     last = "def last(): raise LookupError(\n'x')\n\nlast()"
     source += last if source.endswith(("\n", "\r")) else "\n" + last
 
@@ -122,7 +122,7 @@ def test_no_warning_is_added() -> None:
     ("source", "line"), [("x = 1\nx = = 2\n", 2), ("x = 1\n\nif x:\npass", 4), ("\n\n(", 3), ("'''\n\n", 1)]
 )
 def test_source_that_cannot_be_parsed_is_refused(source: str, line: int) -> None:
-    """What this Python cannot parse is a SyntaxError with the line."""
+    """A source that this Python cannot parse is a SyntaxError with the line."""
     with pytest.raises(SyntaxError) as caught:
         minify(source)
 
@@ -131,14 +131,14 @@ def test_source_that_cannot_be_parsed_is_refused(source: str, line: int) -> None
 
 @pytest.mark.parametrize("source", ["x = 1\0", "x = '\udc80'"], ids=["NUL", "lone surrogate"])
 def test_text_that_is_no_source_is_refused(source: str) -> None:
-    """What cannot be the text of a module is refused."""
+    """A text that cannot be that of a module is refused."""
     with pytest.raises((SyntaxError, ValueError)):
         minify(source)
 
 
 @pytest.mark.parametrize("name", STANDARD)
 def test_standard_modules(name: str) -> None:
-    """Large modules by many authors lose what has no effect and nothing else."""
+    """Large modules by many authors lose the parts without effect and nothing else."""
     spec = importlib.util.find_spec(name)
     assert spec is not None
     assert spec.origin is not None
@@ -152,7 +152,7 @@ def test_standard_modules(name: str) -> None:
 
 @pytest.mark.parametrize("name", OURS)
 def test_our_modules(name: str) -> None:
-    """All our modules lose what has no effect and nothing else."""
+    """All our modules lose the parts without effect and nothing else."""
     result = assert_equivalent(OURS[name])
 
     for gone in ("#", "from __future__", "if TYPE_CHECKING:"):
@@ -172,7 +172,7 @@ def test_cloudpickle(host: Host, python: str) -> None:
     assert (result.output, result.errors) == (b"2\n", "")
 
 
-def test_what_is_sent_can_be_imported(host: Host, python: str) -> None:
+def test_all_sent_modules_can_be_imported(host: Host, python: str) -> None:
     """Every module that can be sent is imported from a bundle, by every Python from 3.6 on."""
     names = [
         name for name in SHIPPED if not name.startswith("easycluster_bootstrap") and "__main__" not in name

@@ -1,4 +1,4 @@
-"""What the minifier takes out, and what it must leave."""
+"""The parts that the minifier removes, and the parts that it must leave."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ KEPT = {
     "unknown base": ("class A(a.B):\n  x: int = 1\n", "class A(a.B):\n x:int=1\n"),
     "metaclass": ("class A(metaclass=a):\n  x: int = 1\n", "class A(metaclass=a):\n x:int=1\n"),
     "base that is not plain": ("class A(a): 1\nclass B(A):\n  x: int = 1\n", "class A(a):1\nclass B(A):\n x:int=1\n"),
-    "base made anew": ("class A: 1\nclass A(a): 1\nclass B(A):\n  x: int = 1\n", "class A:1\nclass A(a):1\nclass B(A):\n x:int=1\n"),
+    "base made again": ("class A: 1\nclass A(a): 1\nclass B(A):\n  x: int = 1\n", "class A:1\nclass A(a):1\nclass B(A):\n x:int=1\n"),
     "base of a function": ("def f():\n  class A: 1\nclass B(A):\n  x: int = 1\n", "def f():\n class A:1\nclass B(A):\n x:int=1\n"),
     "base that wants to know": (
         "class A:\n  def __init_subclass__(c): 1\nclass B(A):\n  x: int = 1\n",
@@ -73,13 +73,13 @@ KEPT = {
 
 @pytest.mark.parametrize(("source", "expected"), GONE.values(), ids=GONE)
 def test_goes(source: str, expected: str) -> None:
-    """What does nothing when the module runs is taken out, line ends of its own aside."""
+    """Parts that have no effect when the module runs are removed, except for their line ends."""
     assert minify(source) == expected
 
 
 @pytest.mark.parametrize(("source", "expected"), KEPT.values(), ids=KEPT)
 def test_stays(source: str, expected: str) -> None:
-    """What may do something when the module runs is left in."""
+    """Parts that may have an effect when the module runs stay."""
     assert minify(source) == expected
 
 

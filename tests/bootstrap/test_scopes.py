@@ -73,7 +73,7 @@ def test_place_of_a_handler() -> None:
     "use", ["locals()", "eval(x)", "exec(x, y)", "vars()", "dir()", "[eval(y) for y in x]"]
 )
 def test_functions_that_show_their_variables(use: str) -> None:
-    """A function that may look its variables up by name is marked, and those around it, but no other."""
+    """A function that may look its variables up by name is marked, and so are the functions around it, but no other."""
     around, other = read(f"def f():\n def g(): {use}\n def h(): 0\ndef f2(): 0\n").module.inner
 
     assert around.shows_locals

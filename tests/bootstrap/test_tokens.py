@@ -55,7 +55,7 @@ def test_edits() -> None:
 
 
 def test_lay_out() -> None:
-    """Blanks stand only between what would be one token, or a warning, without them."""
+    """There are blanks only between tokens that would become one token, or cause a warning, without them."""
     source = "if  x  is  not  1  :\n\n        y  =  1  if  z  else  'a'  'b'  \\\n  +  2\n"
 
     assert lay_out(read_tokens(source)) == "if x is not 1:\n\n y=1 if z else'a' 'b'\\\n+2\n"

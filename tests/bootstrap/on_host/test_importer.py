@@ -8,7 +8,7 @@ from bootstrap.conftest import Host
 from easycluster_bootstrap import pack
 from easycluster_bootstrap._on_host.importer import _Finder
 
-# Stands for what only a newer Python compiles: the master parses it without a complaint.
+# Stands for code that only a newer Python compiles: the master parses it without a complaint.
 UNCOMPILABLE = "x = 1\nreturn\n"
 
 FAILING = "def fail():\n    raise KeyError('reason')  # here\n"
@@ -100,7 +100,7 @@ def main(config):
 
 @pytest.mark.parametrize("preloaded", [False, True], ids=["on disk", "imported at start-up"])
 def test_installed_copies_on_the_host_are_never_used(host: Host, python: str, preloaded: bool) -> None:
-    """What the host has installed of EasyCluster is not found, or gives way to what was sent."""
+    """Copies of EasyCluster that the host has installed are not found, or give way to the modules that were sent."""
     for name in ("easycluster", "easycluster_pack", "easycluster_server"):
         host.write(f"lib/{name}/__init__.py", "WHERE = 'disk'\n")
         host.write(f"lib/{name}/extra.py", "WHERE = 'disk'\n")
@@ -143,7 +143,7 @@ def main(config):
 
 
 def test_modules_compile_when_imported(host: Host, python: str) -> None:
-    """A module that is never imported is never compiled, so that what it holds costs and breaks nothing."""
+    """A module that is never imported is never compiled, so that its code costs and breaks nothing."""
     outcome = host.start(
         python, {"easycluster_try": "def main(config): print('fine')\n", "easycluster_bad": UNCOMPILABLE}
     )
@@ -167,7 +167,7 @@ BROKEN = {
 def test_entry_that_cannot_be_imported_is_one_line(
     host: Host, python: str, text: str, reason: str, place: str
 ) -> None:
-    """What keeps our code from being imported is one line with reason, place and Python, and no marker."""
+    """An error while our code is imported is one line with reason, place and Python, and no marker."""
     outcome = host.start(
         python,
         {"easycluster_try": "import easycluster_used\ndef main(config): pass\n", "easycluster_used": text},
@@ -267,8 +267,8 @@ def test_only_our_names_are_hidden() -> None:
         finder.find_spec("easycluster_y")
 
 
-def test_what_ours_import_is_pythons_own(host: Host, python: str) -> None:
-    """Also after `restore_path` a module of ours finds Python's own modules, and the user's code the user's."""
+def test_our_modules_import_pythons_own(host: Host, python: str) -> None:
+    """Also after `restore_path` our modules find Python's own modules, and the user's code finds the user's."""
     host.write("textwrap.py", "own = False\n")
     host.write("wave.py", "own = False\n")
     outcome = host.start(
@@ -286,8 +286,8 @@ def test_what_ours_import_is_pythons_own(host: Host, python: str) -> None:
     assert (outcome.output, outcome.errors) == (b"True True\n", "")
 
 
-def test_what_python_lacks_is_not_the_users(host: Host, python: str) -> None:
-    """A module of ours, or of Python's own, that tries whether Python has a module never gets the user's."""
+def test_modules_that_python_lacks_are_not_the_users(host: Host, python: str) -> None:
+    """One of our modules, or of Python's own, that tries whether Python has a module never gets the user's."""
     host.write("nt.py", "raise OSError('this is a file of the home')\n")
     outcome = host.start(
         python,
@@ -305,8 +305,8 @@ def test_what_python_lacks_is_not_the_users(host: Host, python: str) -> None:
     assert (outcome.output, outcome.errors) == (b"\n", "")
 
 
-def test_no_bytecode_of_what_ours_import(host: Host, python: str) -> None:
-    """Also after `restore_path` no bytecode is written for what a module of ours imports, submodules too; for what
+def test_no_bytecode_of_modules_that_ours_import(host: Host, python: str) -> None:
+    """Also after `restore_path` no bytecode is written for modules that ours import, submodules too; for modules that
     the user's code imports, it is."""
     for name in ("other", "others", "users"):
         host.write(f"lib/{name}/__init__.py", "")
@@ -329,7 +329,7 @@ def test_no_bytecode_of_what_ours_import(host: Host, python: str) -> None:
 
 
 def test_when_imported(host: Host, python: str) -> None:
-    """Who waits for a module of Python's own is told when somebody has imported it, or at once."""
+    """A callback for a module of Python's own is called when somebody has imported it, or at once."""
     outcome = host.start(
         python,
         """

@@ -66,7 +66,7 @@ def assert_one_line(result: subprocess.CompletedProcess[bytes]) -> str:
 
 
 def test_entry_gets_config_and_what_follows(host: Host, python: str) -> None:
-    """The config is handed over whole, and what follows the bundle on stdin is left for the entry to read."""
+    """The config is handed over whole, and the bytes that follow the bundle on stdin are left for the entry."""
     config = bytes(range(256)) * 1000
 
     outcome = host.start(python, ECHO, config=config, then=b"\0rest\n" * 50000, banner="echo welcome; ")
@@ -123,7 +123,7 @@ GARBAGE = {
 
 @pytest.mark.parametrize("stdin", GARBAGE.values(), ids=GARBAGE)
 def test_garbage_is_one_line(host: Host, python: str, stdin: bytes) -> None:
-    """What is not our bundle ends the process with status 1 and one line, no traceback."""
+    """Bytes that are not our bundle end the process with status 1 and one line, no traceback."""
     assert_one_line(host.shell(remote_command(python), stdin))
 
 
@@ -157,7 +157,7 @@ def test_files_named_as_standard_modules_do_no_harm(
     """Files of the current folder that are named as standard modules are not imported before restore_path."""
     needed = ""
     if python_path is not None:  # as PYTHONPATH=$PYTHONPATH:/some/where leaves it
-        # Python's own start searches the current folder then, and what it finds cannot be helped.
+        # Python's own start searches the current folder then, which cannot be helped.
         needed = host.shell(f"{python} -c 'import sys; print(*sys.modules)'").stdout.decode()
         host.env["PYTHONPATH"] = python_path
     for name in set(names.split()) - set(needed.split()):
@@ -212,7 +212,7 @@ def main(config):
 
 
 def test_environment_is_as_it_was(host: Host, python: str) -> None:
-    """A script sees, and hands on to what it starts, the environment of ``ssh host python3``."""
+    """A script has, and hands on to the processes that it starts, the environment of ``ssh host python3``."""
     show = "import os; print(sorted(name for name in os.environ if name not in ('PWD', '_')))"
     expected = host.shell(f'{python} -c "{show}"').stdout
 

@@ -35,7 +35,7 @@ def new_marker() -> bytes:
 
 
 def bundle(sources: Mapping[str, Tuple[str, bool]], entry: str, marker: bytes, config: bytes = b"") -> bytes:
-    """Return what to write to the stdin of `remote_command`, before any byte of the protocol.
+    """Return the bytes to write to the stdin of `remote_command`, before any byte of the protocol.
 
     Args:
         sources: full module name -> (source text, whether it is a package), as `collect` gives. Each needs

@@ -1,7 +1,7 @@
 """Makes the command for the host, and the short line of Python in it.
 
 The command passes through the login shell of the host, which may be any of sh, bash, dash, ksh, zsh, csh,
-tcsh and fish. Single quotes mean the same to all of them as long as what they enclose has no single quote,
+tcsh and fish. Single quotes mean the same to all of them as long as there is in them no single quote,
 no ``!`` (history of csh), no backslash (fish) and no line break. Old shells refuse words of 1024 bytes. And
 Python 2.7 must be able to parse the line, so that it can say that it is too old.
 """
@@ -68,7 +68,7 @@ _LINE = ";".join(_STATEMENTS)
 
 
 def remote_command(python: Optional[str] = None) -> str:
-    """Return the shell command that waits on its stdin for what `bundle` makes.
+    """Return the shell command that waits for a bundle on its stdin.
 
     Args:
         python: the command that starts Python on the host, passed to the host's shell as it is written, so

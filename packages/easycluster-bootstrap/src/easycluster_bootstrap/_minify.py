@@ -12,7 +12,7 @@ exceptions and plain classes of the same module; and not in a module that mentio
 a way to read annotations. Elsewhere they stay, as strings if that is what ``from __future__ import
 annotations`` made of them, so that Python 3.6 need not know the names in them.
 
-`_tokens` reads the tokens and lays them out; what to remove is decided here, on the syntax tree.
+`_tokens` reads the tokens and lays them out; this module decides on the syntax tree which ones to remove.
 """
 
 from __future__ import annotations

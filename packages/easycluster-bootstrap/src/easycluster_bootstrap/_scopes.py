@@ -48,7 +48,7 @@ class Scope:
         is_class: whether it is a class.
         inner: the scopes directly inside it.
         bound: the names that it binds.
-        fixed: those of its names that must stay as they are.
+        fixed: the names among them that must stay as they are, and names that it only uses in f-strings.
         places: name -> where it stands, not counting inner scopes.
         shows_locals: whether its code, or code inside it, may look up its variables by name.
     """

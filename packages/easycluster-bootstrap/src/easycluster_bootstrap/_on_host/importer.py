@@ -69,8 +69,8 @@ class _Finder:
             return spec
         if fullname.startswith("easycluster"):
             raise ModuleNotFoundError(
-                f"No module named {fullname!r} (it was not sent to this host, and what the host itself has"
-                " installed of EasyCluster is not used)",
+                f"No module named {fullname!r} (it was not sent to this host, and copies of EasyCluster"
+                " that are installed there are not used)",
                 name=fullname,
             )
         if fullname in _awaited or _is_imported_by_ours():
@@ -179,7 +179,7 @@ def start(source: bytes, modules: bytes, session: bytes, path: "List[str]", hook
         del os.environ["PYTHONSAFEPATH"]
         if getattr(sys.flags, "safe_path", False) and not sys.flags.isolated:
             path.insert(0, "")
-    # A .pth file or sitecustomize may have imported what is installed on the host.
+    # A .pth file or sitecustomize may have imported copies that are installed on the host.
     for name in [name for name in sys.modules if name.startswith("easycluster") and name != __name__]:
         del sys.modules[name]
     try:
@@ -230,7 +230,7 @@ def restore_path() -> None:
 
 
 def _describe(error: Exception) -> str:
-    """Say in one line what went wrong, where in our code and on which Python."""
+    """Describe an error in one line: its kind, its place in our code, and the Python."""
     place = f"{getattr(error, 'filename', None)}:{getattr(error, 'lineno', None)}"
     trace = error.__traceback__ if not isinstance(error, SyntaxError) else None
     while trace is not None:
