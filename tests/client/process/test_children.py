@@ -155,7 +155,7 @@ import subprocess
 import sys
 from easycluster_client._process import children
 process = subprocess.Popen(["sleep", "600"])
-print(children.start_of_child(process.pid), children._below(process.pid))
+print(children.identify_child(process.pid), children._find_descendants(process.pid))
 children.terminate(process)
 print(process.returncode)
 """

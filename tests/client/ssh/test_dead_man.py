@@ -94,10 +94,10 @@ def test_what_a_child_has_started(run: Run, tmp_path: Path, trap: str) -> None:
 def test_id_of_another_process(run: Run) -> None:
     """A process that only has the id of one that was noted is left alone, and so is what it has started."""
     master = run("""
-start_of_child = children.start_of_child
-children.start_of_child = lambda pid: start_of_child(pid) - 1  # another process had this id before
+identify_child = children.identify_child
+children.identify_child = lambda pid: identify_child(pid) - 1  # another process had this id before
 other = start('sh', '-c', 'sleep 600; :')
-children.start_of_child = start_of_child
+children.identify_child = identify_child
 say(pids=[other, start('sleep', '600')])
 hear()
 """)
@@ -196,7 +196,7 @@ def test_process_that_is_no_child() -> None:
         pass
     for pid in (ended.pid, os.getppid(), 1):
         dead_man.add(pid)
-        assert children.start_of_child(pid) is None
+        assert children.identify_child(pid) is None
 
     assert dead_man._helper is None
 

@@ -1,4 +1,4 @@
-"""Addresses: which server a client connects to and how, and the names that messages give to servers."""
+"""Addresses: the server that a client connects to, the way to it, and its name in messages."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ._deadlines import CONNECT_TIMEOUT
 
 
 class Address(NamedTuple):
-    """The server that a client connects to, and the way to it."""
+    """The server that a client connects to, and how; for the fields see the arguments of `Client`."""
 
     key: bytes | None
     host: str
@@ -24,7 +24,7 @@ class Address(NamedTuple):
     timeout: float = CONNECT_TIMEOUT
 
     def __repr__(self) -> str:
-        return f"<Address {self.peername}>"  # without the key
+        return f"<Address {self.peername}>"  # the key stays out of logs and tracebacks
 
     @property
     def uses_ssh(self) -> bool:
@@ -33,12 +33,12 @@ class Address(NamedTuple):
 
     @property
     def tcp_port(self) -> int | None:
-        """The port, or the default where none was given; None where ssh's configuration says it."""
+        """The port, or the default port of TCP; None: the configuration of ssh gives it."""
         return self.port or (None if self.uses_ssh else DEFAULT_PORT)
 
     @property
     def peername(self) -> str:
-        """The server's name as messages show it."""
+        """The name of the server as messages show it."""
         return format_peername(self.host, self.tcp_port or 22)
 
 
@@ -48,7 +48,7 @@ def format_peername(host: str, port: int) -> str:
 
 
 def peername_of(connection: socket.socket) -> str:
-    """Return the name of a socket's other side as messages show it."""
+    """Return the name of a socket's peer as messages show it."""
     try:
         address: tuple[str, int] | tuple[str, int, int, int] | str | bytes = connection.getpeername()
     except OSError:  # not connected

@@ -1,4 +1,4 @@
-"""Limits in time: how they are checked, when they end, and the errors for limits that were too short."""
+"""Time limits: checks of their values, deadlines, and the errors for limits that were too short."""
 
 from __future__ import annotations
 
@@ -10,29 +10,29 @@ from collections.abc import Callable
 from easycluster_protocol.errors import CallTimeout, ConnectError
 from easycluster_server._io.transport import wait
 
-#: Seconds for which the kernel is asked to wait at most at a time: it knows no longer ones.
+#: The longest single wait, in seconds: the kernel refuses waits of more than some weeks.
 LONGEST_WAIT = 86400.0
 
-#: Seconds that making a connection may take unless the user says otherwise.
+#: Seconds that making a connection may take, unless the user gives another limit.
 CONNECT_TIMEOUT = 30.0
 
 #: The longest limit on connecting: a day.
 _LONGEST_CONNECT_TIMEOUT = 86400
 
-#: Seconds between two looks whether the user is being asked; fewer when hardly any are left.
+#: Seconds between two checks whether ssh is asking the user something; the shorter one near the deadline.
 _PROMPT_INTERVAL = 0.25
 _SHORTEST_PROMPT_INTERVAL = 0.02
 
-#: Seconds that suffice for a question and its answer, over any network that one would work with.
-_TIME_TO_ASK = 0.5
+#: Seconds that suffice to ask the server about a call, over any usable network.
+_QUERY_SECONDS = 0.5
 
 
 def check_timeout(timeout: float | None) -> float | None:
-    """Return a limit that can be used.
+    """Return a limit on waiting that has been checked; None means that there is no limit.
 
     Raises:
-        TypeError: it is no number.
-        ValueError: it is negative, or not a number of seconds at all (NaN).
+        TypeError: the limit is not a number.
+        ValueError: the limit is negative or NaN.
     """
     if timeout is None:
         return None
@@ -44,8 +44,9 @@ def check_timeout(timeout: float | None) -> float | None:
 
 
 def deadline_after(timeout: float | None) -> float | None:
-    """Return the moment (of `time.monotonic`) at which a limit that begins now ends: now, if it is negative,
-    as what is left until a deadline of the caller's may be.
+    """Return the moment, on the clock of `time.monotonic`, at which a limit that begins now ends.
+
+    A negative limit ends now: callers may pass the time that is left until a deadline of their own.
 
     Raises:
         TypeError, ValueError: see `check_timeout`.
@@ -59,29 +60,35 @@ def deadline_after(timeout: float | None) -> float | None:
 
 
 def seconds_until(deadline: float | None) -> float | None:
-    """Return the seconds until then, of what can be waited for at once; None: there is no limit."""
+    """Return the seconds until a deadline, at most `LONGEST_WAIT`; None: there is no deadline."""
     return None if deadline is None else min(max(0.0, deadline - time.monotonic()), LONGEST_WAIT)
 
 
-def query_lead(timeout: float) -> float:
-    """Return how many seconds before the end of a limit to ask what has become of the call."""
-    return min(timeout / 2, _TIME_TO_ASK)
+def query_margin(timeout: float) -> float:
+    """Return how many seconds before the end of a limit the server is asked whether it began the call."""
+    return min(timeout / 2, _QUERY_SECONDS)
 
 
 def new_timeout_error(text: str, state: str, response: object = None) -> CallTimeout:
-    """Return the error for a limit that was too short."""
-    found = _error_class()(text)
-    found.state = state
-    found.response = response
-    return found
+    """Return the error for a limit that was too short.
+
+    Args:
+        text: the message.
+        state: see `CallTimeout`.
+        response: see `CallTimeout`.
+    """
+    error = _timeout_class()(text)
+    error.state = state
+    error.response = response
+    return error
 
 
 @functools.lru_cache(maxsize=1)
-def _error_class() -> type[CallTimeout]:
-    """Return the class that scripts for `concurrent.futures` catch too."""
+def _timeout_class() -> type[CallTimeout]:
+    """Return a class of `CallTimeout` that scripts catch as the TimeoutError of `concurrent.futures`, too."""
     if sys.version_info >= (3, 11):  # novm
         return CallTimeout
-    # Before, that of futures was not the built-in one.
+    # Until 3.10 futures have TimeoutError classes of their own.
     import asyncio
     import concurrent.futures
 
@@ -90,10 +97,10 @@ def _error_class() -> type[CallTimeout]:
 
 
 def check_connect_timeout(seconds: float) -> float:
-    """Return a limit that can be used.
+    """Return a limit on connecting that has been checked.
 
     Raises:
-        ValueError: it is no positive number of seconds.
+        ValueError: the limit is not a positive number of seconds, or is longer than a day.
     """
     if not isinstance(seconds, (int, float)) or not 0 < seconds <= _LONGEST_CONNECT_TIMEOUT:  # pyright: ignore[reportUnnecessaryIsInstance]
         raise ValueError(
@@ -103,26 +110,27 @@ def check_connect_timeout(seconds: float) -> float:
     return float(seconds)
 
 
-def _never() -> bool:
+def _is_never_prompting() -> bool:
     return False
 
 
 class Deadline:
-    """How much time is left for connecting.
+    """The end of the time that making a connection may take.
 
     Args:
         seconds: the limit.
-        is_prompting: returns whether the user is being asked something just now.
+        is_prompting: returns whether ssh is asking the user something at the moment; that time does not
+            count.
     """
 
-    def __init__(self, seconds: float, is_prompting: Callable[[], bool] = _never) -> None:
+    def __init__(self, seconds: float, is_prompting: Callable[[], bool] = _is_never_prompting) -> None:
         self._seconds = seconds
         self._is_prompting = is_prompting
         self._end = time.monotonic() + seconds
 
     @property
     def left(self) -> float:
-        """Seconds that are left."""
+        """The seconds that are left."""
         return max(0.0, self._end - time.monotonic())
 
     def wait(self, read: int, write: int = -1) -> None:
@@ -136,10 +144,10 @@ class Deadline:
             ConnectError: the time is over.
         """
         while True:
-            begin = time.monotonic()
+            started_at = time.monotonic()
             if any(wait(read, write, min(_PROMPT_INTERVAL, max(self.left, _SHORTEST_PROMPT_INTERVAL)))):
                 return
             if self._is_prompting():
-                self._end += time.monotonic() - begin
+                self._end += time.monotonic() - started_at
             elif self.left == 0.0:
                 raise ConnectError(f"no answer within {self._seconds:g} seconds")

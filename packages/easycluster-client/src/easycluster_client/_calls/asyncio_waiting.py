@@ -6,7 +6,7 @@ import asyncio
 import weakref
 from typing import TYPE_CHECKING
 
-from easycluster_client._deadlines import query_lead
+from easycluster_client._deadlines import query_margin
 
 if TYPE_CHECKING:
     from easycluster_client._session.pending import PendingCall
@@ -90,7 +90,7 @@ async def wait_for_call(call: PendingCall, session: ClientSession, calls: Calls,
 
     timers: list[asyncio.TimerHandle] = []
     if limit is not None:
-        timers.append(loop.call_later(limit - query_lead(limit), session.query_status, call))
+        timers.append(loop.call_later(limit - query_margin(limit), session.query_status, call))
         timers.append(loop.call_later(limit, finish))
     call.add_watcher(tell)
     reader = _enter(loop, session, calls)

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from functools import partial
 from typing import TYPE_CHECKING, NoReturn
 
-from easycluster_client._deadlines import check_timeout, deadline_after, new_timeout_error, query_lead
+from easycluster_client._deadlines import check_timeout, deadline_after, new_timeout_error, query_margin
 from easycluster_protocol._types import Value
 from easycluster_protocol._values.failures import unpack_exception
 from easycluster_protocol._values.object_pickle import loads_result
@@ -148,7 +148,7 @@ class NonblockingResponse(FutureMethods):
         """Wait as `wait_until` does; shortly before the end ask the server whether it has begun the call."""
         left = deadline - time.monotonic()
         if left > 0:
-            self.wait_until(deadline - query_lead(left))
+            self.wait_until(deadline - query_margin(left))
             if not self.is_answered:
                 self.call_session.query_status(self)
         self.wait_until(deadline)

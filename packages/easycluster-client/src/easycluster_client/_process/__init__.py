@@ -1,1 +1,1 @@
-"""This process, the master: its end, its forks, its children."""
+"""The master process itself: its end, its forks, its children."""

@@ -1,4 +1,4 @@
-"""Ending the processes that this one has started."""
+"""Ending child processes together with everything that they have started."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ import time
 
 from easycluster_server._system import proc
 
-#: Seconds that a process has to end when it is asked to.
+#: Seconds that a process has to end after a signal.
 GRACE = 1.0
 
-#: Seconds between two looks whether processes have ended that are not our children.
-_LOOK = 0.01
+#: Seconds between two checks whether descendants have ended that are not our own children.
+_POLL_INTERVAL = 0.01
 
 
 def wait_for_end(process: subprocess.Popen[bytes], seconds: float) -> None:
-    """Wait until a process ends, but not longer than ``seconds``."""
+    """Wait until a process ends, for ``seconds`` at most."""
     try:
         process.wait(seconds)
     except subprocess.TimeoutExpired:
@@ -25,28 +25,30 @@ def wait_for_end(process: subprocess.Popen[bytes], seconds: float) -> None:
 
 
 def terminate(process: subprocess.Popen[bytes]) -> None:
-    """End a process and what it has started: the ssh to a jump host, a program that asks for a password."""
-    if process.poll() is not None:  # its id may be another's by now, and so may what is found below it
+    """End a process and its descendants: the ssh to a jump host, a program that asks for a password."""
+    if process.poll() is not None:  # another process may have its id by now, and other descendants
         return
-    below = _below(process.pid)
-    # Not killed at once: who is asking gives the terminal its echo back.
+    descendants = _find_descendants(process.pid)
+    # SIGTERM first: a program that is asking for a password switches the echo of the terminal on again.
     for number in (signal.SIGTERM, signal.SIGKILL):
         process.send_signal(number)
-        proc.send_signal(below, number)
-        until = time.monotonic() + GRACE
+        proc.send_signal(descendants, number)
+        deadline = time.monotonic() + GRACE
         wait_for_end(process, GRACE)
-        while (below := [each for each in below if _lives(each)]) and time.monotonic() < until:
-            time.sleep(_LOOK)
-        if process.returncode is not None and not below:
+        while (descendants := [each for each in descendants if _is_alive(each)]) and (
+            time.monotonic() < deadline
+        ):
+            time.sleep(_POLL_INTERVAL)
+        if process.returncode is not None and not descendants:
             return
 
 
-def start_of_child(pid: int) -> int | None:
-    """Return what tells a child of this process from others that get its id later.
+def identify_child(pid: int) -> int | None:
+    """Return a value that identifies this child even after its process id has been reused.
 
     Returns:
-        When it was started, in clock ticks since boot; 0: there is no /proc that says it; None: it is no
-        child of this process, or has been waited for.
+        When the child was started, in clock ticks since boot; 0: the system has no /proc that says it; None:
+        the process is not a child of this one, or has been waited for.
     """
     if not proc.has_own_proc():
         return 0
@@ -54,12 +56,12 @@ def start_of_child(pid: int) -> int | None:
     return child.started if child is not None and child.parent == os.getpid() else None
 
 
-def _below(pid: int) -> list[proc.Process]:
-    if not start_of_child(pid):
+def _find_descendants(pid: int) -> list[proc.Process]:
+    if not identify_child(pid):
         return []
     return proc.descendants(pid, proc.process_table())
 
 
-def _lives(process: proc.Process) -> bool:
+def _is_alive(process: proc.Process) -> bool:
     now = proc.read_process(process.pid)
     return now is not None and now.started == process.started and now.state != "Z"

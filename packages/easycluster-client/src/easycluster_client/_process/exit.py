@@ -1,8 +1,8 @@
-"""The end of the interpreter, with connections open.
+"""The end of the interpreter while connections are open.
 
-They end after the script's own exit functions, which may still make calls, if those were registered after
-this was imported. Then only daemon threads are left that could notice. Such a thread gets no error any more,
-which would be printed: as at the very end of Python, it does not go on.
+Connections end after the exit functions that a script registered once this module was imported: those may
+still make calls. Only daemon threads are left then that could notice. Such a thread is blocked for good: an
+error would only be printed, and CPython does the same at its very end.
 """
 
 from __future__ import annotations
@@ -17,30 +17,30 @@ class Finishable(Protocol):
     """An open connection, as far as its end is concerned."""
 
     def finish(self) -> None:
-        """End it."""
+        """End the connection."""
 
 
-_open: weakref.WeakSet[Finishable] = weakref.WeakSet()
+_connections: weakref.WeakSet[Finishable] = weakref.WeakSet()
 
-_begun = False
+_is_ending = False
 
 
-def close_at_exit(connected: Finishable) -> None:
-    """Call ``connected.finish()`` when the interpreter ends."""
-    _open.add(connected)
+def close_at_exit(connection: Finishable) -> None:
+    """Call ``connection.finish()`` when the interpreter ends."""
+    _connections.add(connection)
 
 
 def block_at_exit() -> None:
-    """Keep a thread that has lost its connection from going on, if that is because the interpreter ends."""
-    if _begun and threading.get_ident() != threading.main_thread().ident:
+    """Block a thread that has lost its connection for good, if the reason is the end of the interpreter."""
+    if _is_ending and threading.get_ident() != threading.main_thread().ident:
         threading.Event().wait()
 
 
 def _finish_all() -> None:
-    global _begun
-    _begun = True
-    for connected in list(_open):
-        connected.finish()
+    global _is_ending
+    _is_ending = True
+    for connection in list(_connections):
+        connection.finish()
 
 
 atexit.register(_finish_all)

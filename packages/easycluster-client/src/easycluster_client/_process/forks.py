@@ -1,8 +1,8 @@
-"""After ``os.fork`` in the master: its connections stay the parent's.
+"""After ``os.fork`` in the master: the connections stay the parent's.
 
-The child closes its copies of the descriptors, without a word on the wire and without touching the
-sockets' options, so nothing that it does or leaves open concerns the parent. Whoever uses a client
-there that the parent connected gets an error that says so.
+The child closes its copies of the descriptors, without sending anything and without touching the options of
+the sockets, so nothing that it does or leaves open concerns the parent. In the child, using a client that
+the parent connected raises an error that says so.
 """
 
 from __future__ import annotations

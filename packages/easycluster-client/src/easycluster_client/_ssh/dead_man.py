@@ -52,7 +52,7 @@ class DeadMan:
 
     def add(self, pid: int) -> None:
         """Note a child; one that has been waited for already is no child any more."""
-        start = children.start_of_child(pid)
+        start = children.identify_child(pid)
         if start is None:
             return
         with self._lock:
