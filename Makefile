@@ -33,7 +33,7 @@ test: $(TOOLS) ## run the tests; ARGS="-k name" is handed to pytest
 	@scripts/system_requirements
 	@$(BIN)/python -m pytest $(PYTEST) $(ARGS)
 
-check: $(TOOLS) ## format, lint, types, import directions, oldest Pythons, bytes that hosts get
+check: $(TOOLS) ## format, lint, types, import directions, figures of the house, oldest Pythons, bytes that hosts get
 	@$(BIN)/ruff format --check $(SOURCES)
 	@$(BIN)/ruff check $(SOURCES)
 	@$(BIN)/mypy
@@ -43,6 +43,7 @@ check: $(TOOLS) ## format, lint, types, import directions, oldest Pythons, bytes
 	@$(VERMIN) --target=3.6- packages/easycluster-bootstrap/src/easycluster_bootstrap/_on_host
 	@$(VERMIN) --target=3.8- packages/easycluster-bootstrap/src
 	@$(VERMIN) --target=3.10- packages/easycluster-client/src
+	@$(BIN)/python scripts/house_figures
 	@$(BIN)/python scripts/startup_bytes
 
 format: $(TOOLS) ## format, and mend what ruff can mend
