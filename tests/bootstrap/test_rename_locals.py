@@ -65,6 +65,7 @@ KEPT = {
     "by the attribute of a frame": "def f():\n one=1\n return getattr(g(),'f_locals')\n",
     "names of a code object": "def f():\n one=1\n return g.__code__.co_varnames\n",
     "private names of a class": "class A:\n def f(self):\n  __one=1\n  return __one\n",
+    "self": "class A:\n def __new__(cls):\n  self=object.__new__(cls)\n  self.one=1\n  return self\n",
     "the cell of a class": "class A:\n def f(self):\n  return __class__\n",
     ":= in a comprehension": "def f():\n return[one:=1 for e in a],one\n",
     ":=": "def f():\n if(one:=1):return one\n",

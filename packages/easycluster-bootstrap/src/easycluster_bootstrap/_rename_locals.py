@@ -1,8 +1,9 @@
 """Finds short names for the local variables of functions and comprehensions.
 
 Names that other code may use stay: parameters, because callers may pass them by name; functions and
-classes, because they know their names; imports. Names in f-strings stay, too, and all names of a function
-that may look its variables up by name, as with ``eval``.
+classes, because they know their names; imports; ``self``, by which Python 3.13 recognizes the attributes of
+a class. Names in f-strings stay, too, and all names of a function that may look its variables up by name, as
+with ``eval``.
 
 The letters are given in the order in which the variables first stand in the source. So the first few
 letters are frequent everywhere, and similar functions become even more similar: both compress well.
@@ -43,7 +44,7 @@ def _variables(scope: Scope, fixed: Set[str]) -> List[List[Place]]:
     found: List[List[Place]] = []
     for name in scope.bound - fixed:
         places = scope.find_places(name)
-        if places is not None and len(name) > 1 and not name.startswith("__"):
+        if places is not None and len(name) > 1 and not name.startswith("__") and name != "self":
             found.append(sorted(places, key=_position))
     return sorted(found, key=lambda places: _position(places[0]))
 
