@@ -262,7 +262,7 @@ def test_leaked_lock(connect: Callable[..., Ends]) -> None:
     ends = connect()
     ends.client._send_lock.acquire()
     in_background(ends.client.release_leaked).join()
-    owned = ends.client._send_lock._is_owned()
+    owned = ends.client._send_lock.is_mine()
     ends.client.release_leaked()
     ends.client.release_leaked()
     in_background(lambda: ends.client.send(call(1))).join()

@@ -13,6 +13,7 @@ from easycluster_protocol._constants import SINGLE_THREAD
 from easycluster_protocol._wire import messages as m
 from easycluster_protocol._wire.messages import Message
 from easycluster_protocol.errors import LocalProtocolError
+from easycluster_server._io.interrupts import Gate
 from easycluster_server._objects.table import ObjectTable
 from easycluster_server._serving.calls import Caller
 from easycluster_server._serving.executor import Executor, Job, leave_forked
@@ -214,7 +215,7 @@ def test_thread_that_is_started_twice(parts: Parts) -> None:
     lane.queue.put(request(2, lambda: "b", 5))
     lanes._start(lane, "5", request(1, None))
     lane.started = False
-    wait_until(lambda: not lane.unclaimed)
+    wait_until(lambda: parts.caller.started)
     lanes._start(lane, "5", request(1, None))
     before = list(parts.caller.started)
     gate.set()
@@ -270,12 +271,11 @@ def test_late_finisher(parts: Parts) -> None:
     executor = parts.executor
     for number in (1, 2):
         executor.main.serve(request(number, lambda: "a"))
-    finished = threading.Lock()
-    finished.acquire()
+    finished = Gate()
     executor._finish(request(1, lambda: "b"), finished)
 
     assert parts.caller.started == [1, 2]
-    assert not finished.locked()
+    assert finished.wait(0)
 
 
 # Forked processes.

@@ -47,7 +47,7 @@ def follower(main: Main) -> Iterator[Follower]:
 
 def wait_until_asleep(follower: Follower) -> None:
     """Wait until it sleeps, at its gate and not on the way there."""
-    wait_until(lambda: follower.asleep and follower._gate.locked())
+    wait_until(lambda: follower.asleep and follower._gate._lock.locked())
 
 
 def followers(follower: Follower) -> int:

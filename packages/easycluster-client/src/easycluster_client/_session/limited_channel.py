@@ -116,7 +116,7 @@ class LimitedChannel(Channel):
             CallTimeout: the limit is over.
         """
         limit = self.limits.get(get_ident())
-        if limit is None or self._send_lock._is_owned():
+        if limit is None or self._send_lock.is_mine():
             self.send(message)  # which raises the error for a lock that this thread has
             return
         for plans in self.link.plan_frames(message):

@@ -36,6 +36,7 @@ _STARTUP_MODULES = frozenset(
         "easycluster_server",
         "easycluster_server._io",
         "easycluster_server._io.channel",
+        "easycluster_server._io.interrupts",
         "easycluster_server._io.transport",
         "easycluster_server._processes",
         "easycluster_server._processes.guardian",

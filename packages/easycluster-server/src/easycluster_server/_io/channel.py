@@ -7,12 +7,13 @@ has the turn to read, which the user of the channel arranges (`receive` takes no
 
 from __future__ import annotations
 
-import threading
 from collections import deque
 from typing import TYPE_CHECKING, Any, Callable, Deque, List, Optional
 
 from easycluster_protocol._wire.link import Link
 from easycluster_protocol._wire.messages import Message
+
+from .interrupts import OwnedLock
 
 if TYPE_CHECKING:
     #: Called while a send waits for room; returns when some may have come.
@@ -36,8 +37,7 @@ class Channel:
         self.transport = transport
         self._while_blocked = while_blocked
         self._block = while_blocked is None
-        # Reentrant only because such a lock knows its owner; nobody enters it twice.
-        self._send_lock: Any = threading.RLock()
+        self._send_lock = OwnedLock()
         self._posted: Deque[Message] = deque()
         self.has_leftovers = False
 
@@ -49,7 +49,7 @@ class Channel:
             OSError: the connection broke.
             RuntimeError: a signal handler sends while its thread is in the middle of sending.
         """
-        if self._send_lock._is_owned():
+        if self._send_lock.is_mine():
             raise RuntimeError(
                 "a signal handler cannot make a call while it interrupts the sending of another"
             )
@@ -87,13 +87,11 @@ class Channel:
             message: what to send.
             patience: how long to wait for another thread that sends, in seconds.
         """
-        if self._send_lock._is_owned():  # a signal handler came while this thread sends
+        if self._send_lock.is_mine():  # a signal handler came while this thread sends
             return False
-        taken: List[bool] = []
+        held: List[bool] = []
         try:
-            # One C call: no signal handler can come between taking the lock and noting it.
-            taken.extend(map(self._send_lock.acquire, (True,), (patience,)))
-            if not taken[0]:
+            if not self._send_lock.take(held, patience):
                 return False
             for plans in self.link.plan_frames(message):
                 if not self._flush_at_once():
@@ -101,7 +99,7 @@ class Channel:
                 self._sender.commit(plans)
             return self._flush_at_once()
         finally:
-            if taken and taken[0]:
+            if held:
                 self._send_lock.release()
 
     def _flush_at_once(self) -> bool:
@@ -114,11 +112,10 @@ class Channel:
     def _send_posted(self) -> None:
         # A poster that finds the lock taken leaves; whoever has the lock looks again after giving
         # it back, so no message stays behind.
-        while self._posted and not self._send_lock._is_owned():
-            taken: List[bool] = []
+        while self._posted and not self._send_lock.is_mine():
+            held: List[bool] = []
             try:
-                taken.extend(map(self._send_lock.acquire, (False,)))  # see `send_at_once`
-                if not taken[0]:
+                if not self._send_lock.take(held):
                     return
                 while self._posted:
                     for plans in self.link.plan_frames(self._posted[0]):
@@ -127,17 +124,13 @@ class Channel:
                         self._posted.popleft()
                         self._flush()
             finally:
-                if taken and taken[0]:
+                if held:
                     self._send_lock.release()
 
     def release_leaked(self) -> None:
-        """Give back the lock that an interrupt kept this thread from giving back.
-
-        Before Python 3.10 a signal handler can raise between the body of a ``with`` and its end.
-        Call it where this thread sends nothing.
-        """
-        while self._send_lock._is_owned():
-            self._send_lock.release()
+        """Give back the lock that an interrupt kept this thread from giving back; call it where this thread
+        sends nothing."""
+        self._send_lock.release_leaked()
 
     def _flush(self) -> None:
         """Send what is committed, also what an interrupted sender left."""

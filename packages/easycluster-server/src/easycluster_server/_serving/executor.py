@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Callable, Deque, Optional, Set, Tuple
 from easycluster_protocol._wire.messages import Message
 from easycluster_protocol.errors import LocalProtocolError
 from easycluster_server._io.channel import Channel
+from easycluster_server._io.interrupts import Gate
 from easycluster_server._io.transport import broke
 from easycluster_server._system.this_process import report
 
@@ -199,13 +200,12 @@ class Executor:
         if request is None or not self.main.is_under_way(request):
             return
         free_import_lock()  # packing the answer may import, in another thread
-        finished = threading.Lock()
-        finished.acquire()
+        finished = Gate()
         # One C call, as `Thread.start` is not: an interrupt in the middle of that loses the thread.
         _thread.start_new_thread(self._finish, (request, finished))
-        finished.acquire()
+        finished.wait()
 
-    def _finish(self, request: Message, finished: threading.Lock) -> None:
+    def _finish(self, request: Message, finished: Gate) -> None:
         try:
             with (
                 self._finishing
@@ -213,7 +213,7 @@ class Executor:
                 if self.main.is_under_way(request):
                     self.main.serve_surely(request)
         finally:
-            finished.release()
+            finished.open()
 
 
 def leave_forked() -> None:

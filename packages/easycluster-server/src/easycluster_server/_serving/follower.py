@@ -16,6 +16,8 @@ import _thread
 import time
 from typing import Any, Callable, List, Tuple
 
+from easycluster_server._io.interrupts import Gate
+
 #: Seconds. Calls that last longer are followed; a shorter tick costs more while calls run.
 TICK = 0.005
 
@@ -43,8 +45,7 @@ class Follower:
         #: Whether it needs `wake`. Only the thread itself writes it, so that no interrupt of
         #: another thread can leave it asleep and nobody aware of it.
         self.asleep = True
-        self._gate = _thread.allocate_lock()
-        self._gate.acquire()
+        self._gate = Gate()
         self._stopping = False
         #: The thread, and the lock that it holds until its end. No `threading.Thread`, no `Event`: a signal
         #: handler that raises in the middle of their methods leaves their locks taken for ever.
@@ -76,7 +77,7 @@ class Follower:
     def _wait_for_end(self) -> None:
         for number, ended in self._threads:
             while ended.locked():
-                self._open_gate()
+                self._gate.open()
                 if number == _thread.get_ident():
                     return
                 time.sleep(_LOOK)
@@ -84,15 +85,7 @@ class Follower:
 
     def wake(self) -> None:
         """Say that the main thread has begun a call; needed only while `asleep`."""
-        self._open_gate()
-
-    def _open_gate(self) -> None:
-        # A gate that is opened once too often costs one round of looking, and nothing else.
-        if self._gate.locked():
-            try:
-                self._gate.release()
-            except RuntimeError:  # somebody else opened it just now
-                pass
+        self._gate.open()
 
     def _run(self, ended: Any) -> None:
         try:
@@ -102,7 +95,7 @@ class Follower:
                 self.asleep = True
                 # Who began a call before the line above did not wake us.
                 if not self._busy() and not self._stopping:
-                    self._gate.acquire()
+                    self._gate.wait()
         finally:
             self.asleep = True
             ended.release()
@@ -111,7 +104,7 @@ class Follower:
         idle = 0
         before = 0
         while idle < IDLE_TICKS:
-            self._gate.acquire(True, TICK)
+            self._gate.wait(TICK)
             if self._stopping:
                 return
             call = self._busy()

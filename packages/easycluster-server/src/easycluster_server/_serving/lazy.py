@@ -7,6 +7,8 @@ import sys
 from _imp import release_lock
 from typing import Any, Dict, List
 
+from easycluster_server._io.interrupts import Gate
+
 #: What has been imported whole.
 _loaded: Dict[str, Any] = {}
 
@@ -41,14 +43,13 @@ def load(name: str) -> Any:
         return _loaded[name]
     free_import_lock()
     errors: List[BaseException] = []
-    imported = _thread.allocate_lock()
-    imported.acquire()
+    imported = Gate()
     try:
         _thread.start_new_thread(_import, (name, errors, imported))
     except RuntimeError:  # the system has no more threads
         __import__(name)
     else:
-        imported.acquire()
+        imported.wait()
     if errors:
         raise errors[0]
     _loaded[name] = sys.modules[name]
@@ -60,10 +61,10 @@ def server_objects() -> Any:
     return load("easycluster_server._objects")
 
 
-def _import(name: str, errors: List[BaseException], imported: Any) -> None:
+def _import(name: str, errors: List[BaseException], imported: Gate) -> None:
     try:
         __import__(name)
     except BaseException as error:
         errors.append(error)
     finally:
-        imported.release()
+        imported.open()

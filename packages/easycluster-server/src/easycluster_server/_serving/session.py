@@ -11,13 +11,14 @@ import sys
 import threading
 import time
 from _imp import lock_held
-from typing import TYPE_CHECKING, Any, Callable, Dict, Optional, Set
+from typing import TYPE_CHECKING, Any, Callable, Optional, Set
 
 from easycluster_protocol._wire import messages as m
 from easycluster_protocol._wire.link import Link
 from easycluster_protocol._wire.messages import Message
 from easycluster_protocol.errors import ProtocolError
 from easycluster_server._io.channel import Channel
+from easycluster_server._io.interrupts import FirstOf, OwnedLock
 from easycluster_server._io.transport import EndOfStream, broke, wait
 from easycluster_server._system.control import CLOSED, LOST
 from easycluster_server._system.this_process import report, report_briefly
@@ -68,10 +69,10 @@ class Session:
         self._make_caller = make_caller
         self._add_modules = add_modules
         self._deliver_call: Callable[[Message], None] = self._deliver_first_call
-        self._turn: Any = threading.RLock()  # not to be entered twice: such a lock knows its owner
+        self._turn = OwnedLock()
         self._follower = Follower(self._busy, self._follow)
         self._ended: Optional[str] = None
-        self._outcome: Dict[int, str] = {}
+        self._outcome = FirstOf()
         #: The threads that are in the middle of a fork.
         self._forking: Set[int] = set()
         self._fork_lock = threading.RLock()
@@ -114,8 +115,7 @@ class Session:
         elif self._ended is None:
             report_briefly(error)
         self._channel.release_leaked()
-        while self._turn._is_owned():  # as `release_leaked`
-            self._turn.release()
+        self._turn.release_leaked()
 
     def _run(self) -> None:
         self._executor.finish_main()
@@ -222,7 +222,7 @@ class Session:
         if self._ended is not None:
             return
         # Who comes first says how it ended; who was interrupted in here comes again.
-        how = self._outcome.setdefault(0, how)
+        how = self._outcome.set(how)
         self._on_end(how)
         self._ended = how
         # Let a call that the main thread is in end by itself if it can: its `finally` blocks run.

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Deque, Dict, Optional, Tuple
 
 from easycluster_protocol._constants import SINGLE_THREAD
 from easycluster_protocol._wire.messages import Message
+from easycluster_server._io.interrupts import FirstOf, Gate
 
 from .executor import Job
 
@@ -24,22 +25,17 @@ class Queue:
 
     def __init__(self) -> None:
         self._items: Deque[Optional[Message]] = deque()
-        self._gate = threading.Lock()
+        self._gate = Gate()
 
     def put(self, item: Optional[Message]) -> None:
         """Add a call; None: the thread shall end."""
         self._items.append(item)
-        # A gate that is opened once too often costs one round of looking, and nothing else.
-        if self._gate.locked():
-            try:
-                self._gate.release()
-            except RuntimeError:  # somebody else opened it just now
-                pass
+        self._gate.open()
 
     def get(self) -> Optional[Message]:
         """Wait for the next, and take it."""
         while not self._items:
-            self._gate.acquire()
+            self._gate.wait()
         return self._items.popleft()
 
 
@@ -47,14 +43,14 @@ class Lane:
     """The calls that wait for one thread.
 
     Attributes:
-        unclaimed: empty as soon as a system thread serves the lane. An interrupt may come in the
-            middle of starting that thread; then it is started again, and one of the two leaves.
+        job: the first to be set serves the lane. An interrupt may come in the middle of starting its thread;
+            then another is started, and one of the two leaves.
         started: whether that is over.
     """
 
     def __init__(self) -> None:
         self.queue = Queue()
-        self.unclaimed = [True]
+        self.job = FirstOf()
         self.started = False
 
 
@@ -94,7 +90,7 @@ class Lanes:
         try:
             thread.start()
         except RuntimeError as error:  # the system has no more threads
-            if not _claim(lane):
+            if lane.job.set(None) is not None:
                 raise
             self._executor.post(self._executor.caller.failure(request, error))
             return False
@@ -108,9 +104,9 @@ class Lanes:
             lane.queue.put(None)
 
     def _run(self, lane: Lane) -> None:
-        if not _claim(lane):
-            return
         job = Job(self._executor)
+        if lane.job.set(job) is not job:
+            return
         self._executor.jobs.add(job)
         while True:
             request = lane.queue.get()
@@ -118,12 +114,3 @@ class Lanes:
                 self._executor.jobs.discard(job)
                 return
             job.serve_surely(request)
-
-
-def _claim(lane: Lane) -> bool:
-    """Take the lane for the calling thread, if it is nobody's."""
-    try:
-        lane.unclaimed.pop()
-    except IndexError:
-        return False
-    return True
