@@ -12,7 +12,7 @@ import pytest
 
 from easycluster_protocol._handshake.client import ClientHandshake
 from easycluster_protocol._wire.link import CLIENT
-from easycluster_server._io.handshake import complete
+from easycluster_server._io.handshake import shake_hands
 from easycluster_server._io.transport import SocketTransport
 from helpers.waiting import PATIENCE
 
@@ -65,7 +65,7 @@ def test_serving(capfd: pytest.CaptureFixture[str]) -> None:
         process = run("from easycluster_server._stdio import main; main()", theirs, theirs)
     ours.settimeout(PATIENCE)
     handshake = ClientHandshake(None)
-    complete(handshake, SocketTransport(ours), CLIENT)
+    shake_hands(handshake, SocketTransport(ours), CLIENT)
     ours.close()
     _, errors = process.communicate(timeout=PATIENCE)
 

@@ -13,7 +13,7 @@ from easycluster_protocol._wire import messages as m
 from easycluster_protocol._wire.link import CLIENT, SERVER, Link
 from easycluster_protocol._wire.messages import Message
 from easycluster_protocol.errors import AuthenticationError, ConnectError, RemoteProtocolError
-from easycluster_server._io.handshake import complete
+from easycluster_server._io.handshake import shake_hands
 from easycluster_server._io.transport import SocketTransport
 from helpers.pair import KEY, OTHER_KEY, take_messages
 
@@ -27,12 +27,12 @@ def transports() -> Iterator[tuple[SocketTransport, SocketTransport]]:
     theirs.close()
 
 
-def shake_hands(transports: Any, client: ClientHandshake, server: ServerHandshake) -> list[Any]:
+def shake_both(transports: Any, client: ClientHandshake, server: ServerHandshake) -> list[Any]:
     """Run both ends; return for each the link, or the error."""
 
     def run(index: int, handshake: Any, role: str) -> None:
         try:
-            outcomes[index] = complete(handshake, transports[index], role)
+            outcomes[index] = shake_hands(handshake, transports[index], role)
         except OSError as error:
             outcomes[index] = error
             transports[index].shutdown()
@@ -48,7 +48,7 @@ def shake_hands(transports: Any, client: ClientHandshake, server: ServerHandshak
 @pytest.mark.parametrize("key", [None, KEY])
 def test_handshake(transports: Any, key: bytes | None) -> None:
     """Both ends come to links that understand each other."""
-    client, server = shake_hands(transports, ClientHandshake(key), ServerHandshake(key))
+    client, server = shake_both(transports, ClientHandshake(key), ServerHandshake(key))
     server.receive_data(client.data_to_send(Message(m.PING, 5)))
 
     assert take_messages(server) == [Message(m.PING, 5)]
@@ -56,7 +56,7 @@ def test_handshake(transports: Any, key: bytes | None) -> None:
 
 def test_wrong_key(transports: Any) -> None:
     """Ends with different keys do not come to a link."""
-    outcomes = shake_hands(transports, ClientHandshake(KEY), ServerHandshake(OTHER_KEY))
+    outcomes = shake_both(transports, ClientHandshake(KEY), ServerHandshake(OTHER_KEY))
 
     assert isinstance(outcomes[1], AuthenticationError)
     assert isinstance(outcomes[0], ConnectError)
@@ -66,14 +66,14 @@ def test_peer_that_leaves(transports: Any) -> None:
     """A peer that leaves is an error that says so."""
     transports[0].close()
     with pytest.raises(ConnectError, match="the peer closed the connection during the handshake"):
-        complete(ServerHandshake(None), transports[1], SERVER)
+        shake_hands(ServerHandshake(None), transports[1], SERVER)
 
 
 def test_stranger(transports: Any) -> None:
     """What is no handshake of ours is named."""
     transports[0].socket.sendall(b"GET / HTTP/1.1\r\n\r\n")
     with pytest.raises(RemoteProtocolError, match="HTTP"):
-        complete(ServerHandshake(None), transports[1], SERVER)
+        shake_hands(ServerHandshake(None), transports[1], SERVER)
 
 
 def test_bytes_after_the_handshake(transports: Any) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -35,6 +37,24 @@ def is_free(lock: OwnedLock) -> bool:
     return bool(in_other_thread(take))
 
 
+@contextmanager
+def held_by_another(lock: OwnedLock) -> Iterator[threading.Event]:
+    """Another thread has the lock until the event is set, or until the end."""
+    taken, leave = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        with lock:
+            taken.set()
+            leave.wait(PATIENCE)
+
+    thread = threading.Thread(target=hold)
+    thread.start()
+    taken.wait(PATIENCE)
+    yield leave
+    leave.set()
+    thread.join()
+
+
 # Locks.
 
 
@@ -65,44 +85,34 @@ def test_taking_a_lock_of_another_thread(seconds: float) -> None:
     """A lock that does not come free in time is not noted."""
     lock = OwnedLock()
     held: list[bool] = []
-    in_other_thread(lock.acquire)
+    with held_by_another(lock):
+        assert not lock.take(held, seconds)
 
-    assert not lock.take(held, seconds)
     assert held == []
 
 
 def test_waiting_for_a_lock() -> None:
     """A lock that comes free in time is taken."""
     lock = OwnedLock()
-    taken, leave = threading.Event(), threading.Event()
-
-    def hold() -> None:
-        with lock:
-            taken.set()
-            leave.wait(PATIENCE)
-
-    thread = threading.Thread(target=hold)
-    thread.start()
-    taken.wait(PATIENCE)
     held: list[bool] = []
-    threading.Timer(0, leave.set).start()
+    with held_by_another(lock) as leave:
+        threading.Timer(0, leave.set).start()
 
-    assert lock.take(held, PATIENCE)
-    thread.join()
+        assert lock.take(held, PATIENCE)
 
 
 def test_giving_back_a_leaked_lock() -> None:
     """A thread gives a lock back as often as it has taken it; what another thread has it leaves alone."""
     lock, others = OwnedLock(), OwnedLock()
-    in_other_thread(others.acquire)
     for _ in range(3):
         lock.acquire()
     lock.release_leaked()
     lock.release_leaked()
-    others.release_leaked()
+    with held_by_another(others):
+        others.release_leaked()
+        assert not is_free(others)
 
     assert is_free(lock)
-    assert not is_free(others)
 
 
 @TIMES

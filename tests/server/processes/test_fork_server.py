@@ -15,7 +15,7 @@ import pytest
 
 from easycluster_protocol._handshake.client import ClientHandshake
 from easycluster_protocol._wire.link import CLIENT
-from easycluster_server._io.handshake import complete
+from easycluster_server._io.handshake import shake_hands
 from easycluster_server._io.transport import SocketTransport
 from easycluster_server._processes import fork_server as fork_server_module
 from easycluster_server._processes.fork_server import ForkServer, master_environment
@@ -40,7 +40,7 @@ def spawn(fork_server: ForkServer, **config: object) -> int:
         with theirs:
             fork_server.spawn(theirs, config)
         handshake = ClientHandshake(None)
-        complete(handshake, SocketTransport(ours), CLIENT)
+        shake_hands(handshake, SocketTransport(ours), CLIENT)
         assert handshake.peer is not None
         return int(handshake.peer.process)
 

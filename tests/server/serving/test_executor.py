@@ -169,7 +169,7 @@ def test_lost_connection(parts: Parts) -> None:
     except OSError as error:
         parts.channel.errors = [error]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("easycluster_server._serving.executor.broke", lambda error: True)
+        patch.setattr("easycluster_server._serving.executor.is_connection_error", lambda error: True)
         job.serve(request(1, lambda: "a"))
 
     assert parts.lost == [True]

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from easycluster_client._address import Address
 from easycluster_client._deadlines import Deadline
 from easycluster_client._ssh.process import SshProcess
 from easycluster_protocol._handshake.client import ClientHandshake
-from easycluster_protocol._wire.link import CLOSED, Link
-from easycluster_protocol._wire.receiver import Receiver
+from easycluster_protocol._wire.link import CLIENT, CLOSED, Link
+from easycluster_server._io.handshake import shake_hands
 from easycluster_server._io.transport import SocketTransport
 
-from .connected import OpenConnection, shake_hands
+from .connected import OpenConnection
+
+if TYPE_CHECKING:
+    from easycluster_server._io.transport import Inbox
 
 
 def connect_by_ssh(address: Address) -> OpenConnection:
@@ -22,7 +27,7 @@ def connect_by_ssh(address: Address) -> OpenConnection:
         handshake = ClientHandshake(None, address.compress, announced=True)
         process.send_server(handshake.own, deadline)
         process.wait_for_server(deadline)
-        link = shake_hands(handshake, transport, deadline)
+        link = shake_hands(handshake, transport, CLIENT, deadline.wait)
         # From here on whoever drops this ends ssh.
         return OpenConnection(
             link, _SshTransport(transport, link), address.peername, process.finish, bare=True
@@ -51,7 +56,7 @@ class _SshTransport(SocketTransport):
         self._link = link
         self._waiting = False
 
-    def receive(self, receiver: Receiver, block: bool) -> bool:
+    def receive(self, receiver: Inbox, block: bool) -> bool:
         """Receive once; see `SocketTransport.receive`."""
         self._waiting = block
         try:

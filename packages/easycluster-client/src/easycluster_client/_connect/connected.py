@@ -5,12 +5,9 @@ from __future__ import annotations
 import weakref
 from collections.abc import Callable
 
-from easycluster_client._deadlines import Deadline
 from easycluster_client._process.exit import close_at_exit
-from easycluster_protocol._handshake.client import ClientHandshake
-from easycluster_protocol._wire.link import CLIENT, Link
+from easycluster_protocol._wire.link import Link
 from easycluster_protocol.errors import AuthenticationError, ConnectError
-from easycluster_server._io.handshake import receive_once, send_pending
 from easycluster_server._io.transport import SocketTransport
 
 
@@ -55,15 +52,6 @@ def _release(transport: SocketTransport, finish: Callable[[], None] | None) -> N
     transport.close()
     if finish is not None:
         finish()
-
-
-def shake_hands(handshake: ClientHandshake, transport: SocketTransport, deadline: Deadline) -> Link:
-    while handshake.agreement is None:
-        send_pending(handshake, transport)
-        deadline.wait(transport.fileno())
-        receive_once(handshake, transport)
-    send_pending(handshake, transport)
-    return Link(CLIENT, handshake.agreement, handshake.leftover)
 
 
 def explain_failure(error: OSError, peername: str) -> ConnectError:

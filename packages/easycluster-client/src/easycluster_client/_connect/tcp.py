@@ -9,11 +9,13 @@ from easycluster_client._address import Address
 from easycluster_client._deadlines import Deadline
 from easycluster_protocol._constants import DEFAULT_PORT
 from easycluster_protocol._handshake.client import ClientHandshake
+from easycluster_protocol._wire.link import CLIENT
 from easycluster_protocol.errors import ConnectError
 from easycluster_protocol.keys import check_key
+from easycluster_server._io.handshake import shake_hands
 from easycluster_server._io.transport import SocketTransport
 
-from .connected import OpenConnection, explain_failure, shake_hands
+from .connected import OpenConnection, explain_failure
 
 
 def connect_tcp(address: Address) -> OpenConnection:
@@ -34,7 +36,7 @@ def connect_tcp(address: Address) -> OpenConnection:
         # is not reading.
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         transport = _LingeringTransport(connection)
-        link = shake_hands(ClientHandshake(key, address.compress), transport, deadline)
+        link = shake_hands(ClientHandshake(key, address.compress), transport, CLIENT, deadline.wait)
     except BaseException as error:
         connection.close()
         if isinstance(error, OSError):
@@ -49,7 +51,7 @@ def connect_socket(
     """Run the handshake over a socket that is connected already; without a key: of a private connection."""
     transport = SocketTransport(connection)
     try:
-        link = shake_hands(ClientHandshake(key or None, compress), transport, Deadline(timeout))
+        link = shake_hands(ClientHandshake(key or None, compress), transport, CLIENT, Deadline(timeout).wait)
     except BaseException as error:
         transport.close()
         if isinstance(error, OSError):

@@ -12,7 +12,7 @@ from easycluster_protocol._wire.link import OPEN
 from easycluster_protocol._wire.messages import Message
 from easycluster_protocol.errors import ConnectionLost, ProtocolError
 from easycluster_server._io.channel import Channel
-from easycluster_server._io.transport import EndOfStream, broke, wait
+from easycluster_server._io.transport import EndOfStream, is_connection_error, wait
 
 from .pending import PendingCalls
 from .read_turn import ReadTurn
@@ -77,7 +77,7 @@ class SessionEnd:
         of a signal handler."""
         if self.error is not None or self._link.sending != OPEN:
             return isinstance(error, Exception)
-        return isinstance(error, OSError) and broke(error)
+        return isinstance(error, OSError) and is_connection_error(error)
 
     def note_receive_error(self, error: Exception) -> None:
         """Note the end of the connection that receiving raised; raise any other error: a signal handler's."""
@@ -86,7 +86,7 @@ class SessionEnd:
             self.fail(f"{text} ({self._peername})", None)
         elif isinstance(error, ProtocolError):
             self.fail(f"the connection to {self._peername} cannot be used any more: {error}", error)
-        elif isinstance(error, OSError) and broke(error):
+        elif isinstance(error, OSError) and is_connection_error(error):
             self.fail_by(error)
         else:
             raise error
@@ -98,7 +98,7 @@ class SessionEnd:
         except (ConnectionLost, ProtocolError):  # it has ended meanwhile
             pass
         except OSError as error:
-            if not broke(error):
+            if not is_connection_error(error):
                 raise
             self.fail_by(error)
         return None

@@ -1,14 +1,14 @@
-"""A channel: one open connection's link and transport, and the lock through which all sending goes.
+"""A channel: the link and the transport of one open connection, and the lock that all sending takes.
 
-Who owns what: `_send_lock` guards the link's sender and is held for one group of frames at a time,
-so small messages pass between the frames of a large one. The link's receiver belongs to whoever
-has the turn to read, which the user of the channel arranges (`receive` takes no lock).
+`_send_lock` guards the link's sender. It is held for one group of frames at a time, so small messages pass
+between the frames of a large one. The link's receiver belongs to the thread whose turn it is to read: that
+is up to the user of the channel, and `receive` takes no lock.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from typing import TYPE_CHECKING, Any, Callable, Deque, List, Optional
+from typing import TYPE_CHECKING, Callable, Deque, List, Optional
 
 from easycluster_protocol._wire.link import Link
 from easycluster_protocol._wire.messages import Message
@@ -16,7 +16,9 @@ from easycluster_protocol._wire.messages import Message
 from .interrupts import OwnedLock
 
 if TYPE_CHECKING:
-    #: Called while a send waits for room; returns when some may have come.
+    from .transport import Transport
+
+    #: Called while a send waits for room; returns when there may be some.
     WhileBlocked = Callable[[], None]
 
 
@@ -25,12 +27,18 @@ class Channel:
 
     Args:
         link: the protocol machine.
-        transport: a `SocketTransport` or `PipeTransport`.
-        while_blocked: what a sender does when the kernel takes nothing more; None: it blocks in
+        transport: its transport.
+        while_blocked: called by a sender when the kernel takes nothing more. With None the sender blocks in
             the kernel, which is right where another thread goes on reading.
+
+    Attributes:
+        has_leftovers: whether a reader that was interrupted may have left messages undelivered; the next
+            `receive` delivers them.
     """
 
-    def __init__(self, link: Link, transport: Any, while_blocked: Optional[WhileBlocked] = None) -> None:
+    def __init__(
+        self, link: Link, transport: Transport, while_blocked: Optional[WhileBlocked] = None
+    ) -> None:
         self.link = link
         self._sender = link.sender
         self._receiver = link.receiver
@@ -42,7 +50,7 @@ class Channel:
         self.has_leftovers = False
 
     def send(self, message: Message) -> None:
-        """Send ``message``; on return the kernel has it.
+        """Send a message; on return the kernel has it.
 
         Raises:
             LocalProtocolError: this end may not say that now; nothing was sent.
@@ -75,8 +83,7 @@ class Channel:
                 self._send_posted()
 
     def post(self, message: Message) -> None:
-        """Send a small message without waiting for a send that is under way: if there is one, it
-        takes this message with it."""
+        """Send a small message without waiting for another sender: one that is busy takes it along."""
         self._posted.append(message)
         self._send_posted()
 
@@ -84,8 +91,8 @@ class Channel:
         """Send a small message if the kernel takes it now; return whether it did.
 
         Args:
-            message: what to send.
-            patience: how long to wait for another thread that sends, in seconds.
+            message: the message.
+            patience: how long to wait for another thread that is sending, in seconds.
         """
         if self._send_lock.is_mine():  # a signal handler came while this thread sends
             return False
@@ -110,7 +117,7 @@ class Channel:
         return True
 
     def _send_posted(self) -> None:
-        # A poster that finds the lock taken leaves; whoever has the lock looks again after giving
+        # A poster that finds the lock taken leaves. The thread that has the lock looks again after giving
         # it back, so no message stays behind.
         while self._posted and not self._send_lock.is_mine():
             held: List[bool] = []
@@ -133,7 +140,7 @@ class Channel:
         self._send_lock.release_leaked()
 
     def _flush(self) -> None:
-        """Send what is committed, also what an interrupted sender left."""
+        """Send what is committed, including what an interrupted sender left."""
         sender = self._sender
         blocked = self._while_blocked
         while True:
@@ -144,11 +151,11 @@ class Channel:
                 blocked()
 
     def receive(self, deliver: Callable[[Message], None], block: bool) -> bool:
-        """Receive once and deliver the messages that are whole then. The caller has the turn.
+        """Receive once and deliver the messages that are complete then; call it only in one's turn to read.
 
         Args:
-            deliver: called with each message. When it was interrupted it is called again with the
-                same message, so a repetition must do no harm.
+            deliver: called with each message. After an interrupt it is called again with the same message,
+                so a repetition must do no harm.
             block: whether to wait for bytes.
 
         Returns:
@@ -159,11 +166,11 @@ class Channel:
             RemoteProtocolError: the peer broke the rules.
             OSError: the connection broke.
         """
-        # What an interrupted reader has left may be all that there is to wait for.
+        # The messages that an interrupted reader left may be all that there is to wait for.
         if self.has_leftovers and self._receiver.deliver(deliver):
             return True
         self.has_leftovers = True
-        came: bool = self.transport.receive(self._receiver, block)
+        came = self.transport.receive(self._receiver, block)
         if came:
             self._receiver.deliver(deliver)
         self.has_leftovers = False

@@ -2,58 +2,65 @@
 
 from __future__ import annotations
 
-from typing import Any, List
+from typing import TYPE_CHECKING, Callable, List, Optional
 
-from easycluster_protocol._handshake.handshake import Handshake
 from easycluster_protocol._wire.link import Link
 
 from .transport import EndOfStream
 
+if TYPE_CHECKING:
+    from easycluster_protocol._handshake.handshake import Handshake
 
-class _Bytes:
-    """Stands where a transport expects a receiver or a sender: only collects."""
+    from .transport import Transport
+
+
+class _Inbox:
+    """Stands where a transport expects a receiver, and only collects the bytes."""
 
     direct = None
 
     def __init__(self) -> None:
         self.inbox: List[bytes] = []
-        self.sent: List[int] = []
 
 
-def send_pending(handshake: Handshake, transport: Any) -> None:
-    """Send what the handshake wants sent."""
-    data = handshake.data_to_send()
-    while data:
-        step = _Bytes()
-        transport.send(step.sent, [data], True)
-        data = data[sum(step.sent) :]
+def shake_hands(
+    handshake: Handshake, transport: Transport, role: str, wait: Optional[Callable[[int], object]] = None
+) -> Link:
+    """Run a handshake to its end and return the link that it opens.
 
-
-def receive_once(handshake: Handshake, transport: Any) -> None:
-    """Wait for bytes of the peer and hand them to the handshake.
+    Args:
+        handshake: this end of it.
+        transport: leads to the peer.
+        role: this end of the link, `CLIENT` or `SERVER`.
+        wait: called before each reception with the descriptor on which the bytes will come. It may raise when
+            they take too long; without it the reception waits as long as they take.
 
     Raises:
         ConnectError: the handshake failed, or the peer closed the connection.
         RemoteProtocolError: the peer does not speak our protocol.
-    """
-    step = _Bytes()
-    try:
-        transport.receive(step, True)
-    except EndOfStream:
-        handshake.receive_eof()
-    handshake.receive_data(b"".join(step.inbox))
-
-
-def complete(handshake: Handshake, transport: Any, role: str) -> Link:
-    """Run ``handshake`` to its end and return the link that it opens.
-
-    Raises:
-        ConnectError: the handshake failed.
-        RemoteProtocolError: the peer does not speak our protocol.
         OSError: the connection broke.
     """
     while handshake.agreement is None:
-        send_pending(handshake, transport)
-        receive_once(handshake, transport)
-    send_pending(handshake, transport)
+        _send_pending(handshake, transport)
+        if wait is not None:
+            wait(transport.fileno())
+        _receive_once(handshake, transport)
+    _send_pending(handshake, transport)
     return Link(role, handshake.agreement, handshake.leftover)
+
+
+def _send_pending(handshake: Handshake, transport: Transport) -> None:
+    data = handshake.data_to_send()
+    while data:
+        sent: List[int] = []
+        transport.send(sent, [data], True)
+        data = data[sum(sent) :]
+
+
+def _receive_once(handshake: Handshake, transport: Transport) -> None:
+    received = _Inbox()
+    try:
+        transport.receive(received, True)
+    except EndOfStream:
+        handshake.receive_eof()
+    handshake.receive_data(b"".join(received.inbox))

@@ -1,40 +1,104 @@
-"""Transports: how bytes come and go. One interface over sockets and over pairs of pipes.
+"""Transports: one interface to the bytes of a socket or of a pair of pipes.
 
-Each step is one C call that both moves bytes and notes how many (``notes.extend(map(step, ...))``):
-Python runs signal handlers only between bytecodes, so no handler that raises can come between the
-two and desynchronise the stream.
+Each step is one C call that both moves bytes and notes how many (``notes.extend(map(step, ...))``), so
+that no signal handler that raises can come between the two and put the stream out of step; see
+`interrupts` for the law.
 """
 
 from __future__ import annotations
 
-import _socket  # all that is needed of `socket`, which takes 5 ms to import
+import _socket  # a transport needs no more of `socket`, which takes 5 ms to import
 import os
 import select
-from typing import TYPE_CHECKING, Any, Dict, List, Tuple
+from typing import TYPE_CHECKING, Dict, List, Optional, Tuple
 
 from easycluster_protocol._limits import SMALL_MESSAGE_BYTES
 
 if TYPE_CHECKING:
-    from easycluster_protocol._wire.receiver import Receiver
+    from typing import Protocol  # novm
+
+    from easycluster_protocol._types import Buffer
+
+    class Inbox(Protocol):
+        """Where received bytes go: a `Receiver`, or whatever stands in its place."""
+
+        @property
+        def inbox(self) -> Optional[List[bytes]]:
+            """The list to which received bytes are appended; None: they go to `direct`."""
+            ...
+
+        @property
+        def direct(self) -> Optional[Tuple[memoryview, List[int]]]:
+            """The memory to fill, and the list to which the number of bytes filled is appended."""
+            ...
+
+    class Transport(Protocol):
+        """What a connection needs of its transport."""
+
+        def fileno(self) -> int:
+            """Return the descriptor to wait on for reading."""
+            ...
+
+        def write_fileno(self) -> int:
+            """Return the descriptor to wait on for writing."""
+            ...
+
+        def receive(self, receiver: Inbox, block: bool) -> bool:
+            """Receive once.
+
+            Args:
+                receiver: takes the bytes.
+                block: whether to wait for them.
+
+            Returns:
+                Whether anything came.
+
+            Raises:
+                EndOfStream: nothing more will come.
+                OSError: the connection broke.
+            """
+            ...
+
+        def send(self, sent: List[int], buffers: List[Buffer], block: bool) -> bool:
+            """Send once, as much of ``buffers`` as the system takes.
+
+            Args:
+                sent: the number of bytes sent is appended to it.
+                buffers: what remains to be sent.
+                block: whether to wait until something can be sent.
+
+            Returns:
+                Whether anything was sent.
+            """
+            ...
+
+        def shutdown(self) -> None:
+            """End both directions at once, also for processes that hold copies of the descriptor."""
+            ...
+
+        def close(self) -> None:
+            """Close the descriptors."""
+            ...
+
 
 #: Buffers that one gathered write takes; the smallest IOV_MAX that systems have is 1024.
-_GATHER = 512
+_MAX_BUFFERS = 512
 
 # Arguments of one step, as `map` takes them.
-_SIZE = (SMALL_MESSAGE_BYTES,)
-_WAIT = (0,)
-_NOW = (getattr(_socket, "MSG_DONTWAIT", 0),)
+_RECEIVE_SIZE = (SMALL_MESSAGE_BYTES,)
+_BLOCKING = (0,)
+_NOT_BLOCKING = (getattr(_socket, "MSG_DONTWAIT", 0),)
 
 
 class EndOfStream(EOFError):
     """The peer will send nothing more."""
 
 
-def broke(error: OSError) -> bool:
-    """Whether the error says that a connection broke.
+def is_connection_error(error: OSError) -> bool:
+    """Whether an error says that a connection broke.
 
-    Else it was raised by a signal handler of the user's that came in the middle of a step: many
-    raise `TimeoutError`, which is an OSError too.
+    Otherwise a signal handler of the user's raised it in the middle of a step: many raise `TimeoutError`,
+    which is an OSError too.
     """
     traceback = error.__traceback__
     while traceback is not None and traceback.tb_next is not None:
@@ -68,7 +132,7 @@ def wait(read: int, write: int, timeout: float | None) -> Tuple[bool, bool]:
 
 
 class SocketTransport:
-    """A connected stream socket, in blocking mode.
+    """A connected stream socket, in blocking mode; see `Transport` for its methods.
 
     Args:
         connection: the socket; it is closed by `close`.
@@ -88,53 +152,34 @@ class SocketTransport:
 
     write_fileno = fileno
 
-    def receive(self, receiver: Receiver, block: bool) -> bool:
-        """Receive once.
-
-        Args:
-            receiver: takes the bytes.
-            block: whether to wait for them.
-
-        Returns:
-            Whether anything came.
-
-        Raises:
-            EndOfStream: nothing more will come.
-            OSError: the connection broke.
-        """
-        flags = _WAIT if block else _NOW
-        notes = receiver.inbox
+    def receive(self, receiver: Inbox, block: bool) -> bool:
+        """Receive once; see `Transport.receive`."""
+        flags = _BLOCKING if block else _NOT_BLOCKING
+        inbox = receiver.inbox
         try:
-            if notes is not None:
-                notes.extend(map(self._recv, _SIZE, flags))
+            if inbox is not None:
+                inbox.extend(map(self._recv, _RECEIVE_SIZE, flags))
+                ended = not inbox[-1]
             else:
                 direct = receiver.direct
                 assert direct is not None
-                view, notes = direct
-                notes.extend(map(self._recv_into, (view,), (0,), flags))
+                view, counts = direct
+                counts.extend(map(self._recv_into, (view,), (0,), flags))
+                ended = not counts[-1]
         except BlockingIOError:
             return False
-        if not notes[-1]:
+        if ended:
             raise EndOfStream("the peer closed the connection")
         return True
 
-    def send(self, sent: List[int], buffers: List[Any], block: bool) -> bool:
-        """Send once, some of ``buffers``.
-
-        Args:
-            sent: to it is appended how much was sent.
-            buffers: what remains to be sent.
-            block: whether to wait until something can be sent.
-
-        Returns:
-            Whether anything was sent.
-        """
-        flags = _WAIT if block else _NOW
+    def send(self, sent: List[int], buffers: List[Buffer], block: bool) -> bool:
+        """Send once; see `Transport.send`."""
+        flags = _BLOCKING if block else _NOT_BLOCKING
         try:
             if len(buffers) == 1 or self._sendmsg is None:
                 sent.extend(map(self._send, buffers, flags))  # the first of them
             else:
-                sent.extend(map(self._sendmsg, (buffers[:_GATHER],), ((),), flags))
+                sent.extend(map(self._sendmsg, (buffers[:_MAX_BUFFERS],), ((),), flags))
         except BlockingIOError:
             return False
         return True
@@ -152,7 +197,12 @@ class SocketTransport:
 
 
 class PipeTransport:
-    """A pair of descriptors, one to read from and one to write to."""
+    """A pair of pipes, or whatever else has two descriptors; see `Transport` for its methods.
+
+    Args:
+        read: the descriptor to read from; it is closed by `close`.
+        write: the descriptor to write to; likewise.
+    """
 
     def __init__(self, read: int, write: int) -> None:
         self._read = read
@@ -168,30 +218,32 @@ class PipeTransport:
         """Return the descriptor to wait on for writing."""
         return self._write
 
-    def receive(self, receiver: Receiver, block: bool) -> bool:
-        """Receive once; see `SocketTransport.receive`."""
+    def receive(self, receiver: Inbox, block: bool) -> bool:
+        """Receive once; see `Transport.receive`."""
         if not block and not wait(self._read, -1, 0)[0]:
             return False
-        notes = receiver.inbox
-        if notes is not None:
-            notes.extend(map(os.read, (self._read,), (SMALL_MESSAGE_BYTES,)))
+        inbox = receiver.inbox
+        if inbox is not None:
+            inbox.extend(map(os.read, (self._read,), _RECEIVE_SIZE))
+            ended = not inbox[-1]
         else:
             direct = receiver.direct
             assert direct is not None
-            view, notes = direct
-            notes.extend(map(os.readv, (self._read,), ((view,),)))
-        if not notes[-1]:
+            view, counts = direct
+            counts.extend(map(os.readv, (self._read,), ((view,),)))
+            ended = not counts[-1]
+        if ended:
             raise EndOfStream("the peer closed the connection")
         return True
 
-    def send(self, sent: List[int], buffers: List[Any], block: bool) -> bool:
-        """Send once; see `SocketTransport.send`."""
+    def send(self, sent: List[int], buffers: List[Buffer], block: bool) -> bool:
+        """Send once; see `Transport.send`."""
         if not block:
             if not wait(-1, self._write, 0)[1]:
                 return False
-            # A pipe in blocking mode takes all or waits; for so much there is room now.
-            buffers = [b"".join(buffers[:_GATHER])[: select.PIPE_BUF]]
-        sent.extend(map(os.writev, (self._write,), (buffers[:_GATHER],)))
+            # A pipe in blocking mode takes all or waits. It has room for this much now.
+            buffers = [b"".join(buffers[:_MAX_BUFFERS])[: select.PIPE_BUF]]
+        sent.extend(map(os.writev, (self._write,), (buffers[:_MAX_BUFFERS],)))
         return True
 
     def shutdown(self) -> None:

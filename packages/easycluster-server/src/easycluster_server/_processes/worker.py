@@ -107,9 +107,9 @@ def _open_link(config: Config, transport: Any) -> Link:
         return Link(SERVER, config["session"], config.get("leftover", b""))
     # Not sent over ssh, or not at once.
     from easycluster_protocol._handshake.server import ServerHandshake
-    from easycluster_server._io import handshake
+    from easycluster_server._io.handshake import shake_hands
 
-    return handshake.complete(ServerHandshake(None, **own), transport, SERVER)
+    return shake_hands(ServerHandshake(None, **own), transport, SERVER)
 
 
 def _welcome(client: Hello, own: Hello, transport: Any) -> Link:

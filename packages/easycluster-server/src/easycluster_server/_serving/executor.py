@@ -24,7 +24,7 @@ from easycluster_protocol._wire.messages import Message
 from easycluster_protocol.errors import LocalProtocolError
 from easycluster_server._io.channel import Channel
 from easycluster_server._io.interrupts import Gate
-from easycluster_server._io.transport import broke
+from easycluster_server._io.transport import is_connection_error
 from easycluster_server._system.this_process import report
 
 from .lazy import free_import_lock, load
@@ -86,7 +86,7 @@ class Job:
             executor.caller.objects.give_back(answer.references)
             raise
         except OSError as error:
-            if not broke(error):
+            if not is_connection_error(error):
                 raise
             executor.give_up()
         self._answered = number
@@ -186,7 +186,7 @@ class Executor:
         try:
             self.channel.post(answer)
         except OSError as error:
-            if not broke(error) and not isinstance(error, LocalProtocolError):
+            if not is_connection_error(error) and not isinstance(error, LocalProtocolError):
                 raise
             self.give_up()
 

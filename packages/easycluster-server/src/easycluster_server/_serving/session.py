@@ -19,7 +19,7 @@ from easycluster_protocol._wire.messages import Message
 from easycluster_protocol.errors import ProtocolError
 from easycluster_server._io.channel import Channel
 from easycluster_server._io.interrupts import FirstOf, OwnedLock
-from easycluster_server._io.transport import EndOfStream, broke, wait
+from easycluster_server._io.transport import EndOfStream, is_connection_error, wait
 from easycluster_server._system.control import CLOSED, LOST
 from easycluster_server._system.this_process import report, report_briefly
 
@@ -163,7 +163,7 @@ class Session:
                 sys.stderr.write(f"easycluster: {error}\n")
             self._end(LOST)
         except OSError as error:
-            if not broke(error):
+            if not is_connection_error(error):
                 raise
             self._end(LOST)
         return False
