@@ -13,7 +13,7 @@ import threading
 from pathlib import Path
 from typing import NamedTuple
 
-from easycluster_server._system.proc import descendants, process_table
+from easycluster_server._system.proc import find_descendants, read_processes
 from helpers.waiting import wait_until
 
 MARK = "EASYCLUSTER_TEST_RUN"
@@ -40,8 +40,8 @@ def take(mark: str) -> Snapshot:
 
 def processes(mark: str) -> frozenset[str]:
     """The processes of this run but for this one, each as ``id@start``: command lines change."""
-    table = process_table()
-    below = {process.pid for process in descendants(os.getpid(), table)}
+    table = read_processes()
+    below = {process.pid for process in find_descendants(os.getpid(), table)}
     below.update(process.pid for process in table.values() if process.parent == os.getpid())
     entry = f"{MARK}={mark}".encode()
     found = [p for p in table.values() if p.pid in below or entry in read_proc(p.pid, "environ").split(b"\0")]

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from easycluster_server._system.proc import Process, descendants, process_table, read_process
+from easycluster_server._system.proc import Process, find_descendants, read_process, read_processes
 from helpers.waiting import PATIENCE, wait_until
 
 _PREAMBLE = """
@@ -127,7 +127,7 @@ def identify(*pids: int) -> list[Process]:
 
 def all_below(pid: int) -> list[Process]:
     """The process with this id and all its descendants."""
-    return [*identify(pid), *descendants(pid, process_table())]
+    return [*identify(pid), *find_descendants(pid, read_processes())]
 
 
 def lives(process: Process) -> bool:

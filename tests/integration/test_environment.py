@@ -17,7 +17,7 @@ import pytest
 
 import easycluster
 from easycluster import define_common
-from easycluster_server._system.proc import process_table, read_process
+from easycluster_server._system.proc import read_process, read_processes
 from helpers.servers import Server
 from helpers.sshd import Sshd
 from helpers.waiting import wait_until
@@ -224,7 +224,7 @@ def test_each_connection_has_a_process_of_its_own(connect: Callable[[], Any]) ->
 
     assert len(set(table)) == 4
     assert sessions == table[::2]
-    assert [process_table()[pid].parent for pid in table[::2]] == table[1::2]
+    assert [read_processes()[pid].parent for pid in table[::2]] == table[1::2]
 
 
 # What it sees.

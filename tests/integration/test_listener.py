@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from easycluster import AuthenticationError, Client, ConnectError, ConnectionLost, define_common
-from easycluster_server._system.proc import descendants, process_table
+from easycluster_server._system.proc import find_descendants, read_processes
 from helpers.masters import Master, identify, wait_until_gone
 from helpers.servers import Server
 from helpers.waiting import PATIENCE, wait_until
@@ -41,7 +41,7 @@ def stranger(server: Server, said: bytes = b"") -> socket.socket:
 
 def children(server: Server) -> list[int]:
     """The processes below a server."""
-    return [process.pid for process in descendants(server.process.pid, process_table())]
+    return [process.pid for process in find_descendants(server.process.pid, read_processes())]
 
 
 def test_no_process_is_started_for_strangers(start_server: Start, key: bytes) -> None:
@@ -123,9 +123,9 @@ def test_killed_fork_server_is_replaced(start_server: Start, key: bytes) -> None
     server = start_server()
     with Client(key, "127.0.0.1", server.port) as before:
         guardian = before.os.getppid()
-        fork_server = process_table()[guardian].parent
+        fork_server = read_processes()[guardian].parent
         os.kill(fork_server, signal.SIGKILL)
-        wait_until(lambda: process_table()[guardian].parent != fork_server)
+        wait_until(lambda: read_processes()[guardian].parent != fork_server)
         with Client(key, "127.0.0.1", server.port) as after:
             assert after.eval("1 + 1") == before.eval("1 + 1") == 2
 
@@ -141,9 +141,9 @@ def test_local_fork_server_is_replaced(tmp_path: Path) -> None:
     """
     with Master({"name": "local"}, script, tmp_path) as master:
         guardian = master.hear()["guardian"]
-        fork_server = process_table()[guardian].parent
+        fork_server = read_processes()[guardian].parent
         os.kill(fork_server, signal.SIGKILL)
-        wait_until(lambda: process_table()[guardian].parent != fork_server)
+        wait_until(lambda: read_processes()[guardian].parent != fork_server)
         master.say()
 
         assert master.hear() == {"results": [2, 2]}

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from easycluster import Client, ConnectionLost, define_common
-from easycluster_server._system.proc import Process, process_table
+from easycluster_server._system.proc import Process, read_processes
 from helpers.exercises import DEFINITIONS, assert_works
 from helpers.masters import lives, wait_until_gone
 from helpers.waiting import wait_until
@@ -99,7 +99,7 @@ def sleeper(seconds: str) -> Process:
     command = f"sleep\0{seconds}\0".encode()
 
     def find() -> list[Process]:
-        return [process for process in process_table().values() if _command(process) == command]
+        return [process for process in read_processes().values() if _command(process) == command]
 
     (found,) = wait_until(find)
     return found

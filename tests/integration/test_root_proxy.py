@@ -9,7 +9,7 @@ import pytest
 
 import easycluster
 from easycluster import ConnectionLost, RemoteProxy, ThreadedClient
-from easycluster_server._serving.operations import Root
+from easycluster_server._serving.operations import Operations
 
 THREADED_TOO = True
 
@@ -25,7 +25,7 @@ def test_operations(client: Any) -> None:
     assert root.get_value("x") == client.x.value == 5
     with pytest.raises(NameError, match="nowhere"):
         root.get_value("nowhere", origexc="quiet")
-    assert set(type(root).proxy_methods) == Root.OPERATIONS
+    assert set(type(root).proxy_methods) == Operations.NAMES
 
 
 def test_operations_on_objects(client: Any) -> None:

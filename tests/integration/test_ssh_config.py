@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from easycluster import Client
-from easycluster_server._system.proc import descendants, process_table
+from easycluster_server._system.proc import find_descendants, read_processes
 from helpers.sshd import Sshd
 
 pytestmark = pytest.mark.needs_sshd
@@ -26,7 +26,7 @@ def write_config(folder: Path, sshd: Sshd, text: str) -> list[str]:
 def ssh_processes(client: Any) -> list[list[str]]:
     """The arguments of the client's ssh and of those that it started."""
     (process,) = [client._connected._finalize.peek()[2][1].__self__._process]
-    pids = [process.pid, *(each.pid for each in descendants(process.pid, process_table()))]
+    pids = [process.pid, *(each.pid for each in find_descendants(process.pid, read_processes()))]
     return [Path(f"/proc/{pid}/cmdline").read_text().split("\0")[:-1] for pid in pids]
 
 

@@ -18,7 +18,7 @@ import pytest
 
 from easycluster import AuthenticationError, Client, ConnectError, VersionError
 from easycluster_client._process import children
-from easycluster_server._system.proc import descendants, process_table
+from easycluster_server._system.proc import find_descendants, read_processes
 from helpers.sshd import Sshd, free_port
 from helpers.stand_ins import listener, make_stand_ins, name_of, say_nothing
 
@@ -211,7 +211,7 @@ def test_ssh_is_killed(sshd: Sshd) -> None:
     """When somebody kills ssh, the error says so at once."""
 
     def kill(connection: socket.socket) -> None:
-        ours = descendants(os.getpid(), process_table())
+        ours = find_descendants(os.getpid(), read_processes())
         (pid,) = (each.pid for each in ours if name_of(each) == "ssh")
         os.kill(pid, signal.SIGKILL)
         say_nothing(connection)

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from easycluster_client._process import children as children_module
-from easycluster_server._system.proc import Process, descendants, process_table
+from easycluster_server._system.proc import Process, find_descendants, read_processes
 from helpers.masters import end, lives
 from helpers.waiting import wait_until
 
@@ -29,7 +29,7 @@ def running() -> Iterator[list[subprocess.Popen[bytes]]]:
 
 def below(process: subprocess.Popen[bytes]) -> list[Process]:
     """The descendants of a process."""
-    return descendants(process.pid, process_table())
+    return find_descendants(process.pid, read_processes())
 
 
 def test_children(running: list[subprocess.Popen[bytes]]) -> None:

@@ -17,7 +17,7 @@ from easycluster_client._connect.connect import connect
 from easycluster_client._connect.spec import parse_connection_spec
 from easycluster_client._ssh import command as command_module
 from easycluster_client._ssh.process import SshProcess
-from easycluster_server._system.proc import descendants, process_table
+from easycluster_server._system.proc import find_descendants, read_processes
 from helpers.fake_ssh import FAKE, NONE, FakeSsh, address, pid_of, start_ssh
 
 pytestmark = pytest.mark.integration
@@ -137,13 +137,17 @@ def test_program_that_does_not_know_g(
     monkeypatch.setattr(command_module, "_ASK_LIMIT", 0.2)
     go_on = f"echo $$ >{tmp_path}/pid\n{sentence}"
     fake.write(FAKE.format(folder=tmp_path, status=0).replace(f"cat {tmp_path}/settings", go_on))
-    before = {process.pid for process in descendants(os.getpid(), process_table())}
+    before = {process.pid for process in find_descendants(os.getpid(), read_processes())}
     processes.append(start_ssh(address(fake.path)))
 
     assert fake.started()[:-1] == ["--", "h"]
     pid = int((tmp_path / "pid").read_text())
-    assert pid not in process_table()
-    new = [process.pid for process in descendants(os.getpid(), process_table()) if process.pid not in before]
+    assert pid not in read_processes()
+    new = [
+        process.pid
+        for process in find_descendants(os.getpid(), read_processes())
+        if process.pid not in before
+    ]
     names = [Path(f"/proc/{each}/comm").read_text() for each in new]
     assert "sleep\n" not in names
 

@@ -11,7 +11,7 @@ import pytest
 
 from easycluster_client._process import children
 from easycluster_client._ssh.dead_man import DeadMan
-from easycluster_server._system.proc import Process, descendants, process_table
+from easycluster_server._system.proc import Process, find_descendants, read_processes
 from helpers.masters import Master, all_below, end, identify, wait_until_gone
 from helpers.waiting import wait_until
 
@@ -84,7 +84,7 @@ def test_what_a_child_has_started(run: Run, tmp_path: Path, trap: str) -> None:
     master = run(f"say(pids=[start('sh', '-c', {script!r})])\nhear()")
     (shell,) = heard(master)
     wait_until((tmp_path / "ready").exists)
-    below = wait_until(lambda: len(found := descendants(shell.pid, process_table())) == 3 and found)
+    below = wait_until(lambda: len(found := find_descendants(shell.pid, read_processes())) == 3 and found)
     assert isinstance(below, list)
     master.kill()
 
@@ -102,7 +102,7 @@ say(pids=[other, start('sleep', '600')])
 hear()
 """)
     other, noted = heard(master)
-    (child,) = wait_until(lambda: descendants(other.pid, process_table()))
+    (child,) = wait_until(lambda: find_descendants(other.pid, read_processes()))
     master.kill()
 
     wait_until_gone([noted])

@@ -17,7 +17,7 @@ from easycluster_client._ssh import dead_man, process as process_module
 from easycluster_client._ssh.process import SshProcess
 from easycluster_client._ssh.shipment import startup_bundle
 from easycluster_protocol._handshake.hello import describe_self
-from easycluster_server._system.proc import process_table, read_process
+from easycluster_server._system.proc import read_process, read_processes
 from helpers.clocks import Clock
 from helpers.fake_ssh import FakeSsh, address, end_ssh, pid_of, start_ssh
 from helpers.waiting import PATIENCE, wait_until
@@ -36,7 +36,7 @@ def test_kill(fake: FakeSsh) -> None:
     pid = pid_of(ssh)
 
     ssh.kill()
-    assert pid not in process_table()
+    assert pid not in read_processes()
     ssh.kill()
 
     ssh.connection.close()
@@ -88,7 +88,7 @@ def test_finish_is_interrupted(
     with pytest.raises(KeyboardInterrupt):
         ssh.finish()
 
-    assert pid not in process_table()
+    assert pid not in read_processes()
     assert pid not in dead_man.dead_man._noted
     assert ssh.connection.fileno() == -1
 

@@ -114,11 +114,11 @@ def test_table_of_processes_is_read_for_parents_only(monkeypatch: pytest.MonkeyP
     """An ssh without children is looked at alone: with many connections at once all else would be dear."""
     tables: list[int] = []
 
-    def process_table() -> dict[int, Any]:
+    def read_processes() -> dict[int, Any]:
         tables.append(1)
         return {}
 
-    monkeypatch.setattr(proc, "process_table", process_table)
+    monkeypatch.setattr(proc, "read_processes", read_processes)
     if not Path(f"/proc/self/task/{os.getpid()}/children").exists():
         pytest.skip("this kernel does not tell the children of a process")
     with subprocess.Popen(["cat"], stdin=subprocess.PIPE) as process:

@@ -1,4 +1,4 @@
-"""What dotted names stand for; how they resolve for a client's calls is tested with `Namespace`."""
+"""What dotted names stand for; how they resolve for a client's calls is tested with `ServerNames`."""
 
 from __future__ import annotations
 

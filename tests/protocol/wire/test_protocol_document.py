@@ -24,7 +24,7 @@ from easycluster_protocol._wire import frames, messages as m
 from easycluster_protocol._wire.link import CLIENT, CLOSED, OPEN, SERVER, TRANSITIONS, Link
 from easycluster_protocol._wire.messages import Message
 from easycluster_protocol.keys import decode_key
-from easycluster_server._serving.operations import Root
+from easycluster_server._serving.operations import Operations
 from helpers.pair import KEY, SESSION_NAME, receive
 
 ROOT = Path(__file__).parents[3]
@@ -153,7 +153,7 @@ def test_operations_of_object_0() -> None:
     """The document lists the methods of object 0."""
     (text,) = re.findall(r"Object 0 always exists; its methods are (.*?)\.\n", DOCUMENT, re.DOTALL)
 
-    assert set(re.findall(r"(\w+)\(", text)) == Root.OPERATIONS
+    assert set(re.findall(r"(\w+)\(", text)) == Operations.NAMES
 
 
 def test_key_of_a_text() -> None:

@@ -10,6 +10,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -18,8 +19,11 @@ from easycluster_protocol._wire.link import CLIENT
 from easycluster_server._io.handshake import shake_hands
 from easycluster_server._io.transport import SocketTransport
 from easycluster_server._processes import fork_server as fork_server_module
-from easycluster_server._processes.fork_server import ForkServer, master_environment
+from easycluster_server._processes.fork_server import ForkServer, describe_environment
 from helpers.waiting import PATIENCE
+
+if TYPE_CHECKING:
+    from easycluster_server._processes.worker import Config
 
 pytestmark = pytest.mark.integration
 
@@ -32,13 +36,13 @@ def fork_server() -> Iterator[ForkServer]:
     fork_server.close()
 
 
-def spawn(fork_server: ForkServer, **config: object) -> int:
+def spawn(fork_server: ForkServer, config: Config | None = None) -> int:
     """Start a worker, shake hands with it and let it go; return its process id."""
     ours, theirs = socket.socketpair()
     ours.settimeout(PATIENCE)
     with ours:
         with theirs:
-            fork_server.spawn(theirs, config)
+            fork_server.spawn(theirs, config or {})
         handshake = ClientHandshake(None)
         shake_hands(handshake, SocketTransport(ours), CLIENT)
         assert handshake.peer is not None
@@ -73,7 +77,7 @@ def test_spawning_in_threads(fork_server: ForkServer) -> None:
 
 def test_large_configuration(fork_server: ForkServer) -> None:
     """A configuration that is larger than a pipe arrives whole."""
-    assert spawn(fork_server, environ={"EASYCLUSTER_LARGE": "x" * 300_000})
+    assert spawn(fork_server, {"environ": {"EASYCLUSTER_LARGE": "x" * 300_000}})
 
 
 def test_configuration_that_nobody_reads(fork_server: ForkServer, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -82,7 +86,7 @@ def test_configuration_that_nobody_reads(fork_server: ForkServer, monkeypatch: p
     ours, theirs = socket.socketpair()
     monkeypatch.setattr(ForkServer, "_request", lambda self, link, config: None)
     with ours, theirs, pytest.raises(OSError, match="Broken pipe"):
-        fork_server.spawn(theirs, {"large": "x" * 300_000})
+        fork_server.spawn(theirs, {"peer": "x" * 300_000})
 
     assert open_descriptors() == before
 
@@ -177,7 +181,7 @@ def test_master_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> 
     monkeypatch.chdir(tmp_path)
     before = os.umask(0o037)
     try:
-        found = master_environment()
+        found = describe_environment()
     finally:
         os.umask(before)
 
@@ -196,4 +200,4 @@ def test_umask_that_is_not_known(monkeypatch: pytest.MonkeyPatch) -> None:
         fork_server_module, "open", lambda path: (_ for _ in ()).throw(OSError(path)), raising=False
     )
 
-    assert "umask" not in master_environment()
+    assert "umask" not in describe_environment()

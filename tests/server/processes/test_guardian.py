@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from easycluster_server._system import control as control_module
-from easycluster_server._system.proc import Process, descendants, process_table, read_process
+from easycluster_server._system.proc import Process, find_descendants, read_process, read_processes
 from helpers.masters import end, identify, lives, wait_until_gone
 from helpers.waiting import PATIENCE, wait_until
 
@@ -265,7 +265,7 @@ def test_many_daemons(watch: Watch) -> None:
 
 def _below(pid: int, count: int) -> list[Process]:
     """The processes below one, when there are so many of them."""
-    found = descendants(pid, process_table())
+    found = find_descendants(pid, read_processes())
     return found if len(found) >= count else []
 
 

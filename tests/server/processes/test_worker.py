@@ -32,7 +32,7 @@ for number in (signal.SIGTERM, signal.SIGCHLD, signal.SIGUSR1, signal.SIGINT):
     signal.signal(number, signal.SIG_IGN)
 signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
 before = {number: signal.getsignal(number) for number in (signal.SIGPIPE, signal.SIGXFSZ)}
-worker.fresh_environment({})
+worker.reset_environment({})
 print(json.dumps([
     signal.set_wakeup_fd(-1),
     sorted(signal.pthread_sigmask(signal.SIG_BLOCK, [])),
@@ -52,7 +52,7 @@ print(json.dumps([
 def test_configuration_is_applied(tmp_path: Path) -> None:
     """Environment, folder, umask, module path and arguments are those of the configuration."""
     code = f"""
-worker.fresh_environment({{
+worker.reset_environment({{
     "environ": {{"A": "1"}}, "cwd": {str(tmp_path)!r}, "umask": 0o27, "path": ["x"], "argv": ["a", "b"]
 }})
 umask = os.umask(0)
@@ -66,7 +66,7 @@ def test_random_state_is_new() -> None:
     """The state of `random` is not the ancestor's."""
     code = """
 random.seed(1)
-worker.fresh_environment({})
+worker.reset_environment({})
 first = random.random()
 print(json.dumps(first == random.Random(1).random()))
 """
@@ -77,7 +77,7 @@ print(json.dumps(first == random.Random(1).random()))
 def test_folder_that_has_gone(tmp_path: Path) -> None:
     """A folder that cannot be used is named, and the worker stays where it is."""
     path = str(tmp_path / "gone")
-    code = f"before = os.getcwd(); worker.fresh_environment({{'cwd': {path!r}}}); print(json.dumps(before == os.getcwd()))"
+    code = f"before = os.getcwd(); worker.reset_environment({{'cwd': {path!r}}}); print(json.dumps(before == os.getcwd()))"
     found, errors = run(code)
 
     assert found
@@ -92,7 +92,7 @@ def fail():
     raise ValueError("in an exit function")
 atexit.register(fail)
 threading.Thread(target=threading.Event().wait).start()
-worker._leave()
+worker._finish_as_script()
 os._exit(0)
 """
     found, errors = run(code)

@@ -17,18 +17,18 @@ from easycluster_protocol._wire import messages as m
 from easycluster_protocol._wire.messages import Message
 from easycluster_protocol.errors import DeserializationError, SerializationError
 from easycluster_server._serving import calls
-from easycluster_server._serving.calls import Caller
+from easycluster_server._serving.calls import CallRunner
 from easycluster_server._serving.executor import Executor
-from easycluster_server._serving.operations import Namespace, Root
+from easycluster_server._serving.operations import Operations, ServerNames
 from helpers.checkpoints import Struck
 
 REQUEST = Message(m.CALL, 5, b"", -3)
 
 
 @pytest.fixture
-def caller() -> Caller:
-    """What executes calls."""
-    return Caller(Namespace(), 5)
+def runner() -> CallRunner:
+    """The runner of a session."""
+    return CallRunner(ServerNames(), 5)
 
 
 def call(kind: int, *values: Any) -> Message:
@@ -74,50 +74,50 @@ class NotRebuilt:
 # Requests.
 
 
-def test_call_of_a_global(caller: Caller) -> None:
+def test_call_of_a_global(runner: CallRunner) -> None:
     """The name is resolved; arguments and keywords are as they were sent."""
-    found = caller.unpack(call(m.CALL, "os.path.join", ("a", "b"), {"c": [1]}))
+    found = runner.unpack(call(m.CALL, "os.path.join", ("a", "b"), {"c": [1]}))
 
     assert found[1:] == ("os.path.join", ("a", "b"), {"c": [1]})
     assert found[0].__name__ == "join"
 
 
-@pytest.mark.parametrize("name", sorted(Root.OPERATIONS))
-def test_call_of_an_operation(caller: Caller, name: str) -> None:
+@pytest.mark.parametrize("name", sorted(Operations.NAMES))
+def test_call_of_an_operation(runner: CallRunner, name: str) -> None:
     """Each operation of the root is found under its name."""
-    assert caller.unpack(call(m.INVOKE, 0, name, (), {}))[0].__name__ == name
+    assert runner.unpack(call(m.INVOKE, 0, name, (), {}))[0].__name__ == name
 
 
 @pytest.mark.parametrize(
     ("oid", "name"), [(0, "_compile"), (0, "__class__"), (0, "no_such_name"), (1, "eval"), (0, ["eval"])]
 )
-def test_what_is_not_exported(caller: Caller, oid: int, name: Any) -> None:
+def test_what_is_not_exported(runner: CallRunner, oid: int, name: Any) -> None:
     """Nothing but the operations can be called."""
     with pytest.raises((AttributeError, ReferenceError, TypeError)):
-        caller.unpack(call(m.INVOKE, oid, name, (), {}))
+        runner.unpack(call(m.INVOKE, oid, name, (), {}))
 
 
-def test_arguments_that_did_not_arrive(caller: Caller) -> None:
+def test_arguments_that_did_not_arrive(runner: CallRunner) -> None:
     """Arguments for which there was no memory are named as such."""
     request = call(m.CALL, "len", (), {})
     request.damage = "there is no memory for 5 bytes"
     with pytest.raises(MemoryError, match="the arguments did not arrive: there is no memory"):
-        caller.unpack(request)
+        runner.unpack(request)
 
 
 @pytest.mark.parametrize("body", [b"", b"no pickle", pickle.dumps((1,)), pickle.dumps(5)])
-def test_bodies_that_are_no_calls(caller: Caller, body: bytes) -> None:
+def test_bodies_that_are_no_calls(runner: CallRunner, body: bytes) -> None:
     """A body that is not what it should be raises an Exception, and nothing worse."""
     with pytest.raises((DeserializationError, ValueError, TypeError)):
-        caller.unpack(Message(m.CALL, 1, body))
+        runner.unpack(Message(m.CALL, 1, body))
 
 
-def test_argument_that_cannot_be_rebuilt(caller: Caller) -> None:
+def test_argument_that_cannot_be_rebuilt(runner: CallRunner) -> None:
     """An argument that fails to be rebuilt is told from an error of the function."""
     with pytest.raises(
         DeserializationError, match="an argument of the call arrived but .* not here"
     ) as caught:
-        caller.unpack(call(m.CALL, "len", (NotRebuilt(),), {}))
+        runner.unpack(call(m.CALL, "len", (NotRebuilt(),), {}))
 
     assert isinstance(caught.value.__cause__, ValueError)
 
@@ -125,8 +125,8 @@ def test_argument_that_cannot_be_rebuilt(caller: Caller) -> None:
 def test_calls_are_timed() -> None:
     """Who wants to know is told of each call, by name and duration, also when it raises."""
     told: list[tuple[str, float]] = []
-    caller = Caller(Namespace(), 5, lambda name, seconds: told.append((name, seconds)))
-    function, _, args, kwargs = caller.unpack(call(m.CALL, "int", ("5",), {}))
+    runner = CallRunner(ServerNames(), 5, lambda name, seconds: told.append((name, seconds)))
+    function, _, args, kwargs = runner.unpack(call(m.CALL, "int", ("5",), {}))
     assert function(*args, **kwargs) == 5
     with pytest.raises(ValueError, match="invalid literal"):
         function("five")
@@ -138,8 +138,8 @@ def test_calls_are_timed() -> None:
 @pytest.mark.parametrize("verbosity", [0, 1, 2])
 def test_log_of_calls(capsys: pytest.CaptureFixture[str], verbosity: int) -> None:
     """Calls are logged from verbosity 2 on, with who calls what for how long."""
-    caller = calls.make_caller(5, verbosity, "192.0.2.1:5")
-    function, _, args, kwargs = caller.unpack(call(m.CALL, "int", ("5",), {}))
+    runner = calls.make_runner(5, verbosity, "192.0.2.1:5")
+    function, _, args, kwargs = runner.unpack(call(m.CALL, "int", ("5",), {}))
     assert function(*args, **kwargs) == 5
 
     expected = r"easycluster: 192\.0\.2\.1:5 called int: \d+\.\d ms\n" if verbosity == 2 else ""
@@ -149,19 +149,19 @@ def test_log_of_calls(capsys: pytest.CaptureFixture[str], verbosity: int) -> Non
 # Answers.
 
 
-def test_result(caller: Caller) -> None:
+def test_result(runner: CallRunner) -> None:
     """A value becomes a RESULT for its request; large buffers travel beside it."""
     value = [1, pickle.PickleBuffer(bytearray(100_000))]
-    answer = caller.result(REQUEST, "f", value)
+    answer = runner.pack_result(REQUEST, "f", value)
 
     assert (answer.kind, answer.request, answer.thread) == (m.RESULT, 5, -3)
     assert [len(buffer) for buffer in answer.buffers] == [100_000]
     assert pickle.loads(answer.body, buffers=answer.buffers)[0] == 1
 
 
-def test_result_that_cannot_be_sent(caller: Caller) -> None:
+def test_result_that_cannot_be_sent(runner: CallRunner) -> None:
     """A value that cannot be pickled becomes a failure that says so."""
-    error, _ = described(caller.result(REQUEST, "f", Unpicklable()))
+    error, _ = described(runner.pack_result(REQUEST, "f", Unpicklable()))
 
     assert isinstance(error, SerializationError)
     assert str(error) == (
@@ -170,12 +170,12 @@ def test_result_that_cannot_be_sent(caller: Caller) -> None:
     )
 
 
-def test_failure(caller: Caller) -> None:
+def test_failure(runner: CallRunner) -> None:
     """An exception becomes a FAILURE for its request, with the stack trace."""
     try:
         refuse()
     except ValueError as error:
-        found, lines = described(caller.failure(REQUEST, error))
+        found, lines = described(runner.pack_failure(REQUEST, error))
 
     assert (type(found), str(found)) == (ValueError, "not here")
     assert "in refuse" in "".join(lines)
@@ -192,7 +192,7 @@ def test_stack_traces_are_the_users(monkeypatch: pytest.MonkeyPatch, name: str, 
     sent: list[Message] = []
     channel: Any = SimpleNamespace(send=sent.append)
     executor = Executor(channel, lambda: None)
-    executor.caller = Caller(Namespace(), 5)
+    executor.runner = CallRunner(ServerNames(), 5)
     executor.main.serve(call(m.CALL, name, (), {}))
     _, lines = unpack_exception(sent[0].body, "host")
     frames = [line for line in lines if line.startswith("  File")]
@@ -231,25 +231,25 @@ class Frozen(Exception):
     code: int
 
 
-def test_exceptions_that_cannot_be_changed(caller: Caller) -> None:
+def test_exceptions_that_cannot_be_changed(runner: CallRunner) -> None:
     """An exception that forbids to set its attributes, as frozen dataclasses do, arrives like any other."""
     try:
         raise Frozen(3)
     except Frozen as caught:
-        answer = caller.failure(REQUEST, caught)
+        answer = runner.pack_failure(REQUEST, caught)
 
     error, _ = described(answer)
     assert error == Frozen(3)
 
 
-def test_hostile_exception(caller: Caller) -> None:
+def test_hostile_exception(runner: CallRunner) -> None:
     """An exception that resists every description is sent nevertheless, or one that names it."""
-    error, _ = described(caller.failure(REQUEST, Hostile()))
+    error, _ = described(runner.pack_failure(REQUEST, Hostile()))
 
     assert type(error) is Hostile or "Hostile" in str(error)
 
 
-def test_failure_that_is_interrupted(caller: Caller, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_failure_that_is_interrupted(runner: CallRunner, monkeypatch: pytest.MonkeyPatch) -> None:
     """A signal handler that raises while an exception is packed does not replace it."""
     original = pack_exception
     attempts: list[int] = []
@@ -261,6 +261,6 @@ def test_failure_that_is_interrupted(caller: Caller, monkeypatch: pytest.MonkeyP
         return original(error, protocol, ready)
 
     monkeypatch.setattr(calls, "_pack_exception", pack)
-    error, _ = described(caller.failure(REQUEST, KeyError("k")))
+    error, _ = described(runner.pack_failure(REQUEST, KeyError("k")))
 
     assert isinstance(error, KeyError)

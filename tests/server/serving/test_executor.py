@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Iterator
-from typing import Any, cast
 
 import pytest
 
@@ -14,64 +13,10 @@ from easycluster_protocol._wire import messages as m
 from easycluster_protocol._wire.messages import Message
 from easycluster_protocol.errors import LocalProtocolError
 from easycluster_server._io.interrupts import Gate
-from easycluster_server._objects.table import ObjectTable
-from easycluster_server._serving.calls import Caller
-from easycluster_server._serving.executor import Executor, Job, leave_forked
-from easycluster_server._serving.threads import Lane, Queue
-from helpers.checkpoints import Struck, places, strike
-from helpers.waiting import PATIENCE, wait_until
-
-
-class FakeCaller(Caller):
-    """Runs functions that stand in the requests themselves."""
-
-    def __init__(self) -> None:
-        self.started: list[int] = []
-        self.table = ObjectTable()
-
-    @property
-    def objects(self) -> ObjectTable:
-        return self.table
-
-    def unpack(self, request: Message) -> tuple[Any, str, Any, Any]:
-        self.started.append(request.request)
-        return request.body, "name", (), {}
-
-    def failure(self, request: Message, error: BaseException) -> Message:
-        return Message(m.FAILURE, request.request, cast("Any", error))
-
-    def result(self, request: Message, name: str, value: Any) -> Message:
-        return Message(m.RESULT, request.request, value)
-
-
-class FakeChannel:
-    """Takes the answers."""
-
-    def __init__(self) -> None:
-        self.sent: list[Message] = []
-        self.errors: list[BaseException] = []
-
-    def send(self, message: Message) -> None:
-        if self.errors:
-            raise self.errors.pop()
-        self.sent.append(message)
-
-    post = send
-
-    def bodies(self) -> list[Any]:
-        """What was answered."""
-        return [message.body for message in self.sent]
-
-
-class Parts:
-    """An executor and what it is made of."""
-
-    def __init__(self) -> None:
-        self.caller = FakeCaller()
-        self.channel = FakeChannel()
-        self.lost: list[bool] = []
-        self.executor = Executor(self.channel, lambda: self.lost.append(True))  # type: ignore[arg-type]
-        self.executor.caller = self.caller
+from easycluster_server._serving.executor import Job, leave_forked
+from helpers.checkpoints import Struck
+from helpers.executors import Parts, request
+from helpers.waiting import wait_until
 
 
 @pytest.fixture
@@ -79,15 +24,8 @@ def parts() -> Iterator[Parts]:
     """An executor whose threads end with the test."""
     parts = Parts()
     yield parts
-    lanes: Any = parts.executor._lanes
-    for thread in list(lanes._by_id) if lanes else ():
-        parts.executor.stop_thread(thread)
+    parts.end_threads()
     wait_until(lambda: not any(each.name.startswith("easycluster-") for each in threading.enumerate()))
-
-
-def request(number: int, function: Any, thread: int = 0) -> Message:
-    """A request for a call."""
-    return Message(m.CALL, number, function, thread)
 
 
 # Jobs.
@@ -100,7 +38,7 @@ def test_call_is_made_once(parts: Parts) -> None:
         job.serve(request(1, lambda: "a"))
     job.serve(request(2, lambda: "b"))
 
-    assert parts.caller.started == [1, 2]
+    assert parts.runner.started == [1, 2]
     assert parts.channel.bodies() == ["a", "b"]
 
 
@@ -124,7 +62,7 @@ def test_answer_whose_sending_was_interrupted(parts: Parts) -> None:
         job.serve(request(1, lambda: "a"))
     job.serve(request(1, lambda: "a"))
 
-    assert parts.caller.started == [1]
+    assert parts.runner.started == [1]
     assert parts.channel.bodies() == ["a"]
 
 
@@ -132,31 +70,31 @@ def test_answer_whose_sending_was_interrupted(parts: Parts) -> None:
 def test_outcome_that_was_lost(parts: Parts, noted: bool) -> None:
     """A call whose outcome an interrupt swallowed fails with what the handler raised."""
     job = Job(parts.executor)
-    parts.caller.result = lambda *arguments: (_ for _ in ()).throw(Struck)  # type: ignore[method-assign]
-    parts.caller.failure = parts.caller.result  # type: ignore[method-assign, assignment]
+    parts.runner.pack_result = lambda *arguments: (_ for _ in ()).throw(Struck)  # type: ignore[method-assign]
+    parts.runner.pack_failure = parts.runner.pack_result  # type: ignore[method-assign, assignment]
     with pytest.raises(Struck):
         job.serve(request(1, lambda: "a"))
-    del parts.caller.result, parts.caller.failure
+    del parts.runner.pack_result, parts.runner.pack_failure
     error = TimeoutError("by the handler")
     if noted:
         job.interruption = (1, error)
     job.serve(request(1, lambda: "a"))
 
     (answer,) = parts.channel.bodies()
-    assert parts.caller.started == [1]
+    assert parts.runner.started == [1]
     assert answer is error if noted else isinstance(answer, RuntimeError)
 
 
 def test_interruptible_only_while_the_outcome_is_open(parts: Parts) -> None:
     """A job can be interrupted from when it is busy until it has an answer."""
     job = Job(parts.executor)
-    seen = [job.interruptible]
-    job.busy = 1
-    job.serve(request(1, lambda: seen.append(job.interruptible)))
+    seen = [job.can_be_interrupted]
+    job.current_call = 1
+    job.serve(request(1, lambda: seen.append(job.can_be_interrupted)))
     job._answer = Message(m.RESULT, 1)
-    seen.append(job.interruptible)
-    job.busy = 2
-    seen.append(job.interruptible)
+    seen.append(job.can_be_interrupted)
+    job.current_call = 2
+    seen.append(job.can_be_interrupted)
 
     assert seen == [False, True, False, True]
 
@@ -183,14 +121,14 @@ def test_other_errors_of_sending(
 ) -> None:
     """What else fails while an answer is sent fails that call."""
     parts.channel.errors = [error]
-    Job(parts.executor).serve_surely(request(1, lambda: "a"))
+    Job(parts.executor).serve_uninterrupted(request(1, lambda: "a"))
 
     assert parts.channel.bodies() == [error]
     assert parts.lost == []
     assert type(error).__name__ in capsys.readouterr().err
 
 
-# Lanes.
+# Threads.
 
 
 def test_repeated_delivery(parts: Parts) -> None:
@@ -203,27 +141,7 @@ def test_repeated_delivery(parts: Parts) -> None:
     parts.executor.deliver(request(4, lambda: "last", 5))
     wait_until(lambda: len(parts.channel.sent) == 4)
 
-    assert sorted(parts.caller.started) == [1, 2, 3, 4]
-
-
-def test_thread_that_is_started_twice(parts: Parts) -> None:
-    """A lane whose thread was started twice, because the first start was interrupted, is served by one."""
-    lane = Lane()
-    lanes: Any = parts.executor._make_lanes()
-    gate = threading.Event()
-    lane.queue.put(request(1, lambda: gate.wait(PATIENCE), 5))
-    lane.queue.put(request(2, lambda: "b", 5))
-    lanes._start(lane, "5", request(1, None))
-    lane.started = False
-    wait_until(lambda: parts.caller.started)
-    lanes._start(lane, "5", request(1, None))
-    before = list(parts.caller.started)
-    gate.set()
-    lane.queue.put(None)
-    wait_until(lambda: len(parts.channel.sent) == 2)
-
-    assert before == [1]
-    assert parts.channel.bodies() == [True, "b"]
+    assert sorted(parts.runner.started) == [1, 2, 3, 4]
 
 
 def test_which_calls_run(parts: Parts) -> None:
@@ -232,7 +150,7 @@ def test_which_calls_run(parts: Parts) -> None:
     running = parts.executor.is_running
     for number, thread in ((1, 7), (2, 7), (3, SINGLE_THREAD)):
         parts.executor.deliver(request(number, gates[number - 1].wait, thread))
-    wait_until(lambda: parts.caller.started in ([1, 3], [3, 1]))
+    wait_until(lambda: parts.runner.started in ([1, 3], [3, 1]))
     seen = [running(number) for number in (1, 2, 3)]
     gates[0].set()
     wait_until(lambda: running(2))
@@ -263,7 +181,7 @@ def test_finishing(parts: Parts) -> None:
 
     assert parts.channel.bodies() == ["MainThread"]
     assert names != [threading.get_ident()]
-    assert parts.caller.started == [1]
+    assert parts.runner.started == [1]
 
 
 def test_late_finisher(parts: Parts) -> None:
@@ -274,7 +192,7 @@ def test_late_finisher(parts: Parts) -> None:
     finished = Gate()
     executor._finish(request(1, lambda: "b"), finished)
 
-    assert parts.caller.started == [1, 2]
+    assert parts.runner.started == [1, 2]
     assert finished.wait(0)
 
 
@@ -316,24 +234,3 @@ def test_leaving_a_forked_process(
 
     assert left.value.args == (status,)
     assert capsys.readouterr().err.rstrip().endswith(printed)
-
-
-def test_interrupts_while_a_call_is_queued() -> None:
-    """Wherever a signal handler raises while a call is put into a thread's queue, putting it again loses nothing and the
-    thread that waits gets it."""
-
-    def once(at: int) -> bool:
-        queue = Queue()
-        taken: list[Any] = []
-        taker = threading.Thread(target=lambda: taken.extend(iter(queue.get, None)))
-        taker.start()
-        first, second = request(1, None), request(2, None)
-        queue.put(first)
-        outcome = strike(lambda: queue.put(second), at)
-        queue.put(second)
-        queue.put(None)
-        taker.join(PATIENCE)
-        assert [each.request for each in taken] in ([1, 2], [1, 2, 2]), outcome
-        return outcome.struck > 0
-
-    assert places(once) > 3

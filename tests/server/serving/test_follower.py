@@ -13,15 +13,15 @@ class Main:
     """Stands where the main thread is, with its calls, and where the connection is."""
 
     def __init__(self) -> None:
-        self.busy = 0
+        self.call = 0
         self.looks = 0
         self.reads = 0
         self.ended = False
 
-    def get_busy(self) -> int:
-        """Which call the main thread is in."""
+    def get_current_call(self) -> int:
+        """The number of the call that the main thread is in."""
         self.looks += 1
-        return self.busy
+        return self.call
 
     def read(self, timeout: float) -> bool:
         """Read in its stead."""
@@ -38,7 +38,7 @@ def main() -> Main:
 @pytest.fixture
 def follower(main: Main) -> Iterator[Follower]:
     """A follower that runs."""
-    follower = Follower(main.get_busy, main.read)
+    follower = Follower(main.get_current_call, main.read)
     follower.start()
     wait_until(lambda: main.looks)  # before that it looks as if it slept
     yield follower
@@ -47,7 +47,7 @@ def follower(main: Main) -> Iterator[Follower]:
 
 def wait_until_asleep(follower: Follower) -> None:
     """Wait until it sleeps, at its gate and not on the way there."""
-    wait_until(lambda: follower.asleep and follower._gate._lock.locked())
+    wait_until(lambda: follower.is_asleep and follower._gate._lock.locked())
 
 
 def followers(follower: Follower) -> int:
@@ -88,10 +88,10 @@ def test_sleeps_when_there_are_no_calls(main: Main) -> None:
 
 def test_reads_during_a_call_that_lasts(follower: Follower, main: Main) -> None:
     """It reads while a call lasts, and sleeps again after it."""
-    main.busy = 1
+    main.call = 1
     follower.wake()
     wait_until(lambda: main.reads > 3)
-    main.busy = 0
+    main.call = 0
     wait_until_asleep(follower)
 
 
@@ -99,14 +99,14 @@ def test_does_not_read_during_short_calls(follower: Follower, main: Main) -> Non
     """Calls that are over when it looks again are none of its business."""
     numbers = iter(range(1, 1_000_000))
 
-    def busy() -> int:
+    def get_next() -> int:
         main.looks += 1
         return next(numbers)
 
-    follower._busy = busy
+    follower._get_current_call = get_next
     follower.wake()
     wait_until(lambda: main.looks > 20)
-    follower._busy = main.get_busy
+    follower._get_current_call = main.get_current_call
 
     assert main.reads == 0
 
@@ -116,17 +116,17 @@ def test_call_that_begins_when_it_falls_asleep(main: Main) -> None:
 
     class Drowsy(Follower):
         @property
-        def asleep(self) -> bool:
-            return self._asleep
+        def is_asleep(self) -> bool:
+            return self._is_asleep
 
-        @asleep.setter
-        def asleep(self, value: bool) -> None:
-            self._asleep = value
+        @is_asleep.setter
+        def is_asleep(self, value: bool) -> None:
+            self._is_asleep = value
             if value:
                 # The main thread looked before this, and saw no need to wake anybody.
-                main.busy = 1
+                main.call = 1
 
-    follower = Drowsy(main.get_busy, main.read)
+    follower = Drowsy(main.get_current_call, main.read)
     follower.start()
     wait_until(lambda: main.reads > 3)
     follower.stop()
@@ -146,19 +146,19 @@ def test_waking_twice(follower: Follower, main: Main) -> None:
 def test_connection_that_has_ended(follower: Follower, main: Main) -> None:
     """When the connection has ended during a call it does not read again and again at once."""
     main.ended = True
-    main.busy = 1
+    main.call = 1
     follower.wake()
     wait_until(lambda: main.reads > 2)
 
     assert main.looks >= 2 * main.reads
 
 
-@pytest.mark.parametrize("busy", [0, 1])
-def test_stop_and_start(follower: Follower, main: Main, busy: int) -> None:
+@pytest.mark.parametrize("call", [0, 1])
+def test_stop_and_start(follower: Follower, main: Main, call: int) -> None:
     """It can be stopped and started, when it sleeps and when it reads; twice is as good as once."""
-    main.busy = busy
+    main.call = call
     for _ in range(3):
-        if busy:
+        if call:
             follower.wake()
             wait_until(lambda: main.reads)
         else:
@@ -176,7 +176,7 @@ def test_start_after_an_interrupted_stop(follower: Follower, main: Main) -> None
     """A stop that was cut short is made good by the next start."""
     follower._stopping = True
     follower.start()
-    main.busy = 1
+    main.call = 1
     follower.wake()
     wait_until(lambda: main.reads)
 
@@ -191,8 +191,8 @@ def test_stop_by_itself(main: Main) -> None:
         own.stop()
         return True
 
-    own = Follower(main.get_busy, read)
-    main.busy = 1
+    own = Follower(main.get_current_call, read)
+    main.call = 1
     own.start()
     wait_until(lambda: not followers(own))
 

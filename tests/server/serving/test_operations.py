@@ -14,24 +14,24 @@ import pytest
 from easycluster_protocol._definitions import names
 from easycluster_protocol._definitions.modules import DEFAULT_NAME
 from easycluster_server._serving import operations
-from easycluster_server._serving.operations import Namespace, Root
+from easycluster_server._serving.operations import Operations, ServerNames
 
 OTHER_NAME = "easycluster_test_definitions"
 
 
 @pytest.fixture
-def namespace() -> Iterator[Namespace]:
+def namespace() -> Iterator[ServerNames]:
     """A namespace; the modules that a test imports through it are gone after the test."""
     before = set(sys.modules)
-    yield Namespace()
+    yield ServerNames()
     for name in set(sys.modules) - before:
         del sys.modules[name]
 
 
 @pytest.fixture
-def root(namespace: Namespace) -> Root:
+def root(namespace: ServerNames) -> Operations:
     """The operations on it."""
-    return Root(namespace)
+    return Operations(namespace)
 
 
 @pytest.fixture
@@ -49,7 +49,7 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
 # Names.
 
 
-def test_definitions_come_first(namespace: Namespace) -> None:
+def test_definitions_come_first(namespace: ServerNames) -> None:
     """A definition hides a builtin and a module of its name, and one with dots in its name is found."""
     namespace.globals.update({"len": "own", "os": "own too", "a.b": "dotted"})
 
@@ -66,45 +66,45 @@ def test_definitions_come_first(namespace: Namespace) -> None:
         ("sys", sys),
     ],
 )
-def test_builtins_and_modules(namespace: Namespace, name: str, value: Any) -> None:
+def test_builtins_and_modules(namespace: ServerNames, name: str, value: Any) -> None:
     """Builtins, modules and what is in them are found without an import."""
     assert namespace.resolve(name) == value
 
 
-def test_attributes_of_definitions(namespace: Namespace) -> None:
+def test_attributes_of_definitions(namespace: ServerNames) -> None:
     """Attributes of what is defined are found."""
     namespace.globals["text"] = "a-b"
 
     assert namespace.resolve("text.split")("-") == ["a", "b"]
 
 
-def test_submodules_are_imported(namespace: Namespace, package: str) -> None:
+def test_submodules_are_imported(namespace: ServerNames, package: str) -> None:
     """A submodule that nobody imported yet is imported for its name."""
     assert namespace.resolve(f"{package}.sub.value") == 2
     assert namespace.resolve(f"{package}.value") == 1
 
 
 @pytest.mark.parametrize("name", ["easycluster_no_such_name", "", ".x", "easycluster_no_such_name.x"])
-def test_unknown_names(namespace: Namespace, name: str) -> None:
+def test_unknown_names(namespace: ServerNames, name: str) -> None:
     """A name that is nothing is named, with what to do."""
     with pytest.raises(NameError, match="is not defined: .*update_definitions"):
         namespace.resolve(name)
 
 
 @pytest.mark.parametrize("name", ["os.no_such_name", "os.path.no_such_name", "len.no_such_name"])
-def test_unknown_attributes(namespace: Namespace, name: str) -> None:
+def test_unknown_attributes(namespace: ServerNames, name: str) -> None:
     """An attribute that does not exist is named."""
     with pytest.raises(AttributeError, match="'no_such_name'"):
         namespace.resolve(name)
 
 
-def test_modules_that_cannot_be_imported(namespace: Namespace, package: str) -> None:
+def test_modules_that_cannot_be_imported(namespace: ServerNames, package: str) -> None:
     """When a module fails in its own imports, the error names the module that is missing."""
     with pytest.raises(ModuleNotFoundError, match="easycluster_no_such_module"):
         namespace.resolve(f"{package}.broken.value")
 
 
-def test_other_definitions(namespace: Namespace, root: Root) -> None:
+def test_other_definitions(namespace: ServerNames, root: Operations) -> None:
     """Another definitions module can be named, in which names are looked up then."""
     root.set_value("x", 1)
     root.use_definitions(OTHER_NAME)
@@ -118,7 +118,7 @@ def test_other_definitions(namespace: Namespace, root: Root) -> None:
 # Operations.
 
 
-def test_eval(root: Root) -> None:
+def test_eval(root: Operations) -> None:
     """An expression sees the definitions, and no future import of ours."""
     root.set_value("x", 20)
 
@@ -126,7 +126,7 @@ def test_eval(root: Root) -> None:
     assert root.eval("(lambda a: a).__code__.co_flags") & 0x1000000 == 0
 
 
-def test_execblock(root: Root) -> None:
+def test_execblock(root: Operations) -> None:
     """Statements change the definitions; their value is what they pass to `exec_return`."""
     assert root.execblock("y = 5") is None
     assert root.execblock("from easycluster import exec_return\nexec_return(y + 1)\ny = 7") == 6
@@ -134,7 +134,7 @@ def test_execblock(root: Root) -> None:
 
 
 @pytest.mark.parametrize("operation", ["eval", "execblock"])
-def test_stack_traces_show_the_source(root: Root, operation: str) -> None:
+def test_stack_traces_show_the_source(root: Operations, operation: str) -> None:
     """The stack trace of code that was sent as text shows its lines."""
     with pytest.raises(ZeroDivisionError) as caught:
         getattr(root, operation)("1 / 0  # wrong")
@@ -142,11 +142,11 @@ def test_stack_traces_show_the_source(root: Root, operation: str) -> None:
     assert "1 / 0  # wrong" in "".join(traceback.format_exception(caught.value))
 
 
-def test_sources_are_not_kept_for_ever(root: Root, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_sources_are_not_kept_for_ever(root: Operations, monkeypatch: pytest.MonkeyPatch) -> None:
     """Only the latest sources are kept for stack traces."""
     import linecache
 
-    monkeypatch.setattr(operations, "_SOURCES_KEPT", 3)
+    monkeypatch.setattr(operations, "_MAX_SOURCES", 3)
     before = set(linecache.cache)
     for number in range(10):
         root.eval(str(number))
@@ -159,13 +159,13 @@ def test_sources_are_not_kept_for_ever(root: Root, monkeypatch: pytest.MonkeyPat
 
 @pytest.mark.parametrize("source", ["1 +", "x = ", None, 5])
 @pytest.mark.parametrize("operation", ["eval", "execblock"])
-def test_source_that_is_none(root: Root, operation: str, source: Any) -> None:
+def test_source_that_is_none(root: Operations, operation: str, source: Any) -> None:
     """What is no source raises what `compile` raises."""
     with pytest.raises((SyntaxError, TypeError)):
         getattr(root, operation)(source)
 
 
-def test_set_value(root: Root, package: str) -> None:
+def test_set_value(root: Operations, package: str) -> None:
     """A dotted name is set where it belongs."""
     root.set_value(f"{package}.value", 9)
 
@@ -174,7 +174,7 @@ def test_set_value(root: Root, package: str) -> None:
         root.set_value("easycluster_no_such_name.x", 1)
 
 
-def test_import_modules(root: Root, package: str) -> None:
+def test_import_modules(root: Operations, package: str) -> None:
     """Imported modules are names of the definitions, by their first part."""
     root.import_modules([f"{package}.sub", "json"])
 
@@ -185,8 +185,8 @@ def test_import_modules(root: Root, package: str) -> None:
 
 def test_operations_exist() -> None:
     """Every operation that a client may call is one."""
-    assert all(callable(getattr(Root, name)) for name in Root.OPERATIONS)
-    assert not any(name.startswith("_") for name in Root.OPERATIONS)
+    assert all(callable(getattr(Operations, name)) for name in Operations.NAMES)
+    assert not any(name.startswith("_") for name in Operations.NAMES)
 
 
 def test_names_that_lazy_imports_left(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -196,7 +196,7 @@ def test_names_that_lazy_imports_left(monkeypatch: pytest.MonkeyPatch) -> None:
         def resolve(self) -> object:
             return json
 
-    namespace = Namespace()
+    namespace = ServerNames()
     monkeypatch.setattr(names, "_LAZY", Lazy)
     monkeypatch.setitem(namespace.globals, "later", Lazy())
 

@@ -14,11 +14,12 @@ import pytest
 from easycluster_protocol._wire import messages as m
 from easycluster_protocol._wire.messages import Message
 from easycluster_server._serving import session as session_module
-from easycluster_server._serving.calls import Caller, make_caller
-from easycluster_server._serving.sent_modules import supplied
+from easycluster_server._serving.calls import CallRunner, make_runner
+from easycluster_server._serving.sent_modules import sent_modules
 from easycluster_server._serving.session import Session
 from easycluster_server._system.control import CLOSED, LOST
 from helpers.checkpoints import places, strike
+from helpers.executors import end_threads
 from helpers.pair import MODES
 from helpers.peers import SINGLE, Peer
 from helpers.waiting import PATIENCE
@@ -79,11 +80,11 @@ def make_session(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Sess
     def make(
         peer: Peer,
         ends: list[str] | None = None,
-        caller: Callable[[], Caller] = lambda: make_caller(5),
-        add_modules: Callable[[Any], None] = supplied.add,
+        runner: Callable[[], CallRunner] = lambda: make_runner(5),
+        add_modules: Callable[[Any], None] = sent_modules.add,
     ) -> Session:
         on_end = (ends if ends is not None else []).append
-        session = Session(peer.link, peer.transport, on_end, caller, add_modules)
+        session = Session(peer.link, peer.transport, on_end, runner, add_modules)
         made.append(session)
         return session
 
@@ -91,9 +92,7 @@ def make_session(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Sess
     signal.signal(signal.SIGINT, handler)
     for session in made:
         session._follower.stop()
-        lanes: Any = session._executor._lanes
-        for lane in lanes._by_id.values() if lanes else ():
-            lane.queue.put(None)
+        end_threads(session._executor)
 
 
 def in_background(function: Callable[[], Any]) -> threading.Thread:
@@ -321,9 +320,9 @@ def test_what_calls_need_is_made_once(make_session: Callable[..., Session], prob
     """Nothing that only calls need is asked for before the first, and then once."""
     made: list[bool] = []
 
-    def caller() -> Caller:
+    def caller() -> CallRunner:
         made.append(True)
-        return make_caller(5)
+        return make_runner(5)
 
     with Peer() as peer:
         peer.send(Message(m.PING, 7), Message(m.CLOSE))
@@ -345,7 +344,7 @@ def test_what_calls_need_cannot_be_had(
 ) -> None:
     """When what calls need cannot be imported, the reason is printed and the connection ends: nobody waits."""
 
-    def caller() -> Caller:
+    def caller() -> CallRunner:
         raise ImportError("no such part")
 
     ends: list[str] = []
@@ -370,7 +369,7 @@ def test_modules_that_cannot_be_read(
         raise ValueError("they are cut off")
 
     with Peer() as peer:
-        session = make_session(peer, None, lambda: make_caller(5), add_modules)
+        session = make_session(peer, None, lambda: make_runner(5), add_modules)
         peer.send(Message(m.MODULES, 0, b"sources"), peer.call(1, f"{NAME}.mark", 1))
         client = in_background(closing(peer, 1))
         session.serve()
@@ -399,7 +398,7 @@ def test_interrupts_between_calls(
             session = make_session(peer, ends)
             session._follower.start()
             # No handler of the user's can be there before a first call, nor in the very beginning.
-            session._executor.caller = session._make_caller()
+            session._executor.runner = session._make_runner()
             session._deliver_call = session._executor.deliver
             peer.send(
                 peer.call(1, f"{NAME}.mark", 1),
@@ -409,7 +408,9 @@ def test_interrupts_between_calls(
             )
             client = in_background(closing(peer, 1, 2, 3, 4))
             outcome = strike(
-                lambda: session._serve(session_module._LEVELS), at + 2 * session_module._LEVELS, times
+                lambda: session._serve(session_module._MAX_NESTED_HANDLERS),
+                at + 2 * session_module._MAX_NESTED_HANDLERS,
+                times,
             )
             client.join()
             session._follower.stop()

@@ -109,9 +109,9 @@ def test_proved_connection_is_handed_over(start: Start, spawned: Spawned) -> Non
     wait_until(lambda: spawned.configs)
     (config,) = spawned.configs
 
-    assert config["session"].send_key == handshake.agreement.receive_key  # type: ignore[union-attr]
-    assert config["session"].receive_key == handshake.agreement.send_key  # type: ignore[union-attr]
-    assert KEY not in (config["session"].send_key, config["session"].receive_key)
+    assert config["agreement"].send_key == handshake.agreement.receive_key  # type: ignore[union-attr]
+    assert config["agreement"].receive_key == handshake.agreement.send_key  # type: ignore[union-attr]
+    assert KEY not in (config["agreement"].send_key, config["agreement"].receive_key)
     assert config["peer"].startswith("127.0.0.1:")
     assert config["verbosity"] == 2
 

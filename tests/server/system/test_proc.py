@@ -10,11 +10,11 @@ import pytest
 
 from easycluster_server._system.proc import (
     Process,
-    descendants,
-    process_table,
+    find_descendants,
+    find_descendants_except,
     read_process,
+    read_processes,
     send_signal,
-    without_subtrees,
 )
 
 
@@ -33,7 +33,7 @@ def pids(processes: list[Process]) -> list[int]:
 
 def test_this_process_is_in_the_table() -> None:
     """The table has this process, with its parent and session, as it is read alone."""
-    found = process_table()[os.getpid()]
+    found = read_processes()[os.getpid()]
     alone = read_process(os.getpid())
     assert alone is not None
 
@@ -70,24 +70,24 @@ def test_no_process_table(monkeypatch: pytest.MonkeyPatch) -> None:
     for readlink in (fail, lambda path: "1"):
         monkeypatch.setattr(os, "readlink", readlink)
 
-        assert process_table() == {}
+        assert read_processes() == {}
         assert read_process(os.getpid()) is None
 
 
 def test_descendants() -> None:
     """Descendants are found through zombies, which are none themselves; parents come before children."""
-    found = [process.pid for process in descendants(1, FAMILY)]
+    found = [process.pid for process in find_descendants(1, FAMILY)]
 
     assert sorted(found) == [2, 3, 5, 6, 7]
     assert found.index(2) < found.index(3) < found.index(7)
-    assert descendants(7, FAMILY) == []
+    assert find_descendants(7, FAMILY) == []
 
 
 def test_without_subtrees() -> None:
     """Spared processes are left out, with all below them."""
-    assert pids(without_subtrees(1, {3}, FAMILY)) == [2, 5, 6]
-    assert pids(without_subtrees(1, set(), FAMILY)) == [2, 3, 5, 6, 7]
-    assert pids(without_subtrees(1, {2, 99}, FAMILY)) == [6]
+    assert pids(find_descendants_except({3}, 1, FAMILY)) == [2, 5, 6]
+    assert pids(find_descendants_except(set(), 1, FAMILY)) == [2, 3, 5, 6, 7]
+    assert pids(find_descendants_except({2, 99}, 1, FAMILY)) == [6]
 
 
 def test_signals() -> None:

@@ -29,7 +29,7 @@ if os.fork() == 0:
         time.sleep(600)
     os._exit(0)
 os.wait()
-(orphan,) = processes.descendants(os.getpid(), processes.process_table())
+(orphan,) = processes.find_descendants(os.getpid(), processes.read_processes())
 print(orphan.parent == os.getpid())
 os.kill(orphan.pid, 9)
 os.wait()

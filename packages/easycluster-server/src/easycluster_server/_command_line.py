@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import signal
 import sys
-from typing import Any, List, Optional, Sequence
+from typing import List, Optional, Sequence
 
 from easycluster_protocol._constants import DEFAULT_PORT, VERSION
 from easycluster_protocol.errors import KeyFileError
@@ -29,7 +29,7 @@ examples:
 
 
 class _UsageError(Exception):
-    """The command line asks for what cannot be done; the text is for the user."""
+    """The command line asks for something that cannot be done; the text is for the user."""
 
 
 def main(args: Optional[Sequence[str]] = None) -> int:
@@ -41,7 +41,7 @@ def main(args: Optional[Sequence[str]] = None) -> int:
     Returns:
         The exit status: 0, 1 when something failed, 2 for a wrong command line.
     """
-    parser = _parser()
+    parser = _make_parser()
     options = parser.parse_args(args)
     try:
         if options.generate is not None:
@@ -58,7 +58,7 @@ def main(args: Optional[Sequence[str]] = None) -> int:
     return 2
 
 
-def _parser() -> argparse.ArgumentParser:
+def _make_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="easycluster",
         description="The standalone server of EasyCluster, for hosts that are not reached by ssh.",
@@ -108,17 +108,17 @@ def _generate(path: str, overwrite: bool) -> int:
     return 0
 
 
-def _serve(options: Any) -> int:
-    key = _key(options)
+def _serve(options: argparse.Namespace) -> int:
+    key = _read_key(options)
     if options.server_class not in CLASSES:
         known = " and ".join(CLASSES)
         raise _UsageError(f"there is no server class {options.server_class!r}: -c knows {known}")
     if not 0 <= options.port <= 65535:
         raise _UsageError(f"{options.port} is no TCP port")
-    kind = CLASSES[options.server_class]
-    verbosity = kind.default_verbosity + options.verbose
+    server_class = CLASSES[options.server_class]
+    verbosity = server_class.default_verbosity + options.verbose
     try:
-        server = kind(options.port, key, options.bind, options.allow, verbosity, options.no_ipv6)
+        server = server_class(options.port, key, options.bind, options.allow, verbosity, options.no_ipv6)
     except ValueError as error:
         if isinstance(error, KeyFileError):
             raise
@@ -134,7 +134,7 @@ def _announce(addresses: List[str]) -> None:
     print(f"easycluster {VERSION} listens on {', '.join(addresses)}", flush=True)
 
 
-def _key(options: Any) -> bytes:
+def _read_key(options: argparse.Namespace) -> bytes:
     if options.keyfile is not None and options.key is not None:
         raise _UsageError("-k and -K exclude each other")
     if options.keyfile is not None:

@@ -5,10 +5,13 @@ from __future__ import annotations
 import itertools
 import socket
 from importlib import import_module
-from typing import Any, Optional
+from typing import TYPE_CHECKING, Callable, Optional
 
-from ._processes.fork_server import fork_server, master_environment
+from ._processes.fork_server import describe_environment, fork_server
 from ._system.this_process import occupy_standard_descriptors
+
+if TYPE_CHECKING:
+    from easycluster_protocol._types import Value
 
 _numbers = itertools.count(1)
 
@@ -20,7 +23,7 @@ def start_local(verbosity: int = 0) -> tuple[socket.socket, str]:
         verbosity: 2 logs every call to standard error.
 
     Returns:
-        The connection to it, handshake still to come, and its name, ``local:N``.
+        The connection to it, before the handshake, and its name, ``local:N``.
 
     Raises:
         OSError: the process cannot be started.
@@ -29,23 +32,23 @@ def start_local(verbosity: int = 0) -> tuple[socket.socket, str]:
     ours, theirs = socket.socketpair()
     try:
         with theirs:
-            fork_server.spawn(theirs, {"verbosity": verbosity, **master_environment()})
+            fork_server.spawn(theirs, {"verbosity": verbosity, **describe_environment()})
     except BaseException:
         ours.close()
         raise
     return ours, f"local:{next(_numbers)}"
 
 
-def spawn_local(clientclass: Optional[Any] = None, *, verbosity: int = 0) -> Any:
+def spawn_local(clientclass: Optional[Callable[..., Value]] = None, *, verbosity: int = 0) -> Value:
     """Start a server process on this machine and return a client that is connected to it.
 
-    The process starts with a clean environment: the environment variables, working folder, umask
-    and module path of this process, and nothing else of it. It ends when the client is closed or
-    this process ends.
+    The process starts in a clean state: it has the environment variables, the working folder, the umask and
+    the module path of this process, and nothing else of it. It ends when the client is closed or this process
+    ends.
 
     Args:
-        clientclass: the class of the client, or a function that returns one; `Client` when None. It is called
-            with a blank key if it needs an argument.
+        clientclass: the class of the client, or a function that returns one; None means `Client`. It is
+            called with an empty key if it needs an argument.
         verbosity: 2 logs every call to standard error.
 
     Raises:
@@ -57,7 +60,7 @@ def spawn_local(clientclass: Optional[Any] = None, *, verbosity: int = 0) -> Any
     return client
 
 
-def _make_client(clientclass: Any) -> Any:
+def _make_client(clientclass: Callable[..., Value]) -> Value:
     from inspect import signature  # takes a while to import
 
     try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from easycluster_protocol._objects.proxies import RemoteProxy
-from easycluster_server._serving.operations import Root
+from easycluster_server._serving.operations import Operations
 
 if TYPE_CHECKING:
     from easycluster_protocol._types import Value
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 class RootProxy(RemoteProxy):
     """The operations of a server's root as methods. It holds nothing: object 0 needs no receipts."""
 
-    proxy_methods = tuple(sorted(Root.OPERATIONS))
+    proxy_methods = tuple(sorted(Operations.NAMES))
 
     def __reduce_ex__(self, protocol: Value) -> Value:
         raise TypeError(f"{self!r} is the server itself, which cannot be passed to a call")

@@ -59,7 +59,7 @@ def identify_child(pid: int) -> int | None:
 def _find_descendants(pid: int) -> list[proc.Process]:
     if not identify_child(pid):
         return []
-    return proc.descendants(pid, proc.process_table())
+    return proc.find_descendants(pid, proc.read_processes())
 
 
 def _is_alive(process: proc.Process) -> bool:

@@ -29,7 +29,7 @@ def _descendants(pid: int) -> list[int]:
                 return []
     except OSError:  # it has ended, or the kernel does not tell
         pass
-    return [process.pid for process in proc.descendants(pid, proc.process_table())]
+    return [process.pid for process in proc.find_descendants(pid, proc.read_processes())]
 
 
 def _has_terminal(pid: int) -> bool:

@@ -1,6 +1,6 @@
 """All that server objects take on a server: imported with the first value that may be one, or hold one.
 
-Many sessions never have any, and over ssh this would be compiled ahead of each first call.
+Many sessions never have any, and over ssh this would otherwise be compiled ahead of each first call.
 """
 
 from __future__ import annotations
@@ -11,14 +11,14 @@ from easycluster_protocol._objects import (
 )
 from easycluster_protocol._values.object_pickle import dumps_result
 
-from .access import delete_attribute, exported_method, get_attribute, set_attribute
+from .access import delete_attribute, get_attribute, get_method, set_attribute
 from .table import ObjectTable
 
 __all__ = [
     "delete_attribute",
     "dumps_result",
-    "exported_method",
     "get_attribute",
+    "get_method",
     "object_table",
     "set_attribute",
 ]

@@ -1,17 +1,20 @@
-"""What clients may use of server objects: what their classes export."""
+"""Access to server objects: clients may use the methods and attributes that their classes export."""
 
 from __future__ import annotations
 
 from functools import partial
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Callable
 
 from easycluster_protocol._objects.exports import describe_names, find_exports, is_method
 from easycluster_protocol._objects.proxies import ProxyMethod
 from easycluster_protocol._objects.proxy_classes import RemoteIterator
 
+if TYPE_CHECKING:
+    from easycluster_protocol._types import Value
 
-def exported_method(owner: Any, name: str) -> Any:
+
+def get_method(owner: Value, name: str) -> Callable[..., Value]:
     """Return a method of a server object.
 
     Raises:
@@ -22,13 +25,13 @@ def exported_method(owner: Any, name: str) -> Any:
     return partial(_iterate, method) if name in ("__iter__", "__reversed__") else method
 
 
-def _iterate(method: Any) -> Any:
-    """Call what gives an iterator, which stays here too: a copy would iterate over the proxy."""
+def _iterate(method: Callable[[], Value]) -> Value:
+    """Call a method that returns an iterator, which stays here too: a copy would iterate over the proxy."""
     iterator = method()
     return iterator if find_exports(iterator) is not None else RemoteIterator(iterator)
 
 
-def get_attribute(owner: Any, name: str) -> Any:
+def get_attribute(owner: Value, name: str) -> Value:
     """Return an attribute of a server object; a method becomes one that the client can call.
 
     Raises:
@@ -40,20 +43,26 @@ def get_attribute(owner: Any, name: str) -> Any:
     return ProxyMethod(owner, name) if _is_method_of(owner, name, value) else value
 
 
-def set_attribute(owner: Any, name: str, value: Any) -> None:
+def set_attribute(owner: Value, name: str, value: Value) -> None:
     """Set an attribute of a server object; see `get_attribute`."""
     _check(owner, name)
     setattr(owner, name, value)
 
 
-def delete_attribute(owner: Any, name: str) -> None:
+def delete_attribute(owner: Value, name: str) -> None:
     """Delete an attribute of a server object; see `get_attribute`."""
     _check(owner, name)
     delattr(owner, name)
 
 
-def _check(owner: Any, name: str, methods_too: bool = False) -> None:
-    """Raise unless the class of a server object exports an attribute, or, where that will do, a method."""
+def _check(owner: Value, name: str, methods_too: bool = False) -> None:
+    """Raise unless the class of a server object exports an attribute of this name.
+
+    Args:
+        owner: the object.
+        name: the name.
+        methods_too: whether a method will do.
+    """
     exports = find_exports(owner)
     if exports is None:
         raise TypeError(f"a {type(owner).__qualname__} is no server object: it exports nothing")
@@ -67,13 +76,13 @@ def _check(owner: Any, name: str, methods_too: bool = False) -> None:
         )
 
 
-def _is_data(owner: Any, name: str) -> bool:
-    """Whether this is no method, as __dict__ and __module__, where any attribute may be asked for."""
+def _is_data(owner: Value, name: str) -> bool:
+    """Whether this is no method, as ``__dict__`` and ``__module__``, and any attribute may be asked for."""
     exports = find_exports(owner)
     return exports is not None and exports.any_attribute and not callable(getattr(owner, name, callable))
 
 
-def _is_method_of(owner: Any, name: str, value: Any) -> bool:
+def _is_method_of(owner: Value, name: str, value: Value) -> bool:
     if isinstance(owner, ModuleType):
         return callable(value)
     for base in type(owner).__mro__:

@@ -1,11 +1,11 @@
 """The objects of one session: each stays while the client has receipts for it.
 
-Every message that names an object is one receipt, which counts from the moment at which the message is
-made: an object whose proxy is dropped while another answer that names it is on its way stays. The client
-gives receipts back when a proxy is gone, several at once; at equality the object is dropped.
+Every message that names an object is one receipt, which counts from the moment at which the message is made:
+so an object stays if its proxy is dropped while another answer that names it is on its way. The client gives
+receipts back when a proxy is gone, several at once. An object for which it has none any more is dropped.
 
-Nothing of the user's runs under the lock, nor in the thread that reads: objects are let go in a thread of
-its own, since their finalisers may take as long as they like.
+No code of the user's runs under the lock, nor in the thread that reads: objects are dropped in a thread of
+their own, because their finalisers may take as long as they like.
 """
 
 from __future__ import annotations
@@ -14,10 +14,19 @@ import _thread
 import itertools
 import threading
 from collections import deque
-from typing import Any, Deque, Dict, Iterable, List, Sequence, Tuple
+from typing import TYPE_CHECKING, Deque, Dict, Iterable, List, Sequence, Tuple
 
 from easycluster_protocol._wire.messages import Message
 from easycluster_server._system.this_process import report
+
+if TYPE_CHECKING:
+    from easycluster_protocol._types import Value
+
+    #: Pairs of an object's number and a number of receipts.
+    Releases = Sequence[Tuple[int, int]]
+
+#: How many of the latest lists of receipts are remembered: an interrupt repeats the latest only.
+_MAX_TAKEN = 16
 
 
 class _Entry:
@@ -25,7 +34,7 @@ class _Entry:
 
     __slots__ = ("receipts", "value")
 
-    def __init__(self, value: Any) -> None:
+    def __init__(self, value: Value) -> None:
         self.value = value
         self.receipts = 0
 
@@ -37,19 +46,19 @@ class ObjectTable:
         self._lock = threading.RLock()  # a signal handler may answer a call in the middle of another
         self._numbers = itertools.count(1)
         self._entries: Dict[int, _Entry] = {}
-        #: id of the object → its number; the entry keeps the object, and so its id.
+        #: ``id`` of the object → its number; the entry keeps the object, and so its ``id``.
         self._known: Dict[int, int] = {}
         #: The latest lists of receipts that were taken, see `release`. Their messages may be large.
-        self._taken: Deque[Any] = deque(maxlen=16)
+        self._taken: Deque[Releases] = deque(maxlen=_MAX_TAKEN)
 
     def __len__(self) -> int:
         return len(self._entries)
 
-    def get(self, oid: int) -> Any:
+    def get(self, oid: int) -> Value:
         """Return the object with this number.
 
         Raises:
-            ReferenceError: there is none any more.
+            ReferenceError: there is no such object, or not any more.
         """
         try:
             return self._entries[oid].value
@@ -58,12 +67,12 @@ class ObjectTable:
                 f"there is no object {oid} on the server: its proxy was dropped, or is of another connection"
             ) from None
 
-    def add(self, value: Any, listed: Dict[int, None]) -> int:
-        """Return the number of an object that is named in a message, and count a receipt.
+    def add(self, value: Value, listed: Dict[int, None]) -> int:
+        """Return the number of an object that a message names, and count a receipt.
 
         Args:
             value: the object.
-            listed: the numbers that the message names already; the object's is added.
+            listed: the numbers that the message names already; that of the object is added.
         """
         with self._lock:
             oid = self._known.get(id(value))
@@ -79,22 +88,22 @@ class ObjectTable:
 
     def give_back(self, oids: Iterable[int]) -> None:
         """Take back the receipts of a message that was not sent."""
-        gone: List[Any] = []
+        gone: List[Value] = []
         with self._lock:
             for oid in oids:
                 self._return(oid, 1, gone)
-        # Here `gone` ends, and the objects with it.
+        # The objects end here, with `gone`.
 
     def release(self, message: Message) -> None:
-        """Take back the receipts that a message of the client returns; called by whoever reads.
+        """Take back the receipts that a message of the client returns; called by the thread that reads.
 
-        An interrupt may let the same message come twice, one directly behind the other.
+        An interrupt may let the same message come twice, one right after the other.
         """
-        # One C call: it is begun or it is not.
+        # One C call: the thread is started or it is not.
         _thread.start_new_thread(self._release, (message.releases,))
 
-    def _release(self, releases: Sequence[Tuple[int, int]]) -> None:
-        gone: List[Any] = []
+    def _release(self, releases: Releases) -> None:
+        gone: List[Value] = []
         with self._lock:
             if any(releases is taken for taken in self._taken):
                 return
@@ -107,7 +116,8 @@ class ObjectTable:
             except BaseException as error:
                 report(error)
 
-    def _return(self, oid: int, receipts: int, gone: List[Any]) -> None:
+    def _return(self, oid: int, receipts: int, gone: List[Value]) -> None:
+        """Take back receipts for an object; one that is dropped is added to ``gone``."""
         entry = self._entries.get(oid)
         if entry is None:
             return

@@ -1,10 +1,10 @@
 """The fork server: a warm process from which guardians and workers are forked.
 
-It is a fresh interpreter that has imported what a worker needs and nothing else happened to it: it
-never holds a key, a listening socket or a connection for longer than it takes to fork. Its only
-input is a socket of its owner; each message is one byte and, beside it, the descriptors of the
-connection, of a pipe from which the worker reads its configuration, and of the standard output and
-error of the worker. It ends when its owner does, and its workers with it.
+It is a fresh interpreter that has imported the modules of a worker and has done nothing else: it never holds
+a key, or a listening socket, or a connection for longer than a fork takes. Its only input is a socket of its
+owner. Each message there is one byte, and beside it the descriptors of the connection, of a pipe from which
+the worker reads its configuration, and of the worker's standard output and error. The fork server ends when
+its owner does, and its workers end with it.
 """
 
 from __future__ import annotations
@@ -18,18 +18,18 @@ import subprocess
 import sys
 import threading
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, Dict, List, Optional, Tuple
+from typing import TYPE_CHECKING, List, Optional, Tuple
 
 from easycluster_server._io.transport import SocketTransport, wait
 from easycluster_server._system import proc
 
-from .worker import run_pair
+from .worker import run_guardian_and_worker
 
 if TYPE_CHECKING:
     from .worker import Config
 
-#: What workers import when they need it; they shall find it here.
-_FOR_WORKERS = (
+#: Modules that workers import when they need them; they find them here, imported already.
+_WORKER_MODULES = (
     "easycluster_protocol._wire.authenticator",
     "easycluster_protocol._wire.link",
     "easycluster_protocol._handshake.server",
@@ -43,10 +43,10 @@ _FOR_WORKERS = (
 )
 
 _REQUEST = b"f"
-_DESCRIPTORS = 4
+_DESCRIPTORS_PER_REQUEST = 4
 
 #: Seconds without a request after which there is time to import more.
-_WARM_UP_AFTER = 0.05
+_WARM_UP_DELAY = 0.05
 
 
 def main(control_descriptor: int) -> None:
@@ -54,12 +54,13 @@ def main(control_descriptor: int) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the owner
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # guardians are reaped by the kernel
     control = socket.socket(fileno=control_descriptor)
-    for name in _FOR_WORKERS:
+    for name in _WORKER_MODULES:
         import_module(name)
     warm = False
     while True:
-        # The first connection does not wait for what only definitions need; later ones find it here.
-        if not warm and not wait(control_descriptor, -1, _WARM_UP_AFTER)[0]:
+        # The first connection does not wait for modules that only definitions need; later ones find them
+        # here.
+        if not warm and not wait(control_descriptor, -1, _WARM_UP_DELAY)[0]:
             _warm_up()
             warm = True
         descriptors = _receive_descriptors(control)
@@ -84,14 +85,14 @@ def _warm_up() -> None:
 
 def _end_sessions() -> None:
     """Let every guardian end its worker: the owner is gone, or stops."""
-    children = proc.process_table().values()
-    proc.send_signal([child for child in children if child.parent == os.getpid()], signal.SIGTERM)
+    processes = proc.read_processes().values()
+    proc.send_signal([each for each in processes if each.parent == os.getpid()], signal.SIGTERM)
 
 
 def _receive_descriptors(control: socket.socket) -> Optional[List[int]]:
     size = array.array("i").itemsize
     try:
-        data, ancillary, _, _ = control.recvmsg(1, socket.CMSG_SPACE(_DESCRIPTORS * size))
+        data, ancillary, _, _ = control.recvmsg(1, socket.CMSG_SPACE(_DESCRIPTORS_PER_REQUEST * size))
     except OSError:
         return None
     received = array.array("i")
@@ -118,7 +119,7 @@ def _become_guardian(descriptors: List[int]) -> None:
             loaded: Config = pickle.loads(file.read())
         return loaded
 
-    run_pair(SocketTransport(socket.socket(fileno=link)), read_config, (config,))
+    run_guardian_and_worker(SocketTransport(socket.socket(fileno=link)), read_config, (config,))
 
 
 class ForkServer:
@@ -130,14 +131,14 @@ class ForkServer:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._control: Optional[socket.socket] = None
-        self._process: Optional[Any] = None
+        self._process: Optional[subprocess.Popen[bytes]] = None
 
     def spawn(self, link: socket.socket, config: Config) -> None:
         """Start guardian and worker for a connection.
 
         Args:
             link: the connection; the caller closes its own copy afterwards.
-            config: what the worker is told.
+            config: the worker's configuration.
 
         Raises:
             OSError: the fork server cannot be started, or was killed.
@@ -148,7 +149,7 @@ class ForkServer:
                 with self._lock:
                     self._request(link.fileno(), reading)
             finally:
-                os.close(reading)  # a fork server that dies now shall not leave us writing for ever
+                os.close(reading)  # or we would write for ever when the fork server dies now
             file.write(pickle.dumps(config))
 
     def _request(self, link: int, config: int) -> None:
@@ -162,7 +163,7 @@ class ForkServer:
         if self._control is not None:
             self._control.close()
         self._control, theirs = socket.socketpair()
-        code, arguments = _command(theirs.fileno())
+        code, arguments = _make_command(theirs.fileno())
         with theirs:
             try:
                 self._process = subprocess.Popen(
@@ -176,11 +177,11 @@ class ForkServer:
                 self._control = self._process = None
                 raise
 
-    def forget(self) -> None:
+    def abandon(self) -> None:
         """Leave the fork server to the process from which this one was forked."""
         self._lock = threading.Lock()
         if self._process is not None:
-            self._process.returncode = 0  # it is no child of ours, so nobody need wait for it
+            self._process.returncode = 0  # it is no child of this process, which need not wait for it
             self._process = None
         if self._control is not None:
             # Or the fork server would not notice the end of its owner.
@@ -197,16 +198,16 @@ class ForkServer:
                 process.wait()
 
 
-def _command(descriptor: int) -> Tuple[str, List[str]]:
+def _make_command(descriptor: int) -> Tuple[str, List[str]]:
     code = (
         "import sys; path = sys.path[:]; sys.path[:0] = sys.argv[2:]; "
         "from easycluster_server._processes.fork_server import main; "
         "sys.path[:] = path; main(int(sys.argv[1]))"
     )
-    return code, [str(descriptor), *_package_folders()]
+    return code, [str(descriptor), *_find_package_folders()]
 
 
-def _package_folders() -> List[str]:
+def _find_package_folders() -> List[str]:
     """Return the folders that hold our packages: the new interpreter may not look there."""
     folders: List[str] = []
     for name in ("easycluster_server", "easycluster_protocol"):
@@ -216,10 +217,10 @@ def _package_folders() -> List[str]:
     return folders
 
 
-def master_environment() -> Dict[str, Any]:
-    """Return the part of a worker's configuration that makes it a child of this process: the
-    environment, the working folder, the umask and the module path of the master."""
-    config: Dict[str, Any] = {"environ": dict(os.environ), "path": list(sys.path), "argv": [""]}
+def describe_environment() -> Config:
+    """Return the part of a worker's configuration that makes it a child of this process: the environment,
+    the working folder, the umask and the module path."""
+    config: Config = {"environ": dict(os.environ), "path": list(sys.path), "argv": [""]}
     try:
         config["cwd"] = os.getcwd()
     except OSError:  # it was removed
@@ -231,7 +232,7 @@ def master_environment() -> Dict[str, Any]:
 
 
 def _read_umask() -> Optional[int]:
-    """Return the umask without changing it for a moment, as ``os.umask`` would for all threads."""
+    """Return the umask. ``os.umask`` would change it for a moment, for all threads."""
     try:
         with open("/proc/self/status") as file:
             for line in file:
@@ -244,4 +245,4 @@ def _read_umask() -> Optional[int]:
 
 fork_server = ForkServer()
 if hasattr(os, "register_at_fork"):  # novm
-    os.register_at_fork(after_in_child=fork_server.forget)
+    os.register_at_fork(after_in_child=fork_server.abandon)

@@ -1,15 +1,15 @@
-"""The guardian: the parent of a worker, which sees the link and the master go and kills what must go.
+"""The guardian: the parent of a worker. It sees the link and the master go, and ends the processes that must
+go.
 
-It is single-threaded, runs no code of the user's and never reads from the link. On Linux it is the
-subreaper of everything the worker starts, so daemons that leave the worker's session cannot leave
-its sight.
+It is single-threaded, runs no code of the user's and never reads from the link. On Linux it is the subreaper
+of everything that the worker starts, so daemons that leave the worker's session cannot leave its sight.
 
 What ends when::
 
     the client closed the connection    the worker and the processes of its session; daemons that
                                         left that session stay, as after any program
-    the link or the master was lost,    everything the worker started, daemons too, but for what was
-    or the worker died                  given to `detach`
+    the link or the master was lost,    everything that the worker started, daemons too, but for the
+    or the worker died                  processes given to `detach`
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from __future__ import annotations
 import os
 import select
 import time
-from typing import TYPE_CHECKING, Any, Callable, List, Optional, Set, Tuple
+from typing import TYPE_CHECKING, Callable, List, Optional, Set, Tuple
 
 from easycluster_server._system import proc
 from easycluster_server._system.control import CLOSED
@@ -25,28 +25,33 @@ from easycluster_server._system.control import CLOSED
 if TYPE_CHECKING:
     import signal
 else:
-    import _signal as signal  # all that is needed of it: the other half takes 3 ms to import
+    import _signal as signal  # the other half takes 3 ms to import, and is not needed
 
-#: Seconds that the worker has to say how the connection ended, once the guardian sees its end. A
-#: worker that is in C code for longer cannot speak, and its connection counts as lost.
+if TYPE_CHECKING:
+    from types import FrameType
+
+    from easycluster_server._io.transport import Transport
+
+#: Seconds that the worker has to say how the connection ended, once the guardian sees the end. A worker that
+#: is in C code for longer cannot speak, and its connection counts as lost.
 REPORT_GRACE = 2.0
 
-#: Seconds that a worker whose client has closed the connection has to end by itself: its call has
-#: been interrupted, and its ``finally`` blocks and ``atexit`` functions run.
+#: Seconds that a worker has to end by itself when its client has closed the connection: its call has been
+#: interrupted, and its ``finally`` blocks and ``atexit`` functions run.
 CLOSE_GRACE = 3.0
 
-#: Seconds that a worker has to end by itself when it has said that the connection was lost: what it printed
-#: without the end of a line is written then.
+#: Seconds that a worker has to end by itself when it has said that the connection was lost: an unfinished
+#: line of its output is written then.
 LOSS_GRACE = 0.5
 
 #: Seconds between the request to end and SIGKILL.
 KILL_GRACE = 1.0
 
-#: Seconds between two looks at the processes that shall end.
-_LOOK = 0.02
+#: Seconds between two looks at the processes that are to end.
+_POLL_INTERVAL = 0.02
 
-#: How those signals are called by which processes end that did not want to.
-_SIGNALS = {9: " (SIGKILL)", 11: " (SIGSEGV)"}
+#: The names of the signals that most often end a process against its will.
+_SIGNAL_NAMES = {9: " (SIGKILL)", 11: " (SIGSEGV)"}
 
 _HANG_UP = getattr(select, "POLLRDHUP", 0)
 
@@ -57,20 +62,20 @@ class Guardian:
     Args:
         worker: the worker's process id; it leads its own session.
         transport: the connection.
-        control: the reading end of the pipe on which the worker says how the connection ended
-            (a line, `CLOSED` or `LOST`) and which processes to spare (a line, their id).
+        control: the reading end of the pipe on which the worker says how the connection ended (a line:
+            `CLOSED` or `LOST`) and which processes to spare (a line each: the process id).
     """
 
-    def __init__(self, worker: int, transport: Any, control: int) -> None:
+    def __init__(self, worker: int, transport: Transport, control: int) -> None:
         self._worker = worker
         self._transport = transport
         self._control = control
         self._spared: Set[Tuple[int, int]] = set()
         self._pending = b""
-        self._how: Optional[str] = None
+        self._outcome: Optional[str] = None
         self._worker_ended = False
         self._worker_status = 0
-        #: When the worker's time to speak is over; None: the connection has not ended yet.
+        #: The end of the worker's time to speak; None while the connection lasts.
         self._deadline: Optional[float] = None
         self._poll = select.poll()
         self._link = {transport.fileno(), transport.write_fileno()}
@@ -91,41 +96,41 @@ class Guardian:
         self._poll.register(reading, select.POLLIN)
         return reading
 
-    def _on_end_request(self, number: int, frame: Any) -> None:
-        """End the connection. The worker still takes in what has come: perhaps the client said
+    def _on_end_request(self, number: int, frame: Optional[FrameType]) -> None:
+        """End the connection. The worker still receives the bytes that have come: perhaps the client said
         goodbye just before."""
-        self._begin_end()
+        self._note_end()
         self._transport.shutdown()
 
-    def _begin_end(self) -> None:
+    def _note_end(self) -> None:
         if self._deadline is None:
             self._deadline = time.monotonic() + REPORT_GRACE
 
     def watch(self) -> None:
-        """Watch until the worker and what must go with it have gone."""
+        """Watch until the worker, and all that must go with it, have gone."""
         self._reap()  # the worker may have ended before SIGCHLD was caught
-        while not self._worker_ended and self._how is None:
+        while not self._worker_ended and self._outcome is None:
             timeout = None if self._deadline is None else self._deadline - time.monotonic()
             if timeout is not None and timeout <= 0:
                 break
             self._wait_for_event(timeout)
-        self._read_control()  # also what the worker said with its last breath
-        if self._how == CLOSED:
+        self._read_control()  # the worker may have spoken with its last breath
+        if self._outcome == CLOSED:
             self._end_session()
         else:
-            if self._how:
+            if self._outcome:
                 self._wait_until(lambda: self._worker_ended, LOSS_GRACE)
             self._end_everything()
-            if self._how is None:
+            if self._outcome is None:
                 _report_signal(self._worker_status)
-        self._reap()  # a zombie that is left behind is a burden on a system whose init does not reap
+        self._reap()  # zombies that are left behind burden a system whose init does not reap
 
     def _wait_for_event(self, timeout: Optional[float]) -> None:
         for descriptor, _ in self._poll.poll(None if timeout is None else timeout * 1000):
             if descriptor in self._link:
                 self._poll.unregister(descriptor)
                 self._link.discard(descriptor)
-                self._begin_end()
+                self._note_end()
             elif descriptor == self._control:
                 if not self._read_control():
                     self._poll.unregister(descriptor)
@@ -134,7 +139,7 @@ class Guardian:
                 self._reap()
 
     def _read_control(self) -> bool:
-        """Take in what the worker says; return False when it will say nothing more."""
+        """Read what the worker says; return False when it will say nothing more."""
         data, ended = _read_all(self._control)
         *lines, self._pending = (self._pending + data).split(b"\n")
         for line in lines:
@@ -142,8 +147,8 @@ class Guardian:
                 process = proc.read_process(int(line))
                 if process is not None:
                     self._spared.add((process.pid, process.started))
-            elif self._how is None:
-                self._how = line.decode()
+            elif self._outcome is None:
+                self._outcome = line.decode()
         return not ended
 
     def _reap(self) -> None:
@@ -160,50 +165,48 @@ class Guardian:
                 self._worker_status = status
 
     def _end_session(self) -> None:
-        """The client closed the connection: end the worker's session."""
+        """End the worker's session: the client has closed the connection."""
         self._wait_until(lambda: self._worker_ended, CLOSE_GRACE)
         if self._worker_ended:
-            proc.send_signal(self._session_members(), signal.SIGHUP)
-            self._wait_until(lambda: not self._session_members(), KILL_GRACE)
-        self._kill(self._session_members)
+            proc.send_signal(self._find_session_members(), signal.SIGHUP)
+            self._wait_until(lambda: not self._find_session_members(), KILL_GRACE)
+        self._kill(self._find_session_members)
 
     def _end_everything(self) -> None:
-        """The connection or the worker is lost: end all that the worker started."""
+        """End all that the worker started: the connection or the worker is lost."""
         self._transport.shutdown()
         self._transport.close()
-        proc.send_signal(self._everything(), signal.SIGTERM)
-        self._wait_until(lambda: not self._everything(), KILL_GRACE)
-        self._kill(self._everything)
+        proc.send_signal(self._find_everything(), signal.SIGTERM)
+        self._wait_until(lambda: not self._find_everything(), KILL_GRACE)
+        self._kill(self._find_everything)
 
-    def _session_members(self) -> List[Any]:
-        table = proc.process_table()
-        return [
-            process for process in table.values() if process.session == self._worker and process.state != "Z"
-        ]
+    def _find_session_members(self) -> List[proc.Process]:
+        processes = proc.read_processes().values()
+        return [process for process in processes if process.session == self._worker and process.state != "Z"]
 
-    def _everything(self) -> List[Any]:
-        table = proc.process_table()
+    def _find_everything(self) -> List[proc.Process]:
+        table = proc.read_processes()
         spared = {pid for pid, started in self._spared if pid in table and table[pid].started == started}
-        return proc.without_subtrees(os.getpid(), spared, table)
+        return proc.find_descendants_except(spared, os.getpid(), table)
 
     def _wait_until(self, condition: Callable[[], bool], seconds: float) -> None:
         """Wait until the condition holds, or for so many seconds."""
         deadline = time.monotonic() + seconds
         self._reap()
         while not condition() and time.monotonic() < deadline:
-            select.select([self._wakeup], [], [], _LOOK)
+            select.select([self._wakeup], [], [], _POLL_INTERVAL)
             _read_all(self._wakeup)
             self._reap()
 
-    def _kill(self, members: Callable[[], List[Any]]) -> None:
-        """Kill until nobody is left; who is killed may have forked meanwhile."""
+    def _kill(self, members: Callable[[], List[proc.Process]]) -> None:
+        """Kill until no process is left; one that is killed may have forked meanwhile."""
         deadline = time.monotonic() + KILL_GRACE
         while time.monotonic() < deadline:
             remaining = members()
             if not remaining:
                 break
             proc.send_signal(remaining, signal.SIGKILL)
-            self._wait_until(lambda: not members(), _LOOK)
+            self._wait_until(lambda: not members(), _POLL_INTERVAL)
         if not self._worker_ended:  # there is no /proc: its process group is all that can be found
             for kill in (os.killpg, os.kill):
                 try:
@@ -214,19 +217,19 @@ class Guardian:
 
 
 def _report_signal(status: int) -> None:
-    """Say on standard error, which the user sees, by which signal a worker was ended, if it was."""
-    # Not when it would have to wait: a terminal may be held up for ever.
+    """If a signal ended the worker, say so on standard error, which the user sees."""
+    # Not if this would have to wait: output to a terminal may be held up for ever.
     if os.WIFSIGNALED(status) and select.select([], [2], [], 0)[1]:
         number = os.WTERMSIG(status)
-        name = _SIGNALS.get(number, "")
+        name = _SIGNAL_NAMES.get(number, "")
         try:
             os.write(2, b"easycluster: the server was ended by signal %d%s\n" % (number, name.encode()))
-        except OSError:  # nobody is there to see it
+        except OSError:  # nobody reads it
             pass
 
 
 def _read_all(descriptor: int) -> Tuple[bytes, bool]:
-    """Return what can be read now, and whether it was the last."""
+    """Return the bytes that can be read now, and whether they are the last."""
     data = b""
     while True:
         try:

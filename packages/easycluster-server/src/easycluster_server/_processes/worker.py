@@ -1,6 +1,7 @@
 """The two processes of a connection: how guardian and worker are made, and the worker's environment.
 
-`run_pair` forks: the calling process becomes the guardian, its child the worker. Neither returns.
+`run_guardian_and_worker` forks: the calling process becomes the guardian, its child the worker. Neither
+returns.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ import atexit
 import os
 import sys
 from types import ModuleType
-from typing import TYPE_CHECKING, Any, Callable, Dict
+from typing import TYPE_CHECKING, Callable, Iterable
 
 from easycluster_protocol._handshake.hello import WELCOME, describe_self, pack_packet
 from easycluster_server._io.transport import wait
@@ -19,33 +20,53 @@ from easycluster_server._system.this_process import report
 if TYPE_CHECKING:
     import signal
 else:
-    import _signal as signal  # all that is needed of it: the other half takes 3 ms to import
+    import _signal as signal  # the other half takes 3 ms to import, and is not needed
 
 if TYPE_CHECKING:
-    from easycluster_protocol._handshake.hello import Hello
+    from typing import Dict, List, TypedDict  # novm
+
+    from easycluster_protocol._handshake.hello import Agreement, Hello
+    from easycluster_protocol._types import Buffer
     from easycluster_protocol._wire.link import Link
+    from easycluster_server._io.transport import Transport
+    from easycluster_server._serving.calls import CallRunner
 
-    #: What the worker is told about its session. All keys are optional:
-    #: environ, cwd, umask, path, argv: as for a fresh process; session: what the handshake in the
-    #: listener agreed on; leftover: bytes after that handshake; client: what the client says of itself, where
-    #: that came another way than by its HELLO; before_calls: called when the first call has come;
-    #: add_modules: takes modules that the client sends later; verbosity: 2 logs calls; peer: who calls, for
-    #: that log.
-    Config = Dict[str, Any]
+    class Config(TypedDict, total=False):
+        """A worker's configuration."""
+
+        #: As for a new process.
+        environ: Dict[str, str]
+        cwd: str
+        umask: int
+        path: List[str]
+        argv: List[str]
+        #: The result of the handshake in the listener, and the bytes that came after it.
+        agreement: Agreement
+        leftover: bytes
+        #: The client's description of itself, where that came another way than by its HELLO.
+        client: Hello
+        #: Called when the first call has come.
+        before_calls: Callable[[], object]
+        #: Takes modules that the client sends later.
+        add_modules: Callable[[Buffer], None]
+        #: 2 logs calls, with the name of the peer.
+        verbosity: int
+        peer: str
 
 
-#: Seconds that a worker has the processors for itself at first. What its guardian would do in that time, it
-#: does behind it.
+#: Head start in seconds: the guardian compiles its own modules only after this.
 _HEAD_START = 0.1
 
 
-def run_pair(transport: Any, read_config: Callable[[], Config], keep: Any) -> None:
+def run_guardian_and_worker(
+    transport: Transport, read_config: Callable[[], Config], worker_descriptors: Iterable[int]
+) -> None:
     """Become the guardian of a new worker that serves ``transport``; does not return.
 
     Args:
         transport: the connection.
-        read_config: called in the worker, which alone shall know the session's keys.
-        keep: the descriptors that the guardian must not hold, to be closed in it.
+        read_config: called in the worker, which alone is to know the session's keys.
+        worker_descriptors: descriptors that the guardian must not hold; they are closed in it.
     """
     status = 1
     try:
@@ -57,15 +78,16 @@ def run_pair(transport: Any, read_config: Callable[[], Config], keep: Any) -> No
             os.close(reading)
             this_process.die_with_parent(guardian)
             control.set_control(writing)
-            status = _work(transport, read_config)
+            status = _run_worker(transport, read_config)
         else:
             os.close(writing)
             if "easycluster_server._processes.guardian" not in sys.modules:  # over ssh it has to be compiled
-                # The worker has more to compile, for which somebody waits. When it ends this does, too.
+                # The worker has more to compile, and the client waits for that. When the worker ends, so does
+                # this wait.
                 wait(reading, -1, _HEAD_START)
             from .guardian import Guardian
 
-            for descriptor in keep:
+            for descriptor in worker_descriptors:
                 os.close(descriptor)
             Guardian(worker, transport, reading).watch()
             status = 0
@@ -75,79 +97,79 @@ def run_pair(transport: Any, read_config: Callable[[], Config], keep: Any) -> No
         os._exit(status)
 
 
-def _work(transport: Any, read_config: Callable[[], Config]) -> int:
+def _run_worker(transport: Transport, read_config: Callable[[], Config]) -> int:
+    """Serve the connection; return the status of the process."""
     os.setsid()
     config = read_config()
     try:
         link = _open_link(config, transport)
-    except OSError as error:  # the client left, or is none of ours
+    except OSError as error:  # the client has left, or does not speak our protocol
         sys.stderr.write(f"easycluster: {error}\n")
         return 1
-    fresh_environment(config)
+    reset_environment(config)
     this_process.buffer_lines()
     from easycluster_server._serving.session import Session
 
-    def make_caller() -> Any:
-        return _make_caller(config, link.agreement.pickle_protocol)
+    def make_runner() -> CallRunner:
+        return _make_runner(config, link.agreement.pickle_protocol)
 
     add_modules = config.get("add_modules", _add_modules)
-    Session(link, transport, control.report_end, make_caller, add_modules).serve()
+    Session(link, transport, control.report_end, make_runner, add_modules).serve()
     transport.close()
-    _leave()
+    _finish_as_script()
     return 0
 
 
-def _open_link(config: Config, transport: Any) -> Link:
-    own: Any = {"process": os.getpid(), "host": os.uname().nodename}
+def _open_link(config: Config, transport: Transport) -> Link:
+    process, host = os.getpid(), os.uname().nodename
     if "client" in config:
-        return _welcome(config["client"], describe_self(**own), transport)
+        return _welcome(config["client"], describe_self(process=process, host=host), transport)
     from easycluster_protocol._wire.link import SERVER, Link
 
-    if "session" in config:
-        return Link(SERVER, config["session"], config.get("leftover", b""))
-    # Not sent over ssh, or not at once.
+    if "agreement" in config:
+        return Link(SERVER, config["agreement"], config.get("leftover", b""))
+    # Over ssh these modules are not sent, or not at first.
     from easycluster_protocol._handshake.server import ServerHandshake
     from easycluster_server._io.handshake import shake_hands
 
-    return shake_hands(ServerHandshake(None, **own), transport, SERVER)
+    return shake_hands(ServerHandshake(None, process=process, host=host), transport, SERVER)
 
 
-def _welcome(client: Hello, own: Hello, transport: Any) -> Link:
-    """Answer a client that has sent this server; while what follows is compiled, its first call comes."""
-    this_process.write(transport.write_fileno(), pack_packet(WELCOME, own))
+def _welcome(client: Hello, own: Hello, transport: Transport) -> Link:
+    """Answer a client that has sent this server: its first call comes while the rest is compiled."""
+    this_process.write_all(transport.write_fileno(), pack_packet(WELCOME, own))
     from easycluster_protocol._handshake.hello import agree
     from easycluster_protocol._wire.link import SERVER, Link
 
     return Link(SERVER, agree(own, client))
 
 
-def _add_modules(packed: Any) -> None:
-    from easycluster_server._serving.sent_modules import (
-        supplied,  # needless where the bootstrap has an importer already
-    )
+def _add_modules(packed: Buffer) -> None:
+    # Where the bootstrap has an importer it is not needed.
+    from easycluster_server._serving.sent_modules import sent_modules
 
-    supplied.add(packed)
+    sent_modules.add(packed)
 
 
-def _make_caller(config: Config, pickle_protocol: int) -> Any:
+def _make_runner(config: Config, pickle_protocol: int) -> CallRunner:
     # Over ssh it comes just ahead of the first call.
-    from easycluster_server._serving.calls import make_caller
+    from easycluster_server._serving.calls import make_runner
 
     config.get("before_calls", int)()
-    return make_caller(pickle_protocol, config.get("verbosity", 0), config.get("peer", "local"))
+    return make_runner(pickle_protocol, config.get("verbosity", 0), config.get("peer", "local"))
 
 
-def fresh_environment(config: Config) -> None:
-    """Make this forked process look like one that was started anew.
+def reset_environment(config: Config) -> None:
+    """Make this forked process look like one that was just started.
 
-    It never held a key, a listening socket or another connection, because its ancestor did not;
-    what remains are the traces of that ancestor's own work.
+    It never held a key, a listening socket or another connection, because its ancestor did not. What remains
+    are the traces of that ancestor's own work.
     """
     for number in range(1, signal.NSIG):
         try:
             if number not in (signal.SIGKILL, signal.SIGSTOP, signal.SIGPIPE, getattr(signal, "SIGXFSZ", 0)):
                 signal.signal(number, signal.SIG_DFL)
-        except (OSError, ValueError):  # not a signal of this system
+        except (OSError, ValueError):  # this system has no such signal
             pass
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.set_wakeup_fd(-1)
@@ -174,9 +196,11 @@ def _change_folder(path: str) -> None:
         sys.stderr.write(f"easycluster: the working folder {path!r} cannot be used: {error}\n")
 
 
-def _leave() -> None:
-    """End as a script does: threads of the user's that are no daemons are not waited for, since the
-    client is gone, but ``atexit`` functions run and output is flushed."""
+def _finish_as_script() -> None:
+    """Do what a script does at its end: run ``atexit`` functions and flush the output.
+
+    Threads of the user's that are no daemons are not waited for, because the client is gone.
+    """
     try:
         atexit._run_exitfuncs()
     except BaseException as error:

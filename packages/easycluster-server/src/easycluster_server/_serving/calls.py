@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from typing import TYPE_CHECKING, Any, Callable, Optional, Sequence, Tuple
+from typing import TYPE_CHECKING, Callable, Optional, Sequence, Tuple
 
 from easycluster_protocol import _pickling
 from easycluster_protocol._definitions import names as global_names
@@ -20,26 +20,29 @@ from easycluster_protocol._values.serialize import (
 from easycluster_protocol._wire import messages as m
 from easycluster_protocol._wire.messages import Message
 
-from .lazy import load, server_objects
-from .operations import Namespace, Root
+from .lazy import load, load_server_objects
+from .operations import Operations, ServerNames
 
 if TYPE_CHECKING:
+    from types import TracebackType
+
+    from easycluster_protocol._types import Args, Buffer, Kwargs, Value
     from easycluster_server._objects.table import ObjectTable
 
-    #: Called after each call with the name of what was called and how long it took, in seconds.
+    #: Called after each call with the name of the function and how long it took, in seconds.
     OnCall = Callable[[str, float], None]
 
-    #: See `easycluster_protocol._values.object_pickle.dumps_result`.
-    DumpsResult = Callable[..., Tuple[bytes, Sequence[Any], Sequence[int]]]
+    #: A pickle, the buffers that travel beside it, and the numbers of the server objects that it names.
+    Pickled = Tuple[bytes, Sequence[Buffer], Sequence[int]]
 
 
-def make_caller(pickle_protocol: int, verbosity: int = 0, peer: str = "local") -> Caller:
-    """Return what executes the calls of a session.
+def make_runner(pickle_protocol: int, verbosity: int = 0, peer: str = "local") -> CallRunner:
+    """Return the runner of a session's calls.
 
     Args:
         pickle_protocol: the pickle protocol that both ends understand.
         verbosity: 2 logs every call to standard error.
-        peer: who calls, for that log.
+        peer: the client, for that log.
     """
 
     def log_call(name: str, seconds: float) -> None:
@@ -47,46 +50,33 @@ def make_caller(pickle_protocol: int, verbosity: int = 0, peer: str = "local") -
         sys.stderr.flush()
 
     pathlib_local.make_importable()  # over ssh the master does not say which Python it is
-    names = global_names.serving = Namespace()
-    return Caller(names, pickle_protocol, log_call if verbosity >= 2 else None)
+    names = global_names.serving = ServerNames()
+    return CallRunner(names, pickle_protocol, log_call if verbosity >= 2 else None)
 
 
-def _timed(function: Any, name: str, on_call: OnCall) -> Any:
-    """Return what calls ``function`` and reports how long that took."""
-
-    def call_and_report(*args: Any, **kwargs: Any) -> Any:
-        begin = time.monotonic()
-        try:
-            return function(*args, **kwargs)
-        finally:
-            on_call(name, time.monotonic() - begin)
-
-    return call_and_report
-
-
-class Caller:
-    """Executes calls. Holds no state of a call, so any number of threads may use it at once.
+class CallRunner:
+    """Unpacks calls and packs their answers. It holds no state of a call, so many threads may use it at once.
 
     Args:
-        namespace: resolves the names of functions.
+        names: resolves the names of functions.
         pickle_protocol: the pickle protocol that both ends understand.
-        on_call: called after each call; None: nobody wants to know.
+        on_call: called after each call, or None.
     """
 
-    def __init__(self, namespace: Namespace, pickle_protocol: int, on_call: Optional[OnCall] = None) -> None:
-        self._namespace = namespace
+    def __init__(self, names: ServerNames, pickle_protocol: int, on_call: Optional[OnCall] = None) -> None:
+        self._names = names
         self._on_call = on_call
-        self._root = Root(namespace)
+        self._operations = Operations(names)
         self._protocol = pickle_protocol
 
     @property
     def objects(self) -> ObjectTable:
         """The server objects of the session."""
-        table: ObjectTable = server_objects().object_table
+        table: ObjectTable = load_server_objects().object_table
         return table
 
-    def unpack(self, request: Message) -> Tuple[Any, str, Any, Any]:
-        """Return function, name, args and kwargs of a call.
+    def unpack(self, request: Message) -> Tuple[Callable[..., Value], Value, Args, Kwargs]:
+        """Return function, name, args and kwargs of a call; instead of a name there may be a function.
 
         Raises:
             DeserializationError: an argument cannot be rebuilt.
@@ -100,28 +90,28 @@ class Caller:
             raise explain_loads("an argument of the call", error) from error
         if request.kind == m.CALL:
             name, args, kwargs = values
-            function = self._namespace.resolve(name)
+            function = self._names.resolve(name)
         else:
             oid, name, args, kwargs = values
             if oid:
-                function = server_objects().exported_method(self.objects.get(oid), name)
-            elif name in Root.OPERATIONS:
-                function = getattr(self._root, name)
+                function = load_server_objects().get_method(self.objects.get(oid), name)
+            elif name in Operations.NAMES:
+                function = getattr(self._operations, name)
             else:
                 raise AttributeError(f"the server has no operation {name!r}")
         if self._on_call is not None:
-            function = _timed(function, _name_of(name), self._on_call)
+            function = _measure(function, _get_name(name), self._on_call)
         return function, name, args, kwargs
 
-    def failure(self, request: Message, error: BaseException) -> Message:
-        """Return the answer for a call that ended with ``error``."""
+    def pack_failure(self, request: Message, error: BaseException) -> Message:
+        """Return the answer to a call that raised ``error``."""
         # Not by assignment: classes of exceptions may forbid it, as frozen dataclasses do.
-        BaseException.with_traceback(error, _users_part(error.__traceback__))
+        BaseException.with_traceback(error, _skip_our_frames(error.__traceback__))
         references: Sequence[int] = ()
         try:
             ready = None
             if type(error) is StopIteration and error.value is not None:
-                ready, references = self._pack_end(error)
+                ready, references = self._pickle_end(error)
             body = _pack_exception(error, self._protocol, ready)
         except BaseException:
             self.objects.give_back(references)
@@ -129,11 +119,13 @@ class Caller:
             body = self._pack_hostile(error)
         return Message(m.FAILURE, request.request, body, request.thread, (), references)
 
-    def _pack_end(self, error: StopIteration) -> Tuple[Optional[bytes], Sequence[int]]:
-        """Pickle the end of a generator, whose value is as good as a result; that it cannot be pickled harms
-        nobody who only wants to iterate."""
+    def _pickle_end(self, error: StopIteration) -> Tuple[Optional[bytes], Sequence[int]]:
+        """Pickle the end of a generator, whose value is as good as a result.
+
+        If it cannot be pickled, that harms no client that only wants to iterate.
+        """
         try:
-            body, _, references = self._dumps(error, min(self._protocol, 4))  # 4 has no buffers beside it
+            body, _, references = self._pickle(error, min(self._protocol, 4))  # 4 has no buffers beside it
         except Exception:
             return None, ()
         return body, references
@@ -141,26 +133,32 @@ class Caller:
     def _pack_hostile(self, error: BaseException) -> bytes:
         """Pack an exception that failed to be packed."""
         try:
-            return _pack_exception(error, self._protocol)  # perhaps that was the fault of a signal handler
-        except BaseException as second:  # it is hostile even to being described
+            return _pack_exception(error, self._protocol)  # perhaps a signal handler was to blame
+        except BaseException as second:  # even describing it fails
             text = f"the call raised {type(error).__name__}, which cannot be sent: {describe(second)}"
             return _pack_exception(RuntimeError(text), self._protocol)
 
-    def result(self, request: Message, name: Any, value: Any) -> Message:
-        """Return the answer for a call that returned ``value``."""
+    def pack_result(self, request: Message, name: Value, value: Value) -> Message:
+        """Return the answer to a call that returned ``value``.
+
+        Args:
+            request: asked for the call.
+            name: see `unpack`.
+            value: the result.
+        """
         try:
             if type(value) in PLAIN_TYPES:
                 body = _pickling.dumps(value, self._protocol)
                 return Message(m.RESULT, request.request, body, request.thread)
-            body, buffers, references = self._dumps(value, self._protocol)
+            body, buffers, references = self._pickle(value, self._protocol)
         except BaseException as error:
-            explained = explain_dumps(f"the result of {_name_of(name)}", error, _advice(value))
-            return self.failure(request, explained)
+            explained = explain_dumps(f"the result of {_get_name(name)}", error, _advise(value))
+            return self.pack_failure(request, explained)
         return Message(m.RESULT, request.request, body, request.thread, buffers, references)
 
-    def _dumps(self, value: Any, protocol: int) -> Tuple[bytes, Sequence[Any], Sequence[int]]:
-        """Pickle by name what can be pickled so, else by value; see `dumps_result`."""
-        dumps_result: DumpsResult = server_objects().dumps_result
+    def _pickle(self, value: Value, protocol: int) -> Pickled:
+        """Pickle functions and classes by name where that can be done, and otherwise by value."""
+        dumps_result: Callable[..., Pickled] = load_server_objects().dumps_result
         try:
             return dumps_result(value, protocol, self.objects)
         except Exception:
@@ -170,15 +168,28 @@ class Caller:
             return dumps_result(value, protocol, self.objects, by_value)
 
 
-def _advice(value: Any) -> str:
-    kind: str = type(value).__qualname__
+def _measure(function: Callable[..., Value], name: str, on_call: OnCall) -> Callable[..., Value]:
+    """Return a function that calls ``function`` and reports how long that took."""
+
+    def call_and_report(*args: Value, **kwargs: Value) -> Value:
+        begin = time.monotonic()
+        try:
+            return function(*args, **kwargs)
+        finally:
+            on_call(name, time.monotonic() - begin)
+
+    return call_and_report
+
+
+def _advise(value: Value) -> str:
+    name: str = type(value).__qualname__
     if type(value).__module__ == "builtins":
         return ""
-    return f" (make_server_class({kind}) lets such objects stay on the server)"
+    return f" (make_server_class({name}) lets such objects stay on the server)"
 
 
-def _name_of(function: Any) -> str:
-    """Return the name of what was called: a name, or a function that came by value."""
+def _get_name(function: Value) -> str:
+    """Return the name of the function of a call: the name itself, or the function, which came by value."""
     if isinstance(function, str):
         return function
     return str(getattr(function, "__qualname__", type(function).__name__))
@@ -190,8 +201,8 @@ def _pack_exception(error: BaseException, protocol: int, ready: Optional[bytes] 
     return packed
 
 
-def _users_part(traceback: Optional[Any]) -> Optional[Any]:
-    """Return the part of a traceback that lies in the user's code: ours, above it, says nothing."""
+def _skip_our_frames(traceback: Optional[TracebackType]) -> Optional[TracebackType]:
+    """Return the part of a traceback that lies in the user's code: our frames, above it, say nothing."""
     while traceback is not None and traceback.tb_frame.f_globals.get("__name__", "").startswith(
         ("easycluster_server.", "easycluster_protocol.")
     ):

@@ -1,14 +1,14 @@
-"""Where calls run: thread 0 is the process's main thread, every other thread id has one (`threads`).
+"""Which thread runs a call: id 0 is the process's main thread, every other id has a thread of its own.
 
 Guarantees:
 
-- Calls of one thread id run in the order in which they were sent; calls of different ids at once.
-- A call is started at most once, whatever interrupts come, and each gets exactly one answer.
+- Calls of one thread id run in the order in which they were sent; calls of different ids run at once.
+- A call is started at most once, whatever interrupts come, and gets exactly one answer.
 - No call of a thread starts before its predecessor's answer has left or has been copied.
-- A process that user code forked never answers: it leaves when the user's function returns.
+- A process that user code forked never answers: it ends when the user's function returns.
 
-`Executor.deliver` is called by whoever has the turn to read, perhaps twice with the same request
-(see `Channel.receive`); the repetition follows at once, so each queue drops it by its id.
+`Executor.deliver` is called by the thread whose turn it is to read, perhaps twice with the same request (see
+`Channel.receive`). The repetition follows at once, so whatever takes from a queue drops it by its number.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from .lazy import free_import_lock, load
 if TYPE_CHECKING:
     from typing import Protocol  # novm
 
-    from .calls import Caller
+    from .calls import CallRunner
 
     class OtherThreads(Protocol):
         """The threads beside the main thread, as `threads` makes them."""
@@ -45,30 +45,37 @@ if TYPE_CHECKING:
 
 
 class Job:
-    """Runs the calls of one thread, one after the other, each at most once."""
+    """Runs the calls of one thread, one after the other, each at most once.
+
+    Args:
+        executor: the calls' runner, and the channel that takes the answers.
+
+    Attributes:
+        current_call: the number of the call that this thread is at, until its answer has been sent; 0 between
+            calls.
+        interruption: the number of a call that was interrupted outside the user's code, and the exception.
+    """
 
     def __init__(self, executor: Executor) -> None:
         self._executor = executor
         self._started = 0
         self._answered = 0
         self._answer: Optional[Message] = None
-        #: The id of the call that this thread is at, until its answer has been sent; 0 between calls.
-        self.busy = 0
-        #: The id of a call that was interrupted outside the user's code, and by what.
+        self.current_call = 0
         self.interruption: Tuple[int, Optional[BaseException]] = (0, None)
 
     @property
-    def interruptible(self) -> bool:
+    def can_be_interrupted(self) -> bool:
         """Whether a call is under way whose outcome is not settled."""
         answer = self._answer
-        return self.busy != 0 and (answer is None or answer.request != self.busy)
+        return self.current_call != 0 and (answer is None or answer.request != self.current_call)
 
     def is_under_way(self, request: Message) -> bool:
         """Whether the call was started and its answer is not known to have been sent."""
         return self._started == request.request != self._answered
 
     def is_at(self, number: int) -> bool:
-        """Whether no other call was started after this one."""
+        """Whether this call was started, and no other one after it."""
         return self._started == number
 
     def serve(self, request: Message) -> None:
@@ -78,12 +85,12 @@ class Job:
             return
         answer = self._answer
         if answer is None or answer.request != number:
-            answer = self._answer = self._call(request)
+            answer = self._answer = self._run(request)
         executor = self._executor
         try:
             executor.channel.send(answer)
         except LocalProtocolError:  # the answer cannot be sent; the connection is unharmed
-            executor.caller.objects.give_back(answer.references)
+            executor.runner.objects.give_back(answer.references)
             raise
         except OSError as error:
             if not is_connection_error(error):
@@ -92,43 +99,46 @@ class Job:
         self._answered = number
         self._answer = None
 
-    def serve_surely(self, request: Message) -> None:
-        """As `serve`, where no signal handler can interrupt; what cannot be answered, as for want of
-        memory, is answered by the reason."""
+    def serve_uninterrupted(self, request: Message) -> None:
+        """Run the call and send its answer in a thread where no signal handler runs.
+
+        A call that cannot be answered, as for want of memory, is answered by the reason.
+        """
         try:
             self.serve(request)
         except BaseException as error:
             report(error)
             try:
-                self._executor.post(self._executor.caller.failure(request, error))
+                self._executor.post(self._executor.runner.pack_failure(request, error))
             except BaseException as second:  # nothing can be said any more; the client must not wait for it
                 report(second)
                 self._executor.give_up()
             self._answered = request.request
             self._answer = None
 
-    def _call(self, request: Message) -> Message:
+    def _run(self, request: Message) -> Message:
         """Run the user's code and return the answer."""
         executor = self._executor
+        runner = executor.runner
         if self._started == request.request:
             # An interrupt came before the outcome of the user's code was noted.
             number, error = self.interruption
             if number != request.request or error is None:
                 error = RuntimeError("a signal handler raised at the end of the call")
-            return executor.caller.failure(request, error)
+            return runner.pack_failure(request, error)
         self._started = request.request
         try:
             try:
-                function, name, args, kwargs = executor.caller.unpack(request)
+                function, name, args, kwargs = runner.unpack(request)
                 value = function(*args, **kwargs)
             finally:
                 if os.getpid() != executor.pid:
                     leave_forked()
-            return executor.caller.result(request, name, value)
+            return runner.pack_result(request, name, value)
         except BaseException as raised:
             error = raised
-        # Not while it is handled: PyPy would undo what is done to its stack trace.
-        return executor.caller.failure(request, error)
+        # Not while it is being handled: PyPy would undo what is done to its stack trace.
+        return runner.pack_failure(request, error)
 
 
 class Executor:
@@ -139,24 +149,23 @@ class Executor:
         give_up: called when an answer cannot be sent: it ends the session.
 
     Attributes:
-        caller: executes calls; to be set before the first is delivered.
+        runner: unpacks calls and packs their answers; it is set before the first call is delivered.
+        main: runs the calls of the main thread.
+        main_queue: the calls that wait for the main thread; the first may be under way.
+        jobs: all that run calls, each in its own thread.
+        pid: the process that may answer.
     """
 
-    caller: Caller
+    runner: CallRunner
 
-    def __init__(
-        self,
-        channel: Channel,
-        give_up: Callable[[], None],
-    ) -> None:
+    def __init__(self, channel: Channel, give_up: Callable[[], None]) -> None:
         self.main = Job(self)
-        #: All that run calls, each in its own thread.
         self.jobs: Set[Job] = {self.main}
         self.main_queue: Deque[Message] = deque()
         self._finishing = threading.Lock()
         self.channel = channel
         self.give_up = give_up
-        self._lanes: Optional[OtherThreads] = None
+        self._threads: Optional[OtherThreads] = None
         self.pid = os.getpid()
 
     def deliver(self, request: Message) -> None:
@@ -164,13 +173,13 @@ class Executor:
         if request.thread == 0:
             self.main_queue.append(request)
         else:
-            (self._lanes or self._make_lanes()).deliver(request)
+            (self._threads or self._load_threads()).deliver(request)
 
-    def _make_lanes(self) -> OtherThreads:
-        # Over ssh it comes with the first call, and many sessions never need it.
-        lanes: OtherThreads = load("easycluster_server._serving.threads").Lanes(self)
-        self._lanes = lanes
-        return lanes
+    def _load_threads(self) -> OtherThreads:
+        # Over ssh the module comes with the first call, and many sessions never need it.
+        threads: OtherThreads = load("easycluster_server._serving.threads").CallThreads(self)
+        self._threads = threads
+        return threads
 
     def is_running(self, number: int) -> bool:
         """Whether a thread is at this call."""
@@ -178,8 +187,13 @@ class Executor:
 
     def stop_thread(self, thread: int) -> None:
         """Let a thread end when the calls it has are done."""
-        if self._lanes is not None:
-            self._lanes.stop(thread)
+        if self._threads is not None:
+            self._threads.stop(thread)
+
+    def release_objects(self, message: Message) -> None:
+        """Take back the receipts for server objects that the client returns with a message."""
+        if "runner" in vars(self):  # before the first call no object was named
+            self.runner.objects.release(message)
 
     def post(self, answer: Message) -> None:
         """Send a small answer, or let the thread that is sending take it along."""
@@ -193,8 +207,8 @@ class Executor:
     def finish_main(self) -> None:
         """Finish the call of the main thread that an interrupt cut short outside the user's code.
 
-        That happens in another thread, where no signal handler can come between again: handlers
-        that come faster than an answer can be packed would otherwise keep it from ever being sent.
+        That happens in another thread, where no signal handler can come between again: handlers that come
+        faster than an answer can be packed would otherwise keep it from ever being sent.
         """
         request = self.main_queue[0] if self.main_queue else None
         if request is None or not self.main.is_under_way(request):
@@ -207,11 +221,10 @@ class Executor:
 
     def _finish(self, request: Message, finished: Gate) -> None:
         try:
-            with (
-                self._finishing
-            ):  # an interrupt of `finish_main` may start it twice; perhaps this is the second
+            # An interrupt of `finish_main` may start this twice; perhaps this is the second time.
+            with self._finishing:
                 if self.main.is_under_way(request):
-                    self.main.serve_surely(request)
+                    self.main.serve_uninterrupted(request)
         finally:
             finished.open()
 
@@ -219,17 +232,17 @@ class Executor:
 def leave_forked() -> None:
     """End this process, which the user's function forked and did not end itself."""
     error = sys.exc_info()[1]
-    code = 0
+    status = 0
     if isinstance(error, SystemExit):
-        code = error.code if isinstance(error.code, int) else int(error.code is not None)
-        if code and not isinstance(error.code, int):
+        status = error.code if isinstance(error.code, int) else int(error.code is not None)
+        if status and not isinstance(error.code, int):
             sys.stderr.write(f"{error.code}\n")
     elif error is not None:
         report(error)
-        code = 1
+        status = 1
     for stream in (sys.stdout, sys.stderr):
         try:
             stream.flush()
         except Exception:
             pass
-    os._exit(code)
+    os._exit(status)

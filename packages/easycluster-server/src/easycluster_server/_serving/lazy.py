@@ -5,19 +5,22 @@ from __future__ import annotations
 import _thread
 import sys
 from _imp import release_lock
-from typing import Any, Dict, List
+from typing import TYPE_CHECKING, Dict, List
 
 from easycluster_server._io.interrupts import Gate
 
-#: What has been imported whole.
-_loaded: Dict[str, Any] = {}
+if TYPE_CHECKING:
+    from types import ModuleType
+
+#: The modules that have been imported completely.
+_loaded: Dict[str, ModuleType] = {}
 
 
 def free_import_lock() -> None:
-    """Give back Python's import lock if the calling thread has it; call it where that imports nothing.
+    """Give back Python's import lock if the calling thread has it; call it where that thread imports nothing.
 
     A signal handler that raises in the middle of an import of the user's may leave the lock taken. The thread
-    that has it goes on importing and notices nothing, every other thread that imports waits for ever.
+    that has it goes on importing and notices nothing; every other thread that imports waits for ever.
     """
     try:
         while True:
@@ -26,12 +29,13 @@ def free_import_lock() -> None:
         pass
 
 
-def load(name: str) -> Any:
+def load(name: str) -> ModuleType:
     """Import a module in another thread, and wait for that.
 
     Signal handlers run in the main thread only. One that raises in the middle of an import there may leave
-    Python's import lock taken, and those that raise faster than a module can be imported would keep it from
-    ever being imported. So only who waits is interrupted, and the next one finds more done.
+    Python's import lock taken, and handlers that raise faster than a module can be imported would keep it
+    from ever being imported. So only the waiting is interrupted, and whoever loads the module next finds more
+    done.
 
     Args:
         name: its full name.
@@ -56,8 +60,8 @@ def load(name: str) -> Any:
     return _loaded[name]
 
 
-def server_objects() -> Any:
-    """Return `_objects`, the module of all that server objects take."""
+def load_server_objects() -> ModuleType:
+    """Return `_objects`, all that server objects take."""
     return load("easycluster_server._objects")
 
 

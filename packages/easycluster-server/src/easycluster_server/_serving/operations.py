@@ -1,4 +1,4 @@
-"""What a client can do on a server beside calling functions: object 0, the root."""
+"""The operations that a client can call on a server beside functions: the methods of object 0, the root."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import itertools
 import sys
 from collections import deque
 from types import CodeType
-from typing import Any, Deque, Iterable, List, Tuple
+from typing import TYPE_CHECKING, Deque, Iterable, List, Tuple
 
 from easycluster_protocol._definitions import sources
 from easycluster_protocol._definitions.exec_return import ExecReturn
@@ -20,14 +20,17 @@ from easycluster_protocol._definitions.modules import (
 from easycluster_protocol._definitions.names import Names
 from easycluster_protocol.errors import DefinitionError
 
-from .lazy import server_objects
+from .lazy import load_server_objects
 
-#: So many of the latest sources of ``eval`` and ``execblock`` are kept for stack traces.
-_SOURCES_KEPT = 256
+if TYPE_CHECKING:
+    from easycluster_protocol._types import Value
+
+#: How many of the latest sources of ``eval`` and ``execblock`` are kept for stack traces.
+_MAX_SOURCES = 256
 
 
-class Namespace(Names):
-    """Where the names that a client uses are looked up: in a definitions module of its choice."""
+class ServerNames(Names):
+    """Resolves the names that a client uses, in a definitions module of its choice first."""
 
     place = " on the server"
     advice = " (a definition made after connecting needs update_definitions())"
@@ -40,11 +43,15 @@ class Namespace(Names):
         self.look_in(definitions_module(definitions))
 
 
-class Root:
-    """The operations of a client that are no calls of functions, by name."""
+class Operations:
+    """The operations of a client that are no calls of functions, by name.
 
-    #: What a client may call; everything else is refused.
-    OPERATIONS = frozenset(
+    Args:
+        names: resolves names.
+    """
+
+    #: The names that a client may call; every other is refused.
+    NAMES = frozenset(
         (
             "define",
             "delete_attribute",
@@ -60,60 +67,60 @@ class Root:
         )
     )
 
-    def __init__(self, namespace: Namespace) -> None:
-        self._namespace = namespace
+    def __init__(self, names: ServerNames) -> None:
+        self._names = names
         self._numbers = itertools.count(1)
         self._sources: Deque[str] = deque()
 
-    def _compile(self, source: Any, mode: str) -> CodeType:
-        """Compile source whose lines stack traces shall show, while it is one of the latest."""
+    def _compile(self, source: Value, mode: str) -> CodeType:
+        """Compile source whose lines stack traces are to show while it is one of the latest."""
         name = f"{mode}[{next(self._numbers)}]"
         if isinstance(source, str):  # compile() takes other things as well
             sources.keep(name, source)
             self._sources.append(name)
-        if len(self._sources) > _SOURCES_KEPT:
+        if len(self._sources) > _MAX_SOURCES:
             sources.forget(self._sources.popleft())
         code: CodeType = compile(source, name, mode, dont_inherit=True)
-        prepare_for(code, self._namespace.globals)
+        prepare_for(code, self._names.globals)
         return code
 
-    def eval(self, expression: str) -> Any:
+    def eval(self, expression: str) -> Value:
         """Return the value of an expression in the definitions module."""
-        return eval(self._compile(expression, "eval"), self._namespace.globals)
+        return eval(self._compile(expression, "eval"), self._names.globals)
 
-    def execblock(self, code: str) -> Any:
-        """Execute statements in the definitions module; return what they pass to `exec_return`."""
+    def execblock(self, code: str) -> Value:
+        """Execute statements in the definitions module; return the value that they pass to `exec_return`."""
         try:
-            exec(self._compile(code, "exec"), self._namespace.globals)
+            exec(self._compile(code, "exec"), self._names.globals)
         except ExecReturn as result:
             return result.value
         return None
 
-    def get_value(self, name: str) -> Any:
+    def get_value(self, name: str) -> Value:
         """Return the object of a dotted name."""
-        return self._namespace.resolve(name)
+        return self._names.resolve(name)
 
-    def set_value(self, name: str, value: Any) -> None:
-        """Bind a dotted name; its last part is set on the object of the parts before."""
-        self._namespace.bind(name, value)
+    def set_value(self, name: str, value: Value) -> None:
+        """Bind a dotted name: its last part is set on the object that the parts before it name."""
+        self._names.bind(name, value)
 
-    def get_attribute(self, *arguments: Any) -> Any:
+    def get_attribute(self, owner: Value, name: str) -> Value:
         """Return an attribute of a server object, see `_objects.access`."""
-        return server_objects().get_attribute(*arguments)
+        return load_server_objects().get_attribute(owner, name)
 
-    def set_attribute(self, *arguments: Any) -> None:
+    def set_attribute(self, owner: Value, name: str, value: Value) -> None:
         """Set an attribute of a server object."""
-        server_objects().set_attribute(*arguments)
+        load_server_objects().set_attribute(owner, name, value)
 
-    def delete_attribute(self, *arguments: Any) -> None:
+    def delete_attribute(self, owner: Value, name: str) -> None:
         """Delete an attribute of a server object."""
-        server_objects().delete_attribute(*arguments)
+        load_server_objects().delete_attribute(owner, name)
 
     def import_module(self, name: str) -> None:
         """Import a module, so that its dotted names resolve."""
         __import__(name)
         first = name.partition(".")[0]
-        self._namespace.globals[first] = sys.modules[first]
+        self._names.globals[first] = sys.modules[first]
 
     def import_modules(self, names: Iterable[str]) -> None:
         """Import several modules, in order."""
@@ -121,7 +128,10 @@ class Root:
             self.import_module(name)
 
     def define(self, blocks: Iterable[Tuple[str, int, str]]) -> None:
-        """Execute blocks of definitions: the name of its module, the number there and the source of each.
+        """Execute blocks of definitions.
+
+        Args:
+            blocks: for each the name of its module, its number there, and its source.
 
         Raises:
             DefinitionError: one failed; the others were executed as well.
@@ -137,4 +147,4 @@ class Root:
 
     def use_definitions(self, name: str) -> None:
         """Resolve names in the definitions module ``name`` first."""
-        self._namespace.use(name)
+        self._names.use(name)

@@ -1,7 +1,28 @@
 """One session, as the worker process sees it: reads requests, runs them, ends in order.
 
-Who reads: the main thread, or the follower while a call of the main thread lasts; `_turn` is the
-lock that says whose turn it is. Nothing of the user's runs while it is held.
+Theory of operation. The main thread runs `Session.serve`. It takes `_turn`, the lock that says whose turn it
+is to read, and receives; each complete message goes to `_deliver` while the turn is held, so nothing of the
+user's runs in there. A call becomes an entry of a queue and is not run yet:
+
+- A call of thread 0 goes to `Executor.main_queue`. The main thread gives the turn back, takes the call from
+  there, runs the user's function and sends the answer, all by itself: no other thread is woken for a short
+  call.
+- A call of another thread goes to that thread's queue (`threads`), whose gate is opened; the thread runs it
+  and sends the answer. Such a thread never reads.
+
+When a call of the main thread lasts, nobody reads any more. The follower (`follower`) notices that by looking
+at `Job.current_call` every few milliseconds, and reads with the turn whenever bytes have come, until the call
+is over. It sleeps while no calls come, and the main thread wakes it with the first one. Answers leave
+through the channel, whose lock is held for one group of frames at a time; a pong that finds the lock taken is
+left to the thread that has it.
+
+An interrupt (a signal handler of the user's that raises) between two calls, or between a call and its answer,
+lands in `_serve`. It is reported, or noted as the outcome of the call; then `Executor.finish_main` sends in
+another thread the answer that was cut short, and the main thread goes on.
+
+The first thread that sees the end (`_end`) tells the guardian how it came, and interrupts the call of the
+main thread. The main thread returns from `serve` when that call is over, and the process ends; threads do not
+keep it.
 """
 
 from __future__ import annotations
@@ -11,7 +32,7 @@ import sys
 import threading
 import time
 from _imp import lock_held
-from typing import TYPE_CHECKING, Any, Callable, Optional, Set
+from typing import TYPE_CHECKING, Callable, Optional, Set
 
 from easycluster_protocol._wire import messages as m
 from easycluster_protocol._wire.link import Link
@@ -30,15 +51,25 @@ from .lazy import free_import_lock
 if TYPE_CHECKING:
     import signal
 else:
-    import _signal as signal  # all that is needed of it: the other half takes 3 ms to import
+    import _signal as signal  # the other half takes 3 ms to import, and is not needed
 
 if TYPE_CHECKING:
-    from .calls import Caller
+    from types import FrameType
+
+    from easycluster_protocol._types import Buffer
+    from easycluster_server._io.transport import Transport
+
+    from .calls import CallRunner
 
 _CALLS = frozenset((m.CALL, m.INVOKE))
 
-#: How many raising signal handlers may come one right upon the other between two calls.
-_LEVELS = 8
+#: How many handlers may raise while an earlier one's exception is being handled, between two calls.
+_MAX_NESTED_HANDLERS = 8
+
+#: The longest wait for the kernel to forget a thread that has ended, in seconds, and the time between two
+#: looks.
+_THREAD_END_TIMEOUT = 0.05
+_THREAD_END_INTERVAL = 0.0005
 
 
 class Session:
@@ -47,40 +78,41 @@ class Session:
     Args:
         link: the link, handshake done.
         transport: its transport.
-        on_end: called when the connection has ended, with `CLOSED` or `LOST`; in any thread,
-            perhaps twice with the same.
-        make_caller: called once, when the first call has come; returns what executes calls.
+        on_end: called when the connection has ended, with `CLOSED` or `LOST`; in any thread, and perhaps
+            twice with the same.
+        make_runner: called once, when the first call has come.
         add_modules: takes modules that the client has sent; raises `Exception` if they are none.
     """
 
     def __init__(
         self,
         link: Link,
-        transport: Any,
+        transport: Transport,
         on_end: Callable[[str], None],
-        make_caller: Callable[[], Caller],
-        add_modules: Callable[[Any], None],
+        make_runner: Callable[[], CallRunner],
+        add_modules: Callable[[Buffer], None],
     ) -> None:
         self._link = link
         self._transport = transport
         self._on_end = on_end
         self._channel = Channel(link, transport)
-        self._executor = Executor(self._channel, self._lost)
-        self._make_caller = make_caller
+        self._executor = Executor(self._channel, self._give_up)
+        self._make_runner = make_runner
         self._add_modules = add_modules
         self._deliver_call: Callable[[Message], None] = self._deliver_first_call
         self._turn = OwnedLock()
-        self._follower = Follower(self._busy, self._follow)
-        self._ended: Optional[str] = None
-        self._outcome = FirstOf()
+        self._follower = Follower(self._get_current_call, self._read_for_main)
+        #: How the connection ended; None while it is open.
+        self._outcome: Optional[str] = None
+        self._first_outcome = FirstOf()
         #: The threads that are in the middle of a fork.
         self._forking: Set[int] = set()
         self._fork_lock = threading.RLock()
-        self._forked = False
+        self._was_forked = False
         self._pid = os.getpid()
 
-    def _busy(self) -> int:
-        return self._executor.main.busy
+    def _get_current_call(self) -> int:
+        return self._executor.main.current_call
 
     def serve(self) -> str:
         """Serve until the connection ends; call it in the main thread.
@@ -93,54 +125,57 @@ class Session:
         self._follower.start()
         with self._turn:
             self._link.receiver.deliver(self._deliver)
-        self._serve(_LEVELS)
-        return self._ended or LOST
+        self._serve(_MAX_NESTED_HANDLERS)
+        return self._outcome or LOST
 
     def _serve(self, level: int) -> None:
-        """Serve, whatever signal handlers of the user's raise between two calls. What comes while
-        one level deals with an exception, the level above catches."""
-        while self._ended is None:
+        """Serve, whatever signal handlers of the user's raise between two calls.
+
+        An exception that comes while one level deals with another is caught by the level above.
+        """
+        while self._outcome is None:
             try:
                 if level:
                     self._serve(level - 1)
                 else:
-                    self._run()
+                    self._run_calls()
             except BaseException as error:
                 self._note_interruption(error)
 
     def _note_interruption(self, error: BaseException) -> None:
         main = self._executor.main
-        if main.interruptible:
-            main.interruption = (main.busy, error)
-        elif self._ended is None:
+        if main.can_be_interrupted:
+            main.interruption = (main.current_call, error)
+        elif self._outcome is None:
             report_briefly(error)
         self._channel.release_leaked()
         self._turn.release_leaked()
 
-    def _run(self) -> None:
+    def _run_calls(self) -> None:
         self._executor.finish_main()
         main, queue = self._executor.main, self._executor.main_queue
-        while self._ended is None:
+        while self._outcome is None:
             if not queue:
                 with self._turn:
-                    if not queue and self._ended is None:
+                    if not queue and self._outcome is None:
                         self._receive(True)
                 continue
             request = queue[0]
-            # In this order: a follower that falls asleep just now looks at `busy` once more.
-            main.busy = request.request
-            if self._follower.asleep:
+            # In this order: a follower that falls asleep just now looks at the current call once more.
+            main.current_call = request.request
+            if self._follower.is_asleep:
                 self._wake_follower()
-            # After `busy` was set: who ends the session meanwhile interrupts the call, or it is not begun.
-            if self._ended is None:
+            # After the line that sets it: a thread that ends the session meanwhile interrupts the call, or
+            # the call is not begun.
+            if self._outcome is None:
                 main.serve(request)
-            main.busy = 0
+            main.current_call = 0
             queue.popleft()
             if lock_held():
                 free_import_lock()
 
     def _wake_follower(self) -> None:
-        if self._follower.runs:
+        if self._follower.is_running:
             self._follower.wake()
             return
         # A signal handler that raises in the hooks of a fork cuts them short, and Python only prints that.
@@ -159,7 +194,7 @@ class Session:
             closed, _ = self._link.receive_eof()
             self._end(CLOSED if closed else LOST)
         except ProtocolError as error:
-            if self._ended is None:
+            if self._outcome is None:
                 sys.stderr.write(f"easycluster: {error}\n")
             self._end(LOST)
         except OSError as error:
@@ -168,20 +203,20 @@ class Session:
             self._end(LOST)
         return False
 
-    def _follow(self, timeout: float) -> bool:
+    def _read_for_main(self, timeout: float) -> bool:
         """Read in the main thread's stead, see `Follower`."""
         readable, _ = wait(self._transport.fileno(), -1, timeout)
-        if readable and self._ended is None and self._turn.acquire(False):
+        if readable and self._outcome is None and self._turn.acquire(False):
             try:
                 self._receive(False)
             finally:
                 self._turn.release()
-        return self._ended is None
+        return self._outcome is None
 
     def _deliver(self, message: Message) -> None:
         kind = message.kind
-        if message.releases and "caller" in vars(self._executor):  # before a first call nothing was named
-            self._executor.caller.objects.release(message)
+        if message.releases:
+            self._executor.release_objects(message)
         if kind in _CALLS:
             self._deliver_call(message)
         elif kind == m.PING:
@@ -190,55 +225,55 @@ class Session:
             running = self._executor.is_running(message.request)
             self._channel.post(Message(m.STATUS, message.request, m.STARTED if running else b""))
         elif kind == m.MODULES:
-            self._supply(message)
+            self._deliver_modules(message)
         elif kind == m.STOP_THREAD:
             self._executor.stop_thread(message.thread)
         elif kind == m.CLOSE:
             self._end(CLOSED)
-        # CANCEL, RELEASE, CREDIT and PONG: understood, and nothing to do yet.
+        # CANCEL, RELEASE, CREDIT and PONG are understood, and there is nothing to do yet.
 
     def _deliver_first_call(self, message: Message) -> None:
         try:
-            self._executor.caller = self._make_caller()
-        except BaseException as error:  # no call could even fail without it
+            self._executor.runner = self._make_runner()
+        except BaseException as error:  # without a runner no call could even fail
             report(error)
             self._end(LOST)
         else:
             self._deliver_call = self._executor.deliver
             self._executor.deliver(message)
 
-    def _supply(self, message: Message) -> None:
+    def _deliver_modules(self, message: Message) -> None:
         try:
             if message.damage is not None:
                 raise ValueError(f"modules that the client sent did not arrive: {message.damage}")
             self._add_modules(message.body)
-        except Exception as error:  # whoever imports one of them gets an error
+        except Exception as error:  # an import of one of them will fail
             sys.stderr.write(f"easycluster: {error}\n")
 
-    def _lost(self) -> None:
+    def _give_up(self) -> None:
         self._end(LOST)
 
-    def _end(self, how: str) -> None:
-        if self._ended is not None:
+    def _end(self, outcome: str) -> None:
+        if self._outcome is not None:
             return
-        # Who comes first says how it ended; who was interrupted in here comes again.
-        how = self._outcome.set(how)
-        self._on_end(how)
-        self._ended = how
+        # The first thread to set it wins. A thread that was interrupted in here comes again.
+        outcome = self._first_outcome.set(outcome)
+        self._on_end(outcome)
+        self._outcome = outcome
         # Let a call that the main thread is in end by itself if it can: its `finally` blocks run.
         # The guardian does not wait for long.
-        if self._executor.main.interruptible:
+        if self._executor.main.can_be_interrupted:
             signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
 
-    def _on_sigint(self, number: int, frame: Any) -> None:
+    def _on_sigint(self, number: int, frame: Optional[FrameType]) -> None:
         """Interrupt the user's code, and only that: between calls there is nothing to interrupt."""
-        if self._executor.main.interruptible:
+        if self._executor.main.can_be_interrupted:
             raise KeyboardInterrupt
 
     def _guard_forks(self) -> None:
-        """Make ``os.fork`` in the user's code safe: no thread of ours runs while it forks, and the
-        child gives up the connection at once."""
-        if sys.version_info < (3, 7):  # an answer that the child would send is stopped by its pid
+        """Make ``os.fork`` in the user's code safe: no thread of ours runs while it forks, and the child
+        gives up the connection at once."""
+        if sys.version_info < (3, 7):  # an answer that the child would send is stopped by its process id
             return
         os.register_at_fork(  # novm
             before=self._before_fork,
@@ -252,7 +287,7 @@ class Session:
                 self._forking.add(threading.get_ident())
                 threads = _count_threads()
                 if self._follower.stop():
-                    _wait_for_threads_to_go(threads - 1)
+                    _wait_for_thread_count(threads - 1)
 
     def _after_fork_in_parent(self) -> None:
         if os.getpid() == self._pid:
@@ -262,8 +297,8 @@ class Session:
                     self._follower.start()
 
     def _after_fork_in_child(self) -> None:
-        if not self._forked:
-            self._forked = True
+        if not self._was_forked:
+            self._was_forked = True
             self._transport.close()
             signal.signal(signal.SIGINT, signal.default_int_handler)
 
@@ -276,12 +311,12 @@ def _count_threads() -> int:
         return 0
 
 
-def _wait_for_threads_to_go(expected: int) -> None:
-    """Wait, for 50 ms at most, until the kernel too counts no more threads than that.
+def _wait_for_thread_count(expected: int) -> None:
+    """Wait for a moment until the kernel too counts no more threads than that.
 
-    A joined thread has left Python but perhaps not the kernel, and Python 3.12 warns about forking
-    when the kernel counts more than one.
+    A joined thread has left Python but perhaps not the kernel, and Python 3.12 warns about forking when the
+    kernel counts more than one.
     """
-    deadline = time.monotonic() + 0.05
+    deadline = time.monotonic() + _THREAD_END_TIMEOUT
     while _count_threads() > expected >= 0 and time.monotonic() < deadline:
-        time.sleep(0.0005)
+        time.sleep(_THREAD_END_INTERVAL)

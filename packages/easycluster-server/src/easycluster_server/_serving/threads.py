@@ -1,4 +1,4 @@
-"""The threads of a session beside the main thread: each has a lane, where its calls wait."""
+"""The threads of a session beside the main thread, each with the queue of its calls."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ if TYPE_CHECKING:
     from .executor import Executor
 
 
-class Queue:
-    """What waits for one thread, which alone takes from it.
+class CallQueue:
+    """The calls that wait for one thread, which alone takes from it.
 
-    A signal handler that raises in the middle of `put` does no harm when the same is put again. The
+    A signal handler that raises in the middle of `put` does no harm when the same call is put again. The
     queues of Python 3.6 and of PyPy would stay locked, or count one too few.
     """
 
@@ -28,89 +28,97 @@ class Queue:
         self._gate = Gate()
 
     def put(self, item: Optional[Message]) -> None:
-        """Add a call; None: the thread shall end."""
+        """Add a call; None: the thread is to end."""
         self._items.append(item)
         self._gate.open()
 
     def get(self) -> Optional[Message]:
-        """Wait for the next, and take it."""
+        """Wait for the next call, and take it."""
         while not self._items:
             self._gate.wait()
         return self._items.popleft()
 
 
-class Lane:
-    """The calls that wait for one thread.
+class CallThread:
+    """A thread that runs calls, and those that wait for it.
 
     Attributes:
-        job: the first to be set serves the lane. An interrupt may come in the middle of starting its thread;
-            then another is started, and one of the two leaves.
-        started: whether that is over.
+        queue: the calls that wait.
+        job: the job of the system thread that serves the queue, once there is one. An interrupt may come in
+            the middle of starting that thread; then another is started, and the second to set its job leaves.
+        has_started: whether that is over.
     """
 
     def __init__(self) -> None:
-        self.queue = Queue()
+        self.queue = CallQueue()
         self.job = FirstOf()
-        self.started = False
+        self.has_started = False
 
 
-class Lanes:
-    """The lanes of a session.
+class CallThreads:
+    """The threads of a session beside the main thread.
 
     Args:
-        executor: whose calls run there.
+        executor: the executor whose calls they run.
     """
 
     def __init__(self, executor: Executor) -> None:
         self._executor = executor
-        self._by_id: Dict[int, Lane] = {}
-        self._single: Tuple[int, Lane] = (0, Lane())
+        self._by_id: Dict[int, CallThread] = {}
+        #: The latest call that has a thread for itself alone, and that thread.
+        self._single: Tuple[int, CallThread] = (0, CallThread())
 
     def deliver(self, request: Message) -> None:
         """Put a call in the queue of its thread, which is started when there is none."""
-        if request.thread == SINGLE_THREAD:
+        number = request.thread
+        if number == SINGLE_THREAD:
             if self._single[0] != request.request:
-                self._single = (request.request, Lane())
-            lane = self._single[1]
-            if self._start(lane, "single", request):
-                lane.queue.put(request)
-                lane.queue.put(None)
+                self._single = (request.request, CallThread())
+            thread = self._single[1]
+            if self._start(thread, "single", request):
+                thread.queue.put(request)
+                thread.queue.put(None)
         else:
-            lane = self._by_id.get(request.thread) or self._by_id.setdefault(request.thread, Lane())
-            if self._start(lane, str(request.thread), request):
-                lane.queue.put(request)
+            thread = self._by_id.get(number) or self._by_id.setdefault(number, CallThread())
+            if self._start(thread, str(number), request):
+                thread.queue.put(request)
             else:
-                del self._by_id[request.thread]
+                del self._by_id[number]
 
-    def _start(self, lane: Lane, name: str, request: Message) -> bool:
-        """Make sure that a thread serves the lane, or answer that there can be none."""
-        if lane.started:
+    def _start(self, thread: CallThread, name: str, request: Message) -> bool:
+        """Make sure that a system thread serves the queue, or answer that there can be none."""
+        if thread.has_started:
             return True
-        thread = threading.Thread(target=self._run, args=(lane,), name=f"easycluster-{name}", daemon=True)
+        started = threading.Thread(target=self._run, args=(thread,), name=f"easycluster-{name}", daemon=True)
         try:
-            thread.start()
+            started.start()
         except RuntimeError as error:  # the system has no more threads
-            if lane.job.set(None) is not None:
+            nobody: Optional[Job] = None
+            if thread.job.set(nobody) is not nobody:  # one has started after all
                 raise
-            self._executor.post(self._executor.caller.failure(request, error))
+            self._executor.post(self._executor.runner.pack_failure(request, error))
             return False
-        lane.started = True
+        thread.has_started = True
         return True
 
     def stop(self, thread: int) -> None:
-        """Let a thread end when the calls it has are done."""
-        lane = self._by_id.pop(thread, None)
-        if lane is not None:
-            lane.queue.put(None)
+        """Let a thread end when the calls it has are done.
 
-    def _run(self, lane: Lane) -> None:
+        Args:
+            thread: its id.
+        """
+        stopped = self._by_id.pop(thread, None)
+        if stopped is not None:
+            stopped.queue.put(None)
+
+    def _run(self, thread: CallThread) -> None:
         job = Job(self._executor)
-        if lane.job.set(job) is not job:
+        if thread.job.set(job) is not job:
             return
         self._executor.jobs.add(job)
         while True:
-            request = lane.queue.get()
+            request = thread.queue.get()
             if request is None:
                 self._executor.jobs.discard(job)
                 return
-            job.serve_surely(request)
+            job.serve_uninterrupted(request)

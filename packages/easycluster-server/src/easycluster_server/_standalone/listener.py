@@ -1,9 +1,9 @@
-"""The listener of a standalone server: accepts, proves the key, hands the connection over.
+"""The listener of a standalone server: accepts connections, has the key proved, and hands them over.
 
-It is the only process that holds the key. A peer that has not proved it costs one socket and at
-most 4 KiB, for at most 10 s, and there are at most `MAX_PENDING` of them; nothing of theirs is
-unpickled and no process is started for them. When the key is proved, the connection goes to the
-fork server and the listener closes its own copy.
+It is the only process that holds the key. A peer that has not proved the key costs one socket and at most
+4 KiB, for at most 10 s, and there are at most `MAX_PENDING` such peers; nothing that they send is unpickled,
+and no process is started for them. When the key is proved, the connection goes to the fork server and the
+listener closes its own copy.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import selectors
 import socket
 import time
 from collections import OrderedDict
-from typing import Any, Iterable, List, Optional, Sequence, Tuple
+from typing import TYPE_CHECKING, Iterable, List, Optional, Tuple
 
 from easycluster_protocol._handshake.server import ServerHandshake
 from easycluster_protocol._limits import HANDSHAKE_SECONDS, MAX_HANDSHAKE_BYTES
@@ -26,15 +26,24 @@ from easycluster_server._io.transport import wait
 from easycluster_server._processes.fork_server import ForkServer
 from easycluster_server._system.this_process import occupy_standard_descriptors
 
-#: What the system says where IPv6 is known but switched off.
-_NO_SUCH_FAMILY = (errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL)
+if TYPE_CHECKING:
+    from typing import Union
 
-#: What the system says when it is out of descriptors or memory, and seconds to wait then.
-_EXHAUSTED = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
-_EXHAUSTED_PAUSE = 0.2
+    from easycluster_protocol._handshake.hello import Agreement
+    from easycluster_server._processes.worker import Config
 
-#: Peers that may be in the middle of their handshake at once; beyond, the one that has taken
-#: longest is dropped, so slow strangers cannot keep out a client that knows the key.
+    #: Host and port, and for IPv6 two numbers more: as the functions of `socket` take and return it.
+    SocketAddress = Tuple[Union[str, int], ...]
+
+#: The errors of a system where IPv6 is known but switched off.
+_FAMILY_ERRORS = (errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL)
+
+#: The errors of a system that is out of descriptors or memory, and seconds to wait then.
+_EXHAUSTION_ERRORS = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
+_EXHAUSTION_PAUSE = 0.2
+
+#: Peers that may be in the middle of their handshake at once. Beyond that the one that has taken longest is
+#: dropped, so slow strangers cannot keep out a client that knows the key.
 MAX_PENDING = 64
 
 log = logging.getLogger("easycluster.server")
@@ -56,8 +65,8 @@ class Listener:
     Args:
         port: the TCP port; 0 lets the system choose one.
         key: the shared key.
-        bindaddr: the address or host name to listen on; None: every address of this machine.
-        allow: networks from which connections are accepted, as "192.0.2.0/24"; empty: all.
+        bindaddr: the address or host name to listen on; None means every address of this machine.
+        allow: networks from which connections are accepted, as "192.0.2.0/24"; none means all.
         verbosity: 0 logs problems only, 1 connections, 2 calls as well.
         disable_ipv6: listen on IPv4 only.
 
@@ -67,7 +76,7 @@ class Listener:
     Raises:
         KeyFileError: the key is no key.
         ValueError: a network cannot be read.
-        OSError: the address cannot be listened on.
+        OSError: it cannot listen on the address.
     """
 
     port: int
@@ -98,8 +107,8 @@ class Listener:
 
     @property
     def addresses(self) -> List[str]:
-        """The addresses that are listened on, as ``host:port``."""
-        return [_name(listening.getsockname()) for listening in self._sockets]
+        """The addresses on which it listens, as ``host:port``."""
+        return [_format_address(listening.getsockname()) for listening in self._sockets]
 
     def serve(self) -> None:
         """Accept connections until `stop` is called. Open connections end with the listener."""
@@ -122,23 +131,25 @@ class Listener:
         for key, _ in self._selector.select(timeout):
             if key.fd == self._stop_reading:
                 return False
-            if key.fileobj in self._sockets:
-                self._accept(key.fileobj)
-            elif key.fileobj in self._pending:
-                self._continue(self._pending[key.fileobj])  # type: ignore[index]  # it is a socket
-        self._drop_late()
+            ready = key.fileobj
+            assert isinstance(ready, socket.socket)
+            if ready in self._sockets:
+                self._accept(ready)
+            elif ready in self._pending:
+                self._receive_from(self._pending[ready])
+        self._drop_expired()
         return True
 
-    def _accept(self, listening: Any) -> None:
+    def _accept(self, listening: socket.socket) -> None:
         try:
             connection, address = listening.accept()
-        except OSError as error:  # the peer left already, or we are out of descriptors
+        except OSError as error:  # the peer has left already, or the system is out of descriptors
             log.warning("a connection could not be accepted: %s", error)
-            if error.errno in _EXHAUSTED:  # it is still there, and would be found again at once
-                wait(self._stop_reading, -1, _EXHAUSTED_PAUSE)
+            if error.errno in _EXHAUSTION_ERRORS:  # it is still there, and would be found again at once
+                wait(self._stop_reading, -1, _EXHAUSTION_PAUSE)
             return
-        name = _name(address)
-        if not self._allowed(address[0]):
+        name = _format_address(address)
+        if not self._is_allowed(address[0]):
             log.warning("connection from %s refused: not in an allowed network", name)
             connection.close()
             return
@@ -151,12 +162,12 @@ class Listener:
         if len(self._pending) > MAX_PENDING:
             self._drop(next(iter(self._pending.values())), "too many peers are in their handshake")
 
-    def _allowed(self, host: str) -> bool:
+    def _is_allowed(self, host: str) -> bool:
         address = ipaddress.ip_address(host.partition("%")[0])
         return not self._allow or any(address in network for network in self._allow)
 
-    def _continue(self, peer: _Peer) -> None:
-        """Take in what a peer sent."""
+    def _receive_from(self, peer: _Peer) -> None:
+        """Go on with the handshake of a peer from which bytes have come."""
         reason: Optional[str] = None
         try:
             data = peer.connection.recv(MAX_HANDSHAKE_BYTES)
@@ -178,15 +189,15 @@ class Listener:
         if reason is not None:
             self._drop(peer, reason)
         elif peer.handshake.agreement is not None:
-            self._hand_over(peer)
+            self._hand_over(peer, peer.handshake.agreement)
 
-    def _hand_over(self, peer: _Peer) -> None:
-        """Give a proved connection to a worker of its own."""
+    def _hand_over(self, peer: _Peer, agreement: Agreement) -> None:
+        """Give a connection whose peer has proved the key to a worker of its own."""
         self._forget(peer)
         if self._verbosity >= 1:
             log.info("connection from %s", peer.name)
-        config = {
-            "session": peer.handshake.agreement,
+        config: Config = {
+            "agreement": agreement,
             "leftover": peer.handshake.leftover,
             "verbosity": self._verbosity,
             "peer": peer.name,
@@ -197,11 +208,11 @@ class Listener:
             log.error("connection from %s: no process can be started for it: %s", peer.name, error)
         peer.connection.close()
 
-    def _drop_late(self) -> None:
+    def _drop_expired(self) -> None:
         now = time.monotonic()
         for peer in list(self._pending.values()):
             if peer.deadline > now:
-                break  # they stand in the order of their deadlines
+                break  # the peers are in the order of their deadlines
             self._drop(peer, f"no proof of the key within {HANDSHAKE_SECONDS:.0f} s")
 
     def _drop(self, peer: _Peer, reason: str) -> None:
@@ -237,28 +248,28 @@ def _listen(bindaddr: Optional[str], port: int, disable_ipv6: bool) -> List[sock
     refused: Optional[OSError] = None
     # IPv6 last: a machine may know its addresses although the kernel has it switched off.
     for number, _, _, _, address in sorted(found, key=lambda entry: entry[0] != socket.AF_INET):
-        # With port 0 the first family's choice holds for the other too.
+        # With port 0, both families listen on the port that was chosen for the first.
         chosen = sockets[0].getsockname()[1] if sockets else port
         try:
             sockets.append(_listen_on(number, (address[0], chosen, *address[2:])))
         except OSError as error:
             refused = error
-            if error.errno not in _NO_SUCH_FAMILY:
+            if error.errno not in _FAMILY_ERRORS:
                 break
-    if refused is not None and (not sockets or refused.errno not in _NO_SUCH_FAMILY):
+    if refused is not None and (not sockets or refused.errno not in _FAMILY_ERRORS):
         for listening in sockets:
             listening.close()
         raise OSError(refused.errno, f"cannot listen on {bindaddr or 'port'} {port}: {refused.strerror}")
     return sockets
 
 
-def _listen_on(family: int, address: Sequence[Any]) -> socket.socket:
+def _listen_on(family: int, address: SocketAddress) -> socket.socket:
     listening = socket.socket(family, socket.SOCK_STREAM)
     try:
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if family == socket.AF_INET6:
             listening.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-        listening.bind(tuple(address))
+        listening.bind(address)
         listening.listen(128)
         listening.setblocking(False)
     except BaseException:
@@ -267,6 +278,6 @@ def _listen_on(family: int, address: Sequence[Any]) -> socket.socket:
     return listening
 
 
-def _name(address: Tuple[Any, ...]) -> str:
-    host, port = address[:2]
+def _format_address(address: SocketAddress) -> str:
+    host, port = str(address[0]), address[1]
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

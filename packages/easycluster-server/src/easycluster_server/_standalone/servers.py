@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import sys
-from typing import Any, Dict, Generator, Iterable, List, Optional, Type
+from typing import Dict, Generator, Iterable, List, Optional, Type
 
 from .listener import Listener
 
@@ -13,23 +13,23 @@ from .listener import Listener
 class Server(Listener):
     """A standalone server that logs connections and calls. Its ``serve()`` lasts until ``stop()`` is called.
 
-    What it logs goes to standard error, unless the program has told `logging` otherwise.
+    The log goes to standard error, unless the program has configured `logging` otherwise.
 
     Args:
         port: the TCP port; 0 lets the system choose one, see the attribute ``port``.
         key: the shared key.
-        bindaddr: the address or host name to listen on; None: every address of this machine.
-        allow: networks from which connections are accepted, as "192.0.2.0/24"; empty: all.
-        verbosity: 0 logs problems only, 1 connections, 2 calls as well; None: as the class says.
+        bindaddr: the address or host name to listen on; None means every address of this machine.
+        allow: networks from which connections are accepted, as "192.0.2.0/24"; none means all.
+        verbosity: 0 logs problems only, 1 connections, 2 calls as well; None means the default of the class.
         disable_ipv6: listen on IPv4 only.
 
     Raises:
         KeyFileError: the key is no key.
         ValueError: a network cannot be read.
-        OSError: the address cannot be listened on.
+        OSError: it cannot listen on the address.
     """
 
-    #: How much it logs unless it is told.
+    #: How much it logs when no verbosity is given.
     default_verbosity = 2
 
     def __init__(
@@ -57,7 +57,7 @@ class QuietServer(Server):
     default_verbosity = 0
 
 
-#: By the names that the command line knows.
+#: The classes by the names that the command line knows.
 CLASSES: Dict[str, Type[Server]] = {"Server": Server, "QuietServer": QuietServer}
 
 _running: List[Server] = []
@@ -79,18 +79,18 @@ def run_server(
     Args:
         port: the TCP port.
         key: the shared key.
-        bindaddr: the address or host name to listen on; None: every address of this machine.
-        allow: networks from which connections are accepted, as "192.0.2.0/24"; empty: all.
+        bindaddr: the address or host name to listen on; None means every address of this machine.
+        allow: networks from which connections are accepted, as "192.0.2.0/24"; none means all.
         verbosity: 0 logs problems only, 1 connections, 2 calls as well.
-        daemonize: not to be given: this version cannot do it yet.
-        pidfile: as ``daemonize``.
+        daemonize: must not be given: this version cannot do it yet.
+        pidfile: likewise.
         disable_ipv6: listen on IPv4 only.
-        profile: as ``daemonize``.
+        profile: likewise.
 
     Raises:
         KeyFileError: the key is no key.
         ValueError: ``daemonize``, ``pidfile`` or ``profile`` is given, or a network cannot be read.
-        OSError: the address cannot be listened on.
+        OSError: it cannot listen on the address.
     """
     for name, value in (("daemonize", daemonize), ("pidfile", pidfile), ("profile", profile)):
         if value:
@@ -113,24 +113,24 @@ def stop_server() -> None:
 
 
 def server_check_runner() -> None:
-    """Do nothing. Scripts of EasyCluster 0.x call it at their beginning, where they might have been started
-    anew as the process of a local server; here no script is."""
+    """Do nothing. Scripts of EasyCluster 0.x call this first, because there a local server was the script
+    started again; now no script is."""
 
 
 @contextlib.contextmanager
 def _logging_to_terminal(verbosity: int) -> Generator[None, None, None]:
-    """Write what servers log to standard error, unless the program has chosen another place for it."""
+    """Write the log of servers to standard error, unless the program has chosen another place for it."""
     logger = logging.getLogger("easycluster")
     if logger.hasHandlers():
         yield
         return
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(logging.Formatter("%(asctime)s easycluster: %(message)s"))
-    before: Any = logger.level
+    level_before = logger.level
     logger.addHandler(handler)
     logger.setLevel(logging.WARNING if verbosity == 0 else logging.INFO if verbosity <= 2 else logging.DEBUG)
     try:
         yield
     finally:
-        logger.setLevel(before)
+        logger.setLevel(level_before)
         logger.removeHandler(handler)

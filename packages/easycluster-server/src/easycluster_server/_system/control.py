@@ -1,16 +1,19 @@
-"""The worker's end of the pipe to its guardian: what the guardian cannot see by itself."""
+"""The worker's end of the pipe to its guardian, which cannot see everything by itself."""
 
 from __future__ import annotations
 
 import os
-from typing import Any, Optional
+from typing import TYPE_CHECKING, Optional
 
-#: How a session ended, as `report_end` says it.
+if TYPE_CHECKING:
+    from easycluster_protocol._types import Value
+
+#: How a session ends, see `report_end`.
 CLOSED = "closed"
 LOST = "lost"
 
 
-def detach(process: Any) -> None:
+def detach(process: Value) -> None:
     """Let a process that remote code started live on when the connection is lost.
 
     Call it on the server. Without it, everything that remote code started ends within 5 seconds
@@ -25,7 +28,8 @@ def detach(process: Any) -> None:
     """
     if _control is None:
         raise RuntimeError("detach() works in code that runs on a server")
-    pid = int(getattr(process, "pid", process))
+    number: Value = getattr(process, "pid", process)
+    pid = int(number)
     os.kill(pid, 0)
     os.write(_control, b"%d\n" % pid)
 
@@ -35,15 +39,15 @@ _control: Optional[int] = None
 
 
 def set_control(descriptor: int) -> None:
-    """Say where `detach` and `report_end` write; called once in each worker."""
+    """Set the descriptor to which `detach` and `report_end` write; called once in each worker."""
     global _control
     _control = descriptor
 
 
-def report_end(how: str) -> None:
-    """Tell the guardian how the connection ended."""
+def report_end(outcome: str) -> None:
+    """Tell the guardian how the connection ended: `CLOSED` or `LOST`."""
     if _control is not None:
         try:
-            os.write(_control, how.encode() + b"\n")
+            os.write(_control, outcome.encode() + b"\n")
         except OSError:  # the guardian is gone
             pass

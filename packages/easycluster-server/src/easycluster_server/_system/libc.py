@@ -1,6 +1,6 @@
-"""Functions of the C library of this process.
+"""Functions of this process's C library.
 
-They are called by the compiled half of `ctypes`: the other half takes 2 ms to import, at each connection.
+The compiled half of `ctypes` calls them: the other half takes 2 ms to import, for each connection.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ except ImportError:  # PyPy, or a Python of an embedded system
         return ctypes.c_void_p.in_dll(ctypes.CDLL(None), name)
 
 else:
-    _PROCESS: Any = None  # all that it has loaded
+    _PROCESS: Any = None  # all libraries that this process has loaded
 
     class _Pointer(_SimpleCData):  # type: ignore[type-arg]
         _type_ = "P"
@@ -34,15 +34,15 @@ else:
         return _Pointer.from_address(dlsym(dlopen(_PROCESS, 0), name))
 
 
-#: What is raised where something cannot be had: in another C library, or without `ctypes`.
+#: Raised where a function or variable is missing: with another C library, or without `ctypes`.
 _MISSING = (ImportError, OSError, AttributeError, ValueError)
 
 
 def call(name: str, *arguments: Any) -> Optional[int]:
-    """Call a function of the C library; return what it returns, or None where it cannot be had.
+    """Call a function of the C library; return its result, or None where the function is missing.
 
     Args:
-        name: of the function; its result must be an int.
+        name: the function's name; its result must be an int.
         arguments: ints that fit a C int, or None for a null pointer.
     """
     try:
@@ -53,7 +53,7 @@ def call(name: str, *arguments: Any) -> Optional[int]:
 
 
 def call_with_variable(name: str, variable: str) -> Optional[int]:
-    """As `call`, with a variable of the C library, a pointer, as the one argument."""
+    """As `call`, but the one argument is a variable of the C library, a pointer."""
     try:
         return call(name, _pointer(variable))
     except _MISSING:

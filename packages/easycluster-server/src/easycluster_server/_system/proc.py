@@ -1,4 +1,4 @@
-"""Processes as the kernel shows them: who descends from whom, and how to end them."""
+"""Processes as the kernel shows them: which descends from which, and how to end them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ class Process:
     """One line of the process table.
 
     Attributes:
-        started: in clock ticks since boot; with `pid` it names a process for good.
+        started: in clock ticks since boot; together with `pid` it identifies a process for good.
         state: the kernel's letter: "R" for running, "Z" for a zombie and so on.
     """
 
@@ -25,16 +25,18 @@ class Process:
 
 
 def has_own_proc() -> bool:
-    """Whether there is a /proc that shows this process: in a namespace of processes without a /proc of its
-    own the ids in there are those of others."""
+    """Whether there is a /proc that shows this process.
+
+    A namespace of processes may have no /proc of its own; then the ids in there belong to other processes.
+    """
     try:
         return os.readlink("/proc/self") == str(os.getpid())
     except OSError:
         return False
 
 
-def process_table() -> Dict[int, Process]:
-    """Return all processes by id; empty where there is no /proc of ours."""
+def read_processes() -> Dict[int, Process]:
+    """Return all processes by id; none where there is no /proc of ours."""
     table: Dict[int, Process] = {}
     if has_own_proc():
         for name in os.listdir("/proc"):
@@ -45,7 +47,7 @@ def process_table() -> Dict[int, Process]:
 
 
 def read_process(pid: int) -> Process | None:
-    """Return what the kernel says of a process, or None when it is gone or there is no /proc of ours."""
+    """Return one process, or None when it is gone or there is no /proc of ours."""
     return _read(pid) if has_own_proc() else None
 
 
@@ -60,7 +62,7 @@ def _read(pid: int) -> Process | None:
     return Process(pid, int(fields[1]), int(fields[3]), int(fields[19]), fields[0].decode())
 
 
-def descendants(root: int, table: Dict[int, Process]) -> List[Process]:
+def find_descendants(root: int, table: Dict[int, Process]) -> List[Process]:
     """Return all living descendants of ``root``, parents before children."""
     children: Dict[int, List[Process]] = {}
     for process in table.values():
@@ -75,12 +77,12 @@ def descendants(root: int, table: Dict[int, Process]) -> List[Process]:
     return found
 
 
-def without_subtrees(root: int, spared: Set[int], table: Dict[int, Process]) -> List[Process]:
-    """Return the descendants of ``root`` but for those in ``spared`` and their descendants."""
+def find_descendants_except(spared: Set[int], root: int, table: Dict[int, Process]) -> List[Process]:
+    """Return the living descendants of ``root``, except those in ``spared`` and their descendants."""
     kept = set(spared)
     for pid in spared:
-        kept.update(process.pid for process in descendants(pid, table))
-    return [process for process in descendants(root, table) if process.pid not in kept]
+        kept.update(process.pid for process in find_descendants(pid, table))
+    return [process for process in find_descendants(root, table) if process.pid not in kept]
 
 
 def send_signal(processes: Iterable[Process], number: int) -> None:

@@ -1,4 +1,4 @@
-"""What a process of ours arranges about itself: its output, its end, and what it says of exceptions."""
+"""What a process of ours arranges for itself: its output, its end, and its reports of exceptions."""
 
 from __future__ import annotations
 
@@ -6,26 +6,27 @@ import codecs
 import os
 import sys
 from io import TextIOWrapper
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, cast
 
 from . import libc
 
 if TYPE_CHECKING:
     import signal
 else:
-    import _signal as signal  # all that is needed of it: the other half takes 3 ms to import
+    import _signal as signal  # the other half takes 3 ms to import, and is not needed
 
 _PR_SET_PDEATHSIG = 1
 _PR_SET_CHILD_SUBREAPER = 36
 
 
 def buffer_lines() -> None:
-    """Let what is printed leave this process line by line, also what C code prints: standard output
-    is no terminal, so it would be held back until much has come together."""
+    """Let printed lines leave this process one by one, also those of C code.
+
+    Standard output is no terminal, so they would otherwise be held back until there are many.
+    """
     sys.stdout.flush()
     if sys.version_info >= (3, 7):
-        stdout: Any = sys.stdout
-        stdout.reconfigure(line_buffering=True)  # novm
+        cast("TextIOWrapper", sys.stdout).reconfigure(line_buffering=True)  # novm
     else:
         encoding, errors = sys.stdout.encoding, sys.stdout.errors
         if codecs.lookup(encoding).name == "ascii" and "PYTHONIOENCODING" not in os.environ:
@@ -34,14 +35,14 @@ def buffer_lines() -> None:
     libc.call_with_variable("setlinebuf", "stdout")
 
 
-def write(descriptor: int, data: bytes) -> None:
-    """Write all of ``data``, which the kernel has room for."""
+def write_all(descriptor: int, data: bytes) -> None:
+    """Write all of ``data``, for which the kernel has room."""
     while data:
         data = data[os.write(descriptor, data) :]
 
 
 def flush_output() -> None:
-    """Let everything leave that was printed, also by C code."""
+    """Flush everything that was printed, also by C code."""
     for stream in (sys.stdout, sys.stderr):
         try:
             stream.flush()
@@ -51,9 +52,9 @@ def flush_output() -> None:
 
 
 def occupy_standard_descriptors() -> None:
-    """Open what is closed of standard input, output and error, to nowhere.
+    """Open the null device in place of standard input, output or error, if one of them is closed.
 
-    Otherwise the next socket would take the place, and what somebody prints would go over it.
+    Otherwise the next socket would take its place, and printed text would go over that connection.
     """
     while True:
         descriptor = os.open(os.devnull, os.O_RDWR)
@@ -64,12 +65,12 @@ def occupy_standard_descriptors() -> None:
 
 
 def become_subreaper() -> bool:
-    """Let orphaned descendants become children of this process; False where that cannot be had."""
+    """Let orphaned descendants become children of this process; return False where that is impossible."""
     return libc.call("prctl", _PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) == 0
 
 
 def die_with_parent(parent: int) -> None:
-    """Let the kernel kill this process when its parent ends, where it can."""
+    """Let the kernel kill this process when its parent ends, if the kernel can."""
     if libc.call("prctl", _PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0) == 0 and os.getppid() != parent:
         os._exit(1)  # the parent ended before we asked
 
@@ -80,8 +81,8 @@ def report(error: BaseException) -> None:
 
 
 def report_briefly(error: BaseException) -> None:
-    """Print one line about an exception that came between two calls to standard error."""
-    from easycluster_protocol._values.serialize import describe  # comes with the first call, over ssh
+    """Print one line to standard error, about an exception that came between two calls."""
+    from easycluster_protocol._values.serialize import describe  # over ssh it comes with the first call
 
     place = ""
     traceback = error.__traceback__
