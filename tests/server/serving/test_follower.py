@@ -1,10 +1,10 @@
 from __future__ import annotations
 
-import _thread
 from collections.abc import Iterator
 
 import pytest
 
+from easycluster_server._io.interrupts import Gate
 from easycluster_server._serving.follower import IDLE_TICKS, TICK, Follower
 from helpers.waiting import wait_until
 
@@ -55,29 +55,26 @@ def followers(follower: Follower) -> int:
     return sum(ended.locked() for _, ended in follower._threads)
 
 
-class NotedGate:
+class NotedGate(Gate):
     """A gate that notes for how long its waits may last; -1: until it opens."""
 
     def __init__(self) -> None:
+        super().__init__()
         self.waits: list[float] = []
-        self._lock = _thread.allocate_lock()
-        self._lock.acquire()
-        self.locked, self.release = self._lock.locked, self._lock.release
 
-    def acquire(self, block: bool = True, timeout: float = -1) -> bool:
-        """Wait until it opens."""
-        self.waits.append(timeout)
-        return self._lock.acquire(block, timeout)
+    def wait(self, seconds: float = -1) -> bool:
+        self.waits.append(seconds)
+        return super().wait(seconds)
 
 
 def test_sleeps_when_there_are_no_calls(main: Main) -> None:
     """Without calls it looks for some ticks, and then waits until it is woken, however long that takes."""
-    follower = Follower(main.get_busy, main.read)
-    follower._gate = gate = NotedGate()  # type: ignore[assignment]
+    follower = Follower(main.get_current_call, main.read)
+    follower._gate = gate = NotedGate()
     follower.start()
     wait_until(lambda: len(gate.waits) > IDLE_TICKS)
     looks = main.looks
-    asleep = follower.asleep
+    asleep = follower.is_asleep
     follower.stop()
 
     assert asleep

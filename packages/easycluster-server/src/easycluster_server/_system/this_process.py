@@ -6,7 +6,7 @@ import codecs
 import os
 import sys
 from io import TextIOWrapper
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any
 
 from . import libc
 
@@ -26,7 +26,8 @@ def buffer_lines() -> None:
     """
     sys.stdout.flush()
     if sys.version_info >= (3, 7):
-        cast("TextIOWrapper", sys.stdout).reconfigure(line_buffering=True)  # novm
+        stdout: Any = sys.stdout  # for type checkers, any text file
+        stdout.reconfigure(line_buffering=True)  # novm
     else:
         encoding, errors = sys.stdout.encoding, sys.stdout.errors
         if codecs.lookup(encoding).name == "ascii" and "PYTHONIOENCODING" not in os.environ:
