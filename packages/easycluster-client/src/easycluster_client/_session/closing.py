@@ -12,7 +12,7 @@ from easycluster_protocol._wire.link import OPEN
 from easycluster_protocol._wire.messages import Message
 from easycluster_protocol.errors import ConnectionLost, ProtocolError
 from easycluster_server._io.channel import Channel
-from easycluster_server._io.transport import EndOfStream, is_connection_error, wait
+from easycluster_server._io.transport import EndOfStream, SocketTransport, is_connection_error, wait
 
 from .pending import PendingCalls
 from .read_turn import ReadTurn
@@ -155,7 +155,9 @@ class SessionEnd:
         self.error = self._first[0] = ConnectionLost(text)
         self._turn.is_over = True
         self._calls.abandon_all(self.new_error)
-        self._channel.transport.socket.close()
+        transport = self._channel.transport
+        assert isinstance(transport, SocketTransport)
+        transport.socket.close()  # not by the transport, which might end the connection of the other process
 
     def _say_goodbye(self, has_outstanding: bool) -> None:
         try:
