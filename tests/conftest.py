@@ -23,10 +23,10 @@ def no_definitions() -> Iterator[None]:
 
 
 def _forget_definitions() -> None:
-    names.serving = None
-    for block in modules.log:
-        linecache.cache.pop(modules.filename(block), None)
-    modules.log.clear()
+    names.server_names = None
+    for block in modules.defined_blocks:
+        linecache.cache.pop(modules.get_filename(block), None)
+    modules.defined_blocks.clear()
     for name, module in list(sys.modules.items()):
         if isinstance(module, modules.DefinitionsModule):
             del sys.modules[name]

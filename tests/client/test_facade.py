@@ -97,8 +97,8 @@ def test_finders_of_old_packages(monkeypatch: pytest.MonkeyPatch) -> None:
     """Finders without ``find_spec``, as six and setuptools once installed them, are passed over."""
     monkeypatch.setattr(sys, "meta_path", [object(), *sys.meta_path])
 
-    assert facade._installed("easycluster_client")
-    assert not facade._installed("easycluster_no_such_package")
+    assert facade._is_installed("easycluster_client")
+    assert not facade._is_installed("easycluster_no_such_package")
 
 
 def test_the_stub_names_what_the_facade_imports() -> None:

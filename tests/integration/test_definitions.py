@@ -233,7 +233,7 @@ def test_syntax_error_there(connect: Any, monkeypatch: pytest.MonkeyPatch) -> No
     from easycluster_protocol._definitions import modules
 
     block = modules.Block("easycluster.remote_code", 0, "x = 1\nprint 'python 2'\n")
-    modules.log.append(block)
+    modules.defined_blocks.append(block)
 
     with pytest.raises(DefinitionError, match=r"block 1 .*, line 2: SyntaxError"):
         client.update_definitions()

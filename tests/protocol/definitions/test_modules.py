@@ -19,7 +19,7 @@ from easycluster_protocol._definitions.modules import (
     define_sent,
     definitions_module,
 )
-from easycluster_protocol._definitions.names import Names
+from easycluster_protocol._definitions.names import NameResolver
 from easycluster_protocol.errors import DefinitionError
 
 NAME = "ec_test_definitions"
@@ -72,12 +72,12 @@ def test_names_of_easycluster_can_be_redefined() -> None:
 
 def test_every_block_is_logged_for_the_servers() -> None:
     """Each block is noted in order, with the name of its module and its number there."""
-    before = len(definitions.log)
+    before = len(definitions.defined_blocks)
     define_common("a = 1\n", NAME)
     define_common("b = 2\n", NAME + "_other")
     define_common("c = 3\n", NAME)
 
-    assert [(block.module, block.number, block.source) for block in definitions.log[before:]] == [
+    assert [(block.module, block.number, block.source) for block in definitions.defined_blocks[before:]] == [
         (NAME, 0, "a = 1\n"),
         (NAME + "_other", 0, "b = 2\n"),
         (NAME, 1, "c = 3\n"),
@@ -86,14 +86,14 @@ def test_every_block_is_logged_for_the_servers() -> None:
 
 def test_definitions_for_servers_only() -> None:
     """A block that is not local is not executed here, but must compile."""
-    before = len(definitions.log)
+    before = len(definitions.defined_blocks)
     define_common("import not_installed_here\nname = 1\n", NAME, local=False)
 
     assert not hasattr(module(), "name")
-    assert len(definitions.log) == before + 1
+    assert len(definitions.defined_blocks) == before + 1
     with pytest.raises(SyntaxError):
         define_common("def\n", NAME, local=False)
-    assert len(definitions.log) == before + 1
+    assert len(definitions.defined_blocks) == before + 1
 
 
 @pytest.mark.parametrize(
@@ -102,13 +102,13 @@ def test_definitions_for_servers_only() -> None:
 )
 def test_blocks_that_fail(code: str, error: type[BaseException]) -> None:
     """A block that fails here is not sent to servers, and the next one has its number."""
-    before = len(definitions.log)
+    before = len(definitions.defined_blocks)
     with pytest.raises(error):
         define_common(code, NAME)
 
     define_common("a = 1\n", NAME)
 
-    assert [(block.number, block.source) for block in definitions.log[before:]] == [(0, "a = 1\n")]
+    assert [(block.number, block.source) for block in definitions.defined_blocks[before:]] == [(0, "a = 1\n")]
 
 
 def test_stack_traces_show_the_source() -> None:
@@ -204,13 +204,13 @@ def test_names_that_cannot_be_used(name: str) -> None:
 
 def test_sent_blocks() -> None:
     """A block that a client sent is executed in the module of its name, and is not noted for servers."""
-    before = len(definitions.log)
+    before = len(definitions.defined_blocks)
 
     define_sent(Block(NAME, 4, "def f():\n    return 1\n"))
 
     assert module().f() == 1
     assert module().f.__code__.co_filename == f"{NAME}[5]"
-    assert len(definitions.log) == before
+    assert len(definitions.defined_blocks) == before
 
 
 @pytest.mark.parametrize(
@@ -257,12 +257,12 @@ def test_a_name_that_is_taken_on_the_server() -> None:
 
 def test_own_names() -> None:
     """What a definitions module begins with is known without importing it."""
-    assert {"easycluster", *easycluster.__all__} == definitions.OWN_NAMES
+    assert {"easycluster", *easycluster.__all__} == definitions.INITIAL_NAMES
 
 
 def names_given(module: str) -> frozenset[str]:
     """Which names of our own a definitions module has been given."""
-    return definitions.OWN_NAMES & set(vars(definitions_module(module)))
+    return definitions.INITIAL_NAMES & set(vars(definitions_module(module)))
 
 
 @pytest.mark.parametrize(
@@ -275,15 +275,18 @@ def names_given(module: str) -> frozenset[str]:
             {"RemoteProxy", "easycluster"},
         ),
         ("import easycluster_protocol\nfrom math import pi\n", set[str]()),
-        ("def f(text):\n    return eval(text)\n", definitions.OWN_NAMES),
-        ("def f(name):\n    return globals()[name]\n", definitions.OWN_NAMES),
+        ("def f(text):\n    return eval(text)\n", definitions.INITIAL_NAMES),
+        ("def f(name):\n    return globals()[name]\n", definitions.INITIAL_NAMES),
         ("from __future__ import annotations\ndef f(x: RemoteProxy): pass\n", {"RemoteProxy"}),
         ("def f(x: 'list[RemoteProxy]'): pass\n", {"RemoteProxy"}),
         ("x = ('RemoteProxy', ('ServerObject', 1))\n", {"RemoteProxy", "ServerObject"}),
-        ("def f(name):\n    return f.__globals__[name]\n", definitions.OWN_NAMES),
-        ("def f(name):\n    return __import__('sys')._getframe().f_globals[name]\n", definitions.OWN_NAMES),
-        ("names = locals()\n", definitions.OWN_NAMES),
-        ("names = dir()\nassert 'ServerObject' in names\n", definitions.OWN_NAMES),
+        ("def f(name):\n    return f.__globals__[name]\n", definitions.INITIAL_NAMES),
+        (
+            "def f(name):\n    return __import__('sys')._getframe().f_globals[name]\n",
+            definitions.INITIAL_NAMES,
+        ),
+        ("names = locals()\n", definitions.INITIAL_NAMES),
+        ("names = dir()\nassert 'ServerObject' in names\n", definitions.INITIAL_NAMES),
     ],
 )
 def test_names_that_a_sent_block_is_given(code: str, given: set[str]) -> None:
@@ -310,7 +313,7 @@ def test_names_that_nobody_mentioned() -> None:
 
     assert before == set()
     assert module.ServerObject is easycluster.ServerObject
-    assert Names(module).resolve("make_singleton") is easycluster.make_singleton
+    assert NameResolver(module).resolve("make_singleton") is easycluster.make_singleton
     assert names_given(NAME) == {"ServerObject", "make_singleton"}
     with pytest.raises(AttributeError, match=rf"^module '{NAME}' has no attribute 'b'$"):
         _ = module.b

@@ -76,7 +76,7 @@ def test_names_of_ours_that_a_host_lacks(tmp_path: Any, monkeypatch: pytest.Monk
     (tmp_path / "Client.py").write_text("x = 42\n")
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.setattr(easycluster, "__all__", ["ServerObject"])
-    names = names_module.Names(modules.definitions_module(OTHER_NAME))
+    names = names_module.NameResolver(modules.definitions_module(OTHER_NAME))
 
     assert names.resolve("Client.x") == 42
     with pytest.raises(NameError, match="name 'Connection' is not defined"):

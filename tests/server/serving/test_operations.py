@@ -197,7 +197,7 @@ def test_names_that_lazy_imports_left(monkeypatch: pytest.MonkeyPatch) -> None:
             return json
 
     namespace = ServerNames()
-    monkeypatch.setattr(names, "_LAZY", Lazy)
+    monkeypatch.setattr(names, "_LAZY_TYPES", Lazy)
     monkeypatch.setitem(namespace.globals, "later", Lazy())
 
     assert namespace.resolve("later") is json

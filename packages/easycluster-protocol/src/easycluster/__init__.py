@@ -1,10 +1,10 @@
 """EasyCluster: run Python on other machines.
 
-This package only re-exports; each name is imported from where it lives when it is first used, so
+This package only re-exports names: each is imported from its own module when it is first used, so
 that a server never imports the client. Type checkers read `__init__.pyi` instead::
 
     easycluster_protocol    definitions, keys, errors
-    easycluster_client      clients and what goes with them; on masters only
+    easycluster_client      clients, responses, calls on many hosts; on masters only
     easycluster_server      the server
 """
 
@@ -12,7 +12,10 @@ from __future__ import annotations
 
 import sys
 from types import ModuleType
-from typing import Any, Dict, List
+from typing import TYPE_CHECKING, Dict, List
+
+if TYPE_CHECKING:
+    from easycluster_protocol._types import Value
 
 #: Name → the module that holds it.
 _STARRED: Dict[str, str] = {
@@ -76,38 +79,38 @@ _HOMES.update(_BY_NAME)
 _SUBMODULES = ("server", "remote_code")
 
 
-def _installed(package: str) -> bool:
+def _is_installed(package: str) -> bool:
     try:
         # As importlib.util.find_spec, which takes 2 to 10 ms to import.
-        # Finders of old packages, as those that six and setuptools bring along, have no `find_spec`.
+        # Finders of old packages, such as those of six and setuptools, have no `find_spec`.
         finders = [getattr(finder, "find_spec", None) for finder in sys.meta_path]
         return any(find is not None and find(package, None) is not None for find in finders)
-    except ImportError:  # the importer of a bootstrapped host refuses what was not sent to it
+    except ImportError:  # the importer of a host that was sent our code refuses packages that were not sent
         return False
 
 
 # Names that need the client are star-exported only where it is installed.
 __all__ = [*_STARRED]  # noqa: PLE0604  # pyright: ignore[reportUnsupportedDunderAll]
-if _installed("easycluster_client"):
+if _is_installed("easycluster_client"):
     __all__ += [*_CLIENT_STARRED]  # noqa: PLE0604  # pyright: ignore[reportUnsupportedDunderAll]
 
 
-def _module(name: str) -> Any:
-    # As importlib.import_module; on a host that was sent this, importing importlib takes 1 ms.
+def _import_module(name: str) -> ModuleType:
+    # As importlib.import_module; importing importlib takes 1 ms on a host that was sent our code.
     __import__(name)
     return sys.modules[name]
 
 
 class _Facade(ModuleType):
-    """Imports a name from its home when it is first used (Python 3.6 has no module ``__getattr__``)."""
+    """Imports a name from its module when it is first used (Python 3.6 has no module ``__getattr__``)."""
 
-    def __getattr__(self, name: str) -> Any:
+    def __getattr__(self, name: str) -> Value:
         if name in _SUBMODULES:
-            return _module(f"easycluster.{name}")
+            return _import_module(f"easycluster.{name}")
         home = _HOMES.get(name)
         if home is None:
             raise AttributeError(f"module 'easycluster' has no attribute {name!r}")
-        value = getattr(_module(home), name)
+        value = getattr(_import_module(home), name)
         setattr(self, name, value)
         return value
 

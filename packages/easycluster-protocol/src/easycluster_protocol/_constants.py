@@ -20,8 +20,8 @@ class _Single:
         return "SINGLE"
 
 
-#: As ``threadid``: a new server thread for this one call.
+#: As ``threadid``: run this one call in a new server thread.
 SINGLE = _Single()
 
-#: How `SINGLE` is written on the wire; no thread of a script can have this id.
+#: The number that stands for `SINGLE` on the wire; no thread of a script can have it.
 SINGLE_THREAD = -(1 << 63)

@@ -1,4 +1,4 @@
-"""The compiled half of `pickle`, all that is needed of it: importing the other half takes 2 to 5 ms."""
+"""The compiled half of `pickle`. Nothing else of it is needed, and importing the rest takes 2 to 5 ms."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Every error that EasyCluster itself raises.
 
-Each derives from `EasyClusterError` and from the built-in that scripts already catch::
+Each derives from `EasyClusterError` and from the built-in exception that scripts already catch::
 
     EasyClusterError
     ├── SpecError               (ValueError)       a connection spec or option cannot be used
@@ -9,7 +9,7 @@ Each derives from `EasyClusterError` and from the built-in that scripts already 
     │   ├── AuthenticationError (PermissionError)  the two ends do not share the key
     │   └── VersionError                           the two ends cannot work together
     ├── ConnectionLost          (ConnectionError, EOFError)   an open connection ended
-    ├── CallTimeout             (TimeoutError)     a call took longer than it was given
+    ├── CallTimeout             (TimeoutError)     a call took longer than its timeout
     ├── ProtocolError           (ConnectionError)  the bytes or the order of messages are wrong
     │   ├── LocalProtocolError                     this end was asked to send something illegal
     │   └── RemoteProtocolError                    the peer sent something illegal
@@ -19,14 +19,17 @@ Each derives from `EasyClusterError` and from the built-in that scripts already 
     ├── CompletionError         (RuntimeError)     a completion function waited for an answer
     ├── RemoteException                            carries an exception of remote code
     ├── RemoteTraceback                            the cause of an exception raised again here
-    └── UnknownRemoteError                         stands for an exception class not known here
+    └── UnknownRemoteError                         takes the place of an exception class not known here
 """
 
 from __future__ import annotations
 
-from typing import Any, List, Optional, Sequence, Tuple
+from typing import TYPE_CHECKING, Any, Dict, List, Optional, Sequence, Tuple
 
 from ._pickling import PicklingError, UnpicklingError
+
+if TYPE_CHECKING:
+    from ._types import Args, Value
 
 
 class EasyClusterError(Exception):
@@ -54,36 +57,36 @@ class VersionError(ConnectError):
 
 
 class ConnectionLost(EasyClusterError, ConnectionError, EOFError):
-    """An open connection ended, on purpose or not; every waiting call raises it."""
+    """An open connection has ended, on purpose or not; every waiting call raises this."""
 
 
 class CallTimeout(EasyClusterError, TimeoutError):
-    """There was no answer within the time that was given; the call goes on.
+    """There was no answer within the given time; the call goes on.
 
     Attributes:
-        state: what is known of the call: ``"started"``; ``"sent"``, perhaps started too; ``"not sent"``,
-            so it will not be run; or ``"unknown"``, because only a part of it could be sent in time.
-        response: the response, which can be waited for again, or None when the call was not sent whole.
+        state: the state of the call: ``"started"``; ``"sent"``, and perhaps started; ``"not sent"``: it will
+            not be run; or ``"unknown"``, because only a part of it could be sent in time.
+        response: the response, which can be waited for again, or None if the call was not completely sent.
     """
 
     state: str = "unknown"
     response: Any = None
 
-    def __reduce__(self) -> Tuple[Any, ...]:
-        # The response stays where it is.
+    def __reduce__(self) -> Tuple[type, Args, Dict[str, str]]:
+        # The response is not pickled: it belongs to its connection.
         return CallTimeout, self.args, {"state": self.state}
 
 
 class ProtocolError(EasyClusterError, ConnectionError):
-    """The rules of the wire were broken; the connection cannot be used any more."""
+    """The rules of the protocol were broken; the connection cannot be used any more."""
 
 
 class LocalProtocolError(ProtocolError):
-    """This end was asked to do what the protocol does not allow in its present state."""
+    """This end was asked to send something that the protocol does not allow in its present state."""
 
 
 class RemoteProtocolError(ProtocolError):
-    """The peer sent what the protocol does not allow."""
+    """The peer sent something that the protocol does not allow."""
 
 
 class SerializationError(EasyClusterError, PicklingError, TypeError):
@@ -95,7 +98,7 @@ class DeserializationError(EasyClusterError, UnpicklingError, ValueError):
 
 
 class DefinitionError(EasyClusterError, ImportError):
-    """A block of definitions could not be executed on the server; names the block and line."""
+    """A block of definitions could not be executed on the server; the message names block and line."""
 
 
 class CompletionError(EasyClusterError, RuntimeError):
@@ -112,7 +115,7 @@ class RemoteException(EasyClusterError):
 
     orig: BaseException
 
-    def __init__(self, orig: Any = None, text: Optional[Sequence[str]] = None) -> None:
+    def __init__(self, orig: Value = None, text: Optional[Sequence[str]] = None) -> None:
         self.text: List[str] = list(text or ())
         super().__init__(orig, self.text)
         self.orig = orig
@@ -122,7 +125,7 @@ class RemoteException(EasyClusterError):
 
 
 class RemoteTraceback(EasyClusterError):
-    """The cause of an exception that was raised again on the master: where it happened.
+    """The cause of an exception that is raised again on the master; it says where it was raised first.
 
     Attributes:
         host: the name of the server, as `Client.peername`.
@@ -139,10 +142,10 @@ class RemoteTraceback(EasyClusterError):
 
 
 class UnknownRemoteError(EasyClusterError):
-    """Stands for a remote exception whose class does not exist here or refuses to be rebuilt.
+    """Takes the place of a remote exception whose class does not exist here, or that cannot be rebuilt.
 
-    The class of the instance is made on the spot: it bears the original's name and also
-    derives from the original's nearest built-in base, so ``except ValueError`` still works.
+    Each instance has a class of its own, which has the name of the original class and also
+    derives from its nearest built-in base, so ``except ValueError`` still works.
 
     Attributes:
         remote_type: the full name of the original class.
@@ -153,5 +156,5 @@ class UnknownRemoteError(EasyClusterError):
     reason: Optional[str] = None
 
     def __str__(self) -> str:
-        # The other base may want to make its text of what only the original had.
+        # The `__str__` of the other base may need attributes that only the original had.
         return str(self.args[0]) if self.args else ""

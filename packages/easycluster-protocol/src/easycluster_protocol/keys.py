@@ -1,6 +1,6 @@
-"""Shared keys: making them, reading them, and keeping them in files that nobody else reads.
+"""Shared keys: making them, reading them, and keeping them in files that only their owner can read.
 
-A key is `KEY_SIZE` random bytes. People meet it as text: 64 hexadecimal digits in a key file, or
+A key is `KEY_SIZE` random bytes. People see it as text: 64 hexadecimal digits in a key file, or
 a password of their own. No message, repr or log of this module ever contains a key or its text.
 """
 
@@ -12,23 +12,25 @@ import stat
 
 from .errors import KeyFileError
 
-#: Bytes of a key: as many as HMAC-SHA256 gives, which more would not make any stronger (RFC 2104).
+#: Bytes of a key: the size of an HMAC-SHA256; a longer key would not be stronger (RFC 2104).
 KEY_SIZE = 32
 
-#: The most bytes that a key file may have. A key takes 65; whatever is larger was named by mistake.
+#: The most bytes that a key file may have. A key takes 65; a larger file was named by mistake.
 MAX_KEY_FILE = 4096
 
-#: Iterations of PBKDF2 for a key given as text: about 50 ms on a desktop of 2023, which nobody
-#: notices once per connection and which slows guessing down. Both ends must use the same number.
-_ITERATIONS = 200_000
+#: Iterations of PBKDF2 for a key given as text: about 50 ms on a desktop computer of 2023, too short to be
+#: noticed once per connection, but enough to slow guessing down. Both ends must use the same number.
+_PBKDF2_ITERATIONS = 200_000
 
-#: Both ends must come to the same key from the text alone, so the salt cannot be random.
+#: Both ends must derive the same key from the text alone, so the salt cannot be random.
 _SALT = b"EasyCluster key from text, 1"
 
 _HEX_DIGITS = frozenset("0123456789abcdefABCDEF")
 
 #: O_EXCL already refuses a symbolic link; O_NOFOLLOW says so where O_EXCL is weak (old NFS).
-_CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
+_CREATE_FLAGS = (
+    os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
+)
 
 
 def generate_key() -> bytes:
@@ -41,17 +43,17 @@ def decode_key(text: str | bytes) -> bytes:
 
     64 hexadecimal digits are the key itself. Any other text is stretched to a key by
     PBKDF2-HMAC-SHA256 (RFC 8018, section 5.2); that includes the 32 digits in the key files of
-    published EasyCluster, which therefore still work. A blank text gives ``b""``: whoever is to
-    use the key refuses it then, see `check_key`.
+    published EasyCluster, which therefore still work. A blank text gives ``b""``, which is
+    refused when a key is needed, see `check_key`.
 
     Args:
-        text: what the user typed, or what a file contains (UTF-8).
+        text: the text that the user typed or that a file contains (UTF-8).
 
     Returns:
         `KEY_SIZE` bytes, or none for a blank text.
 
     Raises:
-        KeyFileError: the text has a character that no encoding knows (a lone surrogate).
+        KeyFileError: the text has a character that cannot be encoded (a lone surrogate).
         TypeError: it is neither str nor bytes.
     """
     if not isinstance(text, str):
@@ -64,12 +66,12 @@ def decode_key(text: str | bytes) -> bytes:
 
 
 def _encode(text: str) -> bytes:
-    """Return the bytes of a key's text; bytes of a command line that were no UTF-8 come back as they were."""
+    """Return the bytes of a key's text; bytes of a command line that are not UTF-8 come back unchanged."""
     try:
         return text.encode("utf-8", "surrogateescape")
     except UnicodeEncodeError:
         pass
-    # Raised out here because the UnicodeEncodeError, which holds the text, would be its context.
+    # Raised out here, because the UnicodeEncodeError would be its context, and that has the text.
     raise KeyFileError("the key contains a character that cannot be encoded")
 
 
@@ -78,15 +80,15 @@ def _encode(text: str) -> bytes:
 def _stretch(text: bytes) -> bytes:
     import hashlib  # here because every definitions module imports these functions, and few call them
 
-    return hashlib.pbkdf2_hmac("sha256", text, _SALT, _ITERATIONS, KEY_SIZE)
+    return hashlib.pbkdf2_hmac("sha256", text, _SALT, _PBKDF2_ITERATIONS, KEY_SIZE)
 
 
 def check_key(key: object, where: str) -> None:
     """Make sure that a key can be used.
 
     Args:
-        key: what is about to be used as a key.
-        where: what it is needed for, as the message is to say it: a connection spec, or "serving".
+        key: the key that is to be used.
+        where: what it is needed for, in the words of the message: a connection spec, or "the server".
 
     Raises:
         KeyFileError: it is blank, has a wrong size, or is not bytes.
@@ -107,27 +109,28 @@ def check_key(key: object, where: str) -> None:
 
 
 def read_key_file(path: str | bytes | os.PathLike[str]) -> bytes:
-    """Return the key in a file, as `write_key_file` or a user with an editor wrote it: it is the first line
-    that is not blank; notes may follow.
+    """Return the key in a file that `write_key_file` or a user with an editor wrote.
+
+    The key is the first line that is not blank; notes may follow.
 
     Args:
         path: the file; may be a pipe, as in ``-k <(pass show cluster)``.
 
     Raises:
         KeyFileError: the file is blank, is not UTF-8 text or has more than `MAX_KEY_FILE` bytes.
-        OSError: it cannot be read, for one because it does not exist.
+        OSError: it cannot be read, for example because it does not exist.
     """
-    name = _file_name(path)
+    name = _decode_path(path)
     with open(name, "rb") as stream:
         content = stream.read(MAX_KEY_FILE + 1)
     if len(content) > MAX_KEY_FILE:
-        raise KeyFileError(f"{name!r} is no key file: it has more than {MAX_KEY_FILE} bytes")
+        raise KeyFileError(f"{name!r} is not a key file: it has more than {MAX_KEY_FILE} bytes")
     # -sig: Windows editors put a byte order mark before the text. "replace" rather than an error,
-    # because a UnicodeDecodeError would carry the content along. A NUL means UTF-16, or no text at all.
+    # because a UnicodeDecodeError has the content in it. A NUL means UTF-16, or no text at all.
     text = content.decode("utf-8-sig", "replace")
     if "\ufffd" in text or "\0" in text:
         raise KeyFileError(
-            f"{name!r} is no key file: it is not text in UTF-8 (`easycluster -g FILE` makes one)"
+            f"{name!r} is not a key file: it is not text in UTF-8 (`easycluster -g FILE` makes one)"
         )
     key = decode_key(text.strip().partition("\n")[0])
     if not key:
@@ -138,9 +141,9 @@ def read_key_file(path: str | bytes | os.PathLike[str]) -> bytes:
 def write_key_file(path: str | bytes | os.PathLike[str], key: bytes, overwrite: bool = False) -> bool:
     """Write a key to a new file that only the current user can read and write.
 
-    On Windows, permissions are those of the folder. When overwriting, a complete new file takes
+    On Windows it has the permissions of the folder. When overwriting, a complete new file takes
     the place of the old one: a reader sees one or the other, and a symbolic link at `path` is
-    itself replaced, never followed.
+    replaced itself, never followed.
 
     Args:
         path: the file.
@@ -154,7 +157,7 @@ def write_key_file(path: str | bytes | os.PathLike[str], key: bytes, overwrite: 
         KeyFileError: `key` has a wrong size.
         OSError: the file cannot be written; nothing is left behind.
     """
-    name = _file_name(path)
+    name = _decode_path(path)
     if len(key) != KEY_SIZE:
         raise KeyFileError(
             f"a key of {len(key)} bytes cannot be written to {name!r}; generate_key() makes one of {KEY_SIZE}"
@@ -183,11 +186,13 @@ def _replace(name: str, content: bytes) -> None:
 
 def _create(name: str, content: bytes) -> None:
     """Write a file that must not exist; remove it again if that fails halfway."""
-    descriptor = os.open(name, _CREATE, 0o600)
+    descriptor = os.open(name, _CREATE_FLAGS, 0o600)
     try:
         with open(descriptor, "wb") as stream:
             if hasattr(os, "fchmod"):
-                os.fchmod(stream.fileno(), 0o600)  # an odd umask may have taken our own right to read
+                os.fchmod(
+                    stream.fileno(), 0o600
+                )  # an unusual umask may have taken away our own right to read
             stream.write(content)
             stream.flush()
             os.fsync(stream.fileno())
@@ -199,32 +204,32 @@ def _create(name: str, content: bytes) -> None:
 def require_private(path: str | bytes | os.PathLike[str]) -> None:
     """Make sure that nobody but its owner can read or write a key file.
 
-    Only the permissions of POSIX are looked at; on Windows this does nothing.
+    This checks the permissions of POSIX; on Windows it does nothing.
 
     Raises:
-        KeyFileError: group or others can read or write it; the message has the command that mends it.
-        OSError: the file cannot be looked at.
+        KeyFileError: group or others can read or write it; the message has the command that corrects this.
+        OSError: the file's permissions cannot be read.
     """
     if os.name == "nt":
         return
-    name = _file_name(path)
+    name = _decode_path(path)
     mode = stat.S_IMODE(os.stat(name).st_mode)
     if not mode & (stat.S_IRGRP | stat.S_IWGRP | stat.S_IROTH | stat.S_IWOTH):
         return
     raise KeyFileError(
         f"other users can read or write the key file {name!r} (mode {mode:04o}); "
-        f"run: chmod 600 {_shell_quoted(name)}"
+        f"run: chmod 600 {_quote_for_shell(name)}"
     )
 
 
-def _shell_quoted(name: str) -> str:
+def _quote_for_shell(name: str) -> str:
     import shlex  # here because hardly any process needs it, and it is slow to import
 
     return shlex.quote(os.path.join(os.curdir, name) if name.startswith("-") else name)
 
 
-def _file_name(path: str | bytes | os.PathLike[str]) -> str:
-    """Return a path as str; refuse one that no file can have, which `open` would not do as an OSError."""
+def _decode_path(path: str | bytes | os.PathLike[str]) -> str:
+    """Return a path as str; refuse one that no file can have: `open` would not raise an OSError for it."""
     name = os.fsdecode(path)
     if not name:
         raise KeyFileError("the name of the key file is blank")

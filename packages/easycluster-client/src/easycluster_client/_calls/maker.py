@@ -193,7 +193,7 @@ class CallMaker:
         """
         attended = not any(map(options.get, UNATTENDED))
         with self._definitions_lock:
-            new = modules.log[self._definitions_sent :]
+            new = modules.defined_blocks[self._definitions_sent :]
             if attended and not new:
                 return None
             if attended:

@@ -1,1 +1,1 @@
-"""Names that both ends share: definitions modules, and dotted names resolved in them."""
+"""Names that both ends share: definitions modules, and dotted names that are looked up in them."""

@@ -1,18 +1,21 @@
-"""How a block of code that was sent to `Client.execblock` gives a value back."""
+"""How a block of code that was sent to `Client.execblock` returns a value."""
 
 from __future__ import annotations
 
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, NoReturn
+
+if TYPE_CHECKING:
+    from easycluster_protocol._types import Value
 
 
 class ExecReturn(BaseException):
-    """Carries the value out of the block; no ``except Exception`` of the block stops it."""
+    """Carries the value out of the block; no ``except Exception`` in the block stops it."""
 
-    def __init__(self, value: Any) -> None:
+    def __init__(self, value: Value) -> None:
         super().__init__(value)
         self.value = value
 
 
-def exec_return(value: Any = None) -> NoReturn:
+def exec_return(value: Value = None) -> NoReturn:
     """End the code that was sent to `Client.execblock`, which then returns ``value``."""
     raise ExecReturn(value)

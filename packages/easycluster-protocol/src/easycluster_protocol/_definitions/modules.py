@@ -1,4 +1,4 @@
-"""Definitions modules: modules whose source is given as blocks of text, and sent to servers.
+"""Definitions modules: modules whose source is given as blocks of text, which are sent to servers.
 
 A definitions module exists on both ends under the same name, so its functions, classes and the
 instances of its classes are pickled by reference to that name.
@@ -8,35 +8,38 @@ from __future__ import annotations
 
 import sys
 from types import CodeType, ModuleType
-from typing import Any, Callable, Dict, Iterable, Iterator, List, Optional
+from typing import TYPE_CHECKING, Any, Callable, Iterable, Iterator, List, Optional
 
 from easycluster_protocol._values.serialize import describe
 from easycluster_protocol.errors import DefinitionError
 
 from . import sources
 
+if TYPE_CHECKING:
+    from easycluster_protocol._types import Namespace, Value
+
 DEFAULT_NAME = "easycluster.remote_code"
 
-_PUBLISHED = (
+_STARRED_NAMES = (
     "AutoThreadingClient Client ClientGroup Connection DefaultRemoteProxy RemoteException RemoteProxy "
     "SelfIterProxy ServerObject ThreadedClient add_key_options call_method_multi call_multi decode_key "
     "define_common definitions_module eval_multi exec_return execblock_multi generate_key key_from_options "
     "make_server_class make_singleton parse_connection_spec read_key_file write_key_file"
 )
 
-#: What each definitions module begins with: ``easycluster``, and what ``from easycluster import *`` gives. To
-#: ask the facade for its names it would have to be imported.
-OWN_NAMES = frozenset(["easycluster", *_PUBLISHED.split()])
+#: The names that each definitions module has from the beginning: ``easycluster``, and those that ``from
+#: easycluster import *`` gives. They are listed here again because importing the facade takes time.
+INITIAL_NAMES = frozenset(["easycluster", *_STARRED_NAMES.split()])
 
-#: Code that mentions one of these may use names that it does not mention.
-_DYNAMIC = frozenset(
+#: Code that mentions one of these names may use others that it does not mention.
+_DYNAMIC_NAMES = frozenset(
     "__builtins__ __dict__ __globals__ compile dir eval exec f_builtins f_globals f_locals globals locals "  # noqa: SIM905
     "vars".split()
 )
 
 
 class Block:
-    """One block of definitions: the name of its module, its number there, and its source."""
+    """One block of definitions: the name of its module, its number in it, and its source."""
 
     __slots__ = ("module", "number", "source")
 
@@ -46,8 +49,8 @@ class Block:
         self.source = source
 
 
-#: Every block that was defined in this process, in order: what servers need. Only ever added to.
-log: List[Block] = []
+#: Every block that was defined in this process, in order, to be sent to servers. It only ever grows.
+defined_blocks: List[Block] = []
 
 
 class DefinitionsModule(ModuleType):
@@ -56,7 +59,7 @@ class DefinitionsModule(ModuleType):
     def __init__(self, name: str) -> None:
         super().__init__(name, "Definitions that are shared with servers.")
         self.__dict__["__package__"] = name.rpartition(".")[0]
-        # Private names, so that definitions of the user's cannot clash with them.
+        # Names that no definition of the user's has.
         self.__dict__["__easycluster_blocks__"] = 0
         self.__dict__["__easycluster_prepared__"] = False
 
@@ -68,20 +71,20 @@ class DefinitionsModule(ModuleType):
             local: whether to execute it here as well.
 
         Raises:
-            SyntaxError: the block does not compile; it is not added then.
-            Exception: whatever executing it here raises; it is not added then.
+            SyntaxError: the block does not compile, and is not added.
+            Exception: executing it here raised this; it is not added.
         """
         namespace = self.__dict__
         block = Block(self.__name__, namespace["__easycluster_blocks__"], code)
         if local:
             _execute(block, namespace, _prepare)
         else:
-            compile(code, filename(block), "exec", dont_inherit=True)
+            compile(code, get_filename(block), "exec", dont_inherit=True)
         namespace["__easycluster_blocks__"] += 1
-        log.append(block)
+        defined_blocks.append(block)
 
-    def __getattr__(self, name: str) -> Any:
-        if name in OWN_NAMES:
+    def __getattr__(self, name: str) -> Value:
+        if name in INITIAL_NAMES:
             provide((name,), self.__dict__)
         try:
             return self.__dict__[name]
@@ -89,42 +92,43 @@ class DefinitionsModule(ModuleType):
             raise AttributeError(f"module {self.__name__!r} has no attribute {name!r}") from None
 
 
-def filename(block: Block) -> str:
-    """Return the name under which stack traces show the block."""
+def get_filename(block: Block) -> str:
+    """Return the name under which stack traces show a block."""
     return f"{block.module}[{block.number + 1}]"
 
 
-def _execute(block: Block, namespace: Dict[str, Any], prepare: Callable[[CodeType, Any], None]) -> None:
+def _execute(block: Block, namespace: Namespace, prepare: Callable[[CodeType, Namespace], None]) -> None:
     """Execute a block in its module; its lines appear in stack traces."""
-    name = filename(block)
+    name = get_filename(block)
     sources.keep(name, block.source)
     code = compile(block.source, name, "exec", dont_inherit=True)
     prepare(code, namespace)
     exec(code, namespace)
 
 
-def _prepare(code: CodeType, namespace: Dict[str, Any]) -> None:  # noqa: ARG001 -- as `prepare_for`
-    """Give a definitions module all names with which each of them begins, unless it has them."""
+def _prepare(code: CodeType, namespace: Namespace) -> None:  # noqa: ARG001 -- as `prepare_for`
+    """Give a definitions module all initial names, unless it has them."""
     if not namespace["__easycluster_prepared__"]:
-        provide(OWN_NAMES, namespace)
+        provide(INITIAL_NAMES, namespace)
         namespace["__easycluster_prepared__"] = True
 
 
-def prepare_for(code: CodeType, namespace: Dict[str, Any]) -> None:
-    """Give it those that the code can use; all take longer to import than most code takes to run."""
+def prepare_for(code: CodeType, namespace: Namespace) -> None:
+    """Give a definitions module the initial names that the code can use: importing all of them takes longer
+    than most code takes to run."""
     if namespace["__easycluster_prepared__"]:
         return
-    names = frozenset(_names(code))
-    if names.isdisjoint(_DYNAMIC):
-        provide(names & OWN_NAMES, namespace)
+    names = frozenset(_find_names(code))
+    if names.isdisjoint(_DYNAMIC_NAMES):
+        provide(names & INITIAL_NAMES, namespace)
     else:
         _prepare(code, namespace)
 
 
-def provide(names: Iterable[str], namespace: Dict[str, Any]) -> None:
-    """Give a definitions module some of the names with which each begins; what it has is left alone.
+def provide(names: Iterable[str], namespace: Namespace) -> None:
+    """Give a definitions module some of the initial names; names that it has keep their objects.
 
-    Those of the client's are there only where it is installed.
+    Names of the client exist only where easycluster-client is installed.
     """
     missing = [name for name in names if name not in namespace]
     if missing:
@@ -136,38 +140,39 @@ def provide(names: Iterable[str], namespace: Dict[str, Any]) -> None:
                 namespace[name] = getattr(facade, name)
 
 
-def _names(code: CodeType) -> Iterator[str]:
-    """Yield the names that code mentions, functions in it included, and those of ours in its texts."""
+def _find_names(code: CodeType) -> Iterator[str]:
+    """Yield the names that code and the functions in it mention, and initial names in its texts."""
     yield from code.co_names
-    yield from _mentioned(code.co_consts)
+    yield from _find_names_in(code.co_consts)
 
 
-def _mentioned(constants: Iterable[Any]) -> Iterator[str]:
+def _find_names_in(constants: Iterable[Value]) -> Iterator[str]:
     for constant in constants:
         if isinstance(constant, CodeType):
-            yield from _names(constant)
+            yield from _find_names(constant)
         elif isinstance(constant, str):  # annotations that are not evaluated at once are such texts
-            yield from (name for name in OWN_NAMES if name in constant)
+            yield from (name for name in INITIAL_NAMES if name in constant)
         elif constant.__class__ is tuple:  # or tuples of them
-            yield from _mentioned(constant)
+            yield from _find_names_in(constant)
 
 
 def define_sent(block: Block) -> None:
     """Execute a block that a client sent.
 
     Raises:
-        DefinitionError: it failed; names block and line, its cause is the original exception.
+        DefinitionError: it failed. The message names block and line; the cause is the original exception.
     """
     try:
         _execute(block, definitions_module(block.module).__dict__, prepare_for)
     except BaseException as error:
         where = f"block {block.number + 1} of the definitions module {block.module}"
-        line = _line_of(error, filename(block))
+        line = _find_line(error, get_filename(block))
         at = f", line {line}" if line else ""
         raise DefinitionError(f"{where} failed{at}: {describe(error)}") from error
 
 
-def _line_of(error: BaseException, name: str) -> Optional[int]:
+def _find_line(error: BaseException, name: str) -> Optional[int]:
+    """Return the line of the source of this name in which an error was raised last."""
     if isinstance(error, SyntaxError) and error.filename == name:
         return error.lineno
     line = None
@@ -180,12 +185,12 @@ def _line_of(error: BaseException, name: str) -> Optional[int]:
 
 
 def definitions_module(name: str, keep_source: bool = True) -> Any:  # noqa: ARG001 -- published
-    """Return the definitions module of that name; it is made when there is none.
+    """Return the definitions module of that name; if there is none, make it.
 
     Args:
         name: its full name. The packages before the last dot are made when they do not exist.
-        keep_source: accepted for scripts written for EasyCluster 0.x; the source is always kept,
-            since servers need it.
+        keep_source: accepted for the sake of scripts for EasyCluster 0.x. The source is always kept,
+            because servers need it.
 
     Raises:
         ValueError: an ordinary module has that name.
@@ -194,23 +199,24 @@ def definitions_module(name: str, keep_source: bool = True) -> Any:  # noqa: ARG
     if isinstance(module, DefinitionsModule):
         return module
     if module is not None or not all(part.isidentifier() for part in name.split(".")):
-        reason = "is the name of a module that exists" if module else "is no name of a module"
+        reason = "is the name of a module that exists" if module else "is not the name of a module"
         raise ValueError(f"{name!r} {reason}: choose another name for the definitions")
     return install(name)
 
 
 def install(name: str) -> DefinitionsModule:
-    """Make a definitions module and enter it in ``sys.modules``, whatever stood there."""
+    """Make a definitions module and enter it in ``sys.modules``, in place of what was there."""
     module = DefinitionsModule(name)
     parent, _, last = name.rpartition(".")
-    # The facade, which takes time to import, finds its own one there when it is asked for it.
+    # The facade takes time to import; it finds the module in `sys.modules` when it is asked for it.
     if parent and name != DEFAULT_NAME:
-        setattr(_package(parent), last, module)
+        setattr(_find_package(parent), last, module)
     sys.modules[name] = module
     return module
 
 
-def _package(name: str) -> Any:
+def _find_package(name: str) -> ModuleType:
+    """Import a package; if there is none of that name, make one."""
     try:
         __import__(name)
     except ImportError:
@@ -218,7 +224,7 @@ def _package(name: str) -> Any:
         package.__path__ = []
         parent, _, last = name.rpartition(".")
         if parent:
-            setattr(_package(parent), last, package)
+            setattr(_find_package(parent), last, package)
         sys.modules[name] = package
     return sys.modules[name]
 
@@ -226,17 +232,17 @@ def _package(name: str) -> Any:
 def define_common(code: str, name: str = DEFAULT_NAME, local: bool = True) -> None:
     """Define functions and classes on this end and on the servers.
 
-    Servers that are connected later get the definitions by themselves; those that are connected
+    Servers that are connected later get the definitions automatically; those that are connected
     already get them by `Client.update_definitions`.
 
     Args:
-        code: Python source. It is executed in a module of its own, so it must import what it uses.
+        code: Python source. It is executed in a module of its own, so it must import the modules it uses.
         name: the name of that module.
         local: whether to execute the code on this end as well.
 
     Raises:
         SyntaxError: the code does not compile.
         ValueError: an ordinary module has that name.
-        Exception: whatever executing the code here raises.
+        Exception: executing the code here raised this.
     """
     definitions_module(name).define(code, local)

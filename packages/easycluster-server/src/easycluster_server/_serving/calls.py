@@ -50,7 +50,7 @@ def make_runner(pickle_protocol: int, verbosity: int = 0, peer: str = "local") -
         sys.stderr.flush()
 
     pathlib_local.make_importable()  # over ssh the master does not say which Python it is
-    names = global_names.serving = ServerNames()
+    names = global_names.server_names = ServerNames()
     return CallRunner(names, pickle_protocol, log_call if verbosity >= 2 else None)
 
 

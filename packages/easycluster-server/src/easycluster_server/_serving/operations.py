@@ -17,7 +17,7 @@ from easycluster_protocol._definitions.modules import (
     definitions_module,
     prepare_for,
 )
-from easycluster_protocol._definitions.names import Names
+from easycluster_protocol._definitions.names import NameResolver
 from easycluster_protocol.errors import DefinitionError
 
 from .lazy import load_server_objects
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 _MAX_SOURCES = 256
 
 
-class ServerNames(Names):
+class ServerNames(NameResolver):
     """Resolves the names that a client uses, in a definitions module of its choice first."""
 
     place = " on the server"
