@@ -17,6 +17,66 @@ SOURCES = sorted((ROOT / "packages").glob("*/src/**/*.py"))
 LONGEST_FILE = 400
 LONGEST_FUNCTION = 50
 
+#: Why → modules without a test file of their name. The list only ever gets shorter.
+WITHOUT_TEST_FILES: dict[str, set[str]] = {
+    "it has nothing but names of types, which the type checkers check": {
+        "easycluster_protocol/_types.py",
+    },
+    "its test files are being written; what it does is tested in other files": {
+        "easycluster/__main__.py",
+        "easycluster/remote_code.py",
+        "easycluster/server.py",
+        "easycluster_client/_address.py",
+        "easycluster_client/_api/call_options.py",
+        "easycluster_client/_api/client.py",
+        "easycluster_client/_api/connection.py",
+        "easycluster_client/_api/option_views.py",
+        "easycluster_client/_api/proxy_views.py",
+        "easycluster_client/_api/remote_names.py",
+        "easycluster_client/_api/root_proxy.py",
+        "easycluster_client/_api/threaded_client.py",
+        "easycluster_client/_calls/asyncio_waiting.py",
+        "easycluster_client/_calls/completions.py",
+        "easycluster_client/_calls/future_methods.py",
+        "easycluster_client/_calls/keywords.py",
+        "easycluster_client/_calls/maker.py",
+        "easycluster_client/_calls/owner.py",
+        "easycluster_client/_calls/packing.py",
+        "easycluster_client/_calls/prefetch.py",
+        "easycluster_client/_calls/proxy_state.py",
+        "easycluster_client/_calls/response.py",
+        "easycluster_client/_calls/threaded_maker.py",
+        "easycluster_client/_connect/by_ssh.py",
+        "easycluster_client/_connect/connect.py",
+        "easycluster_client/_connect/connected.py",
+        "easycluster_client/_connect/tcp.py",
+        "easycluster_client/_parallel/group.py",
+        "easycluster_client/_parallel/multi.py",
+        "easycluster_client/_parallel/reading.py",
+        "easycluster_client/_parallel/waiting.py",
+        "easycluster_client/_process/exit.py",
+        "easycluster_client/_process/forks.py",
+        "easycluster_client/_session/background.py",
+        "easycluster_client/_session/delivery.py",
+        "easycluster_client/_session/keep_alive.py",
+        "easycluster_client/_session/pending.py",
+        "easycluster_client/_session/read_turn.py",
+        "easycluster_client/_session/threaded_session.py",
+        "easycluster_client/_ssh/dead_man_helper.py",
+        "easycluster_protocol/_handshake/client.py",
+        "easycluster_protocol/_handshake/foreign.py",
+        "easycluster_protocol/_handshake/hello_parser.py",
+        "easycluster_protocol/_handshake/secrets.py",
+        "easycluster_protocol/_handshake/server.py",
+        "easycluster_protocol/_objects/proxy_classes.py",
+        "easycluster_protocol/_values/object_pickle.py",
+        "easycluster_protocol/_wire/authenticator.py",
+        "easycluster_server/_command_line.py",
+        "easycluster_server/_objects/access.py",
+        "easycluster_server/_system/control.py",
+    },
+}
+
 FAKE_PYTHON = """#!/bin/sh
 case $2 in
     *print*) echo {version} ;;
@@ -144,3 +204,22 @@ def test_functions_stay_short() -> None:
     }
 
     assert {name: length for name, length in lengths.items() if length > LONGEST_FUNCTION} == {}
+
+
+def file_of_tests(source: str) -> Path:
+    """Return the test file that has the name of a module: in the same folders, without their underscores."""
+    package, *folders, name = Path(source).with_suffix("").parts
+    place = package.partition("_")[2] or "facade"
+    return ROOT.joinpath(
+        "tests", place, *(folder.strip("_") for folder in folders), f"test_{name.strip('_')}.py"
+    )
+
+
+def test_each_module_has_a_test_file() -> None:
+    """Each module has a test file of its name, unless there is a reason; an ``__init__`` only says what is in it."""
+    names = {path.as_posix().rpartition("/src/")[2] for path in SOURCES}
+    without = {
+        name for name in names if not name.endswith("/__init__.py") and not file_of_tests(name).exists()
+    }
+
+    assert without == set().union(*WITHOUT_TEST_FILES.values())
