@@ -5,12 +5,21 @@ for them."""
 from __future__ import annotations
 
 import itertools
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
+from easycluster_protocol._handshake.server import ServerHandshake
 from easycluster_protocol._objects import exports
 from easycluster_protocol._wire import receiver as receiver_module
 from easycluster_protocol._wire.sender import Sender
+from easycluster_server._io.channel import Channel
+from easycluster_server._objects.table import ObjectTable
+from easycluster_server._system import control
+from helpers.waiting import PATIENCE
+
+# The protocol.
 
 
 @contextmanager
@@ -39,3 +48,64 @@ def received_to_their_place(size: int) -> Iterator[None]:
 def number_next_stream(sender: Sender, number: int) -> None:
     """The sender has sent so many large messages that the next one gets this number."""
     sender._streams = itertools.count(number)
+
+
+def forge_proof(handshake: ServerHandshake) -> None:
+    """The server has a proof of the key that is none, as one that does not know it would have."""
+    handshake._secrets.prove_server = lambda transcript: b"\0" * 32  # type: ignore[method-assign,union-attr]
+
+
+# The server, and the channel of both ends.
+
+
+@contextmanager
+def held_by_another_thread(lock: Any) -> Iterator[None]:
+    """Another thread has the lock inside."""
+    held, leave = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        with lock:
+            held.set()
+            leave.wait(PATIENCE)
+
+    thread = threading.Thread(target=hold)
+    thread.start()
+    assert held.wait(PATIENCE)
+    try:
+        yield
+    finally:
+        leave.set()
+        thread.join()
+
+
+@contextmanager
+def in_the_middle_of_sending(channel: Channel) -> Iterator[None]:
+    """This thread sends; what runs inside is as in a signal handler that has interrupted it.
+
+    At the end it gives the lock back as an interrupted sender does: without a look at what others have left to it.
+    """
+    with channel._send_lock:
+        yield
+
+
+def leak_send_lock(channel: Channel) -> None:
+    """An interrupt has left the sender's lock with this thread."""
+    channel._send_lock.acquire()
+
+
+@contextmanager
+def table_is_locked(table: ObjectTable) -> Iterator[None]:
+    """Another thread has the lock of the table inside."""
+    with held_by_another_thread(table._lock):
+        yield
+
+
+@contextmanager
+def no_guardian() -> Iterator[None]:
+    """This process is no worker inside, so it has no guardian."""
+    before = control._control
+    control._control = None
+    try:
+        yield
+    finally:
+        control._control = before

@@ -15,6 +15,7 @@ import pytest
 import easycluster
 from easycluster import Client, ConnectionLost, RemoteException, define_common
 from easycluster_protocol._wire.messages import CLOSE, Message
+from helpers.client_states import break_connection
 from helpers.waiting import PATIENCE, wait_until
 
 THREADED_TOO = True
@@ -67,7 +68,7 @@ def kill_worker(client: Any) -> None:
 
 def reset(client: Any) -> None:
     """Break the connection itself, as a network does."""
-    client._connected.transport.shutdown()
+    break_connection(client)
 
 
 @pytest.mark.parametrize("breaking", [kill_worker, reset])

@@ -14,6 +14,7 @@ import pytest
 
 from easycluster import Client, ConnectionLost, define_common
 from easycluster_server._system.proc import Process, read_processes
+from helpers.client_states import break_connection
 from helpers.exercises import DEFINITIONS, assert_works
 from helpers.masters import lives, wait_until_gone
 from helpers.waiting import wait_until
@@ -135,7 +136,7 @@ def test_lost_pipe_ends_everything(connect: Connect, program: str) -> None:
     """When the pipe breaks, all that remote code started ends, daemons too, also in namespaces."""
     with connect(program) as client:
         processes = [start_sleeper(client), start_sleeper(client, daemon=True)]
-        client._connected.transport.shutdown()  # type: ignore[union-attr]
+        break_connection(client)
         with pytest.raises(ConnectionLost):
             client.add(1)
 

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from easycluster import ConnectionLost, define_common
+from helpers.client_states import ssh_process
 from helpers.logins import Host, make_host, serve_logins
 from helpers.pipes import Pipe
 from helpers.waiting import wait_until
@@ -25,11 +26,6 @@ SIZE = 1_000_000
 PRINT = "head -c {size} /dev/zero | tr '\\0' {letter}"
 
 
-def ssh_of(client: Any) -> Any:
-    """The client's ssh process."""
-    return client._connected._finalize.peek()[2][1].__self__._process
-
-
 @pytest.mark.parametrize("streams", ["out", "err", "out err", "err out"])
 def test_login_prints_at_its_end(host: Host, capsys: pytest.CaptureFixture[str], streams: str) -> None:
     """What the login prints when the server has ended hinders nobody; what it prints as an error is shown."""
@@ -40,7 +36,7 @@ def test_login_prints_at_its_end(host: Host, capsys: pytest.CaptureFixture[str],
     }
     host.suffix = "; " + "; ".join(commands[stream] for stream in streams.split())
     client = host.connect()
-    ssh = ssh_of(client)
+    ssh = ssh_process(client)
     client.close()
 
     assert ssh.returncode == 0
@@ -52,7 +48,7 @@ def test_remote_code_prints_at_exit(host: Host, capsys: pytest.CaptureFixture[st
     define_common(f"import atexit\ndef later(): atexit.register(print, {SIZE} * 'e')")
     client = host.connect()
     client.later()
-    ssh = ssh_of(client)
+    ssh = ssh_process(client)
     client.close()
 
     assert ssh.returncode == 0

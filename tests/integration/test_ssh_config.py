@@ -11,6 +11,7 @@ import pytest
 
 from easycluster import Client
 from easycluster_server._system.proc import find_descendants, read_processes
+from helpers.client_states import ssh_process
 from helpers.sshd import Sshd
 
 pytestmark = pytest.mark.needs_sshd
@@ -25,7 +26,7 @@ def write_config(folder: Path, sshd: Sshd, text: str) -> list[str]:
 
 def ssh_processes(client: Any) -> list[list[str]]:
     """The arguments of the client's ssh and of those that it started."""
-    (process,) = [client._connected._finalize.peek()[2][1].__self__._process]
+    process = ssh_process(client)
     pids = [process.pid, *(each.pid for each in find_descendants(process.pid, read_processes()))]
     return [Path(f"/proc/{pid}/cmdline").read_text().split("\0")[:-1] for pid in pids]
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from easycluster import define_common
+from helpers.client_states import break_connection
 from helpers.exercises import DEFINITIONS, assert_works
 from helpers.logins import Host, make_host, serve_logins
 from helpers.pythons import every_python, find_pythons
@@ -97,7 +98,7 @@ def test_nothing_is_written(host: Host, tmp_path: Path, lost: bool) -> None:
         assert_works(client)
         client.call("print", "printed")
         if lost:
-            client._connected.transport.shutdown()  # type: ignore[union-attr]
+            break_connection(client)
 
     assert names(written) == []
 

@@ -13,6 +13,7 @@ import pytest
 
 import easycluster
 from easycluster import AutoThreadingClient, ClientGroup, CompletionError, ThreadedClient, define_common
+from helpers.client_states import give_turn
 from helpers.pipes import Pipe
 from helpers.waiting import PATIENCE, wait_until
 
@@ -394,7 +395,7 @@ def test_waiting_caller_reads_for_itself(client: Any, monkeypatch: pytest.Monkey
 
 def test_turn_that_was_not_handed_over(client: Any) -> None:
     """Answers arrive although a thread that was interrupted kept the turn to read."""
-    client._easycluster_calls.session.turn._holder[0] = -1
+    give_turn(client._easycluster_calls.session.turn)
     response = client.add(1, 2, nonblocking=True)
 
     wait_until(lambda: response.have_response)

@@ -12,6 +12,7 @@ import pytest
 import easycluster
 from easycluster import ThreadedClient
 from helpers.checkpoints import Outcome, places, strike
+from helpers.states import in_the_middle_of_sending
 from helpers.waiting import wait_until
 
 pytestmark = pytest.mark.untraced
@@ -63,9 +64,8 @@ def test_what_was_left_to_an_interrupted_sender(no_leaks: None) -> None:
     """A question whether the server is there, left to a thread that was sending and was interrupted, is sent yet."""
     with easycluster.server.spawn_local(lambda: ThreadedClient(keep_alive_interval=0.05)) as client:
         channel = client._easycluster_calls.session._channel
-        with channel._send_lock:
+        with in_the_middle_of_sending(channel):
             wait_until(lambda: channel._posted)
-        # An interrupted sender gives the lock back without a look at what others have left to it.
         wait_until(lambda: not channel._posted)
 
 

@@ -14,7 +14,8 @@ from easycluster_client._session import limited_channel, session as session_modu
 from easycluster_client._session.limited_channel import SendLimit
 from easycluster_protocol._wire import messages as m
 from easycluster_protocol.errors import CallTimeout
-from helpers.clocks import Clock, ClockedLock
+from helpers.client_states import send_by_clock
+from helpers.clocks import Clock
 from helpers.hand_made import HandMadeServer
 from helpers.waiting import PATIENCE, wait_until
 
@@ -28,8 +29,7 @@ def clock(server: HandMadeServer, monkeypatch: pytest.MonkeyPatch) -> Clock:
     for module in (limited_channel, _deadlines):
         monkeypatch.setattr(module, "time", clock)
     monkeypatch.setattr(session_module, "wait", clock.wait)
-    channel = server.session._channel
-    monkeypatch.setattr(channel, "_send_lock", ClockedLock(clock, channel._send_lock))
+    send_by_clock(server.session._channel, clock)
     return clock
 
 
@@ -39,7 +39,7 @@ def blocked_sender(server: HandMadeServer, calls: int = 1) -> Iterator[None]:
     many calls, in whatever order they come."""
     thread = threading.Thread(target=server.request, args=(LARGE,))
     thread.start()
-    wait_until(lambda: server.session.turn._holder)
+    wait_until(lambda: server.session.turn.holder)
     yield
     server.receive(calls)
     thread.join(PATIENCE)

@@ -20,6 +20,7 @@ from easycluster_protocol._objects.proxies import RemoteProxy, context
 from easycluster_protocol._wire import messages as m
 from easycluster_protocol._wire.messages import Message
 from easycluster_protocol.errors import ConnectionLost
+from helpers.client_states import references_are_locked
 from helpers.object_ends import Ends, Thing
 
 
@@ -66,22 +67,11 @@ def test_dropping_is_one_append(ends: Ends) -> None:
     """Dropping a proxy takes no lock, sends nothing and calls nothing of ours but ``garbage.append``, a C function."""
     proxy = ends.loads(Thing())
     assert ends.references._live[1].__callback__ == ends.references.garbage.append
-    locked, done = threading.Event(), threading.Event()
-
-    def hold() -> None:
-        with ends.references._lock:
-            locked.set()
-            done.wait()
-
-    holder = threading.Thread(target=hold)
-    holder.start()
-    locked.wait()
-    seen = weakref.ref(proxy)
-    del proxy
-    assert seen() is None
-    assert len(ends.references.garbage) == 1
-    done.set()
-    holder.join()
+    with references_are_locked(ends.references):
+        seen = weakref.ref(proxy)
+        del proxy
+        assert seen() is None
+        assert len(ends.references.garbage) == 1
 
 
 @pytest.mark.usefixtures("no_collection")

@@ -16,6 +16,7 @@ from easycluster_protocol._wire import messages as m
 from easycluster_protocol._wire.messages import Message
 from easycluster_protocol.errors import LocalProtocolError
 from easycluster_server._io.transport import wait
+from helpers.client_states import give_turn, hand_over_for_another, in_the_middle_of_reading, take_turn_away
 from helpers.hand_made import HandMadeServer, Waiter, start_reader
 from helpers.waiting import PATIENCE, wait_until
 
@@ -40,7 +41,7 @@ def test_threads_share_the_reading(server: HandMadeServer) -> None:
     assert early == [3, 0, 4]
     assert late == ["first", 2, 1]
     assert not server.session.turn.gates
-    assert not server.session.turn._holder
+    assert server.session.turn.holder is None
 
 
 def test_threads_that_wait_for_the_same_answer(server: HandMadeServer) -> None:
@@ -82,10 +83,10 @@ def test_gates_open_last(server: HandMadeServer) -> None:
 def test_answer_that_comes_again_opens_all_gates(server: HandMadeServer) -> None:
     """When an interrupt came between taking an answer and opening the gates, its repetition opens them."""
     response, other = server.request(), server.request()
-    server.session.turn._holder[0] = -1  # another thread leads
+    give_turn(server.session.turn)
     gate = server.session.turn.new_gate(other)
     server.answer(response, response)
-    server.session.turn._holder.clear()
+    take_turn_away(server.session.turn)
     server.session.read(True)
 
     assert not gate.locked()
@@ -94,7 +95,7 @@ def test_answer_that_comes_again_opens_all_gates(server: HandMadeServer) -> None
 def test_thread_that_does_not_come_back(server: HandMadeServer, monkeypatch: pytest.MonkeyPatch) -> None:
     """When the thread whose turn it is was kept from handing it over, another one takes it after a while."""
     monkeypatch.setattr(read_turn, "_FIRST_CHECK", 0.01)
-    server.session.turn._holder[0] = -1
+    give_turn(server.session.turn)
     response = server.request()
     waiter = Waiter(response)
     server.answer(response)
@@ -120,7 +121,7 @@ def test_thread_that_reads_for_long(server: HandMadeServer, monkeypatch: pytest.
     waiter.result()
 
     assert whose == reader.ident
-    assert server.session.turn._holder.get(0) == reader.ident
+    assert server.session.turn.holder == reader.ident
 
 
 @pytest.mark.parametrize("block", [True, False])
@@ -140,12 +141,10 @@ def test_reading_without_waiting_for_an_answer(server: HandMadeServer, block: bo
 def test_signal_handler_that_waits(server: HandMadeServer) -> None:
     """A handler that waits for an answer while its own thread reads gets an error, and does not hang."""
     session = server.session
-    session.turn._holder[0] = threading.get_ident()
-    session.turn.reader = threading.get_ident()
     response = server.request()
-    with session.turn.reading, pytest.raises(RuntimeError, match="a signal handler cannot wait"):
-        response.wait()
-    session.turn.reader = 0
+    with in_the_middle_of_reading(session.turn):
+        with pytest.raises(RuntimeError, match="a signal handler cannot wait"):
+            response.wait()
     server.answer(response)
 
     assert response.wait() == "value"
@@ -165,14 +164,13 @@ def test_lead_that_is_offered_to_who_leaves(server: HandMadeServer, monkeypatch:
     """Who listens may be offered the lead; when it leaves instead, the next thread leads."""
     monkeypatch.setattr(read_turn, "_FIRST_CHECK", 2 * PATIENCE)
     session = server.session
-    session.turn._holder[0] = -1
+    give_turn(session.turn)
     gate = Gate()
     leads = session.turn.listen(gate)
     response = server.request()
     waiter = Waiter(response)
     wait_until(lambda: len(session.turn.gates) == 2)
-    session.turn._holder.clear()
-    session.turn._open_next()
+    hand_over_for_another(session.turn)
     released = gate.releases
     session.turn.forget(gate)
     server.answer(response)

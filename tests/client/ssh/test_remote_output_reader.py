@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from easycluster_client._ssh import output
+from helpers.client_states import output_reader_is_locked
 from helpers.screens import (
     Host,
     Recorder,
@@ -169,7 +170,7 @@ def test_forked_master(host: Callable[..., Host], screen: Recorder) -> None:
     """A process that the master forks has its own outputs, and leaves the master's alone."""
     one = host()
     reading, writing = os.pipe()
-    with output._reader._lock:  # as if another thread held it just then
+    with output_reader_is_locked():  # as if another thread held it just then
         pid = os.fork()
     if pid == 0:
         status = 1

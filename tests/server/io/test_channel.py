@@ -13,6 +13,7 @@ from easycluster_server._io.channel import Channel
 from easycluster_server._io.transport import EndOfStream, SocketTransport
 from helpers.checkpoints import Struck
 from helpers.pair import MODES, LinkPair
+from helpers.states import in_the_middle_of_sending, leak_send_lock
 from helpers.waiting import PATIENCE, wait_until
 
 SIZES = (0, 1, 1000, 70_000, 3_000_000)
@@ -151,7 +152,7 @@ def test_send_at_once(connect: Callable[..., Ends]) -> None:
     """A message is sent at once or not at all: not when the kernel is full, nor while another thread sends."""
     ends = connect("private", lambda: None)
     first = ends.client.send_at_once(Message(m.PING, 1))
-    with ends.client._send_lock:
+    with in_the_middle_of_sending(ends.client):
         inside = ends.client.send_at_once(Message(m.PING, 2))
         beside: list[bool] = []
         in_background(lambda: beside.append(ends.client.send_at_once(Message(m.PING, 3)))).join()
@@ -167,7 +168,7 @@ def test_send_at_once(connect: Callable[..., Ends]) -> None:
 def test_posting_does_not_wait(connect: Callable[..., Ends]) -> None:
     """Who posts while another thread sends does not wait; the other one takes the message along."""
     ends = connect()
-    with ends.client._send_lock:
+    with in_the_middle_of_sending(ends.client):
         in_background(lambda: ends.client.post(Message(m.PONG, 1))).join(PATIENCE)
         ends.client.post(Message(m.PONG, 2))  # as does a reader that was called by a sender
         before = list(ends.client._posted)
@@ -250,7 +251,7 @@ def test_end_after_an_interrupt(connect: Callable[..., Ends]) -> None:
 def test_signal_handler_that_sends(connect: Callable[..., Ends]) -> None:
     """A handler that sends while its thread is in the middle of sending gets an error, and does not hang."""
     ends = connect()
-    with ends.client._send_lock, pytest.raises(RuntimeError, match="a signal handler"):
+    with in_the_middle_of_sending(ends.client), pytest.raises(RuntimeError, match="a signal handler"):
         ends.client.send(call(1))
     ends.client.send(call(2))
 
@@ -260,7 +261,7 @@ def test_signal_handler_that_sends(connect: Callable[..., Ends]) -> None:
 def test_leaked_lock(connect: Callable[..., Ends]) -> None:
     """A lock that an interrupt left behind is given back by its thread, and only by that."""
     ends = connect()
-    ends.client._send_lock.acquire()
+    leak_send_lock(ends.client)
     in_background(ends.client.release_leaked).join()
     owned = ends.client._send_lock.is_mine()
     ends.client.release_leaked()

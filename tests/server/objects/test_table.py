@@ -17,6 +17,7 @@ from easycluster_protocol._values.object_pickle import dumps_result
 from easycluster_protocol._wire import messages as m
 from easycluster_protocol._wire.messages import Message
 from easycluster_server._objects.table import ObjectTable
+from helpers.states import table_is_locked
 from helpers.waiting import PATIENCE, wait_until
 
 
@@ -246,20 +247,9 @@ def test_the_reader_only_starts_a_thread(monkeypatch: pytest.MonkeyPatch) -> Non
     def start(*call: Any) -> None:
         started.append(call)
 
-    monkeypatch.setattr(_thread, "start_new_thread", start)
-    locked, done = threading.Event(), threading.Event()
-
-    def hold() -> None:
-        with table._lock:
-            locked.set()
-            done.wait(PATIENCE)
-
-    holder = threading.Thread(target=hold)
-    holder.start()
-    assert locked.wait(PATIENCE)
-    give_back(table, (1, 1))
-    done.set()
-    holder.join()
+    with table_is_locked(table):
+        monkeypatch.setattr(_thread, "start_new_thread", start)
+        give_back(table, (1, 1))
     ((function, arguments),) = started
     assert len(table) == 1
     function(*arguments)

@@ -14,6 +14,7 @@ import pytest
 from easycluster_server._system import control as control_module
 from easycluster_server._system.proc import Process, find_descendants, read_process, read_processes
 from helpers.masters import end, identify, lives, wait_until_gone
+from helpers.states import no_guardian
 from helpers.waiting import PATIENCE, wait_until
 
 pytestmark = pytest.mark.integration
@@ -295,13 +296,13 @@ def test_proc_of_other_processes(watch: Watch) -> None:
 
 
 @pytest.fixture
-def control(monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
+def control() -> Iterator[int]:
     """The end of the pipe from which a guardian would read."""
     reading, writing = os.pipe()
     os.set_blocking(reading, False)
-    monkeypatch.setattr(control_module, "_control", None)
-    control_module.set_control(writing)
-    yield reading
+    with no_guardian():
+        control_module.set_control(writing)
+        yield reading
     os.close(reading)
     os.close(writing)
 
@@ -324,10 +325,9 @@ def test_detach_of_nobody(control: int) -> None:
         control_module.detach(process.pid)
 
 
-def test_detach_outside_of_a_worker(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_detach_outside_of_a_worker() -> None:
     """On a master there is nothing to detach from."""
-    monkeypatch.setattr(control_module, "_control", None)
-    with pytest.raises(RuntimeError, match="runs on a server"):
+    with no_guardian(), pytest.raises(RuntimeError, match="runs on a server"):
         control_module.detach(os.getpid())
 
 
@@ -339,22 +339,23 @@ def test_report(control: int) -> None:
     assert os.read(control, 100) == b"closed\nlost\n"
 
 
-def test_report_to_a_guardian_that_has_gone(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_report_to_a_guardian_that_has_gone() -> None:
     """The worker goes on although nobody hears what it reports."""
     reading, writing = os.pipe()
     os.close(reading)
-    monkeypatch.setattr(control_module, "_control", writing)
-    control_module.report_end("closed")
+    with no_guardian():
+        control_module.set_control(writing)
+        control_module.report_end("closed")
 
-    with pytest.raises(BrokenPipeError):
-        control_module.detach(os.getpid())
+        with pytest.raises(BrokenPipeError):
+            control_module.detach(os.getpid())
     os.close(writing)
 
 
-def test_report_outside_of_a_worker(control: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_report_outside_of_a_worker(control: int) -> None:
     """Where there is no guardian, as on a master, nothing is reported."""
-    monkeypatch.setattr(control_module, "_control", None)
-    control_module.report_end("closed")
+    with no_guardian():
+        control_module.report_end("closed")
 
     with pytest.raises(BlockingIOError):
         os.read(control, 100)
