@@ -12,7 +12,7 @@ from easycluster_client._session.limited_channel import LimitedChannel
 from easycluster_client._session.read_turn import ReadTurn
 from easycluster_client._session.references import References
 from easycluster_client._ssh import output
-from helpers.clocks import Clock, ClockedLock
+from helpers.clocks import Clock, make_clocked_lock
 from helpers.states import held_by_another_thread
 
 #: Stands for a thread that does nothing any more.
@@ -47,7 +47,7 @@ def in_the_middle_of_reading(turn: ReadTurn) -> Iterator[None]:
 
 def send_by_clock(channel: LimitedChannel, clock: Clock) -> None:
     """Threads that have a limit wait for another sender by this clock."""
-    channel._send_lock = ClockedLock(clock, channel._send_lock)
+    channel._send_lock = make_clocked_lock(clock)
 
 
 @contextmanager

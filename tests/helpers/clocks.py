@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from threading import get_ident
-from typing import Any
 
 from easycluster_server._io import transport
+from easycluster_server._io.interrupts import OwnedLock
 
 
 class Clock:
@@ -33,32 +33,16 @@ class Clock:
         return ready
 
 
-class ClockedLock:
-    """Stands for a lock: waiting for it with a limit lets a clock go on.
+def make_clocked_lock(clock: Clock) -> OwnedLock:
+    """Return a lock for which a thread waits by this clock, if it waits with a limit."""
 
-    Args:
-        clock: that clock.
-        lock: the lock itself.
-    """
+    class ClockedLock(OwnedLock):  # type: ignore[misc]  # final for type checkers, as its base
+        def acquire(self, blocking: bool = True, timeout: float = -1) -> bool:
+            if timeout < 0:
+                return super().acquire(blocking)
+            taken = super().acquire(False)
+            if not taken:
+                clock.now += timeout
+            return taken
 
-    def __init__(self, clock: Clock, lock: Any) -> None:
-        self._clock = clock
-        self._lock = lock
-
-    def acquire(self, block: bool = True, timeout: float = -1) -> bool:
-        """Take it; with a limit, take it if it is free now, or else let the whole time pass."""
-        if timeout < 0:
-            return bool(self._lock.acquire(block))
-        taken = bool(self._lock.acquire(False))
-        if not taken:
-            self._clock.now += timeout
-        return taken
-
-    def __enter__(self) -> None:
-        self._lock.acquire()
-
-    def __exit__(self, *details: object) -> None:
-        self._lock.release()
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._lock, name)
+    return ClockedLock()
