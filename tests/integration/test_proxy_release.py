@@ -74,7 +74,7 @@ def test_after_the_end(spawn: Callable[..., Any]) -> None:
     client.close()
     del things[2:]
     session = things[0]._easycluster_state.references.session
-    wait_until(lambda: session.closed)
+    wait_until(lambda: session.is_closed)
 
     assert len(session.references.garbage) == 3
 

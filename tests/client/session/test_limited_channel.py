@@ -131,4 +131,4 @@ def test_signal_handler_that_makes_calls_with_limits(server: HandMadeServer) -> 
 
 def test_longest_wait() -> None:
     """However long a limit is, the kernel is asked to wait no longer than it can."""
-    assert SendLimit(float("inf")).left() < threading.TIMEOUT_MAX
+    assert SendLimit(float("inf")).seconds_left() < threading.TIMEOUT_MAX

@@ -111,7 +111,7 @@ def test_thread_that_reads_for_long(server: HandMadeServer, monkeypatch: pytest.
         looks.append(seconds)
         return 0.001
 
-    monkeypatch.setattr(read_turn, "_shorter", note_look)
+    monkeypatch.setattr(read_turn, "_limit_wait", note_look)
     reader = start_reader(server)
     response = server.request()
     waiter = Waiter(response)

@@ -1,1 +1,1 @@
-"""An open connection: its calls under way, whose turn it is to read, and how it ends."""
+"""An open connection: the calls under way, the turn to read, the end."""

@@ -1,9 +1,10 @@
-"""The background thread of a `ThreadedClient`: it reads while no other thread does, calls completion
-functions, ends server threads whose local threads have ended, gives back proxies that are gone, and keeps an
-eye on the server.
+"""The background thread of a `ThreadedClient`.
 
-It holds its session by a weak reference, so that a client which is dropped is collected; then, or
-when the client is closed, it ends. Nothing that it runs keeps it from going on.
+It reads while no other thread does, calls completion functions, ends server threads whose local threads have
+ended, gives back proxies that are gone, and checks that the server is alive.
+
+It holds its session by a weak reference, so that a client which is dropped is collected. The thread ends
+then, or when the client is closed; no error of the functions that it calls ends it.
 """
 
 from __future__ import annotations
@@ -22,17 +23,17 @@ from easycluster_protocol.errors import ConnectionLost
 from .threaded_session import ThreadedSession
 from .watch import Watch
 
-#: Seconds to wait for a thread that has the turn and does not read. It is about to, or done; only a thread
-#: that was interrupted is still so after the second check.
+#: Seconds to wait for a thread that has the turn and does not read. Such a thread is about to read, or has
+#: just read; only a thread that was interrupted is still in that state after the second check.
 _HOLDER_CHECKS = (0.001, 0.05)
 
-#: Seconds that receipts of proxies which are gone wait for a call that takes them along.
+#: Seconds for which the receipts of proxies that are gone wait for a call that takes them along.
 _RELEASE_DELAY = 0.05
 
-#: Seconds until the next look whether a sender has taken along the messages that were left to it.
+#: Seconds until the next check whether a sender has taken along the messages that were left to it.
 _POSTED_INTERVAL = 0.05
 
-#: Seconds until the next try when something failed that never should.
+#: Seconds until the next step after one that failed, which no step ever should.
 _FAILURE_PAUSE = 1.0
 
 #: Returned in place of a delay when nothing is left to do.
@@ -40,11 +41,11 @@ _NEVER = -1.0
 
 
 class EndedThreads:
-    """The numbers of server threads whose local threads have ended.
+    """The server threads whose local threads have ended, until the background thread ends them.
 
     Attributes:
-        numbers: these numbers.
-        watch: wakes the thread that deals with them.
+        numbers: the numbers of these server threads.
+        watch: wakes the background thread; None: there is none.
     """
 
     def __init__(self) -> None:
@@ -52,12 +53,12 @@ class EndedThreads:
         self.watch: Watch | None = None
 
     def add(self, number: int) -> None:
-        """Note one more. Finalisers call this: it neither sends, nor waits, nor takes a lock."""
+        """Note a server thread. Finalisers call this: it neither sends, nor waits, nor takes a lock."""
         self.numbers.append(number)
         self.wake()
 
     def wake(self) -> None:
-        """Let the background thread deal with them."""
+        """Wake the background thread, which ends the noted server threads."""
         watch = self.watch
         if watch is not None:
             watch.wake()
@@ -75,8 +76,9 @@ class _Background:
         self._watch = session.watch
         self._ended = ended
         self._session = weakref.ref(session, self._watch.wake)
+        #: A thread that had the turn and did not read even after the second check.
         self._absent: int | None = None
-        #: When to give proxies back that are gone, by the monotonic clock; None: there are none.
+        #: When to give receipts back, on the clock of `time.monotonic`; None: there are none to give back.
         self._release_at: float | None = None
 
     def run(self) -> None:
@@ -88,40 +90,40 @@ class _Background:
             self._ended.watch = None
 
     def _step(self, reported: bool) -> float | None:
-        """Do everything that is due; return after how many seconds to look again."""
+        """Do everything that is due; return the seconds until the next step, or `_NEVER`."""
         session = self._session()
         if session is None:
             return _NEVER
         session.background = get_ident()
-        # Before the answers are dealt with: `close` gives the last ones and sets this then.
-        closed = session.closed
+        # Read this before the answers are dealt with: `close` delivers the last ones and then sets it.
+        is_closed = session.is_closed
         try:
             timeout = self._serve(session, reported)
         except BaseException:
             _report("the background thread", session)
             timeout = _FAILURE_PAUSE
-        if closed:
+        if is_closed:
             session.release_watch()
             return _NEVER
         return timeout
 
     def _serve(self, session: ThreadedSession, reported: bool) -> float | None:
         timeout = None
-        if session.error is None and not session.closing:
+        if session.error is None and not session.is_closing:
             if reported or session.has_leftovers:
                 self._read(session)
             self._stop_threads(session)
-            timeout = _sooner(session.keep_alive.check(session), self._give_back(session))
+            timeout = _earliest(session.keep_alive.check(session), self._give_back(session))
             if session.resend_posted():
-                timeout = _sooner(timeout, _POSTED_INTERVAL)
-        _complete(session)
-        # A thread that reads just now arms it when that is over.
+                timeout = _earliest(timeout, _POSTED_INTERVAL)
+        _run_completions(session)
+        # A thread that is reading arms the watch when it has read.
         if session.error is None and not session.turn.reading.locked():
             session.arm()
         return timeout
 
     def _read(self, session: ThreadedSession) -> None:
-        """Receive what is there, unless another thread receives: that thread takes in all that is left."""
+        """Receive what is there, unless another thread receives: then that thread takes in everything."""
         while not session.turn.reading.locked():
             if session.turn.take_to_read():
                 try:
@@ -136,7 +138,8 @@ class _Background:
                 return
 
     def _holder_is_absent(self, session: ThreadedSession) -> bool:
-        """Whether the thread that has the turn does not read: it was interrupted and may not come back."""
+        """Return whether the thread that has the turn does not read: it was interrupted and may not come
+        back."""
         holder = session.turn.holder
         for pause in _HOLDER_CHECKS:
             if session.turn.reading.locked() or session.turn.holder != holder:
@@ -147,7 +150,8 @@ class _Background:
         return True
 
     def _give_back(self, session: ThreadedSession) -> float | None:
-        """Give back what no call has taken along for a while; return after how many seconds to look again."""
+        """Give back the receipts that no call has taken along for a while; return the seconds until the next
+        check, None: none is needed."""
         if not session.garbage_noted:
             return None
         now = monotonic()
@@ -171,14 +175,14 @@ class _Background:
             pass
 
 
-def _sooner(*timeouts: float | None) -> float | None:
+def _earliest(*timeouts: float | None) -> float | None:
     return min((each for each in timeouts if each is not None), default=None)
 
 
-def _complete(session: ThreadedSession) -> None:
+def _run_completions(session: ThreadedSession) -> None:
     """Call the completion functions of the answers that have arrived."""
     while session.arrived:
-        session.completing = 1  # before it is taken out: a thread that waits for all sees it here or there
+        session.completing = 1  # first: a thread that waits for all calls finds the call here or in `arrived`
         call = session.arrived.pop(0)
         try:
             call.complete_call()
@@ -190,7 +194,7 @@ def _complete(session: ThreadedSession) -> None:
 
 
 def _report(where: str, session: ThreadedSession) -> None:
-    """Print the exception that is being handled; there is no caller to whom it could be raised."""
+    """Print the exception that is being handled; there is no caller in whom it could be raised."""
     text = f"Exception in {where}, with {session.peername}:\n{traceback.format_exc()}"
     try:
         sys.stderr.write(text)

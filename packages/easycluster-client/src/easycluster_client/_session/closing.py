@@ -1,4 +1,4 @@
-"""How a connection ends, and what the threads get that wait for answers then."""
+"""The end of a connection: the first reason counts, and every call without an answer gets an error."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ from .read_turn import ReadTurn
 
 _Sent = TypeVar("_Sent")
 
-#: Seconds that `SessionEnd.close` waits for the server to end while answers are still under way.
+#: Seconds that `SessionEnd.close` waits for the end of the server while answers are under way.
 _CLOSE_GRACE = 2.0
 
 
 class SessionEnd:
-    """The end of one connection: its reason, and the error that every call gets which has no answer then.
+    """The end of one connection, and the errors that calls get by it.
 
     Args:
         channel: the connection.
         peername: the server's name, for messages.
         calls: the calls that end with the connection.
         turn: where threads wait for answers.
-        when_ended: called at the end of the connection, once everything else has been done; perhaps again.
+        when_ended: called when the connection has ended and everything else is done, perhaps more than once.
 
     Attributes:
         error: why the connection ended; None while it is open.
@@ -73,14 +73,15 @@ class SessionEnd:
             raise self.new_error()
 
     def is_end(self, error: BaseException) -> bool:
-        """Whether an error of sending means the end of the connection, and is not the fault of the message or
-        of a signal handler."""
+        """Return whether an error of sending means the end of the connection. Otherwise the message or a
+        signal handler caused it."""
         if self.error is not None or self._link.sending != OPEN:
             return isinstance(error, Exception)
         return isinstance(error, OSError) and is_connection_error(error)
 
     def note_receive_error(self, error: Exception) -> None:
-        """Note the end of the connection that receiving raised; raise any other error: a signal handler's."""
+        """End the connection if an error of receiving means that; else raise the error: it is a signal
+        handler's."""
         if isinstance(error, EndOfStream):
             _, text = self._link.receive_eof()
             self.fail(f"{text} ({self._peername})", None)
@@ -92,10 +93,14 @@ class SessionEnd:
             raise error
 
     def note_loss(self, send: Callable[[], _Sent]) -> _Sent | None:
-        """Send something for which no thread waits: a lost connection is noted, and not raised."""
+        """Call ``send``, for whose message no thread waits: the loss of the connection is noted, not raised.
+
+        Returns:
+            What ``send`` returned; None: the connection was lost.
+        """
         try:
             return send()
-        except (ConnectionLost, ProtocolError):  # it has ended meanwhile
+        except (ConnectionLost, ProtocolError):  # the connection has ended meanwhile
             pass
         except OSError as error:
             if not is_connection_error(error):
@@ -104,22 +109,22 @@ class SessionEnd:
         return None
 
     def fail_by(self, error: BaseException) -> None:
-        """End the connection that broke with this error."""
+        """End the connection, which broke with this error."""
         self.fail(f"the connection to {self._peername} was lost: {error}", error)
 
     def fail(self, text: str, cause: BaseException | None = None) -> None:
         """End the connection, and every call that has no answer.
 
         Args:
-            text: the reason, for people; if an earlier one was given, that one counts.
-            cause: the error behind it.
+            text: the reason, for people; an earlier reason goes first.
+            cause: the error behind the reason.
         """
         error = ConnectionLost(text)
         if cause is not None:
-            # Its frames would keep the session, and all that their callers had in hand, until a collection.
+            # The frames of its traceback would keep the session and the values of callers until a collection.
             error.__cause__ = cause.with_traceback(None)
         self.error = self._first.setdefault(0, error)
-        # Before the gates are opened: a thread that comes to wait looks at it after its gate is there.
+        # Before the gates are opened: a thread that comes to wait checks this after making its gate.
         self._turn.is_over = True
         self._channel.transport.shutdown()
         self._calls.lose_all(self.new_error)
@@ -134,10 +139,10 @@ class SessionEnd:
         calls = self._calls
         pending = calls.by_number
         if self.error is None:
-            # Another thread that reads may see the server go before this one is done.
+            # Now, because another thread that reads may see the end of the server before this thread is done.
             self._first.setdefault(0, ConnectionLost(text))
-            # No answer counts from here on: closing interrupts the calls on the server, and the errors that
-            # they raise then may arrive before the end.
+            # Answers no longer count: closing interrupts the calls on the server, and the errors that they
+            # raise then may arrive before the end.
             calls.by_number = {}
             try:
                 self._say_goodbye(bool(pending))
@@ -150,7 +155,7 @@ class SessionEnd:
         """Give up the connection in a process that was forked from the one that it belongs to."""
         text = (
             f"the connection to {self._peername} belongs to the process from which this one was forked: "
-            "connect() anew here"
+            "connect() again here"
         )
         self.error = self._first[0] = ConnectionLost(text)
         self._turn.is_over = True
@@ -167,8 +172,10 @@ class SessionEnd:
             pass
 
     def _drain(self) -> None:
-        """Wait for the server's end, for a short time. Closing while its answers are unread would
-        reset the connection, and the server would take that for a loss."""
+        """Wait a short time for the end of the server.
+
+        Closing while answers are unread would reset the connection, which the server would take for a loss.
+        """
         deadline = time.monotonic() + _CLOSE_GRACE
         try:
             while (left := deadline - time.monotonic()) > 0:
@@ -180,4 +187,4 @@ class SessionEnd:
 
 
 def _ignore(_: Message) -> None:
-    """Take no notice of a message."""
+    """Ignore a message."""

@@ -1,5 +1,4 @@
-"""Messages that have arrived: answers are noted in their calls, and the threads that wait for them are
-woken."""
+"""Delivery of messages: an answer is noted in its call, and the thread that waits for it is woken."""
 
 from __future__ import annotations
 
@@ -15,7 +14,7 @@ _ANSWERS = frozenset((m.RESULT, m.FAILURE))
 
 
 class Delivery:
-    """Takes the messages of one connection.
+    """Delivers the messages of one connection.
 
     Args:
         calls: the calls that answers belong to.
@@ -31,7 +30,7 @@ class Delivery:
         self._channel = channel
 
     def deliver(self, message: Message) -> None:
-        """Take a message. Called by the thread that reads, perhaps twice with the same message."""
+        """Deliver a message; the thread that reads calls this, perhaps twice with the same message."""
         if message.kind not in _ANSWERS:
             self._deliver_other(message)
             return
@@ -48,8 +47,8 @@ class Delivery:
                 calls.settle(number, call)
             else:
                 calls.by_number.pop(number, None)
-        # After that: a thread that wakes looks for its answer, and else sleeps again. Also for an answer that
-        # comes once more, because an interrupt came in between.
+        # Last: a thread that wakes looks for its answer, and sleeps again if there is none. Repeated messages
+        # open gates, too: an interrupt may have come before this line the first time.
         if self._turn.gates:
             self._turn.open_gates_of(call)
 
@@ -62,4 +61,4 @@ class Delivery:
             asked = self._calls.by_number.get(message.request)
             if asked is not None:
                 asked.is_started = message.body == m.STARTED
-        # CLOSE is followed by the end of the stream. CREDIT and PONG: nothing to do.
+        # CLOSE is followed by the end of the stream. CREDIT and PONG need no action.

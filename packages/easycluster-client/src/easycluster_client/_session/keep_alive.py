@@ -1,4 +1,4 @@
-"""Whether the server still answers: asks when it was silent for a while, gives it up when it stays so."""
+"""Liveness of the server: it is pinged after some silence, and given up when the silence goes on."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Protocol
 
 from easycluster_protocol.errors import ConnectionLost
 
-#: Seconds until the next check when something has come that its reader has not taken yet.
+#: Seconds until the next check when bytes have come that no thread has read yet.
 _UNREAD_INTERVAL = 0.05
 
 
@@ -15,7 +15,7 @@ class WatchedServer(Protocol):
     """The connection to a server, as far as its liveness is concerned.
 
     Attributes:
-        heard_at: when something of the server's came last, by the monotonic clock.
+        heard_at: when the server last sent something, on the clock of `time.monotonic`.
     """
 
     heard_at: float
@@ -29,7 +29,7 @@ class WatchedServer(Protocol):
         """Ask the server for a sign of life."""
 
     def has_bytes(self) -> bool:
-        """Whether something has come that no thread has read yet."""
+        """Return whether bytes have come that no thread has read yet."""
         ...
 
     def give_up(self) -> None:
@@ -37,10 +37,10 @@ class WatchedServer(Protocol):
 
 
 def check_keep_alive(name: str, seconds: float | None) -> float | None:
-    """Check a setting and return it.
+    """Return a setting that has been checked.
 
     Raises:
-        ValueError: it is neither None nor a positive number of seconds.
+        ValueError: the setting is neither None nor a positive number of seconds.
     """
     if seconds is None:
         return None
@@ -54,19 +54,22 @@ class KeepAlive:
 
     Args:
         interval: seconds of silence after which the server is asked for a sign of life; None: never.
-        timeout: seconds of silence after which it is given up; None: never.
+        timeout: seconds of silence after which the server is given up; None: never.
     """
 
     def __init__(self, interval: float | None, timeout: float | None) -> None:
         self._timeout = timeout
-        # It has to be asked well before it is given up.
+        # The server has to be asked well before it is given up.
         self._interval = min(interval, timeout / 2) if interval and timeout else interval
         self._asked_at = 0.0
 
     def check(self, server: WatchedServer) -> float | None:
-        """Do whatever is due; return after how many seconds to check again, None: never.
+        """Ping the server or give it up, if that is due.
 
-        Only silence after a question counts: this process may have been stopped, or busy, itself.
+        Only silence after a ping counts: this process may have been stopped, or busy, itself.
+
+        Returns:
+            After how many seconds to check again; None: never.
         """
         interval, heard_at = self._interval, server.heard_at
         if interval is None or server.error is not None:
@@ -75,7 +78,7 @@ class KeepAlive:
         if now < heard_at + interval:
             return heard_at + interval - now
         if self._asked_at <= heard_at:
-            self._asked_at = now  # before it is asked, which may take long
+            self._asked_at = now  # before the ping, which may take long
             server.ping()
         if self._timeout is None:
             return interval

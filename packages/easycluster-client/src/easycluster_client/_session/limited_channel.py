@@ -1,4 +1,4 @@
-"""Sending a call that has a limit: neither other senders nor a slow server make it last longer."""
+"""Sending within a time limit, which neither other senders nor a slow server can exceed."""
 
 from __future__ import annotations
 
@@ -22,44 +22,44 @@ class SendLimit:
         deadline: on the clock of `time.monotonic`.
 
     Attributes:
-        begun: whether a part of the call has been sent, or will be by the next thread that sends.
+        has_begun: whether a part of the call has been sent, or will be sent by the next thread that sends.
     """
 
-    __slots__ = ("begun", "deadline")
+    __slots__ = ("deadline", "has_begun")
 
     def __init__(self, deadline: float) -> None:
         self.deadline = deadline
-        self.begun = False
+        self.has_begun = False
 
-    def left(self) -> float:
-        """Return the seconds until then, of what can be waited for at once."""
+    def seconds_left(self) -> float:
+        """Return the seconds until the deadline, at most as many as a single wait may last."""
         return seconds_until(self.deadline) or 0.0
 
     def check(self, peername: str) -> None:
-        """Raise when the time is over.
+        """Make sure that the time is not over.
 
         Raises:
-            CallTimeout: it says what has become of the call.
+            CallTimeout: the time is over; the error says whether the call was sent.
         """
         if time.monotonic() >= self.deadline:
             raise self._error(peername)
 
     def _error(self, peername: str) -> CallTimeout:
-        if self.begun:
+        if self.has_begun:
             text = (
-                f"the call was sent in part to {peername} within its limit, for the server takes nothing in"
-                " at present, or slowly; whether it will be run there is unknown"
+                f"the call was sent in part to {peername} within its limit: the server does not read at"
+                " present, or reads slowly; whether the call will be run there is unknown"
             )
             return new_timeout_error(text, "unknown")
         text = (
-            f"the call was not sent to {peername} within its limit, and will not be run there: what was sent"
-            " before takes longer, for the server takes nothing in at present, or slowly"
+            f"the call was not sent to {peername} within its limit, and will not be run there: earlier"
+            " messages are still on their way, because the server does not read at present, or reads slowly"
         )
         return new_timeout_error(text, "not sent")
 
 
 class LimitedChannel(Channel):
-    """A channel with senders that have limits.
+    """A channel on which calls may have a limit on sending.
 
     Args:
         link: the protocol machine.
@@ -68,7 +68,7 @@ class LimitedChannel(Channel):
         peername: the server's name, for messages.
 
     Attributes:
-        limits: the threads that are sending a call which has a limit → that limit.
+        limits: the limits of the threads that are sending a call which has one, by thread.
     """
 
     def __init__(self, link: Link, transport: Any, while_blocked: Callable[[], None], peername: str) -> None:
@@ -78,9 +78,9 @@ class LimitedChannel(Channel):
 
     @contextlib.contextmanager
     def limit(self, deadline: float) -> Generator[None, None, None]:
-        """Let a call that this thread sends inside raise `CallTimeout` when that takes longer."""
+        """In this context, sending a call raises `CallTimeout` when it lasts beyond the deadline."""
         me = get_ident()
-        before = self.limits.get(me)  # of a call that a signal handler interrupts
+        before = self.limits.get(me)  # the limit of a call that a signal handler interrupts
         try:
             self.limits[me] = SendLimit(deadline)
             yield
@@ -94,41 +94,40 @@ class LimitedChannel(Channel):
         """Return how many seconds this thread may still try to send; None: for ever.
 
         Raises:
-            CallTimeout: its limit is over.
+            CallTimeout: the time of its limit is over.
         """
         limit = self.limits.get(get_ident()) if self.limits else None
         if limit is None:
             return None
         limit.check(self._peername)
-        return limit.left()
+        return limit.seconds_left()
 
     def resend_posted(self) -> bool:
-        """Send messages that were left to a sender which was interrupted since; return whether some are
-        left."""
+        """Send messages that were left to a sender which was interrupted; return whether any remain."""
         if self._posted:
             self._send_posted()
         return bool(self._posted)
 
     def send_in_time(self, message: Message) -> None:
-        """Send ``message`` as `send` does, but wait for other senders no longer than this thread's limit.
+        """Send a message as `send` does, but wait for other senders no longer than this thread's limit.
 
         Raises:
-            CallTimeout: the limit is over.
+            CallTimeout: the time of the limit is over.
         """
         limit = self.limits.get(get_ident())
         if limit is None or self._send_lock.is_mine():
-            self.send(message)  # which raises the error for a lock that this thread has
+            self.send(message)  # which raises an error if this thread has the lock
             return
         for plans in self.link.plan_frames(message):
             taken: list[bool] = []
             try:
                 while not (taken and taken[-1]):
                     # One C call, see `send_at_once`.
-                    taken.extend(map(self._send_lock.acquire, (True,), (limit.left(),)))
+                    taken.extend(map(self._send_lock.acquire, (True,), (limit.seconds_left(),)))
                     if not taken[-1]:
                         limit.check(self._peername)
                 self._flush()
-                limit.begun = True
+                limit.has_begun = True
                 self.link.sender.commit(plans)
                 self._flush()
             finally:

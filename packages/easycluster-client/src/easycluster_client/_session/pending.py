@@ -1,5 +1,4 @@
-"""The calls of one session that have no answer yet, and those whose completion functions have to be
-called."""
+"""Pending calls: the part of a response that a session needs, and the calls under way on one session."""
 
 from __future__ import annotations
 
@@ -14,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class PendingCall:
-    """One call, as its session knows it.
+    """One call, as far as its session is concerned.
 
     The responses that scripts hold are pending calls with more methods. Scripts set attributes of their own
     on responses, so none of these names is a single everyday word.
@@ -24,12 +23,12 @@ class PendingCall:
         call_label: the name of the function, for messages.
         is_answered: whether the answer has come or the connection was lost.
         is_started: whether the server has said that a thread runs the call.
-        is_watched: whether somebody is to be told when the answer comes.
+        is_watched: whether the call has watchers or completion functions.
         answer_message: the message with the answer.
         loss: the error of a connection that was lost before the answer came.
     """
 
-    # In the class, because each call has one and most need none of these.
+    # These defaults are in the class, because each call makes a response and most responses need none.
     request_id = 0
     call_label = ""
     is_answered = False
@@ -40,26 +39,26 @@ class PendingCall:
     _watchers: list[Callable[[Any], object]] | None = None
 
     def lose_call(self, error: ConnectionLost) -> None:
-        """Take the end of the connection for the answer, unless the answer has come."""
+        """Note that the connection was lost, unless the answer has come."""
         if not self.is_answered:
             self.loss = error
             self.is_answered = True
 
     def add_watcher(self, watcher: Callable[[Self], object]) -> None:
-        """Let ``watcher(self)`` be called as soon as the answer is there, or now.
+        """Call ``watcher(self)`` as soon as the call is answered, or now if it is.
 
-        It is called by the thread that reads, in the middle of reading and perhaps more than once, so it may
+        The thread that reads makes this call in the middle of reading, perhaps more than once: a watcher must
         neither raise nor wait.
         """
         watchers: list[Callable[[Self], object]] = vars(self).setdefault("_watchers", [])
         watchers.append(watcher)
         self.is_watched = True
-        # In this order: the thread that reads sets it first, and looks for watchers then.
+        # In this order: the thread that reads sets `is_answered` first and looks for watchers then.
         if self.is_answered:
             watcher(self)
 
     def remove_watcher(self, watcher: Callable[[Self], object]) -> None:
-        """Undo `add_watcher`, if that was called."""
+        """Remove a watcher; one that was never added counts as removed."""
         try:
             (self._watchers or []).remove(watcher)
         except ValueError:
@@ -75,11 +74,11 @@ class PendingCall:
 
 
 class PendingCalls:
-    """The calls of one session.
+    """The calls under way on one session.
 
     Attributes:
-        by_number: number → a call that has no answer yet.
-        arrived: calls that have their answer and whose completion functions have not been called yet.
+        by_number: the calls that have no answer yet, by their numbers.
+        arrived: the calls whose answer has come and whose completion functions have not been called yet.
     """
 
     def __init__(self) -> None:
@@ -90,7 +89,7 @@ class PendingCalls:
         return len(self.by_number) + len(self.arrived)
 
     def settle(self, number: int, call: PendingCall) -> None:
-        """Take out a call that has its answer; if it is watched, it has to be completed."""
+        """Take out a call that has its answer; a watched one moves to `arrived`."""
         if not call.is_watched:
             self.by_number.pop(number, None)
             return
@@ -103,13 +102,13 @@ class PendingCalls:
             pass
 
     def lose_all(self, new_error: Callable[[], ConnectionLost]) -> None:
-        """End every call by the error of a lost connection; each gets an error of its own."""
+        """Lose every call; each gets an error of its own."""
         for number, call in list(self.by_number.items()):
             call.lose_call(new_error())
             self.settle(number, call)
 
     def abandon_all(self, new_error: Callable[[], ConnectionLost]) -> None:
-        """End every call in a forked process; nothing is completed there."""
+        """Lose every call in a forked process, where no completion function is called."""
         for call in self.by_number.values():
             call.lose_call(new_error())
         self.by_number = {}

@@ -6,8 +6,8 @@ call each, so no lock is needed that an interrupt, or a signal handler that make
 taken.
 
 A thread that was interrupted (Ctrl-C) while it had the turn still has it when it comes back, and goes on
-reading. If it does not come back, the threads that wait see after a while that nobody reads. The lock
-`reading`, and not the turn, keeps two threads from reading at the same time.
+reading. If it does not come back, the threads that wait notice after a while that no thread reads, and one
+of them takes the turn. The lock `reading`, and not the turn, keeps two threads from reading at the same time.
 """
 
 from __future__ import annotations
@@ -21,26 +21,28 @@ from easycluster_client._deadlines import seconds_until
 
 from .pending import PendingCall
 
-#: Seconds after which a thread that waits for its turn looks whether anybody reads, and once more.
+#: Seconds after which a thread that waits for its turn checks whether any thread reads, and until it checks
+#: once more.
 _FIRST_CHECK = 1.0
 _SECOND_CHECK = 0.05
 
 
 class Gate(Protocol):
-    """Where a thread waits that does not have the turn: a closed lock, or a socket."""
+    """Where a thread without the turn waits: a closed lock, or a socket."""
 
     def release(self) -> None:
         """Open the gate."""
 
 
 class ReadTurn:
-    """Who may read a connection, and who waits meanwhile.
+    """The turn to read one connection, and the threads that wait for it.
 
     Attributes:
         reading: held while something is received.
-        reader: the thread that holds `reading`, or 0. It tells a signal handler that interrupts the reading
-            from another thread.
-        gates: the gate of each thread that waits without having the turn → the call it waits for; None: any.
+        reader: the thread that holds `reading`, or 0; it distinguishes a signal handler that interrupts the
+            reading from another thread.
+        gates: the gates of the threads that wait without having the turn, each with the call that its thread
+            waits for; None stands for any call.
         is_over: whether the connection has ended: no thread is to wait any more.
         claim: ``claim(0, thread)`` takes the turn for the calling thread, if it is free, and returns the
             thread that has it then. It is one C call.
@@ -61,7 +63,7 @@ class ReadTurn:
         return self._holder.get(0)
 
     def take_to_read(self) -> bool:
-        """Take the turn to receive once; return False when that is up to another thread."""
+        """Take the turn in order to receive once; return False if another thread has it or reads."""
         me = get_ident()
         if self.claim(0, me) != me:
             return False
@@ -72,30 +74,30 @@ class ReadTurn:
         return True
 
     def hand_over(self) -> None:
-        """Give back the turn, if the calling thread has it, and wake a thread that waits for it."""
+        """Give the turn back, if the calling thread has it, and wake a thread that waits for it."""
         if self._holder.get(0) == get_ident():
             self._holder.pop(0, None)
         if self.gates:
             self._open_next()
 
     def listen(self, gate: Gate) -> bool:
-        """Let ``gate.release()`` be called when another thread has read an answer or gives back the turn.
+        """Open ``gate`` when another thread has read an answer or gives the turn back.
 
         Returns:
-            Whether nobody has the turn, so that watching the descriptor is up to the caller.
+            Whether the turn is free: then it is up to the caller to watch the descriptor.
         """
         self.gates[gate] = None
         return not self._holder
 
     def forget(self, gate: Gate) -> None:
-        """End what `listen` began."""
+        """Open ``gate`` no more; the opposite of `listen`."""
         self.gates.pop(gate, None)
-        # Perhaps the turn was offered to this gate just now.
+        # Perhaps the turn was offered to this gate a moment ago.
         if self.gates and not self._holder:
             self._open_next()
 
     def new_gate(self, call: PendingCall) -> threading.Lock:
-        """Return the gate at which the calling thread has to wait for the answer to a call."""
+        """Return a gate at which the calling thread waits for the answer to a call."""
         gate = threading.Lock()
         gate.acquire()
         self.gates[gate] = call
@@ -105,20 +107,21 @@ class ReadTurn:
         return gate
 
     def wait_at(self, gate: threading.Lock, deadline: float | None = None) -> bool:
-        """Wait until the gate opens, or perhaps nobody reads; return False when the time is over."""
+        """Wait until the gate opens, or no thread seems to read; return False when the time is over."""
         try:
-            while not gate.acquire(True, _shorter(_FIRST_CHECK, deadline)):
+            while not gate.acquire(True, _limit_wait(_FIRST_CHECK, deadline)):
                 if deadline is not None and time.monotonic() >= deadline:
                     self.forget(gate)
                     return False
                 if self.reading.locked() or gate.acquire(True, _SECOND_CHECK) or self.reading.locked():
                     continue
-                self._holder.pop(0, None)  # the thread that had the turn was kept from handing it over
+                self._holder.pop(
+                    0, None
+                )  # an interrupt kept the thread that had the turn from handing it over
                 break
             return True
         except BaseException:
-            # An interrupt. Perhaps the turn had just been handed to this thread, which does not
-            # take it now.
+            # An interrupt. Perhaps the turn had just been offered to this thread, which does not take it now.
             self.gates.pop(gate, None)
             self._open_next()
             raise
@@ -126,15 +129,15 @@ class ReadTurn:
             self.gates.pop(gate, None)
 
     def _open_next(self) -> None:
-        """Wake one of the threads that wait. It has the turn then, unless its answer or another thread
-        was faster."""
+        """Wake one of the threads that wait: it takes the turn, unless its answer has come or another thread
+        is faster."""
         for gate in list(self.gates):
             self.open(gate)
             return
 
     def open(self, gate: Gate) -> None:
         """Open a gate, which may be open, and forget it."""
-        # In this order, so that an interrupt between the two leaves nobody behind a closed gate.
+        # In this order, so that an interrupt between the two leaves no thread behind a closed gate.
         try:
             gate.release()
         except RuntimeError:  # it was open
@@ -142,11 +145,11 @@ class ReadTurn:
         self.gates.pop(gate, None)
 
     def open_gates_of(self, call: PendingCall | None) -> None:
-        """Wake the threads that wait for this call or for any; all of them when the call is unknown."""
+        """Wake the threads that wait for this call or for any call; None: wake all threads."""
         for gate, waiting in list(self.gates.items()):
             if call is None or waiting is call or waiting is None:
                 self.open(gate)
 
 
-def _shorter(seconds: float, deadline: float | None) -> float:
+def _limit_wait(seconds: float, deadline: float | None) -> float:
     return seconds if deadline is None else min(seconds, seconds_until(deadline) or 0.0)

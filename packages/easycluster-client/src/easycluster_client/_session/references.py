@@ -1,11 +1,11 @@
-"""The server objects that a connection has named to this client: their proxies, and the receipts to give
-back.
+"""References to the server objects that a connection has named to this client: the proxies of these objects,
+and the receipts to give back.
 
 Each answer that names an object is a receipt for it. The receipts of an object are given back when its proxy
-is gone; those of an answer that nobody unpickled, or nobody could, when the answer is gone. Whoever drops a
-proxy or an answer may be a finaliser, in any thread and at any moment: all that happens then is one C call,
-``garbage.append``; a `ThreadedClient` wakes its background thread, too. The next message on the connection
-takes along what lies there.
+is gone; those of an answer that was never unpickled, or could not be, when the answer is gone. Proxies and
+answers may be dropped by a finaliser, in any thread and at any moment. So all that happens then is one C
+call, ``garbage.append``; a `ThreadedClient` also wakes its background thread. The next message on the
+connection takes the receipts in `garbage` along.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ from easycluster_protocol.errors import ConnectionLost
 if TYPE_CHECKING:
     from easycluster_protocol._types import Value
 
-_Value = TypeVar("_Value")
+_Loaded = TypeVar("_Loaded")
 
 
 class NamedSession(Protocol):
-    """The session, as far as references need it.
+    """A session, as far as references are concerned.
 
     Attributes:
         peername: the server's name.
@@ -43,7 +43,7 @@ class NamedSession(Protocol):
 
 
 class Maker(Protocol):
-    """The maker of a client's calls, as far as references need it."""
+    """The maker of a client's calls, as far as references are concerned."""
 
     @property
     def session(self) -> NamedSession | None:
@@ -54,14 +54,14 @@ class Maker(Protocol):
         """The client."""
 
     def renew_locks(self) -> None:
-        """Do without the locks of before, in a forked process."""
+        """Replace the locks in a forked process: threads that do not exist there may hold the old ones."""
 
     def proxy_state(self, references: References, oid: int) -> object:
-        """Return what a new proxy knows."""
+        """Return the state of a new proxy."""
 
 
 class _ProxyReference(weakref.ref[RemoteProxy]):
-    """Stands for a proxy among the live ones, and among the garbage when that is gone."""
+    """Stands for a proxy in `References._live`, and in `References.garbage` when the proxy is gone."""
 
     __slots__ = ("oid", "receipts")
 
@@ -69,20 +69,20 @@ class _ProxyReference(weakref.ref[RemoteProxy]):
     receipts: int
 
 
-#: What is to be given back: the reference of a proxy that is gone, or the numbers of objects.
+#: Receipts to give back: the reference of a proxy that is gone, or the numbers of objects, one per receipt.
 Garbage = _ProxyReference | Sequence[int]
 
 
 class _Receipts:
-    """The receipts of one answer, until it has been unpickled. Those that are left are given back."""
+    """The receipts of one answer until it has been unpickled. The receipts that remain are given back."""
 
     def __init__(self, drop: Callable[[Garbage], None], oids: Sequence[int]) -> None:
         self._give_back = drop
         self.oids = oids
-        self.armed = False
+        self.is_armed = False
 
     def __del__(self) -> None:
-        if self.armed and self.oids:
+        if self.is_armed and self.oids:
             self._give_back(self.oids)
 
 
@@ -94,22 +94,22 @@ class References:
 
     Attributes:
         maker: makes the calls of the client.
+        garbage: the receipts to give back.
     """
 
     maker: Maker
 
     def __init__(self, session: NamedSession) -> None:
         self.session = session
-        #: What is to be given back: references of proxies that are gone, and lists of numbers.
         self.garbage: deque[Garbage] = deque()
-        #: What finalisers do.
+        #: Finalisers call this.
         self.drop: Callable[[Garbage], None] = self.garbage.append
         # A signal handler may unpickle an answer in the middle of another.
         self._lock = threading.RLock()
         self._live: dict[int, _ProxyReference] = {}
-        #: The latest calls whose answers were noted.
+        #: The numbers of the latest calls whose answers were noted.
         self._noted: deque[int] = deque(maxlen=16)
-        #: The number of a call → the objects that its answer, which has not come yet, names beside its table.
+        #: For calls whose answer has not come yet, the objects that the messages ahead of the answer named.
         self._ahead: dict[int, dict[int, None]] = {}
 
     def renew_locks(self) -> None:
@@ -137,7 +137,7 @@ class References:
             )
 
     def find_proxy(self, oid: int, descriptor: Value) -> RemoteProxy:
-        """Return the proxy of an object: the one that there is, or a new one."""
+        """Return the proxy of an object, which is made unless there is one."""
         with self._lock:
             found = self.live(oid)
             if found is not None:
@@ -150,7 +150,7 @@ class References:
             self._live[oid] = reference
         if cls.__init__ is not RemoteProxy.__init__:
             try:
-                # Without the lock: it is the user's code, and may make calls.
+                # Without the lock: this is the user's code, which may make calls.
                 cls.__init__(proxy, self.maker.client, oid)
             except BaseException:
                 with self._lock:  # the next answer that names the object tries again
@@ -160,44 +160,49 @@ class References:
         return proxy
 
     def live(self, oid: int) -> RemoteProxy | None:
-        """Return the proxy of an object, or None."""
+        """Return the proxy of an object, or None if there is none."""
         reference = self._live.get(oid)
         return None if reference is None else reference()
 
     def note(self, message: Message) -> None:
-        """Take the receipts of an answer that has arrived; an interrupt may let that happen twice."""
+        """Note the receipts of an answer that has arrived; after an interrupt this may be called again."""
         if message.receipts is None:
-            # A server that was interrupted sends its answer a second time, directly behind the first. It has
-            # counted one receipt, and giving back two would let go of objects that are in use.
+            # A server that was interrupted sends its answer a second time, directly after the first. It has
+            # counted one receipt, and giving back two would drop objects that are in use.
             if message.request in self._noted:
                 return
             more = self._ahead.get(message.request, ())
             message.receipts = _Receipts(self.drop, [*more, *message.references])
-        # Not before: one that was made and lost in between must give nothing back.
-        message.receipts.armed = True
+        # Only now: receipts that an interrupt lost before they were in the message must not be given back.
+        message.receipts.is_armed = True
         self._noted.append(message.request)
         self._ahead.pop(message.request, None)
 
     def note_ahead(self, message: Message) -> None:
-        """Take the numbers of objects that do not fit the table of an answer which follows."""
-        if message.request not in self._noted:  # the repetition of an answer has come whole before
+        """Note the numbers of objects that do not fit the table of the answer which follows."""
+        if message.request not in self._noted:  # else the answer has come already and is being repeated
             self._ahead.setdefault(message.request, {}).update(dict.fromkeys(message.references))
 
-    def loads(self, message: Message, load: Callable[[], _Value]) -> _Value:
-        """Return what ``load`` makes of an answer that names objects of the server."""
+    def loads(self, message: Message, load: Callable[[], _Loaded]) -> _Loaded:
+        """Return the value of an answer that names server objects.
+
+        Args:
+            message: the answer.
+            load: unpickles the value.
+        """
         before = getattr(context, "answering", None)
         context.answering = self
         try:
             return load()
         finally:
             context.answering = before
-            # While the value still holds the proxies.
+            # Here the value still holds the proxies.
             self._count(message.receipts)
 
     def _count(self, receipts: _Receipts) -> None:
         """Count the receipts of an answer that has been unpickled, or could not be."""
         with self._lock:
-            # At first: an interrupt in here keeps objects that could go, and lets none go that is in use.
+            # First of all: an interrupt in here keeps objects that could be dropped, and drops none in use.
             oids, receipts.oids = receipts.oids, ()
             left: list[int] = []
             for oid in oids:
@@ -210,15 +215,16 @@ class References:
             receipts.oids = left
 
     def keep(self, pairs: Sequence[tuple[int, int]]) -> None:
-        """Give these back later: the message that should have taken them along was not sent."""
+        """Keep receipts for later: the message that was to take them along was not sent."""
         for oid, receipts in pairs:
             self.garbage.append([oid] * receipts)
 
     def releases(self, limit: int = MAX_TABLE_ENTRIES) -> list[tuple[int, int]]:
-        """Return what is to be given back now, and forget it: numbers of objects, and how many receipts.
+        """Return the receipts to give back now, as pairs of an object's number and a number of receipts, and
+        forget them.
 
         Args:
-            limit: of how many objects at most.
+            limit: the greatest number of objects.
         """
         given_back: dict[int, int] = {}
         with self._lock:

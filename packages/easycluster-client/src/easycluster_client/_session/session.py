@@ -10,14 +10,15 @@ that send to each other never block for good.
 
 The caller then waits (`ClientSession.wait`). There is no thread that reads: the first caller that waits takes
 the turn (`read_turn`), receives for all under the lock `ReadTurn.reading`, and hands each message to
-`_deliver`. That notes an answer in its pending call, takes the call out of those under way and opens the gate
-of the thread that waits for it. Values are unpickled later, by the thread that wants them, under no lock.
-When the reader's own answer has come, it gives back the turn and wakes another thread that waits, which reads
+`Delivery.deliver`. That notes an answer in its pending call, takes the call out of those under way and opens
+the gate of the thread that waits for it. Values are unpickled later, by the thread that wants them, under no
+lock.
+When the reader's own answer has come, it gives the turn back and wakes another thread that waits, which reads
 on.
 
-Calls with completion functions or other watchers are told at once (`PendingCall.tell_watchers`) and then wait
-in `arrived` until `CallMaker.run_completions` takes them, outside of all locks. Proxies that are gone are
-noted by finalisers (`references`) and travel with the next message.
+The watchers of a call are told at once (`PendingCall.tell_watchers`). A call with completion functions then
+stays in `arrived` until `CallMaker.run_completions` takes it, outside of all locks. Proxies that are gone are
+noted by finalisers (`references`), and their receipts travel with the next message.
 
 The connection ends once, in `closing`: the first reason counts, every call without an answer gets an error of
 its own, and all gates open. On a `ThreadedSession` a background thread reads while no caller waits
@@ -55,10 +56,10 @@ from .references import References
 if TYPE_CHECKING:
     from easycluster_protocol._types import Buffer
 
-#: Seconds after which a thread that cannot send looks whether it can read now.
+#: Seconds after which a thread that cannot send checks whether it can read now.
 SEND_RETRY_INTERVAL = 0.05
 
-#: So many objects are given back in a message that a pipe takes whole if it takes anything.
+#: The most objects in a RELEASE message: a pipe takes such a message completely or not at all.
 _RELEASES_PER_MESSAGE = 256
 
 
@@ -104,17 +105,17 @@ class ClientSession:
 
     @property
     def outstanding(self) -> int:
-        """How many calls have no answer, or one whose completion functions have not been called."""
+        """The number of calls that have no answer, or whose completion functions have not been called."""
         return len(self._calls)
 
     def check_may_wait(self) -> None:
-        """Raise if the calling thread is one that must not wait for an answer; here all may."""
+        """Make sure that the calling thread may wait for an answer; on this class every thread may."""
 
     def check_descriptor(self, descriptor: int) -> int:
         """Return a descriptor of the connection, which may have been closed.
 
         Raises:
-            ConnectionLost: it was.
+            ConnectionLost: it has been closed.
         """
         if descriptor < 0:
             raise self._end.new_error()
@@ -126,10 +127,10 @@ class ClientSession:
         """Send a call; on return the kernel has it.
 
         Args:
-            call: where its answer is to be noted.
+            call: the call; its answer will be noted in it.
             kind: CALL or INVOKE.
             body: the pickle of its values.
-            buffers: what belongs to the pickle and travels beside it.
+            buffers: the buffers that belong to the pickle and travel beside it.
             thread: the server thread that is to run it.
 
         Raises:
@@ -153,10 +154,10 @@ class ClientSession:
         except BaseException as error:
             if not end.is_end(error):
                 self._calls.by_number.pop(number, None)
-                if _is_unsent(error):  # else the message may be on its way all the same
+                if _is_unsent(error):  # otherwise the message may be on its way nevertheless
                     self.references.keep(message.releases)
                 raise
-            # Perhaps the server said why before it went; what it said may still be read.
+            # The server may have given the reason before it ended, and that may still be read.
             end.fail(f"the connection to {self.peername} was lost", error)
             if not call.is_answered:
                 raise end.new_error() from error
@@ -164,10 +165,9 @@ class ClientSession:
             call.lose_call(end.new_error())
 
     def give_back(self) -> None:
-        """Tell the server of objects that have no proxy here any more, as far as the kernel takes that at
-        once.
+        """Give back receipts of objects that have no proxy here any more, if the kernel takes them at once.
 
-        A thread that sends at present takes the message along, so this may be called anywhere.
+        A thread that is sending takes the message along, so this may be called anywhere.
         """
         garbage = self.references.garbage
         while garbage and self._end.error is None and wait(-1, self.transport.write_fileno(), 0)[1]:
@@ -187,7 +187,7 @@ class ClientSession:
             call: PendingCall, kind: int, body: Buffer, buffers: Sequence[Buffer], thread: int
         ) -> None:
             self.control(message_kind, 0, content())
-            # Not before: another thread that calls meanwhile, or after an interrupt, relies on it.
+            # Only now: another thread that calls meanwhile, or after an interrupt, relies on this message.
             vars(self).pop("request", None)
             ClientSession.request(self, call, kind, body, buffers, thread)
 
@@ -210,19 +210,19 @@ class ClientSession:
             raise end.new_error() from error
 
     def limit_sending(self, deadline: float) -> AbstractContextManager[None]:
-        """Let a call that this thread sends inside raise `CallTimeout` when that lasts beyond
-        ``deadline``."""
+        """Return a context in which sending a call raises `CallTimeout` when it lasts beyond the deadline."""
         return self._channel.limit(deadline)
 
     def wait(self, call: PendingCall, deadline: float | None = None, keep_waiting: bool = False) -> None:
-        """Wait until ``call`` has its answer or the connection has ended; return earlier when
-        the time is over, or when this thread has read answers whose completion functions are to be
-        called.
+        """Wait until a call has its answer or the connection has ended.
+
+        It returns earlier when the time is over, or when this thread has read answers whose completion
+        functions are to be called.
 
         Args:
-            call: what to wait for.
+            call: the call.
             deadline: when to give up, on the clock of `time.monotonic`; None: never.
-            keep_waiting: wait on although there are completion functions to be called.
+            keep_waiting: whether to go on waiting although there are completion functions to be called.
 
         Raises:
             RuntimeError: a signal handler waits while its own thread is in the middle of reading.
@@ -273,7 +273,7 @@ class ClientSession:
         """Receive what is there, without waiting.
 
         Returns:
-            False when that is up to another thread, which has the turn.
+            False if another thread has the turn and reads in its place.
         """
         if self._end.error is not None:
             return True
@@ -287,7 +287,7 @@ class ClientSession:
         return True
 
     def query_status(self, call: PendingCall) -> None:
-        """Ask the server whether a call has been started, if that can be sent at once."""
+        """Ask the server whether a call has been started, if the question can be sent at once."""
         try:
             self._channel.send_at_once(Message(m.STATUS_QUERY, call.request_id), 0.0)
         except OSError as error:
@@ -295,7 +295,7 @@ class ClientSession:
                 raise
 
     def resend_posted(self) -> bool:
-        """Send what was left to a sender that was interrupted since; return whether some is left."""
+        """Send messages that were left to a sender which was interrupted; return whether any remain."""
         return self._end.note_loss(self._channel.resend_posted) is True
 
     def close(self, text: str) -> None:
@@ -308,10 +308,10 @@ class ClientSession:
         self._end.abandon()
 
     def _when_ended(self) -> None:
-        """Called when the connection has ended."""
+        """React to the end of the connection; subclasses have something to do."""
 
     def _post(self, message: Message) -> None:
-        """Send a small message now, or let the thread that sends take it along; a loss is only noted."""
+        """Send a small message, or leave it to a thread that is sending; a lost connection is only noted."""
         self._end.note_loss(partial(self._channel.post, message))
 
     def _receive(self, block: bool, call: PendingCall | None = None) -> bool:
@@ -331,7 +331,7 @@ class ClientSession:
         return False
 
     def _receive_until(self, deadline: float, call: PendingCall) -> bool:
-        """Receive once, or wait until something has come; return False when the time is over."""
+        """Receive once, or wait until bytes have come; return False when the time is over."""
         if self._receive(False, call) or self._end.error is not None:
             return True
         left = seconds_until(deadline)
@@ -347,8 +347,8 @@ class ClientSession:
         return True
 
     def _while_blocked(self) -> None:
-        """Take in what arrives while the kernel takes nothing more: the server may be unable to
-        read on before we do."""
+        """Receive what arrives while the kernel accepts no more to send: the server may be unable to read on
+        before this end does."""
         patience = self._channel.patience()
         has_turn = self.turn.take_to_read()
         try:
@@ -366,7 +366,7 @@ class ClientSession:
 
 
 def _is_unsent(error: BaseException) -> bool:
-    """Whether nothing of the message whose sending raised this is on its way, or will be."""
+    """Return whether nothing has been sent of a message whose sending raised this error, nor will be."""
     return isinstance(error, LocalProtocolError) or (
         isinstance(error, CallTimeout) and error.state == "not sent"
     )

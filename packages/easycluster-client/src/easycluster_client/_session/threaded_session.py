@@ -1,9 +1,9 @@
-"""The session of a `ThreadedClient`: it is read also while no caller waits.
+"""The session of a `ThreadedClient`, which is read even while no caller waits.
 
-A caller that waits reads for itself and for others, as on any `ClientSession`; whenever no caller does,
-the background thread reads (`background`). The two meet in two places only: the turn, which the
-background thread takes like any other thread, and the watch on which it sleeps, which is disarmed while
-another thread receives.
+A caller that waits reads for itself and for others, as on any `ClientSession`; whenever no caller waits, the
+background thread reads (`background`). The two meet in two places only: the turn, which the background
+thread takes like any other thread, and the watch on which it sleeps, which is disarmed while another thread
+receives.
 """
 
 from __future__ import annotations
@@ -45,9 +45,10 @@ class ThreadedSession(ClientSession):
         watch: the watch on which the background thread sleeps.
         background: the identity of that thread; 0 until it runs.
         completing: 1 while the background thread calls the completion functions of an answer, else 0.
-        heard_at: when something of the server's came last, by the monotonic clock.
-        closing: whether `close` has begun.
-        closed: whether `close` is over: the background thread is to end.
+        heard_at: when the server last sent something, on the clock of `time.monotonic`.
+        is_closing: whether `close` has begun.
+        is_closed: whether `close` is over: the background thread is to end.
+        garbage_noted: whether the background thread knows that there are receipts to give back.
     """
 
     def __init__(self, link: Link, transport: SocketTransport, peername: str, keep_alive: KeepAlive) -> None:
@@ -55,9 +56,8 @@ class ThreadedSession(ClientSession):
         self.background = 0
         self.completing = 0
         self.heard_at = monotonic()
-        self.closing = self.closed = False
+        self.is_closing = self.is_closed = False
         self.keep_alive = keep_alive
-        #: Whether the background thread knows that there are proxies to be given back.
         self.garbage_noted = False
         super().__init__(link, transport, peername)
         self.references.drop = self._drop
@@ -65,16 +65,16 @@ class ThreadedSession(ClientSession):
     def _drop(self, dropped: Garbage) -> None:
         """Note that a proxy or an answer is gone. Finalisers call this: it neither sends nor takes a lock."""
         self.references.garbage.append(dropped)
-        # In this order: the background thread looks at the garbage after it took its note away.
+        # In this order: the background thread resets `garbage_noted` before it looks at the garbage.
         if not self.garbage_noted:
             self.garbage_noted = True
             self.watch.wake()
 
     def check_may_wait(self) -> None:
-        """Raise unless the calling thread may wait for an answer.
+        """Make sure that the calling thread may wait for an answer.
 
         Raises:
-            CompletionError: it is the one that has to call the completion functions meanwhile.
+            CompletionError: it is the background thread, which has to call completion functions meanwhile.
         """
         if get_ident() == self.background:
             raise CompletionError(
@@ -85,7 +85,7 @@ class ThreadedSession(ClientSession):
 
     @property
     def outstanding(self) -> int:
-        """How many calls have no answer, or one whose completion functions have not come to their end."""
+        """The number of calls that have no answer, or whose completion functions have not ended."""
         return super().outstanding + self.completing
 
     def request(
@@ -93,9 +93,9 @@ class ThreadedSession(ClientSession):
     ) -> None:
         """Send a call; on return the kernel has it.
 
-        The watch is disarmed: on one CPU the answer may come before the caller comes to read it, and
-        waking the background thread for it would cost more than all else. `ThreadedCallMaker.make` arms
-        it again when the caller does not wait.
+        The watch is disarmed: on one CPU the answer may arrive before the caller begins to read, and
+        waking the background thread for it would cost more than everything else. `ThreadedCallMaker.make`
+        arms the watch again when the caller does not wait.
         """
         try:
             self.watch.disarm()
@@ -108,7 +108,7 @@ class ThreadedSession(ClientSession):
         """Wait until ``call`` has its answer, the connection has ended or the time is over."""
         if not call.is_answered:
             self.check_may_wait()
-            super().wait(call, deadline, True)  # completion functions are up to the background thread
+            super().wait(call, deadline, True)  # the background thread calls completion functions
 
     def _receive(self, block: bool, call: PendingCall | None = None) -> bool:
         watch = self.watch
@@ -119,10 +119,10 @@ class ThreadedSession(ClientSession):
                 self.heard_at = monotonic()
             if self.arrived or self._end.error is not None:
                 watch.wake()
-            # An earlier reader may have been interrupted, and this one have found its answer there already.
+            # An earlier reader may have been interrupted after it had received the answer of this one.
             (watch.rouse if self._channel.has_leftovers else watch.arm)()
         except BaseException as error:
-            # An interrupt. What this reader leaves half done the background thread has to finish.
+            # An interrupt. The background thread has to finish what this reader leaves half done.
             try:
                 watch.rouse()
             except OSError as gone:
@@ -141,7 +141,7 @@ class ThreadedSession(ClientSession):
         return self._channel.has_leftovers
 
     def arm(self) -> None:
-        """Let the background thread read again, at once what an interrupted reader left."""
+        """Let the background thread read again; if an interrupted reader has left something, at once."""
         try:
             if self._channel.has_leftovers and not self.turn.reading.locked():
                 self.watch.rouse()
@@ -152,7 +152,8 @@ class ThreadedSession(ClientSession):
                 raise
 
     def is_gone(self, error: BaseException) -> bool:
-        """Whether (dis)arming the watch raised this because the connection's descriptor was closed."""
+        """Return whether arming or disarming the watch raised this error because the connection's descriptor
+        has been closed."""
         return isinstance(error, OSError) and error.errno in _GONE and self.transport.fileno() < 0
 
     def receive_in_background(self) -> bool:
@@ -177,9 +178,10 @@ class ThreadedSession(ClientSession):
         return came
 
     def _while_blocked(self) -> None:
-        """Take in what arrives while the kernel takes nothing more, unless another thread does so.
+        """Receive what arrives while the kernel accepts no more to send, unless another thread reads.
 
-        The turn is taken only to receive: the background thread would wonder why its holder does not.
+        This thread takes the turn only to receive: the background thread assumes that a holder of the turn
+        which does not read was interrupted.
         """
         patience = self._channel.patience()
         transport = self.transport
@@ -200,7 +202,7 @@ class ThreadedSession(ClientSession):
         self._post(Message(m.PING, 1))
 
     def has_bytes(self) -> bool:
-        """Whether something has come that no thread has read yet."""
+        """Return whether bytes have come that no thread has read yet."""
         return wait(self.transport.fileno(), -1, 0)[0]
 
     def give_up(self) -> None:
@@ -212,13 +214,13 @@ class ThreadedSession(ClientSession):
 
     def close(self, text: str) -> None:
         """End the connection in order; every outstanding call raises `ConnectionLost`."""
-        self.closing = True
+        self.is_closing = True
         super().close(text)
-        self.closed = True
+        self.is_closed = True
         self.watch.wake()
 
     def release_watch(self) -> None:
-        """Let the watch go: no thread waits on it any more."""
+        """Drop the watch: no thread waits on it any more."""
         self.watch = NoWatch()
 
     def abandon(self) -> None:

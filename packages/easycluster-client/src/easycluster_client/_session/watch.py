@@ -1,13 +1,12 @@
-"""The watch on which the background thread of a `ThreadedClient` sleeps: it waits for the connection, and to
-be woken.
+"""The watch on which the background thread of a `ThreadedClient` sleeps until the connection has something to
+read or another thread wakes it.
 
 While a caller reads for itself the watch is disarmed, so an answer wakes that caller and no other
-thread. Disarming and arming are one C call each (a system call of less than a microsecond); where
-Python runs signal handlers none can come between the end of a ``try`` and such a call, see
-`ThreadedSession._receive`.
+thread. Disarming and arming are one C call each (a system call of less than a microsecond). Python runs no
+signal handler between the end of a ``try`` and such a call, see `ThreadedSession._receive`.
 
-Ownership: the descriptors live as long as anything holds the watch. A finaliser that wakes it in
-whatever thread can therefore never write to a descriptor that means something else by now.
+Ownership: the descriptors live as long as anything holds the watch. A finaliser that wakes it, in any
+thread, can therefore never write to a descriptor that has been closed and opened for something else.
 """
 
 from __future__ import annotations
@@ -23,12 +22,17 @@ _CHUNK = 4096
 class Watch:
     """Waits for bytes of a connection, while it is armed, and for `wake`.
 
+    The watch is disarmed at first, and whenever it has reported bytes.
+
     Args:
-        descriptor: the connection's. The watch begins disarmed; whenever it reports bytes it is
-            disarmed again.
+        descriptor: the descriptor of the connection.
+
+    Attributes:
+        arm: from now on report bytes.
+        disarm: report no bytes.
+        rouse: report at once, whether there are bytes or not.
     """
 
-    #: Report bytes; report none; report at once, whether there are bytes or not.
     arm: Callable[[], object]
     disarm: Callable[[], object]
     rouse: Callable[[], object]
@@ -57,14 +61,14 @@ class Watch:
         if self._owner == os.getpid():
             try:
                 os.write(self._writing, b"x")
-            except OSError:  # it is full, so the thread will wake as it is
+            except OSError:  # the pipe is full, so the thread will wake anyway
                 pass
 
     def wait(self, timeout: float | None) -> bool:
-        """Wait until woken or something came; return whether the connection reported something.
+        """Wait until another thread wakes this one or bytes come; return whether bytes were reported.
 
         Args:
-            timeout: in seconds; None waits for ever.
+            timeout: how long to wait, in seconds; None: for ever.
         """
         ready = [descriptor for descriptor, _ in self._epoll.poll(timeout)]
         return self._take_wakes(ready)
@@ -76,7 +80,7 @@ class Watch:
         return bool(ready)
 
     def close(self) -> None:
-        """Give up the descriptors, as in a forked process; otherwise that comes with the last holder."""
+        """Close the descriptors at once, as in a forked process; otherwise the last holder does by going."""
         self._close_waiting()
         while self._pipe:
             os.close(self._pipe.pop())
@@ -91,46 +95,46 @@ class Watch:
 
 
 class NoWatch(Watch):
-    """Stands where a watch was whose connection has ended, so that its descriptors can go."""
+    """Takes the place of a watch whose connection has ended, so that the descriptors can be closed."""
 
     def __init__(self) -> None:
-        self._owner = 0  # nobody: it never wakes anything
+        self._owner = 0  # no process has this id: it never wakes anything
         self._pipe = []
         self.arm = self.disarm = self.rouse = bool
 
 
 class PollWatch(Watch):
-    """The same where there is no epoll: the thread is woken to look elsewhere, which costs more."""
+    """A watch for systems without epoll: arming it wakes the thread, which costs more."""
 
     def _watch(self, descriptor: int) -> None:
         self._descriptor = descriptor
-        self._armed = False
-        self._roused = False
-        self._asleep = False
+        self._is_armed = False
+        self._is_roused = False
+        self._is_asleep = False
 
     def arm(self) -> None:
-        self._armed = True
-        if self._asleep:
+        self._is_armed = True
+        if self._is_asleep:
             self.wake()
 
     def disarm(self) -> None:
-        self._armed = False
+        self._is_armed = False
 
     def rouse(self) -> None:
-        self._roused = True
+        self._is_roused = True
         self.wake()
 
     def wait(self, timeout: float | None) -> bool:
-        self._asleep = True  # before looking: who arms the watch after this wakes the thread
+        self._is_asleep = True  # first: a thread that arms the watch after this line wakes this thread
         poll = select.poll()
         poll.register(self._reading, select.POLLIN)
-        if self._armed:
+        if self._is_armed:
             poll.register(self._descriptor, select.POLLIN)
         ready = poll.poll(None if timeout is None else timeout * 1000)
-        self._asleep = False
+        self._is_asleep = False
         reported = self._take_wakes([descriptor for descriptor, _ in ready])
-        if reported or self._roused:
-            self._armed = self._roused = False
+        if reported or self._is_roused:
+            self._is_armed = self._is_roused = False
             return True
         return False
 
