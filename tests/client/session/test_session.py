@@ -62,7 +62,7 @@ class LookingGate:
         self._server, self._told = server, told
         self.found: list[tuple[int, int]] = []
 
-    def release(self) -> None:
+    def open(self) -> None:
         """Open it."""
         self.found.append((len(self._told), len(self._server.session.arrived)))
 
@@ -89,7 +89,7 @@ def test_answer_that_comes_again_opens_all_gates(server: HandMadeServer) -> None
     take_turn_away(server.session.turn)
     server.session.read(True)
 
-    assert not gate.locked()
+    assert gate.wait(0)
 
 
 def test_thread_that_does_not_come_back(server: HandMadeServer, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -154,28 +154,30 @@ class Gate:
     """Is told what a thread is told that waits for several connections."""
 
     def __init__(self) -> None:
-        self.releases = 0
+        self.openings = 0
 
-    def release(self) -> None:
-        self.releases += 1
+    def open(self) -> None:
+        self.openings += 1
 
 
-def test_lead_that_is_offered_to_who_leaves(server: HandMadeServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Who listens may be offered the lead; when it leaves instead, the next thread leads."""
+def test_turn_that_is_offered_to_a_thread_that_leaves(
+    server: HandMadeServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A thread that listens may be offered the turn; when it leaves instead, the next thread takes it."""
     monkeypatch.setattr(read_turn, "_FIRST_CHECK", 2 * PATIENCE)
     session = server.session
     give_turn(session.turn)
     gate = Gate()
-    leads = session.turn.listen(gate)
+    is_free = session.turn.listen(gate)
     response = server.request()
     waiter = Waiter(response)
     wait_until(lambda: len(session.turn.gates) == 2)
     hand_over_for_another(session.turn)
-    released = gate.releases
+    openings = gate.openings
     session.turn.forget(gate)
     server.answer(response)
 
-    assert (leads, released, waiter.result()) == (False, 1, "value")
+    assert (is_free, openings, waiter.result()) == (False, 1, "value")
 
 
 def test_end_of_the_time_of_a_thread_that_waits(server: HandMadeServer) -> None:

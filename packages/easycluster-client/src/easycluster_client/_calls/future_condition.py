@@ -8,11 +8,9 @@ the reader, so a reader never waits.
 
 from __future__ import annotations
 
-import threading
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
-if TYPE_CHECKING:
-    from easycluster_protocol._types import Value
+from easycluster_server._io.interrupts import OwnedLock
 
 
 class Response(Protocol):
@@ -48,12 +46,12 @@ class FutureCondition:
         self._told: list[Waiter] = []
         #: The response when it has its answer, until all have been told.
         self._answered: Response | None = None
-        # Reentrant, because such a lock knows its owner: a thread that holds the condition may read.
-        self._lock: Value = threading.RLock()
+        # Such a lock knows its owner, and a thread that holds the condition may read.
+        self._lock = OwnedLock()
 
     def acquire(self) -> bool:
         """Take the condition."""
-        return bool(self._lock.acquire())
+        return self._lock.acquire()
 
     def release(self) -> None:
         """Give the condition back."""
@@ -74,15 +72,14 @@ class FutureCondition:
         self._tell()
 
     def _tell(self) -> None:
-        while self._answered is not None and not self._lock._is_owned():
-            taken: list[bool] = []
+        while self._answered is not None and not self._lock.is_mine():
+            held: list[bool] = []
             try:
-                taken.extend(map(self._lock.acquire, (False,)))  # one C call, see `Channel.send_at_once`
-                if not taken[0]:
+                if not self._lock.take(held):
                     return
                 self._tell_now(self._answered)
             finally:
-                if taken and taken[0]:
+                if held:
                     self._lock.release()
 
     def _tell_now(self, response: Response | None) -> None:

@@ -128,8 +128,8 @@ class _Gate:
         """Return the descriptor that can be read when the gate is open."""
         return self._inside.fileno()
 
-    def release(self) -> None:
-        """Open it."""
+    def open(self) -> None:
+        """Open the gate."""
         try:
             self._outside.send(b"x")
         except OSError:  # it has been opened many times, or nobody waits any more

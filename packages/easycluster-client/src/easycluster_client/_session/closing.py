@@ -12,6 +12,7 @@ from easycluster_protocol._wire.link import OPEN
 from easycluster_protocol._wire.messages import Message
 from easycluster_protocol.errors import ConnectionLost, ProtocolError
 from easycluster_server._io.channel import Channel
+from easycluster_server._io.interrupts import FirstOf
 from easycluster_server._io.transport import EndOfStream, SocketTransport, is_connection_error, wait
 
 from .pending import PendingCalls
@@ -52,8 +53,8 @@ class SessionEnd:
         self._calls = calls
         self._turn = turn
         self._when_ended = when_ended
-        #: 0 → the reason. The first thread to set it wins; `error` is set after that.
-        self._first: dict[int, ConnectionLost] = {}
+        #: The reason; `error` is set after this.
+        self._reason = FirstOf()
 
     def new_error(self) -> ConnectionLost:
         """Return a new error for the end of the connection: each caller gets one of its own."""
@@ -123,7 +124,7 @@ class SessionEnd:
         if cause is not None:
             # The frames of its traceback would keep the session and the values of callers until a collection.
             error.__cause__ = cause.with_traceback(None)
-        self.error = self._first.setdefault(0, error)
+        self.error = self._reason.set(error)
         # Before the gates are opened: a thread that comes to wait checks this after making its gate.
         self._turn.is_over = True
         self._channel.transport.shutdown()
@@ -140,7 +141,7 @@ class SessionEnd:
         pending = calls.by_number
         if self.error is None:
             # Now, because another thread that reads may see the end of the server before this thread is done.
-            self._first.setdefault(0, ConnectionLost(text))
+            self._reason.set(ConnectionLost(text))
             # Answers no longer count: closing interrupts the calls on the server, and the errors that they
             # raise then may arrive before the end.
             calls.by_number = {}
@@ -157,7 +158,8 @@ class SessionEnd:
             f"the connection to {self._peername} belongs to the process from which this one was forked: "
             "connect() again here"
         )
-        self.error = self._first[0] = ConnectionLost(text)
+        self._reason = FirstOf()  # this reason goes before any other
+        self.error = self._reason.set(ConnectionLost(text))
         self._turn.is_over = True
         self._calls.abandon_all(self.new_error)
         transport = self._channel.transport

@@ -6,13 +6,16 @@ import contextlib
 import time
 from collections.abc import Callable, Generator
 from threading import get_ident
-from typing import Any
+from typing import TYPE_CHECKING
 
 from easycluster_client._deadlines import new_timeout_error, seconds_until
 from easycluster_protocol._wire.link import Link
 from easycluster_protocol._wire.messages import Message
 from easycluster_protocol.errors import CallTimeout
 from easycluster_server._io.channel import Channel
+
+if TYPE_CHECKING:
+    from easycluster_server._io.transport import Transport
 
 
 class SendLimit:
@@ -71,7 +74,9 @@ class LimitedChannel(Channel):
         limits: the limits of the threads that are sending a call which has one, by thread.
     """
 
-    def __init__(self, link: Link, transport: Any, while_blocked: Callable[[], None], peername: str) -> None:
+    def __init__(
+        self, link: Link, transport: Transport, while_blocked: Callable[[], None], peername: str
+    ) -> None:
         super().__init__(link, transport, while_blocked)
         self.limits: dict[int, SendLimit] = {}
         self._peername = peername
@@ -119,19 +124,16 @@ class LimitedChannel(Channel):
             self.send(message)  # which raises an error if this thread has the lock
             return
         for plans in self.link.plan_frames(message):
-            taken: list[bool] = []
+            held: list[bool] = []
             try:
-                while not (taken and taken[-1]):
-                    # One C call, see `send_at_once`.
-                    taken.extend(map(self._send_lock.acquire, (True,), (limit.seconds_left(),)))
-                    if not taken[-1]:
-                        limit.check(self._peername)
+                while not self._send_lock.take(held, limit.seconds_left()):
+                    limit.check(self._peername)
                 self._flush()
                 limit.has_begun = True
                 self.link.sender.commit(plans)
                 self._flush()
             finally:
-                if taken and taken[-1]:
+                if held:
                     self._send_lock.release()
         if self._posted:
             self._send_posted()

@@ -18,6 +18,7 @@ from threading import get_ident
 from typing import Protocol
 
 from easycluster_client._deadlines import seconds_until
+from easycluster_server._io.interrupts import Gate
 
 from .pending import PendingCall
 
@@ -27,11 +28,11 @@ _FIRST_CHECK = 1.0
 _SECOND_CHECK = 0.05
 
 
-class Gate(Protocol):
-    """Where a thread without the turn waits: a closed lock, or a socket."""
+class AnyGate(Protocol):
+    """Where a thread without the turn waits: a `Gate`, or a gate that can be polled."""
 
-    def release(self) -> None:
-        """Open the gate."""
+    def open(self) -> None:
+        """Open the gate, which may be open."""
 
 
 class ReadTurn:
@@ -51,7 +52,7 @@ class ReadTurn:
     def __init__(self) -> None:
         self.reading = threading.Lock()
         self.reader = 0
-        self.gates: dict[Gate, PendingCall | None] = {}
+        self.gates: dict[AnyGate, PendingCall | None] = {}
         self.is_over = False
         #: 0 → the thread that has the turn; empty when none has it.
         self._holder: dict[int, int] = {}
@@ -80,7 +81,7 @@ class ReadTurn:
         if self.gates:
             self._open_next()
 
-    def listen(self, gate: Gate) -> bool:
+    def listen(self, gate: AnyGate) -> bool:
         """Open ``gate`` when another thread has read an answer or gives the turn back.
 
         Returns:
@@ -89,31 +90,30 @@ class ReadTurn:
         self.gates[gate] = None
         return not self._holder
 
-    def forget(self, gate: Gate) -> None:
+    def forget(self, gate: AnyGate) -> None:
         """Open ``gate`` no more; the opposite of `listen`."""
         self.gates.pop(gate, None)
         # Perhaps the turn was offered to this gate a moment ago.
         if self.gates and not self._holder:
             self._open_next()
 
-    def new_gate(self, call: PendingCall) -> threading.Lock:
+    def new_gate(self, call: PendingCall) -> Gate:
         """Return a gate at which the calling thread waits for the answer to a call."""
-        gate = threading.Lock()
-        gate.acquire()
+        gate = Gate()
         self.gates[gate] = call
         # The event that opens the gate may have come just before the gate was there to be opened.
         if call.is_answered or self.is_over or not self._holder:
             self.open(gate)
         return gate
 
-    def wait_at(self, gate: threading.Lock, deadline: float | None = None) -> bool:
+    def wait_at(self, gate: Gate, deadline: float | None = None) -> bool:
         """Wait until the gate opens, or no thread seems to read; return False when the time is over."""
         try:
-            while not gate.acquire(True, _limit_wait(_FIRST_CHECK, deadline)):
+            while not gate.wait(_limit_wait(_FIRST_CHECK, deadline)):
                 if deadline is not None and time.monotonic() >= deadline:
                     self.forget(gate)
                     return False
-                if self.reading.locked() or gate.acquire(True, _SECOND_CHECK) or self.reading.locked():
+                if self.reading.locked() or gate.wait(_SECOND_CHECK) or self.reading.locked():
                     continue
                 self._holder.pop(
                     0, None
@@ -135,13 +135,10 @@ class ReadTurn:
             self.open(gate)
             return
 
-    def open(self, gate: Gate) -> None:
-        """Open a gate, which may be open, and forget it."""
+    def open(self, gate: AnyGate) -> None:
+        """Open a gate and forget it."""
         # In this order, so that an interrupt between the two leaves no thread behind a closed gate.
-        try:
-            gate.release()
-        except RuntimeError:  # it was open
-            pass
+        gate.open()
         self.gates.pop(gate, None)
 
     def open_gates_of(self, call: PendingCall | None) -> None:
