@@ -10,6 +10,7 @@ import pytest
 from easycluster_client._ssh.process import SshProcess
 from helpers.fake_ssh import FakeSsh, end_ssh
 from helpers.hand_made import HandMadeServer
+from helpers.other_thread import OtherThread
 
 
 @pytest.fixture
@@ -33,3 +34,11 @@ def server() -> Iterator[HandMadeServer]:
     server = HandMadeServer()
     yield server
     server.close()
+
+
+@pytest.fixture
+def other_thread() -> Iterator[OtherThread]:
+    """A second thread, which does what the test tells it."""
+    thread = OtherThread()
+    yield thread
+    thread.close()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from threading import get_ident
@@ -48,6 +49,29 @@ def in_the_middle_of_reading(turn: ReadTurn) -> Iterator[None]:
 def send_by_clock(channel: LimitedChannel, clock: Clock) -> None:
     """Threads that have a limit wait for another sender by this clock."""
     channel._send_lock = make_clocked_lock(clock)
+
+
+@contextmanager
+def another_thread_sends(channel: LimitedChannel) -> Iterator[None]:
+    """Another thread is in the middle of sending inside; it gives the lock back as an interrupted sender does."""
+    with held_by_another_thread(channel._send_lock):
+        yield
+
+
+def is_free_to_send(channel: LimitedChannel) -> bool:
+    """Whether no thread is in the middle of sending."""
+    free: list[bool] = []
+
+    def look() -> None:
+        held: list[bool] = []
+        free.append(channel._send_lock.take(held))
+        if held:
+            channel._send_lock.release()
+
+    thread = threading.Thread(target=look)
+    thread.start()
+    thread.join()
+    return free[0]
 
 
 @contextmanager

@@ -5,12 +5,16 @@ from __future__ import annotations
 import pickle
 import socket
 import threading
+from collections.abc import Callable, Sequence
 from types import SimpleNamespace
 from typing import Any
 
 from easycluster_client._calls.response import NonblockingResponse
+from easycluster_client._session.pending import PendingCall
 from easycluster_client._session.session import ClientSession
+from easycluster_protocol._types import Value
 from easycluster_protocol._wire import messages as m
+from easycluster_protocol._wire.link import Link
 from easycluster_protocol._wire.messages import Message
 from easycluster_server._io.transport import SocketTransport
 from helpers.pair import LinkPair, take_messages
@@ -20,18 +24,28 @@ from helpers.waiting import PATIENCE, wait_until
 class HandMadeServer:
     """The other end of a session.
 
+    Args:
+        session_class: makes the session of its link, transport and peername.
+        early: messages that the server has sent together with the end of the handshake.
+
     Attributes:
         session: the session under test.
         received: the messages that it sent.
     """
 
-    def __init__(self) -> None:
+    def __init__(
+        self,
+        session_class: Callable[[Link, SocketTransport, str], ClientSession] = ClientSession,
+        early: Sequence[Message] = (),
+    ) -> None:
         links = LinkPair()
         ours, self.socket = socket.socketpair()
         self.socket.settimeout(PATIENCE)
         self._link = links.server
         self.received: list[Message] = []
-        self.session = ClientSession(links.client, SocketTransport(ours), "the server")
+        for message in early:
+            links.client.receive_data(self._link.data_to_send(message))
+        self.session = session_class(links.client, SocketTransport(ours), "the server")
         self._client: Any = SimpleNamespace(peername="the server", _easycluster_calls=self)
 
     reads_by_itself = True
@@ -49,11 +63,15 @@ class HandMadeServer:
     def receive(self, count: int) -> list[Message]:
         """Receive until so many messages have come."""
         while len(self.received) < count:
-            data = self.socket.recv(1 << 20)
-            assert data
-            self._link.receive_data(data)
-            self.received += take_messages(self._link)
+            self.receive_some()
         return self.received
+
+    def receive_some(self) -> None:
+        """Receive once: perhaps a part of a message, perhaps several."""
+        data = self.socket.recv(1 << 20)
+        assert data
+        self._link.receive_data(data)
+        self.received += take_messages(self._link)
 
     def send(self, *messages: Message) -> None:
         """Send messages."""
@@ -71,17 +89,21 @@ class HandMadeServer:
 
 
 class Waiter(threading.Thread):
-    """A thread that waits for an answer."""
+    """A thread that waits for an answer.
+
+    Attributes:
+        response: the response of the call.
+    """
 
     def __init__(self, response: NonblockingResponse) -> None:
         super().__init__()
         self.outcome: Any = None
-        self._response = response
+        self.response = response
         self.start()
 
     def run(self) -> None:
         try:
-            self.outcome = self._response.wait()
+            self.outcome = self.response.wait()
         except Exception as error:
             self.outcome = error
 
@@ -97,3 +119,21 @@ def start_reader(server: HandMadeServer) -> Waiter:
     waiter = Waiter(server.request())
     wait_until(server.session.turn.reading.locked)
     return waiter
+
+
+def send_call(server: HandMadeServer, call: PendingCall | None = None, body: Value = b"") -> PendingCall:
+    """Send a call that no script holds; return it."""
+    found = PendingCall() if call is None else call
+    server.session.request(found, m.CALL, body, (), 0)
+    return found
+
+
+def drop_proxies(server: HandMadeServer, *oids: int) -> None:
+    """Drop proxies of these server objects, with one receipt each."""
+    for oid in oids:
+        server.session.references.drop([oid])
+
+
+def raise_timeout(*arguments: Any) -> None:
+    """Stand for a step in the middle of which a signal handler raises the error that many raise."""
+    raise TimeoutError("too late")
