@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from easycluster_client._calls.keywords import options_of
+from easycluster_protocol._objects import proxies
 from easycluster_protocol._objects.proxy_classes import make_proxy_class
 
 #: How a server describes a proxy.
@@ -69,3 +72,30 @@ def sent(proxy: Any) -> list[Any]:
     """What the proxy has asked its server, as far as that is known here."""
     found: list[Any] = object.__getattribute__(proxy, "_easycluster_state").sent
     return found
+
+
+class Numbers:
+    """Stands for the table of a server."""
+
+    def __init__(self) -> None:
+        self.given_back: list[int] = []
+
+    def add(self, value: Any, listed: dict[int, None]) -> int:
+        listed[8] = None
+        return 8
+
+    def get(self, oid: int) -> Any:
+        raise ReferenceError(oid)
+
+    def give_back(self, listed: dict[int, None]) -> None:
+        self.given_back.extend(listed)
+
+
+@contextmanager
+def answering(references: References | None = None) -> Iterator[None]:
+    """Inside, an answer of a server is being unpickled."""
+    proxies.context.answering = references or References()
+    try:
+        yield
+    finally:
+        proxies.context.answering = None

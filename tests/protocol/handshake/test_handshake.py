@@ -1,23 +1,19 @@
+"""What both ends of a handshake have in common: agreement, order, size, and that nothing is unpickled."""
+
 from __future__ import annotations
 
-import hashlib
-import hmac
 import os
 import pickle
 import struct
-from collections.abc import Iterator, Sequence
 from typing import Any
 
 import pytest
 from hypothesis import example, given, strategies as st
 
 from easycluster_protocol._handshake.client import ClientHandshake
-from easycluster_protocol._handshake.handshake import Handshake
-from easycluster_protocol._handshake.hello import CHALLENGE, HELLO, PROOF, REFUSE, WELCOME, Hello
-from easycluster_protocol._handshake.hello_parser import parse_hello
+from easycluster_protocol._handshake.hello import CHALLENGE, HELLO, REFUSE, WELCOME, Hello
 from easycluster_protocol._handshake.secrets import derive_key_id
 from easycluster_protocol._handshake.server import ServerHandshake
-from easycluster_protocol._limits import MAX_HANDSHAKE_BYTES
 from easycluster_protocol._wire.link import CLIENT, SERVER
 from easycluster_protocol.errors import (
     AuthenticationError,
@@ -26,10 +22,8 @@ from easycluster_protocol.errors import (
     RemoteProtocolError,
     VersionError,
 )
+from helpers.handshakes import OLD_EASYCLUSTER, ends, packet, run
 from helpers.pair import FUZZ, KEY, OTHER_KEY, SESSION_NAME, SIZES, Carrier, pieces
-
-#: How both ends of EasyCluster 0.22.3 begin.
-PUBLISHED = b"\x01\x00\x00\x00\x10" + bytes(range(16))
 
 HELLO_FIELDS: dict[str, Any] = {
     "tls": 2,
@@ -41,19 +35,6 @@ HELLO_FIELDS: dict[str, Any] = {
     "capabilities": "a,b",
     "process": 4711,
 }
-
-
-def packet(kind: int, payload: bytes | Hello = b"") -> bytes:
-    """One packet of a handshake as it is written."""
-    data = payload.encode() if isinstance(payload, Hello) else payload
-    return b"EZCL" + struct.pack(">BBH", kind, 0, len(data)) + data
-
-
-def run(client: Handshake, server: Handshake, sizes: Sequence[int] = ()) -> Carrier:
-    """Carry a handshake to its end."""
-    carrier = Carrier(client, server, sizes=sizes)
-    carrier.run()
-    return carrier
 
 
 # Handshakes that succeed.
@@ -168,15 +149,6 @@ def test_bytes_after_the_handshake_are_kept() -> None:
     assert client.leftover == b"others and more"
 
 
-def test_fields_of_later_versions_are_skipped() -> None:
-    """A server takes a HELLO with fields that it does not know."""
-    server = ServerHandshake()
-
-    server.receive_data(packet(HELLO, Hello(protocol_high=9).encode() + b"\xfe\x00\x01x"))
-
-    assert server.agreement is not None
-
-
 @pytest.mark.parametrize("key", [None, KEY], ids=["private", "keyed"])
 def test_repr_of_an_agreement(key: bytes | None) -> None:
     """The repr of an agreement says what was agreed, and shows neither keys nor nonces."""
@@ -191,35 +163,6 @@ def test_repr_of_an_agreement(key: bytes | None) -> None:
     )
     for secret in (client.agreement.send_key, client.agreement.receive_key, server.own.nonce):
         assert not secret or repr(secret) not in text
-
-
-# The key schedule, from the documentation alone.
-
-
-def test_key_schedule_is_hkdf() -> None:
-    """Proofs and keys are what HKDF (RFC 5869), written down here again, makes of key, nonces and packets."""
-
-    def expand(label: str) -> bytes:
-        return hmac.new(secret, label.encode() + opening + b"\1", "sha256").digest()
-
-    client, server = (
-        ClientHandshake(KEY, nonce=b"c" * 32),
-        ServerHandshake(KEY, SESSION_NAME, nonce=b"s" * 32),
-    )
-    hello, challenge, proof, welcome = (data for _, data in run(client, server).packets)
-
-    secret = hmac.new(b"c" * 32 + b"s" * 32, KEY, "sha256").digest()
-    opening = hashlib.sha256(hello + challenge).digest()
-    client_proof = hmac.new(expand("easycluster 1 client proof"), hello + challenge, "sha256").digest()
-    assert proof == packet(PROOF, Hello(proof=client_proof))
-    server_proof = hmac.new(
-        expand("easycluster 1 server proof"), hello + challenge + proof + SESSION_NAME, "sha256"
-    ).digest()
-    assert welcome == packet(WELCOME, Hello(proof=server_proof, session=SESSION_NAME))
-    assert server.agreement is not None
-    assert server.agreement.receive_key == expand("easycluster 1 to server")
-    assert server.agreement.send_key == expand("easycluster 1 to client")
-    assert parse_hello(hello[8:]).key_id == hmac.new(KEY, b"easycluster 1 key id", "sha256").digest()[:8]
 
 
 # Keys that do not fit.
@@ -238,26 +181,6 @@ def test_wrong_key() -> None:
     assert client.agreement is server.agreement is None
 
 
-def test_client_that_only_knows_the_name_of_the_key(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Who has seen a key's id on the wire, and not the key, gets as far as the proof."""
-    for end in ("client", "server"):
-        monkeypatch.setattr(f"easycluster_protocol._handshake.{end}.derive_key_id", lambda key: b"the same")
-    client, server = ClientHandshake(OTHER_KEY), ServerHandshake(KEY)
-    carrier = Carrier(client, server)
-
-    with pytest.raises(AuthenticationError, match="the key is not the one of this server"):
-        carrier.run()
-
-    assert [data[4] for _, data in carrier.packets] == [
-        HELLO,
-        CHALLENGE,
-        PROOF,
-        REFUSE,
-    ]
-    with pytest.raises(AuthenticationError, match="the server refused"):
-        client.receive_data(carrier.packets[-1].data)
-
-
 def test_client_without_a_key() -> None:
     """A client without a key is refused by a server that has one, for that reason."""
     client, server = ClientHandshake(), ServerHandshake(KEY)
@@ -268,16 +191,6 @@ def test_client_without_a_key() -> None:
 
     with pytest.raises(AuthenticationError, match="the server refused the connection: the key"):
         client.receive_data(carrier.packets[-1].data)
-
-
-def test_server_without_a_key() -> None:
-    """A client with a key does not take a welcome that proves nothing."""
-    client, server = ClientHandshake(KEY), ServerHandshake()
-
-    with pytest.raises(RemoteProtocolError, match="handshake packet 4 in state 'wait for challenge'"):
-        run(client, server)
-
-    assert client.agreement is None
 
 
 @pytest.mark.parametrize("nonce", [b"", b"n" * 31, b"n" * 33])
@@ -320,80 +233,6 @@ def test_versions_that_overlap(low: int, high: int) -> None:
     assert client.agreement is not None
 
 
-@pytest.mark.parametrize(("key", "kind"), [(None, WELCOME), (KEY, CHALLENGE)])
-def test_client_refuses_a_version_too(key: bytes | None, kind: int) -> None:
-    """A server that did not notice is refused by the client."""
-    client = ClientHandshake(key)
-
-    with pytest.raises(VersionError, match="EasyCluster of unknown version there 5 to 6"):
-        client.receive_data(packet(kind, Hello(protocol_low=5, protocol_high=6, nonce=b"n" * 32)))
-
-
-def test_version_of_a_stranger_is_shown_with_care() -> None:
-    """The version that a stranger claims to have cannot write on a terminal or fill a log."""
-    server = ServerHandshake(KEY)
-    hostile = "1\x1b[2J\n\u202e" + "9" * 3000
-
-    with pytest.raises(VersionError) as caught:
-        server.receive_data(packet(HELLO, Hello(protocol_low=2, version=hostile)))
-
-    assert str(caught.value).isprintable()
-    assert len(str(caught.value)) < 400
-    assert len(server.data_to_send()) < 500
-
-
-# Refusals.
-
-
-@pytest.mark.parametrize(
-    ("code", "error"),
-    [("key", AuthenticationError), ("version", VersionError), ("busy", ConnectError), ("", ConnectError)],
-)
-@pytest.mark.parametrize("key", [None, KEY], ids=["private", "keyed"])
-def test_refusal(code: str, error: type[ConnectError], key: bytes | None) -> None:
-    """A server can refuse for any reason, before it has heard anything; the client says why."""
-    client, server = ClientHandshake(key), ServerHandshake(key)
-
-    server.refuse(code, "come back later")
-
-    with pytest.raises(ConnectError, match="the server refused the connection: come back later") as caught:
-        client.receive_data(server.data_to_send())
-    assert type(caught.value) is error
-    assert client.agreement is None
-    with pytest.raises(RemoteProtocolError, match="in state 'failed'"):
-        server.receive_data(client.data_to_send())
-
-
-def test_refusal_instead_of_a_welcome() -> None:
-    """A server can still refuse when the client has proved its key."""
-    client, server = ClientHandshake(KEY), ServerHandshake(KEY)
-    server.receive_data(client.data_to_send())
-    client.receive_data(server.data_to_send())
-
-    server.refuse("busy", "too many sessions")
-
-    with pytest.raises(ConnectError, match="too many sessions"):
-        client.receive_data(server.data_to_send())
-
-
-def test_refusal_is_shown_with_care() -> None:
-    """The text of a refusal, which anybody can send, cannot write on a terminal or fill it."""
-    text = "\x1b[2Jno\r\n\x07 \x9b\u202e\u2028\0 entry" + "!" * 3000
-    client = ClientHandshake(KEY)
-
-    with pytest.raises(ConnectError, match="no  entry!!!") as caught:
-        client.receive_data(packet(REFUSE, Hello(text=text, code="x\n")))
-
-    assert str(caught.value).isprintable()
-    assert len(str(caught.value)) < 600
-
-
-def test_server_takes_no_refusal() -> None:
-    """Only servers refuse."""
-    with pytest.raises(RemoteProtocolError, match="handshake packet 5"):
-        ServerHandshake().receive_data(packet(REFUSE))
-
-
 # The end of the stream.
 
 
@@ -406,71 +245,6 @@ def test_end_during_the_handshake() -> None:
 
     with pytest.raises(RemoteProtocolError, match="in state 'failed'"):
         client.receive_data(packet(WELCOME))
-
-
-# Strangers.
-
-
-STRANGERS = [
-    (b"GET / HTTP/1.1\r\nHost: x\r\n\r\n", "speaks HTTP"),
-    (b"POST / HTTP/1.1\r\n", "speaks HTTP"),
-    (b"HEAD / HTTP/1.1\r\n", "speaks HTTP"),
-    (b"PUT /x HTTP/1.1\r\n", "speaks HTTP"),
-    (b"HTTP/1.1 400 Bad Request\r\n", "speaks HTTP"),
-    (b"SSH-2.0-OpenSSH_9.2p1 Debian-2\r\n", "is an ssh server; to connect by ssh, write user@host"),
-    (PUBLISHED, r"is a published EasyCluster \(0.x\)"),
-    (b"\x16\x03\x01\x02\x00\x01", r"it sent b'\\x16\\x03"),
-    (b"Permission denied, please try again.\n", "it sent b'Permission denied"),
-    (b"EZCX", "it sent b'EZCX'"),
-    (b"E\0", "it sent"),
-]
-
-
-def ends() -> Iterator[Handshake]:
-    """Each kind of end, as it is at first."""
-    for key in (None, KEY):
-        yield ClientHandshake(key)
-        yield ServerHandshake(key)
-
-
-def test_published_peers_in_pieces() -> None:
-    """A published EasyCluster is named wherever its first bytes are cut."""
-    for end in ends():
-        for number in range(4):
-            end.receive_data(PUBLISHED[number : number + 1])
-        with pytest.raises(RemoteProtocolError, match="is a published EasyCluster"):
-            end.receive_data(PUBLISHED[4:])
-
-
-@pytest.mark.parametrize(("data", "fragment"), STRANGERS)
-def test_strangers_are_named(data: bytes, fragment: str) -> None:
-    """Who speaks another protocol is named in the error, and gets no answer."""
-    for end in ends():
-        end.data_to_send()
-
-        with pytest.raises(RemoteProtocolError, match=fragment):
-            end.receive_data(data)
-
-        assert end.data_to_send() == b""
-        assert end.agreement is None
-
-
-@pytest.mark.parametrize(("data", "_"), STRANGERS)
-def test_strangers_whose_bytes_come_one_by_one(data: bytes, _: str) -> None:
-    """Who speaks another protocol is refused however slowly they do."""
-    for end in ends():
-        with pytest.raises(RemoteProtocolError, match="the peer"):
-            for piece in pieces(data, [1]):
-                end.receive_data(piece)
-
-
-def test_strangers_are_quoted_briefly() -> None:
-    """However much a stranger sends, the error shows the beginning, escaped."""
-    with pytest.raises(RemoteProtocolError) as caught:
-        ServerHandshake(KEY).receive_data(b"\x1b[2J\n" + b"x" * 4000)
-
-    assert str(caught.value).isprintable()
-    assert len(str(caught.value)) < 200
 
 
 # Order and size.
@@ -513,27 +287,6 @@ def test_largest_handshake() -> None:
         ServerHandshake().receive_data(b"EZCL\x01\x00" + struct.pack(">H", 4089))
 
 
-@FUZZ
-@given(st.integers(0, 4088), st.binary(max_size=40), st.integers(1, 4096))
-def test_memory_before_the_proof(size: int, rest: bytes, piece: int) -> None:
-    """Whatever a peer sends before it has proved the key, no more than 4 KiB of that is held."""
-    hello = Hello(nonce=b"n" * 32, key_id=derive_key_id(KEY)).encode()
-    padding = b"\xff" + struct.pack(">H", size) + bytes(size)
-    sent = packet(HELLO, hello + padding) + packet(PROOF, rest) * 200
-    server = ServerHandshake(KEY)
-
-    for part in pieces(sent, [piece]):
-        try:
-            server.receive_data(part)
-        except (ConnectError, ProtocolError):
-            return
-        finally:
-            own = sum(map(len, server._out))
-            assert len(server._transcript) + len(server._buffer) - own <= MAX_HANDSHAKE_BYTES
-            assert own < 400
-    raise AssertionError("a peer without the key was not refused")
-
-
 # Any bytes.
 
 
@@ -553,7 +306,7 @@ PACKETS = st.builds(
 
 
 @FUZZ
-@example([PUBLISHED], [])
+@example([OLD_EASYCLUSTER], [])
 @given(st.lists(st.binary(max_size=40) | PACKETS, max_size=6), SIZES)
 def test_any_bytes_are_taken_or_refused(parts: list[bytes], sizes: list[int]) -> None:
     """Any bytes are taken in, or refused by a documented error; without the key they open no session."""

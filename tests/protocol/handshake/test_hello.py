@@ -1,26 +1,17 @@
 from __future__ import annotations
 
 import pickle
-import struct
 import sys
 from typing import Any
 
 import pytest
-from hypothesis import example, given, strategies as st
+from hypothesis import given
 
 from easycluster_protocol._handshake import hello as hello_module
 from easycluster_protocol._handshake.hello import FIELDS, Hello, describe_self
 from easycluster_protocol._handshake.hello_parser import parse_hello
-from easycluster_protocol.errors import RemoteProtocolError
+from helpers.hellos import HELLOS, fields_of
 from helpers.pair import FUZZ
-
-VALUES: dict[str, st.SearchStrategy[Any]] = {
-    "text": st.text(st.characters(exclude_categories=["Cs"]), max_size=50),
-    "number": st.integers(0, 2**64 - 1),
-    "bytes": st.binary(max_size=50),
-}
-
-HELLOS = st.fixed_dictionaries({}, optional={name: VALUES[form] for name, form, _ in FIELDS.values()})
 
 #: The tags that other versions know. What stands here never changes; new tags are added.
 FROZEN_TAGS = {
@@ -50,16 +41,6 @@ FROZEN_TAGS = {
 }
 
 
-def fields_of(hello: Hello) -> dict[str, Any]:
-    """Every field of a packet, given or not."""
-    return {name: getattr(hello, name) for name, _, _ in FIELDS.values()}
-
-
-def field(tag: int, value: bytes) -> bytes:
-    """One field as it is written."""
-    return struct.pack(">BH", tag, len(value)) + value
-
-
 def test_tags_are_frozen() -> None:
     """Every tag that was ever published means what it meant then."""
     assert {tag: (name, form) for tag, (name, form, _) in FIELDS.items()} == FROZEN_TAGS
@@ -84,51 +65,6 @@ def test_round_trip(fields: dict[str, Any]) -> None:
 
     assert fields_of(received) == {**defaults, **fields}
     assert received.encode() == Hello(**fields).encode()
-
-
-@FUZZ
-@given(HELLOS, st.integers(24, 255), st.binary(max_size=20))
-def test_unknown_fields_are_skipped(fields: dict[str, Any], tag: int, value: bytes) -> None:
-    """A field of a later version, wherever it stands, changes nothing."""
-    data = Hello(**fields).encode()
-    extra = field(tag, value)
-
-    assert fields_of(parse_hello(extra + data + extra)) == fields_of(Hello(**fields))
-
-
-@pytest.mark.parametrize(
-    ("data", "fragment"),
-    [
-        (b"\x03", "cut short"),
-        (b"\x03\x00", "cut short"),
-        (b"\x03\x00\x05four", "cut short"),
-        (b"\xff\xff\xff", "cut short"),
-        (field(3, b"a") + field(3, b"a"), "version stands twice"),
-        (field(3, b"\xff"), "version cannot be read"),
-        (field(3, "\ud800".encode("utf-8", "surrogatepass")), "version cannot be read"),
-        (field(12, b""), "tls cannot be read"),
-        (field(12, bytes(7)), "tls cannot be read"),
-        (field(12, bytes(9)), "tls cannot be read"),
-    ],
-)
-def test_fields_that_cannot_be_read(data: bytes, fragment: str) -> None:
-    """What is cut short, stands twice or has the wrong form is refused by its name."""
-    with pytest.raises(RemoteProtocolError, match=fragment):
-        parse_hello(data)
-
-
-@FUZZ
-@example(b"")
-@given(st.binary(max_size=100) | HELLOS.map(lambda fields: Hello(**fields).encode()[:-1]))
-def test_any_bytes_are_read_or_refused(data: bytes) -> None:
-    """Any bytes are either fields, which can be written and read again, or refused."""
-    try:
-        hello = parse_hello(data)
-    except RemoteProtocolError:
-        return
-
-    assert fields_of(parse_hello(hello.encode())) == fields_of(hello)
-    assert len(hello.encode()) <= len(data)
 
 
 def test_text_of_the_system_can_always_be_written() -> None:

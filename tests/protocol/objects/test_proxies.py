@@ -5,13 +5,12 @@ from __future__ import annotations
 import copy
 import pickle
 import rlcompleter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
 
 from easycluster_protocol._objects import proxies
-from easycluster_protocol._objects.exports import find_exports
 from easycluster_protocol._objects.proxies import (
     ProxyMethod,
     RemoteProxy,
@@ -20,26 +19,7 @@ from easycluster_protocol._objects.proxies import (
     find_proxy,
     reduce_method,
 )
-from easycluster_protocol._objects.proxy_classes import (
-    DefaultRemoteProxy,
-    FileProxy,
-    GeneratorProxy,
-    ModuleProxy,
-    RemoteIterator,
-    SelfIterProxy,
-    make_proxy_class,
-)
-from easycluster_protocol._values.object_pickle import dumps_result, loads_result
 from helpers.fake_proxies import NAMES, References, make, sent
-
-
-@pytest.fixture
-def answering() -> Iterator[None]:
-    """An answer of a server is being unpickled."""
-    proxies.context.answering = References()
-    yield
-    proxies.context.answering = None
-
 
 # What is forwarded.
 
@@ -123,75 +103,6 @@ def test_errors_of_exported_attributes() -> None:
         _ = proxy.val
 
 
-def test_any_attribute() -> None:
-    """With ``@auto`` attributes the server is asked for what the proxy does not know, but not for special names."""
-    proxy = make((("method",), (), (), True))
-
-    assert proxy.whatever == "answer"
-    proxy.whatever = 3
-    del proxy.whatever
-    assert [each[0] for each in sent(proxy)] == ["get", "set_attribute", "delete_attribute"]
-    with pytest.raises(AttributeError, match="has no attribute '__wrapped__'"):
-        _ = proxy.__wrapped__
-    assert not hasattr(proxy, "__array__")
-    assert len(sent(proxy)) == 3
-
-
-def test_default_proxy() -> None:
-    """What the class of a `DefaultRemoteProxy` defines stays local, all else is forwarded."""
-
-    class Mine(DefaultRemoteProxy):
-        here = 1
-        proxy_methods = "method"
-        proxy_attrs = ("val",)
-
-        def double(self) -> int:
-            return 2 * self.here
-
-    proxy = make(Mine)
-    proxy.here = 4
-    assert proxy.double() == 8
-    del proxy.here
-    assert (proxy.here, sent(proxy)) == (1, [])
-
-    proxy.val = 5
-    proxy.there = 6
-    assert proxy.method() == "answer"
-    assert [each[1] for each in sent(proxy)] == [("val", 5), ("there", 6), ()]
-    assert list(object.__getattribute__(proxy, "__dict__")) == ["_easycluster_state"]
-
-
-def test_setting_what_is_not_there() -> None:
-    """A proxy that was made on the fly keeps nothing here: what it does not export, or only lets be called or
-    looked at, cannot be set, and the error says why."""
-    less, more = (
-        make((("getval",), ("val",), ("constant",), False)),
-        make((("getval",), ("val",), ("constant",), True)),
-    )
-    with pytest.raises(AttributeError) as caught:
-        less.other = 5
-    assert str(caught.value) == (
-        "'dynamic_proxy_getval_val_constant' object has no attribute 'other'; "
-        "exported are the methods getval and the attributes constant, val"
-    )
-
-    for proxy in (less, more):
-        for name, reason in (
-            ("getval", "it is a method"),
-            ("proxy_object_id", "every proxy has it"),
-            ("raw_call_method", "every proxy has it"),
-            ("__class__", "every proxy has it"),
-        ):
-            with pytest.raises(AttributeError, match=f"attribute '{name}' cannot be set: {reason}$"):
-                setattr(proxy, name, RemoteProxy)
-        with pytest.raises(AttributeError):
-            del proxy.getval
-        proxy.val = 3
-        assert (list(vars(proxy)), len(sent(proxy))) == (["_easycluster_state"], 1)
-    more.other = 5
-    assert sent(more)[1] == ("set_attribute", ("other", 5), None)
-
-
 def test_classes_by_hand_keep_their_own() -> None:
     """A proxy of a class that was written by hand may have attributes of its own."""
 
@@ -214,15 +125,6 @@ def test_context_managers() -> None:
         raise error  # the answer of __exit__ is true
 
     assert sent(proxy) == [("__enter__", (), {}), ("__exit__", (ValueError, error, None), {})]
-
-
-def test_iterators() -> None:
-    """``iter()`` of iterators, generators and files is themselves, and nobody is asked."""
-    for kind in (SelfIterProxy, GeneratorProxy, FileProxy):
-        proxy = make(kind)
-        assert iter(proxy) is proxy
-        assert sent(proxy) == []
-        assert next(proxy) == "answer"
 
 
 def test_raw_methods() -> None:
@@ -264,15 +166,6 @@ def test_options_by_position() -> None:
 
 
 # Classes of proxies.
-
-
-def test_one_type_for_each_set_of_names() -> None:
-    """Proxies that export the same are of one type; its name holds all names, each kind sorted."""
-    kind = make_proxy_class((("b", "a"), ("d", "c"), ("e",), False))
-
-    assert kind.__name__ == "dynamic_proxy_a_b_c_d_e"
-    assert make_proxy_class((("b", "a"), ("d", "c"), ("e",), False)) is kind
-    assert make_proxy_class((("b", "a"), ("d", "c"), ("e",), True)) is not kind
 
 
 def test_proxy_classes_with_other_bases() -> None:
@@ -361,44 +254,6 @@ def test_which_methods_are_the_servers() -> None:
     assert reduce_method(of_a_list) is None
 
 
-class Numbers:
-    """Stands for the table of a server."""
-
-    def __init__(self) -> None:
-        self.given_back: list[int] = []
-
-    def add(self, value: Any, listed: dict[int, None]) -> int:
-        listed[8] = None
-        return 8
-
-    def get(self, oid: int) -> Any:
-        raise ReferenceError(oid)
-
-    def give_back(self, listed: dict[int, None]) -> None:
-        self.given_back.extend(listed)
-
-
-@pytest.mark.usefixtures("answering")
-@pytest.mark.parametrize("by_identity", [False, True], ids=["by type", "by identity"])
-@pytest.mark.parametrize("protocol", [4, 5])
-def test_results(by_identity: bool, protocol: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Server objects in a result become proxies wherever they stand; either way of pickling names them the same."""
-    monkeypatch.setattr("easycluster_protocol._values.object_pickle._OVERRIDES", not by_identity)
-    iterator = RemoteIterator(iter("ab"))
-
-    body, buffers, named = dumps_result(
-        {"a": [1, (iterator, {iterator})], "b": iterator}, protocol, Numbers()
-    )
-    value = loads_result(body, buffers)
-
-    assert list(named) == [8]
-    ((one, (two, three)),) = (value["a"],)
-    assert (one, three) == (1, {two})
-    assert value["b"] is two
-    assert type(two) is SelfIterProxy
-    assert repr(two) == "<RemoteProxy for oid 8 on host:1>"
-
-
 def test_pickling_outside_of_calls(monkeypatch: pytest.MonkeyPatch) -> None:
     """A proxy, or a method of one, cannot be pickled but for a call; on its server it is the object again."""
     proxy = make(NAMES)
@@ -434,24 +289,3 @@ def test_methods_as_values() -> None:
     assert (method.__self__, method.__name__) == (proxy, "method")
     assert sent(proxy) == [("method", (1,), {"x": 2})]
     assert find_method("abc", "upper")() == "ABC"
-
-
-def descriptor_of(value: Any) -> Any:
-    """What the client is told of a server object."""
-    exports = find_exports(value)
-    assert exports is not None
-    return exports.descriptor
-
-
-def test_proxies_by_themselves() -> None:
-    """Generators, files and modules are server objects without anybody's doing."""
-
-    def generate() -> Iterator[int]:
-        yield 1
-
-    for value, kind in ((generate(), GeneratorProxy), (pickle, ModuleProxy)):
-        _, _, named = dumps_result([value], 5, Numbers())
-        assert list(named) == [8]
-        assert descriptor_of(value) is kind
-    with open(__file__, encoding="utf-8") as text, open(__file__, "rb") as data:
-        assert [descriptor_of(file) for file in (text, data, data.raw)] == [FileProxy] * 3

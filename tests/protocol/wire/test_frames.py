@@ -1,19 +1,15 @@
 from __future__ import annotations
 
-import hashlib
-import hmac
 import struct
 import zlib
 
 import pytest
 from hypothesis import given, strategies as st
 
-from easycluster_protocol._limits import COMPRESS_FROM_BYTES, MAX_FRAME_BYTES
+from easycluster_protocol._limits import MAX_FRAME_BYTES
 from easycluster_protocol._wire import frames
-from easycluster_protocol._wire.authenticator import Authenticator
-from easycluster_protocol._wire.sender import seal
 from easycluster_protocol.errors import RemoteProtocolError
-from helpers.pair import FUZZ, KEY, OTHER_KEY
+from helpers.pair import FUZZ
 
 KINDS = sorted(frames.KIND_NAMES)
 STREAMS = st.integers(0, 2**32 - 1)
@@ -94,102 +90,7 @@ def test_any_header_is_parsed_or_refused(data: bytes) -> None:
     assert frames.pack_header(*header) == data
 
 
-# Tags.
-
-
-@FUZZ
-@given(st.binary(max_size=64), st.integers(0, 2**64 - 1), st.binary(min_size=16, max_size=16), st.binary())
-def test_tag_is_hmac_sha256(key: bytes, sequence: int, header: bytes, payload: bytes) -> None:
-    """The tag is HMAC-SHA256 of the standard library, cut to 16 bytes, over number, header and payload."""
-    expected = hmac.new(key, struct.pack(">Q", sequence) + header + payload, hashlib.sha256).digest()[:16]
-    authenticator = Authenticator(key)
-
-    assert authenticator.tag(sequence, header, payload) == expected
-    assert authenticator.tag(sequence, header, memoryview(payload)) == expected
-    authenticator.check(sequence, header, payload, expected)
-
-
-HEADER = frames.pack_header(frames.MESSAGES, 0, 0, 7)
-TAG = Authenticator(KEY).tag(5, HEADER, b"payload")
-
-
-@pytest.mark.parametrize(
-    ("key", "sequence", "header", "payload", "tag"),
-    [
-        (OTHER_KEY, 5, HEADER, b"payload", TAG),
-        (KEY, 4, HEADER, b"payload", TAG),
-        (KEY, 6, HEADER, b"payload", TAG),
-        (KEY, 5, frames.pack_header(frames.MESSAGES, 0, 1, 7), b"payload", TAG),
-        (KEY, 5, HEADER, b"Payload", TAG),
-        (KEY, 5, HEADER, b"payload\0", TAG),
-        (KEY, 5, HEADER, b"payload", TAG[:15]),
-        (KEY, 5, HEADER, b"payload", TAG + b"\0"),
-        (KEY, 5, HEADER, b"payload", b""),
-        (KEY, 5, HEADER, b"payload", bytes(16)),
-    ],
-    ids=[
-        "key",
-        "earlier",
-        "later",
-        "header",
-        "payload",
-        "longer",
-        "short-tag",
-        "long-tag",
-        "no-tag",
-        "zeros",
-    ],
-)
-def test_a_tag_is_good_for_one_frame(
-    key: bytes, sequence: int, header: bytes, payload: bytes, tag: bytes
-) -> None:
-    """Any other key, number, header, payload or tag is refused, and the message names the frame."""
-    with pytest.raises(RemoteProtocolError, match=f"frame {sequence} was not sent by the holder of the key"):
-        Authenticator(key).check(sequence, header, payload, tag)
-
-
 # Payloads.
-
-
-def test_small_payloads_are_not_compressed() -> None:
-    """What is too small to gain anything travels as it is."""
-    payload = b"x" * (COMPRESS_FROM_BYTES - 1)
-
-    header, sent = seal(None, 0, frames.DATA, 1, payload, compress=True)
-
-    assert sent == payload
-    assert frames.parse_header(header) == (frames.DATA, 0, 1, len(payload))
-
-
-def test_payloads_are_not_compressed_unasked() -> None:
-    """Without the wish for compression nothing is compressed."""
-    payload = b"x" * 10_000
-
-    assert seal(None, 0, frames.DATA, 1, payload)[1] == payload
-
-
-def test_payloads_that_would_not_shrink_are_not_compressed() -> None:
-    """What compression would make larger travels as it is."""
-    payload = hashlib.shake_128(b"").digest(COMPRESS_FROM_BYTES)
-
-    header, sent = seal(None, 0, frames.DATA, 1, payload, compress=True)
-
-    assert sent == payload
-    assert frames.parse_header(header) == (frames.DATA, 0, 1, len(payload))
-
-
-@pytest.mark.parametrize("size", [COMPRESS_FROM_BYTES, MAX_FRAME_BYTES])
-def test_compressed_payloads_come_back(size: int) -> None:
-    """A compressed payload up to the size of a frame is what was sent, and the tag is over what is sent."""
-    payload = b"x" * size
-    authenticator = Authenticator(KEY)
-
-    head, sent = seal(authenticator, 3, frames.DATA, 1, payload, compress=True)
-
-    assert frames.parse_header(head) == (frames.DATA, frames.COMPRESSED, 1, len(sent))
-    assert len(sent) < size
-    authenticator.check(3, head[: frames.HEADER_SIZE], sent, head[frames.HEADER_SIZE :])
-    assert frames.decompress(memoryview(sent)) == payload
 
 
 PACKED = zlib.compress(b"payload" * 1000, 1)
@@ -229,6 +130,6 @@ def test_any_compressed_payload_is_read_or_refused(payload: bytes) -> None:
     assert data == zlib.decompress(payload)
 
 
-def test_total_size() -> None:
+def test_count_bytes() -> None:
     """The size of what is sent counts bytes and views alike."""
     assert frames.count_bytes([b"abc", memoryview(b"de"), b""]) == 5

@@ -161,8 +161,8 @@ def test_memory_of_a_message_is_let_go() -> None:
     assert pair.server.receiver.next_message() is not None
     pair.server.receiver.advance()
 
-    assert pair.server.receiver._ready is None
-    assert not pair.server.receiver._reader.streams
+    assert pair.server.receiver.next_message() is None
+    assert pair.server.receiver.is_between_frames
 
 
 # Who may say what, and when.

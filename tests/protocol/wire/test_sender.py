@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import hashlib
 import itertools
 from collections.abc import Iterator
 from typing import Any
@@ -7,11 +8,11 @@ from typing import Any
 import pytest
 from hypothesis import given
 
-from easycluster_protocol._limits import MAX_FRAME_BYTES, SMALL_MESSAGE_BYTES
+from easycluster_protocol._limits import COMPRESS_FROM_BYTES, MAX_FRAME_BYTES, SMALL_MESSAGE_BYTES
 from easycluster_protocol._wire import frames, messages as m, sender as sender_module
 from easycluster_protocol._wire.authenticator import Authenticator
 from easycluster_protocol._wire.messages import KIND_NAMES, Message, pack_head
-from easycluster_protocol._wire.sender import Sender
+from easycluster_protocol._wire.sender import Sender, seal
 from easycluster_protocol.errors import LocalProtocolError
 from helpers.pair import FUZZ, KEY, messages_of
 from helpers.states import number_next_stream
@@ -383,3 +384,47 @@ def test_whole_messages_are_not_aborted() -> None:
     sender.data_to_send(LARGE)
 
     assert [kind for kind, _, _, _ in sent(sender, Message(m.PING))] == [frames.MESSAGES]
+
+
+# Payloads.
+
+
+def test_small_payloads_are_not_compressed() -> None:
+    """What is too small to gain anything travels as it is."""
+    payload = b"x" * (COMPRESS_FROM_BYTES - 1)
+
+    header, sent = seal(None, 0, frames.DATA, 1, payload, compress=True)
+
+    assert sent == payload
+    assert frames.parse_header(header) == (frames.DATA, 0, 1, len(payload))
+
+
+def test_payloads_are_not_compressed_unasked() -> None:
+    """Without the wish for compression nothing is compressed."""
+    payload = b"x" * 10_000
+
+    assert seal(None, 0, frames.DATA, 1, payload)[1] == payload
+
+
+def test_payloads_that_would_not_shrink_are_not_compressed() -> None:
+    """What compression would make larger travels as it is."""
+    payload = hashlib.shake_128(b"").digest(COMPRESS_FROM_BYTES)
+
+    header, sent = seal(None, 0, frames.DATA, 1, payload, compress=True)
+
+    assert sent == payload
+    assert frames.parse_header(header) == (frames.DATA, 0, 1, len(payload))
+
+
+@pytest.mark.parametrize("size", [COMPRESS_FROM_BYTES, MAX_FRAME_BYTES])
+def test_compressed_payloads_come_back(size: int) -> None:
+    """A compressed payload up to the size of a frame is what was sent, and the tag is over what is sent."""
+    payload = b"x" * size
+    authenticator = Authenticator(KEY)
+
+    head, sent = seal(authenticator, 3, frames.DATA, 1, payload, compress=True)
+
+    assert frames.parse_header(head) == (frames.DATA, frames.COMPRESSED, 1, len(sent))
+    assert len(sent) < size
+    authenticator.check(3, head[: frames.HEADER_SIZE], sent, head[frames.HEADER_SIZE :])
+    assert frames.decompress(memoryview(sent)) == payload

@@ -1,0 +1,23 @@
+"""``easycluster.server`` offers the server's public names."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+from easycluster import server
+
+
+def test_public_names() -> None:
+    """Every public name exists, and comes from the server."""
+    for name in server.__all__:
+        assert getattr(server, name).__module__.startswith("easycluster_server.")
+
+
+def test_the_client_is_not_imported() -> None:
+    """Who only serves never imports the client."""
+    script = "import sys, easycluster.server\nassert 'easycluster_client' not in sys.modules\n"
+
+    result = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+
+    assert (result.returncode, result.stderr) == (0, "")
