@@ -1,7 +1,8 @@
-"""An executor whose calls are functions in the requests themselves, and whose answers go nowhere."""
+"""An executor whose calls are functions in the requests themselves, and whose answers are collected."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from easycluster_protocol._wire import messages as m
@@ -12,11 +13,18 @@ from easycluster_server._serving.executor import Executor
 
 
 class FakeRunner(CallRunner):
-    """Runs functions that stand in the requests themselves."""
+    """Runs functions that stand in the requests themselves.
+
+    Attributes:
+        started: the numbers of the calls that were unpacked.
+        table: the server objects.
+        references: the numbers of the objects that results name from now on.
+    """
 
     def __init__(self) -> None:
         self.started: list[int] = []
         self.table = ObjectTable()
+        self.references: list[int] = []
 
     @property
     def objects(self) -> ObjectTable:
@@ -30,17 +38,25 @@ class FakeRunner(CallRunner):
         return Message(m.FAILURE, request.request, error)
 
     def pack_result(self, request: Message, name: str, value: Any) -> Message:
-        return Message(m.RESULT, request.request, value)
+        return Message(m.RESULT, request.request, value, references=self.references)
 
 
 class FakeChannel:
-    """Takes the answers."""
+    """Takes the answers.
+
+    Attributes:
+        sent: the answers.
+        errors: raised instead of sending, from the last to the first.
+        on_send: called with each answer.
+    """
 
     def __init__(self) -> None:
         self.sent: list[Message] = []
         self.errors: list[BaseException] = []
+        self.on_send: Callable[[Message], object] = lambda message: None
 
     def send(self, message: Message) -> None:
+        self.on_send(message)
         if self.errors:
             raise self.errors.pop()
         self.sent.append(message)
@@ -48,7 +64,7 @@ class FakeChannel:
     post = send
 
     def bodies(self) -> list[Any]:
-        """What was answered."""
+        """The values and exceptions that were sent."""
         return [message.body for message in self.sent]
 
 

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import socket
-import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -14,6 +13,7 @@ from easycluster_server._io.transport import EndOfStream, SocketTransport
 from helpers.checkpoints import Struck
 from helpers.pair import MODES, LinkPair
 from helpers.states import in_the_middle_of_sending, leak_send_lock
+from helpers.threads import in_background
 from helpers.waiting import PATIENCE, wait_until
 
 SIZES = (0, 1, 1000, 70_000, 3_000_000)
@@ -63,13 +63,6 @@ def connect() -> Iterator[Callable[..., Ends]]:
 def call(number: int, size: int = 0) -> Message:
     """A message of a certain size."""
     return Message(m.CALL, number, bytes([number % 256]) * size)
-
-
-def in_background(function: Callable[[], Any]) -> threading.Thread:
-    """Run something in another thread."""
-    thread = threading.Thread(target=function)
-    thread.start()
-    return thread
 
 
 def fill(channel: Channel) -> None:

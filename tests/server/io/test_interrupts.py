@@ -5,24 +5,15 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
 
 import pytest
 
 from easycluster_server._io.interrupts import FirstOf, Gate, OwnedLock
 from helpers.checkpoints import places, strike
+from helpers.threads import in_other_thread
 from helpers.waiting import PATIENCE
 
 TIMES = pytest.mark.parametrize("times", [1, 2, 3])
-
-
-def in_other_thread(function: Any, *arguments: Any) -> Any:
-    """What a function returns in another thread."""
-    results: list[Any] = []
-    thread = threading.Thread(target=lambda: results.append(function(*arguments)))
-    thread.start()
-    thread.join(PATIENCE)
-    return results[0]
 
 
 def is_free(lock: OwnedLock) -> bool:

@@ -1,8 +1,7 @@
-"""What the executor guarantees; test_session.py has the same with a connection and with interrupts."""
+"""The guarantees of the executor; test_session.py has the same with a connection and with interrupts."""
 
 from __future__ import annotations
 
-import os
 import threading
 from collections.abc import Iterator
 
@@ -13,7 +12,7 @@ from easycluster_protocol._wire import messages as m
 from easycluster_protocol._wire.messages import Message
 from easycluster_protocol.errors import LocalProtocolError
 from easycluster_server._io.interrupts import Gate
-from easycluster_server._serving.executor import Job, leave_forked
+from easycluster_server._serving import executor as executor_module
 from helpers.checkpoints import Struck
 from helpers.executors import Parts, request
 from helpers.waiting import wait_until
@@ -26,109 +25,6 @@ def parts() -> Iterator[Parts]:
     yield parts
     parts.end_threads()
     wait_until(lambda: not any(each.name.startswith("easycluster-") for each in threading.enumerate()))
-
-
-# Jobs.
-
-
-def test_call_is_made_once(parts: Parts) -> None:
-    """A request that is served again is not run, nor answered, again."""
-    job = Job(parts.executor)
-    for _ in range(3):
-        job.serve(request(1, lambda: "a"))
-    job.serve(request(2, lambda: "b"))
-
-    assert parts.runner.started == [1, 2]
-    assert parts.channel.bodies() == ["a", "b"]
-
-
-@pytest.mark.parametrize("error", [ValueError("x"), SystemExit(3), KeyboardInterrupt(), GeneratorExit()])
-def test_call_that_raises(parts: Parts, error: BaseException) -> None:
-    """Whatever a call raises is its answer."""
-
-    def fail() -> None:
-        raise error
-
-    Job(parts.executor).serve(request(1, fail))
-
-    assert parts.channel.bodies() == [error]
-
-
-def test_answer_whose_sending_was_interrupted(parts: Parts) -> None:
-    """An answer that was not sent to its end is sent again, and the call is not made again."""
-    job = Job(parts.executor)
-    parts.channel.errors = [Struck()]
-    with pytest.raises(Struck):
-        job.serve(request(1, lambda: "a"))
-    job.serve(request(1, lambda: "a"))
-
-    assert parts.runner.started == [1]
-    assert parts.channel.bodies() == ["a"]
-
-
-@pytest.mark.parametrize("noted", [True, False])
-def test_outcome_that_was_lost(parts: Parts, noted: bool) -> None:
-    """A call whose outcome an interrupt swallowed fails with what the handler raised."""
-    job = Job(parts.executor)
-    parts.runner.pack_result = lambda *arguments: (_ for _ in ()).throw(Struck)  # type: ignore[method-assign]
-    parts.runner.pack_failure = parts.runner.pack_result  # type: ignore[method-assign, assignment]
-    with pytest.raises(Struck):
-        job.serve(request(1, lambda: "a"))
-    del parts.runner.pack_result, parts.runner.pack_failure
-    error = TimeoutError("by the handler")
-    if noted:
-        job.interruption = (1, error)
-    job.serve(request(1, lambda: "a"))
-
-    (answer,) = parts.channel.bodies()
-    assert parts.runner.started == [1]
-    assert answer is error if noted else isinstance(answer, RuntimeError)
-
-
-def test_interruptible_only_while_the_outcome_is_open(parts: Parts) -> None:
-    """A job can be interrupted from when it is busy until it has an answer."""
-    job = Job(parts.executor)
-    seen = [job.can_be_interrupted]
-    job.current_call = 1
-    job.serve(request(1, lambda: seen.append(job.can_be_interrupted)))
-    job._answer = Message(m.RESULT, 1)
-    seen.append(job.can_be_interrupted)
-    job.current_call = 2
-    seen.append(job.can_be_interrupted)
-
-    assert seen == [False, True, False, True]
-
-
-def test_lost_connection(parts: Parts) -> None:
-    """An answer that cannot be sent because the connection broke begins the end of the session."""
-    job = Job(parts.executor)
-    try:
-        os.close(-1)
-    except OSError as error:
-        parts.channel.errors = [error]
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("easycluster_server._serving.executor.is_connection_error", lambda error: True)
-        job.serve(request(1, lambda: "a"))
-
-    assert parts.lost == [True]
-
-
-@pytest.mark.parametrize(
-    "error", [TimeoutError("by a handler"), LocalProtocolError("too large"), MemoryError()]
-)
-def test_other_errors_of_sending(
-    parts: Parts, capsys: pytest.CaptureFixture[str], error: BaseException
-) -> None:
-    """What else fails while an answer is sent fails that call."""
-    parts.channel.errors = [error]
-    Job(parts.executor).serve_uninterrupted(request(1, lambda: "a"))
-
-    assert parts.channel.bodies() == [error]
-    assert parts.lost == []
-    assert type(error).__name__ in capsys.readouterr().err
-
-
-# Threads.
 
 
 def test_repeated_delivery(parts: Parts) -> None:
@@ -173,14 +69,14 @@ def test_finishing(parts: Parts) -> None:
     parts.channel.errors = [Struck()]
     with pytest.raises(Struck):
         executor.main.serve(executor.main_queue[0])
-    names: list[int] = []
-    send = parts.channel.send
-    parts.channel.send = lambda message: (names.append(threading.get_ident()), send(message))  # type: ignore[method-assign, func-returns-value, assignment]
+    senders: list[int] = []
+    parts.channel.on_send = lambda message: senders.append(threading.get_ident())
     executor.finish_main()
     executor.finish_main()
 
     assert parts.channel.bodies() == ["MainThread"]
-    assert names != [threading.get_ident()]
+    assert len(senders) == 1
+    assert senders != [threading.get_ident()]
     assert parts.runner.started == [1]
 
 
@@ -196,41 +92,54 @@ def test_late_finisher(parts: Parts) -> None:
     assert finished.wait(0)
 
 
-# Forked processes.
+def test_calls_of_the_main_thread_wait(parts: Parts) -> None:
+    """A call of thread 0 is queued for the main thread, and runs in no other."""
+    for number in (1, 2):
+        parts.executor.deliver(request(number, lambda: "a"))
+
+    assert [each.request for each in parts.executor.main_queue] == [1, 2]
+    assert parts.runner.started == []
 
 
-@pytest.mark.parametrize(
-    ("error", "status", "printed"),
-    [
-        (None, 0, ""),
-        (SystemExit(), 0, ""),
-        (SystemExit(5), 5, ""),
-        (SystemExit("text"), 1, "text"),
-        (ValueError("wrong"), 1, "ValueError: wrong"),
-    ],
-)
-def test_leaving_a_forked_process(
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-    error: BaseException | None,
-    status: int,
-    printed: str,
+def test_objects_before_the_first_call() -> None:
+    """Receipts that come back before the first call, when there is no runner, harm nothing."""
+    parts = Parts()
+    del parts.executor.runner
+    parts.executor.release_objects(Message(m.RELEASE, releases=[(1, 1)]))
+
+    assert len(parts.runner.table) == 0
+
+
+def test_objects_that_are_given_back(parts: Parts) -> None:
+    """An object goes with the last of its receipts."""
+    number = parts.runner.table.add(object(), {})
+    parts.executor.release_objects(Message(m.RELEASE, releases=[(number, 1)]))
+    wait_until(lambda: len(parts.runner.table) == 0)
+
+
+@pytest.mark.parametrize("error", [LocalProtocolError("closed"), OSError("the connection broke")])
+def test_posting_over_a_lost_connection(
+    parts: Parts, error: BaseException, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A child that comes back from the user's function ends as a script would, without its exit functions."""
+    """An answer that cannot be posted because the connection has ended ends the session."""
+    monkeypatch.setattr(executor_module, "is_connection_error", lambda error: type(error) is OSError)
+    parts.channel.errors = [error]
+    parts.executor.post(Message(m.FAILURE, 1))
 
-    class Left(BaseException):
-        pass
+    assert parts.lost == [True]
 
-    def leave(status: int) -> None:
-        raise Left(status)
 
-    monkeypatch.setattr(os, "_exit", leave)
-    with pytest.raises(Left) as left:
-        try:
-            if error is not None:
-                raise error
-        finally:
-            leave_forked()
+def test_other_errors_of_posting(parts: Parts) -> None:
+    """An error of a signal handler, which may be an OSError too, does not end the session."""
+    parts.channel.errors = [TimeoutError("by a handler")]
+    with pytest.raises(TimeoutError):
+        parts.executor.post(Message(m.FAILURE, 1))
 
-    assert left.value.args == (status,)
-    assert capsys.readouterr().err.rstrip().endswith(printed)
+    assert parts.lost == []
+
+
+def test_stopping_a_thread_that_never_was(parts: Parts) -> None:
+    """The end of a client's thread that has made no calls is nothing to be dealt with."""
+    parts.executor.stop_thread(5)
+
+    assert parts.executor.jobs == {parts.executor.main}

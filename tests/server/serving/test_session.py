@@ -15,6 +15,7 @@ from easycluster_protocol._wire import messages as m
 from easycluster_protocol._wire.messages import Message
 from easycluster_server._serving import session as session_module
 from easycluster_server._serving.calls import CallRunner, make_runner
+from easycluster_server._serving.fork_guard import ForkGuard
 from easycluster_server._serving.sent_modules import sent_modules
 from easycluster_server._serving.session import Session
 from easycluster_server._system.control import CLOSED, LOST
@@ -22,6 +23,7 @@ from helpers.checkpoints import places, strike
 from helpers.executors import end_threads
 from helpers.pair import MODES
 from helpers.peers import SINGLE, Peer
+from helpers.threads import in_background
 from helpers.waiting import PATIENCE
 
 NAME = "easycluster_test_probe"
@@ -73,7 +75,7 @@ def probe(monkeypatch: pytest.MonkeyPatch) -> Probe:
 @pytest.fixture
 def make_session(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Session]]:
     """Makes sessions that leave this process's forks alone."""
-    monkeypatch.setattr(Session, "_guard_forks", lambda self: None)
+    monkeypatch.setattr(ForkGuard, "install", lambda self: None)
     handler = signal.getsignal(signal.SIGINT)
     made: list[Session] = []
 
@@ -93,13 +95,6 @@ def make_session(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Sess
     for session in made:
         session._follower.stop()
         end_threads(session._executor)
-
-
-def in_background(function: Callable[[], Any]) -> threading.Thread:
-    """Run something in another thread."""
-    thread = threading.Thread(target=function)
-    thread.start()
-    return thread
 
 
 def closing(peer: Peer, *numbers: int) -> Callable[[], None]:

@@ -44,6 +44,8 @@ _STARTUP_MODULES = frozenset(
         "easycluster_server._serving",
         "easycluster_server._serving.executor",
         "easycluster_server._serving.follower",
+        "easycluster_server._serving.fork_guard",
+        "easycluster_server._serving.job",
         "easycluster_server._serving.lazy",
         "easycluster_server._serving.session",
         "easycluster_server._stdio",

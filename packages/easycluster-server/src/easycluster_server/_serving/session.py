@@ -27,12 +27,10 @@ keep it.
 
 from __future__ import annotations
 
-import os
 import sys
 import threading
-import time
 from _imp import lock_held
-from typing import TYPE_CHECKING, Callable, Optional, Set
+from typing import TYPE_CHECKING, Callable, Optional
 
 from easycluster_protocol._wire import messages as m
 from easycluster_protocol._wire.link import Link
@@ -46,6 +44,7 @@ from easycluster_server._system.this_process import report, report_briefly
 
 from .executor import Executor
 from .follower import Follower
+from .fork_guard import ForkGuard
 from .lazy import free_import_lock
 
 if TYPE_CHECKING:
@@ -65,11 +64,6 @@ _CALLS = frozenset((m.CALL, m.INVOKE))
 
 #: How many handlers may raise while an earlier one's exception is being handled, between two calls.
 _MAX_NESTED_HANDLERS = 8
-
-#: The longest wait for the kernel to forget a thread that has ended, in seconds, and the time between two
-#: looks.
-_THREAD_END_TIMEOUT = 0.05
-_THREAD_END_INTERVAL = 0.0005
 
 
 class Session:
@@ -105,11 +99,7 @@ class Session:
         #: How the connection ended; None while it is open.
         self._outcome: Optional[str] = None
         self._first_outcome = FirstOf()
-        #: The threads that are in the middle of a fork.
-        self._forking: Set[int] = set()
-        self._fork_lock = threading.RLock()
-        self._was_forked = False
-        self._pid = os.getpid()
+        self._fork_guard = ForkGuard(self._follower, transport)
 
     def _get_current_call(self) -> int:
         return self._executor.main.current_call
@@ -120,7 +110,7 @@ class Session:
         Returns:
             `CLOSED` when the client closed the connection, `LOST` when it was lost.
         """
-        self._guard_forks()
+        self._fork_guard.install()
         signal.signal(signal.SIGINT, self._on_sigint)
         self._follower.start()
         with self._turn:
@@ -164,7 +154,7 @@ class Session:
             # In this order: a follower that falls asleep just now looks at the current call once more.
             main.current_call = request.request
             if self._follower.is_asleep:
-                self._wake_follower()
+                self._fork_guard.wake_follower()
             # After the line that sets it: a thread that ends the session meanwhile interrupts the call, or
             # the call is not begun.
             if self._outcome is None:
@@ -173,19 +163,6 @@ class Session:
             queue.popleft()
             if lock_held():
                 free_import_lock()
-
-    def _wake_follower(self) -> None:
-        if self._follower.is_running:
-            self._follower.wake()
-            return
-        # A signal handler that raises in the hooks of a fork cuts them short, and Python only prints that.
-        with self._fork_lock:
-            self._forking.discard(threading.get_ident())
-            if not self._forking:
-                try:
-                    self._follower.start()
-                except RuntimeError:  # the system has no more threads; the next call tries again
-                    pass
 
     def _receive(self, block: bool) -> bool:
         try:
@@ -269,54 +246,3 @@ class Session:
         """Interrupt the user's code, and only that: between calls there is nothing to interrupt."""
         if self._executor.main.can_be_interrupted:
             raise KeyboardInterrupt
-
-    def _guard_forks(self) -> None:
-        """Make ``os.fork`` in the user's code safe: no thread of ours runs while it forks, and the child
-        gives up the connection at once."""
-        if sys.version_info < (3, 7):  # an answer that the child would send is stopped by its process id
-            return
-        os.register_at_fork(  # novm
-            before=self._before_fork,
-            after_in_parent=self._after_fork_in_parent,
-            after_in_child=self._after_fork_in_child,
-        )
-
-    def _before_fork(self) -> None:
-        if os.getpid() == self._pid:
-            with self._fork_lock:
-                self._forking.add(threading.get_ident())
-                threads = _count_threads()
-                if self._follower.stop():
-                    _wait_for_thread_count(threads - 1)
-
-    def _after_fork_in_parent(self) -> None:
-        if os.getpid() == self._pid:
-            with self._fork_lock:
-                self._forking.discard(threading.get_ident())
-                if not self._forking:
-                    self._follower.start()
-
-    def _after_fork_in_child(self) -> None:
-        if not self._was_forked:
-            self._was_forked = True
-            self._transport.close()
-            signal.signal(signal.SIGINT, signal.default_int_handler)
-
-
-def _count_threads() -> int:
-    """Return how many threads of this process the kernel counts; 0 where it does not say."""
-    try:
-        return len(os.listdir("/proc/self/task"))
-    except OSError:
-        return 0
-
-
-def _wait_for_thread_count(expected: int) -> None:
-    """Wait for a moment until the kernel too counts no more threads than that.
-
-    A joined thread has left Python but perhaps not the kernel, and Python 3.12 warns about forking when the
-    kernel counts more than one.
-    """
-    deadline = time.monotonic() + _THREAD_END_TIMEOUT
-    while _count_threads() > expected >= 0 and time.monotonic() < deadline:
-        time.sleep(_THREAD_END_INTERVAL)

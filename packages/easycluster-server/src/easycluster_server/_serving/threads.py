@@ -10,7 +10,7 @@ from easycluster_protocol._constants import SINGLE_THREAD
 from easycluster_protocol._wire.messages import Message
 from easycluster_server._io.interrupts import FirstOf, Gate
 
-from .executor import Job
+from .job import Job
 
 if TYPE_CHECKING:
     from .executor import Executor

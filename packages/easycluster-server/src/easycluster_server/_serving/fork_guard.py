@@ -1,0 +1,114 @@
+"""Makes ``os.fork`` in the user's code safe: no thread of ours runs meanwhile, and the child has no
+connection.
+
+The hooks of a fork are functions of ours that Python calls in the forking thread. A signal handler that
+raises in the middle of one cuts it short, and Python only prints that. So a thread may stay noted as forking,
+or the follower stay stopped, although the fork is over; the main thread puts both right when its next call
+begins.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+import time
+from typing import TYPE_CHECKING, Set
+
+if TYPE_CHECKING:
+    import signal
+
+    from easycluster_server._io.transport import Transport
+
+    from .follower import Follower
+else:
+    import _signal as signal  # the other half takes 3 ms to import, and is not needed
+
+#: The longest wait for the kernel to forget a thread that has ended, in seconds, and the time between two
+#: looks.
+_THREAD_END_TIMEOUT = 0.05
+_THREAD_END_INTERVAL = 0.0005
+
+
+class ForkGuard:
+    """Stops the follower of a session while this process is forked, and starts it again.
+
+    Args:
+        follower: the follower.
+        transport: leads to the connection, which a child closes.
+    """
+
+    def __init__(self, follower: Follower, transport: Transport) -> None:
+        self._follower = follower
+        self._transport = transport
+        #: The threads that are in the middle of a fork.
+        self._forking: Set[int] = set()
+        self._lock = threading.RLock()
+        self._is_child = False
+        self._pid = os.getpid()
+
+    def install(self) -> None:
+        """Have Python call the hooks from now on, for ever."""
+        if sys.version_info < (3, 7):  # an answer that the child would send is stopped by its process id
+            return
+        os.register_at_fork(  # novm
+            before=self._before_fork,
+            after_in_parent=self._after_fork_in_parent,
+            after_in_child=self._after_fork_in_child,
+        )
+
+    def wake_follower(self) -> None:
+        """Wake the follower, or start it if a fork has left it stopped.
+
+        Call it where this thread is not in the middle of a fork.
+        """
+        if self._follower.is_running:
+            self._follower.wake()
+            return
+        with self._lock:
+            self._forking.discard(threading.get_ident())
+            if not self._forking:
+                try:
+                    self._follower.start()
+                except RuntimeError:  # the system has no more threads; the next call tries again
+                    pass
+
+    def _before_fork(self) -> None:
+        if os.getpid() == self._pid:
+            with self._lock:
+                self._forking.add(threading.get_ident())
+                threads = _count_threads()
+                if self._follower.stop():
+                    _wait_for_thread_count(threads - 1)
+
+    def _after_fork_in_parent(self) -> None:
+        if os.getpid() == self._pid:
+            with self._lock:
+                self._forking.discard(threading.get_ident())
+                if not self._forking:
+                    self._follower.start()
+
+    def _after_fork_in_child(self) -> None:
+        if not self._is_child:
+            self._is_child = True
+            self._transport.close()
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def _count_threads() -> int:
+    """Return how many threads of this process the kernel counts; 0 where it does not say."""
+    try:
+        return len(os.listdir("/proc/self/task"))
+    except OSError:
+        return 0
+
+
+def _wait_for_thread_count(expected: int) -> None:
+    """Wait for a moment until the kernel too counts no more threads than that.
+
+    A joined thread has left Python but perhaps not the kernel, and Python 3.12 warns about forking when the
+    kernel counts more than one.
+    """
+    deadline = time.monotonic() + _THREAD_END_TIMEOUT
+    while _count_threads() > expected >= 0 and time.monotonic() < deadline:
+        time.sleep(_THREAD_END_INTERVAL)

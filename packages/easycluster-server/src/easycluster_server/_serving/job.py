@@ -1,0 +1,146 @@
+"""Running the calls of one thread, whatever interrupts come: each at most once, each answered once."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import TYPE_CHECKING, Callable, Optional, Tuple
+
+from easycluster_protocol._wire.messages import Message
+from easycluster_protocol.errors import LocalProtocolError
+from easycluster_server._io.channel import Channel
+from easycluster_server._io.transport import is_connection_error
+from easycluster_server._system.this_process import report
+
+if TYPE_CHECKING:
+    from typing import Protocol  # novm
+
+    from .calls import CallRunner
+
+    class JobOwner(Protocol):
+        """What a job needs of its executor."""
+
+        runner: CallRunner
+        channel: Channel
+        give_up: Callable[[], None]
+        #: The process that may answer.
+        pid: int
+
+        def post(self, answer: Message) -> None:
+            """Send a small answer, or let the thread that is sending take it along."""
+
+
+class Job:
+    """Runs the calls of one thread, one after the other, each at most once.
+
+    Args:
+        owner: has the runner of the calls and the channel that takes the answers.
+
+    Attributes:
+        current_call: the number of the call that this thread is at, until its answer has been sent; 0 between
+            calls.
+        interruption: the number of a call that was interrupted outside the user's code, and the exception.
+    """
+
+    def __init__(self, owner: JobOwner) -> None:
+        self._owner = owner
+        self._started = 0
+        self._answered = 0
+        self._answer: Optional[Message] = None
+        self.current_call = 0
+        self.interruption: Tuple[int, Optional[BaseException]] = (0, None)
+
+    @property
+    def can_be_interrupted(self) -> bool:
+        """Whether a call is under way whose outcome is not settled."""
+        answer = self._answer
+        return self.current_call != 0 and (answer is None or answer.request != self.current_call)
+
+    def is_under_way(self, request: Message) -> bool:
+        """Whether the call was started and its answer is not known to have been sent."""
+        return self._started == request.request != self._answered
+
+    def is_at(self, number: int) -> bool:
+        """Whether this call was started, and no other one after it."""
+        return self._started == number
+
+    def serve(self, request: Message) -> None:
+        """Run the call and send its answer, or go on where an interrupt left off."""
+        number = request.request
+        if number == self._answered:
+            return
+        answer = self._answer
+        if answer is None or answer.request != number:
+            answer = self._answer = self._run(request)
+        owner = self._owner
+        try:
+            owner.channel.send(answer)
+        except LocalProtocolError:  # the answer cannot be sent; the connection is unharmed
+            owner.runner.objects.give_back(answer.references)
+            raise
+        except OSError as error:
+            if not is_connection_error(error):
+                raise
+            owner.give_up()
+        self._answered = number
+        self._answer = None
+
+    def serve_uninterrupted(self, request: Message) -> None:
+        """Run the call and send its answer in a thread where no signal handler runs.
+
+        A call that cannot be answered, as for want of memory, is answered by the reason.
+        """
+        try:
+            self.serve(request)
+        except BaseException as error:
+            report(error)
+            try:
+                self._owner.post(self._owner.runner.pack_failure(request, error))
+            except BaseException as second:  # nothing can be said any more; the client must not wait for it
+                report(second)
+                self._owner.give_up()
+            self._answered = request.request
+            self._answer = None
+
+    def _run(self, request: Message) -> Message:
+        """Run the user's code and return the answer."""
+        owner = self._owner
+        runner = owner.runner
+        if self._started == request.request:
+            # An interrupt came before the outcome of the user's code was noted.
+            number, error = self.interruption
+            if number != request.request or error is None:
+                error = RuntimeError("a signal handler raised at the end of the call")
+            return runner.pack_failure(request, error)
+        self._started = request.request
+        try:
+            try:
+                function, name, args, kwargs = runner.unpack(request)
+                value = function(*args, **kwargs)
+            finally:
+                if os.getpid() != owner.pid:
+                    leave_forked()
+            return runner.pack_result(request, name, value)
+        except BaseException as raised:
+            error = raised
+        # Not while it is being handled: PyPy would undo what is done to its stack trace.
+        return runner.pack_failure(request, error)
+
+
+def leave_forked() -> None:
+    """End this process, which the user's function forked and did not end itself."""
+    error = sys.exc_info()[1]
+    status = 0
+    if isinstance(error, SystemExit):
+        status = error.code if isinstance(error.code, int) else int(error.code is not None)
+        if status and not isinstance(error.code, int):
+            sys.stderr.write(f"{error.code}\n")
+    elif error is not None:
+        report(error)
+        status = 1
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except Exception:
+            pass
+    os._exit(status)
