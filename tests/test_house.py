@@ -173,6 +173,25 @@ def functions(path: Path) -> list[ast.FunctionDef | ast.AsyncFunctionDef]:
     return [node for node in ast.walk(tree) if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))]
 
 
+def private_attributes_set(path: Path) -> list[str]:
+    """The private attributes that a file sets, but for those of its own classes."""
+    nodes = ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+    return [
+        f"{path.relative_to(ROOT)}:{node.lineno} {ast.unparse(node)}"
+        for node in nodes
+        if isinstance(node, ast.Attribute) and isinstance(node.ctx, (ast.Store, ast.Del))
+        if re.match("_[^_]", node.attr) and ast.unparse(node.value) not in {"self", "cls"}
+    ]
+
+
+def test_private_state_is_set_by_name() -> None:
+    """Tests bring objects into a state by the functions of two helpers, whose names say which state that is."""
+    places = {"states.py", "client_states.py"}
+    found = {path: private_attributes_set(path) for path in (ROOT / "tests").rglob("*.py")}
+
+    assert {path.name for path, attributes in found.items() if attributes} == places, found
+
+
 def test_files_stay_short() -> None:
     """No file of the packages is longer than one purpose needs."""
     lengths = {str(path.relative_to(ROOT)): path.read_text(encoding="utf-8").count("\n") for path in SOURCES}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import subprocess
 import threading
 from collections.abc import Iterator
@@ -13,6 +14,7 @@ from easycluster_client._session.limited_channel import LimitedChannel
 from easycluster_client._session.read_turn import ReadTurn
 from easycluster_client._session.references import References
 from easycluster_client._ssh import output
+from easycluster_client._ssh.process import SshProcess
 from helpers.clocks import Clock, make_clocked_lock
 from helpers.states import held_by_another_thread
 
@@ -91,6 +93,12 @@ def output_reader_is_locked() -> Iterator[None]:
 def break_connection(client: Any) -> None:
     """Break the client's connection itself, as a network does."""
     client._connected.transport.shutdown()
+
+
+def be_the_host(ssh: SshProcess, marker: bytes) -> socket.socket:
+    """An ssh that was not started expects this marker; return the end that the host would have."""
+    ssh._marker = marker
+    return ssh._theirs
 
 
 def ssh_process(client: Any) -> subprocess.Popen[bytes]:

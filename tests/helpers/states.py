@@ -1,10 +1,11 @@
 """States that a test cannot bring about from outside, at least not surely: what an interrupt has left half done, a
-thread in the middle of something, numbers that are reached only after years. Only this file sets private attributes
-for them."""
+thread in the middle of something, numbers that are reached only after years. Private attributes are set here, and in
+`helpers.client_states`, and nowhere else in the tests."""
 
 from __future__ import annotations
 
 import itertools
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,7 +16,11 @@ from easycluster_protocol._objects import exports
 from easycluster_protocol._wire import receiver as receiver_module
 from easycluster_protocol._wire.sender import Sender
 from easycluster_server._io.channel import Channel
+from easycluster_server._io.interrupts import Gate
 from easycluster_server._objects.table import ObjectTable
+from easycluster_server._serving import lazy
+from easycluster_server._serving.follower import Follower
+from easycluster_server._serving.session import Session
 from easycluster_server._system import control
 from helpers.waiting import PATIENCE
 
@@ -109,3 +114,34 @@ def no_guardian() -> Iterator[None]:
         yield
     finally:
         control._control = before
+
+
+def note_waits(follower: Follower) -> list[float]:
+    """Return a list where a follower that does not run yet will note for how long it waits; -1: until it is woken."""
+    waits: list[float] = []
+
+    class NotedGate(Gate):
+        def wait(self, seconds: float = -1) -> bool:
+            waits.append(seconds)
+            return super().wait(seconds)
+
+    follower._gate = NotedGate()
+    return waits
+
+
+def interrupt_stop(follower: Follower) -> None:
+    """An interrupt has come at the beginning of a stop."""
+    follower._stopping = True
+
+
+def prepare_for_calls(session: Session) -> None:
+    """The session is as after its first call: the follower runs, and all that calls need is loaded."""
+    session._follower.start()
+    session._executor.runner = session._make_runner()
+    session._deliver_call = session._executor.deliver
+
+
+def forget_module(name: str) -> None:
+    """The module has not been imported, nor loaded late."""
+    sys.modules.pop(name, None)
+    lazy._loaded.pop(name, None)

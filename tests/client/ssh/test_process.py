@@ -18,6 +18,7 @@ from easycluster_client._ssh.process import SshProcess
 from easycluster_client._ssh.shipment import startup_bundle
 from easycluster_protocol._handshake.hello import describe_self
 from easycluster_server._system.proc import read_process, read_processes
+from helpers.client_states import be_the_host
 from helpers.clocks import Clock
 from helpers.fake_ssh import FakeSsh, address, end_ssh, pid_of, start_ssh
 from helpers.waiting import PATIENCE, wait_until
@@ -151,8 +152,7 @@ class Login:
 
     def __init__(self, marker: bytes) -> None:
         self.ssh = SshProcess(address("ssh"))
-        self.ssh._marker = marker
-        self.host = self.ssh._theirs
+        self.host = be_the_host(self.ssh, marker)
 
     def read(self, *pieces: bytes) -> bytes:
         """Let these arrive one after the other; return what is left for the protocol."""

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from easycluster_server._io.interrupts import Gate
 from easycluster_server._serving.follower import IDLE_TICKS, TICK, Follower
+from helpers.states import interrupt_stop, note_waits
 from helpers.waiting import wait_until
 
 
@@ -17,11 +17,13 @@ class Main:
         self.looks = 0
         self.reads = 0
         self.ended = False
+        #: What it is in at each look, before `call` counts.
+        self.short_calls: Iterator[int] = iter(())
 
     def get_current_call(self) -> int:
         """The number of the call that the main thread is in."""
         self.looks += 1
-        return self.call
+        return next(self.short_calls, self.call)
 
     def read(self, timeout: float) -> bool:
         """Read in its stead."""
@@ -55,30 +57,18 @@ def followers(follower: Follower) -> int:
     return sum(ended.locked() for _, ended in follower._threads)
 
 
-class NotedGate(Gate):
-    """A gate that notes for how long its waits may last; -1: until it opens."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.waits: list[float] = []
-
-    def wait(self, seconds: float = -1) -> bool:
-        self.waits.append(seconds)
-        return super().wait(seconds)
-
-
 def test_sleeps_when_there_are_no_calls(main: Main) -> None:
     """Without calls it looks for some ticks, and then waits until it is woken, however long that takes."""
     follower = Follower(main.get_current_call, main.read)
-    follower._gate = gate = NotedGate()
+    waits = note_waits(follower)
     follower.start()
-    wait_until(lambda: len(gate.waits) > IDLE_TICKS)
+    wait_until(lambda: len(waits) > IDLE_TICKS)
     looks = main.looks
     asleep = follower.is_asleep
     follower.stop()
 
     assert asleep
-    assert gate.waits == [TICK] * IDLE_TICKS + [-1]
+    assert waits == [TICK] * IDLE_TICKS + [-1]
     assert main.looks == looks
     assert main.reads == 0
 
@@ -94,16 +84,9 @@ def test_reads_during_a_call_that_lasts(follower: Follower, main: Main) -> None:
 
 def test_does_not_read_during_short_calls(follower: Follower, main: Main) -> None:
     """Calls that are over when it looks again are none of its business."""
-    numbers = iter(range(1, 1_000_000))
-
-    def get_next() -> int:
-        main.looks += 1
-        return next(numbers)
-
-    follower._get_current_call = get_next
+    main.short_calls = iter(range(1, 20))
     follower.wake()
     wait_until(lambda: main.looks > 20)
-    follower._get_current_call = main.get_current_call
 
     assert main.reads == 0
 
@@ -171,7 +154,7 @@ def test_stop_and_start(follower: Follower, main: Main, call: int) -> None:
 
 def test_start_after_an_interrupted_stop(follower: Follower, main: Main) -> None:
     """A stop that was cut short is made good by the next start."""
-    follower._stopping = True
+    interrupt_stop(follower)
     follower.start()
     main.call = 1
     follower.wake()

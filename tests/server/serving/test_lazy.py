@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from easycluster_server._serving import lazy
+from helpers.states import forget_module
 
 NAME = "ec_test_late"
 
@@ -18,8 +19,7 @@ def clean(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """A folder from which modules are imported, and which leaves none behind."""
     monkeypatch.syspath_prepend(tmp_path)
     yield
-    sys.modules.pop(NAME, None)
-    lazy._loaded.pop(NAME, None)
+    forget_module(NAME)
 
 
 def test_imported_in_another_thread(tmp_path: Path) -> None:

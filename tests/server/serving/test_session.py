@@ -23,6 +23,7 @@ from helpers.checkpoints import places, strike
 from helpers.executors import end_threads
 from helpers.pair import MODES
 from helpers.peers import SINGLE, Peer
+from helpers.states import prepare_for_calls
 from helpers.threads import in_background
 from helpers.waiting import PATIENCE
 
@@ -391,10 +392,8 @@ def test_interrupts_between_calls(
         ends: list[str] = []
         with Peer(MODES[mode]) as peer:
             session = make_session(peer, ends)
-            session._follower.start()
             # No handler of the user's can be there before a first call, nor in the very beginning.
-            session._executor.runner = session._make_runner()
-            session._deliver_call = session._executor.deliver
+            prepare_for_calls(session)
             peer.send(
                 peer.call(1, f"{NAME}.mark", 1),
                 peer.call(2, f"{NAME}.mark", 2, thread=5),
