@@ -15,7 +15,7 @@ def test_public_names() -> None:
 
 
 def test_the_client_is_not_imported() -> None:
-    """Who only serves never imports the client."""
+    """Importing the server never imports the client."""
     script = "import sys, easycluster.server\nassert 'easycluster_client' not in sys.modules\n"
 
     result = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)

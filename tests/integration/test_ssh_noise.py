@@ -112,7 +112,7 @@ def test_noise_amid_the_connection(host: Host, tmp_path: Path) -> None:
     with Pipe(tmp_path / "pipe") as pipe, host.connect() as client:
         assert client.add(1) == 3
         pipe.write("go\n")
-        with pytest.raises(ConnectionLost, match="what is no frame: b'noise"):
+        with pytest.raises(ConnectionLost, match="something that is not a frame: b'noise"):
             wait_until(lambda: client.add(1) != 3)
 
 

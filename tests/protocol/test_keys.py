@@ -27,7 +27,7 @@ OTHER_KEY = bytes(reversed(KEY))
 
 
 def everything_said(error: BaseException) -> str:
-    """What an error, and every error it carries along, could show to anybody."""
+    """All texts that an error, its causes and its contexts can show."""
     said = ""
     link: BaseException | None = error
     while link is not None:
@@ -107,7 +107,7 @@ def test_blank_text_gives_no_key(text: Any) -> None:
 
 
 def test_text_that_cannot_be_encoded() -> None:
-    """A lone surrogate is an error of ours that does not carry the text along."""
+    """A lone surrogate raises a `KeyFileError` that does not have the text in it."""
     with pytest.raises(KeyFileError, match="cannot be encoded") as caught:
         decode_key("s3cret\ud800")
 
@@ -125,7 +125,7 @@ def test_only_text_is_decoded(text: Any) -> None:
 
 
 def test_a_key_of_the_right_size_passes() -> None:
-    """What `generate_key` and `decode_key` return can be used."""
+    """The keys that `generate_key` and `decode_key` return can be used."""
     check_key(KEY, "somewhere")
     check_key(decode_key("s3cret"), "somewhere")
 
@@ -209,7 +209,7 @@ def test_a_file_may_hold_any_text(tmp_path: Path, content: bytes, text: str) -> 
     ],
 )
 def test_a_file_that_holds_no_key(tmp_path: Path, content: bytes, fragment: str) -> None:
-    """What was not meant to be a key file is refused by its name, its content unseen."""
+    """A file that is not a key file is refused by its name, without showing its content."""
     path = tmp_path / "x.key"
     path.write_bytes(content)
 
@@ -240,7 +240,7 @@ def test_a_folder_is_no_key_file(tmp_path: Path) -> None:
     ("path", "fragment"), [("", "blank"), ("a\0b", "cannot be"), ("\ud800", "cannot be")]
 )
 def test_paths_that_no_file_can_have(path: str, fragment: str) -> None:
-    """A path that the system could not even look up is an error of ours."""
+    """A path that the system could not even look up raises a `KeyFileError`."""
     for use in (read_key_file, require_private, lambda path: write_key_file(path, KEY)):
         with pytest.raises(KeyFileError, match=fragment):
             use(path)
@@ -388,7 +388,7 @@ def test_a_missing_folder_is_an_error(tmp_path: Path, overwrite: bool) -> None:
 
 @pytest.mark.parametrize("key", [b"", b"s3cret", KEY + b"x"])
 def test_only_keys_are_written(tmp_path: Path, key: bytes) -> None:
-    """What no connection would accept is not written, even over an old key."""
+    """A key that no connection would accept is not written, even over an old key."""
     path = tmp_path / "x.key"
 
     with pytest.raises(KeyFileError, match="of 32") as caught:

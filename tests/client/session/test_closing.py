@@ -538,7 +538,10 @@ def close_session(server: HandMadeServer) -> None:
     ("end", "text"),
     [
         (end_stream, r"the connection ended \(the server\)"),
-        (break_rules, "the connection to the server cannot be used any more: the peer sent what is no frame"),
+        (
+            break_rules,
+            "the connection to the server cannot be used any more: the peer sent something that is not a frame",
+        ),
         (close_session, "closed"),
     ],
 )

@@ -7,7 +7,7 @@ from easycluster_protocol._definitions.exec_return import ExecReturn, exec_retur
 
 @pytest.mark.parametrize("value", [None, 12, [1, 2]])
 def test_a_value_leaves_the_block(value: object) -> None:
-    """The value reaches whoever runs the block, whatever exceptions the block itself catches."""
+    """The value leaves the block, whatever exceptions the block itself catches."""
 
     def block() -> None:
         try:

@@ -44,7 +44,7 @@ def module() -> Any:
 
 
 def test_definitions_are_there() -> None:
-    """What a block defines is in the module, which can be imported, and later blocks see it."""
+    """The definitions of a block are in the module, which can be imported, and later blocks see them."""
     define_common("def double(x):\n    return 2 * x\n", NAME)
     module().define("FOUR = double(2)\n")
 
@@ -63,7 +63,7 @@ def test_definitions_may_use_easycluster() -> None:
 
 
 def test_names_of_easycluster_can_be_redefined() -> None:
-    """What a block defines stays, although a later block might import a name like it."""
+    """A definition stays, although a later block might be given an initial name like it."""
     define_common("def exec_return(value):\n    return value\n", NAME)
     define_common("pass\n", NAME)
 
@@ -242,7 +242,7 @@ def test_sent_blocks_whose_error_has_no_text() -> None:
     """An error that cannot be asked for its text fails the block like any other."""
     code = "class Mute(Exception):\n    def __str__(self):\n        raise ValueError\nraise Mute\n"
 
-    with pytest.raises(DefinitionError, match="line 4: Mute: <its text cannot be had>"):
+    with pytest.raises(DefinitionError, match="line 4: Mute: <its text is not available>"):
         define_sent(Block(NAME, 0, code))
 
 
@@ -256,7 +256,7 @@ def test_a_name_that_is_taken_on_the_server() -> None:
 
 
 def test_own_names() -> None:
-    """What a definitions module begins with is known without importing it."""
+    """The initial names of definitions modules are those of the facade."""
     assert {"easycluster", *easycluster.__all__} == definitions.INITIAL_NAMES
 
 
@@ -297,7 +297,7 @@ def test_names_that_a_sent_block_is_given(code: str, given: set[str]) -> None:
 
 
 def test_given_names_do_not_replace_what_is_defined() -> None:
-    """What blocks have defined under a name of ours stays, whatever later blocks mention."""
+    """A definition under an initial name stays, whatever later blocks mention."""
     define_sent(Block(NAME, 0, "class ServerObject:\n    mine = True\n"))
     define_sent(Block(NAME, 1, "found = ServerObject.mine\nall = globals()\n"))
 

@@ -1,4 +1,4 @@
-"""What dotted names stand for; how they resolve for a client's calls is tested with `ServerNames`."""
+"""Dotted names on both ends; their resolution for a client's calls is tested with `ServerNames`."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ def test_packages_without_auto_import(module: Any) -> None:
 
 @pytest.mark.parametrize("context", ["easycluster_no_such_module", "", 5])
 def test_unknown_context(context: Any) -> None:
-    """What is no module that is there is named."""
+    """A context that is not a module that exists is named in the error."""
     for use in (lambda: get_global("x", context), lambda: set_global("x", 1, context)):
         with pytest.raises(ValueError, match=f"there is no module {context!r}"):
             use()

@@ -38,7 +38,7 @@ def importer(monkeypatch: pytest.MonkeyPatch) -> Iterator[Importer]:
 
 
 def test_lines_are_shown() -> None:
-    """What is kept has lines, also after linecache has looked for files; what is forgotten has none."""
+    """A source that is kept has lines, also after linecache has looked for files; one that was dropped has none."""
     sources.keep("no file[1]", "first\nsecond\n")
     linecache.checkcache()
     shown = linecache.getline("no file[1]", 2)
@@ -49,7 +49,7 @@ def test_lines_are_shown() -> None:
 
 
 def test_linecache_comes_later(importer: Importer) -> None:
-    """What is kept before anybody imports linecache is shown when somebody does, and so is what comes then."""
+    """Sources that are kept before linecache is imported are shown afterwards, and so are later ones."""
     later = ModuleType("linecache")
     later.cache = {"a file": ()}  # type: ignore[attr-defined]
     for name in ("kept", "forgotten"):

@@ -1,4 +1,4 @@
-"""What both ends of a handshake have in common: agreement, order, size, and that nothing is unpickled."""
+"""Both ends of a handshake: agreement, order, size, and that nothing is unpickled."""
 
 from __future__ import annotations
 
@@ -254,7 +254,7 @@ def test_end_during_the_handshake() -> None:
 @pytest.mark.parametrize("kind", range(8))
 @pytest.mark.parametrize("role", [CLIENT, SERVER])
 def test_first_packets(key: bytes | None, kind: int, role: str) -> None:
-    """Whatever packet comes first, an end takes what its table holds and refuses the rest."""
+    """Of all packets that may come first, an end takes those in its table and refuses the rest."""
     end = ClientHandshake(key) if role == CLIENT else ServerHandshake(key)
     known: Any = {
         (CLIENT, None): {WELCOME: None, REFUSE: ConnectError},
@@ -322,7 +322,7 @@ def test_any_bytes_are_taken_or_refused(parts: list[bytes], sizes: list[int]) ->
             assert end._key is None
 
 
-# What is never done.
+# Nothing is unpickled.
 
 
 class Bomb:

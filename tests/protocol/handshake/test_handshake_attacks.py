@@ -1,4 +1,4 @@
-"""What somebody can do who stands between the two ends, or pretends to be one of them, without the key."""
+"""Attacks without the key: between the two ends, or in the place of one of them."""
 
 from __future__ import annotations
 
@@ -106,7 +106,7 @@ def test_every_flipped_bit_is_noticed(number: int) -> None:
 @pytest.mark.parametrize("name", [name for name, _, _ in FIELDS.values()])
 @pytest.mark.parametrize("number", [0, 1], ids=PACKETS[:2])
 def test_every_field_is_protected(number: int, name: str) -> None:
-    """Whoever changes or adds a field of HELLO or CHALLENGE (the versions, the wish for TLS, compression,
+    """Changing or adding a field of HELLO or CHALLENGE (the versions, the wish for TLS, compression,
     an offer) ends the handshake at both ends, so nothing can be bargained down."""
     client, server = attack(on(number, lambda data: rewrite(data, name)))
 
@@ -164,7 +164,7 @@ def test_repeated_packets(number: int) -> None:
     if receiver.agreement is not None:
         link = Link(role, receiver.agreement)
         link.receive_data(receiver.leftover)
-        with pytest.raises(RemoteProtocolError, match="no frame: b.EZCL"):
+        with pytest.raises(RemoteProtocolError, match="not a frame: b.EZCL"):
             link.receiver.next_message()
 
 
@@ -285,7 +285,7 @@ def test_reflected_proof() -> None:
 
 
 def test_server_without_the_key() -> None:
-    """Who answers in the server's place without its key gets a proof, and no session."""
+    """A peer that answers in the server's place without its key gets a proof, and no session."""
     client = new_client()
     impostor = Hello(nonce=SERVER_NONCE)
 

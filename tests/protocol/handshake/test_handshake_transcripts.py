@@ -72,7 +72,7 @@ NAMES = sorted(SCENARIOS)
 
 
 def first_messages() -> list[tuple[str, Message]]:
-    """What the two ends say when they are connected."""
+    """The first messages of the two ends, with their senders."""
     return [
         (CLIENT, Message(m.PING, 7)),
         (SERVER, Message(m.PONG, 7)),
@@ -131,7 +131,7 @@ def play(name: str) -> dict[str, Any]:
 
 
 def frozen(record: dict[str, Any]) -> dict[str, Any]:
-    """What must not change: all but the text and version of a refusal, and the output of some release of
+    """The part that must not change: all but the text and version of a refusal, and the output of some release of
     zlib, which is the large RESULT where it is compressed."""
     packets = [dict(packet) for packet in record["packets"]]
     for packet in packets:
@@ -144,7 +144,7 @@ def frozen(record: dict[str, Any]) -> dict[str, Any]:
 
 
 def load(name: str) -> dict[str, Any]:
-    """What was recorded."""
+    """The recorded handshake."""
     record: dict[str, Any] = json.loads((FOLDER / f"{name}.json").read_text(encoding="utf-8"))
     return record
 

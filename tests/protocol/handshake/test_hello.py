@@ -73,7 +73,7 @@ def test_text_of_the_system_can_always_be_written() -> None:
 
 
 def test_own_description() -> None:
-    """What this process says of itself is true, and further fields stand beside it."""
+    """The description of this process is true, and may have further fields."""
     own = describe_self(tls=1)
 
     assert own.python.split(".")[:2] == [str(part) for part in sys.version_info[:2]]

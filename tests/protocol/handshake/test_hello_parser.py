@@ -37,7 +37,7 @@ def test_unknown_fields_are_skipped(fields: dict[str, Any], tag: int, value: byt
         (b"\x03\x00", "cut short"),
         (b"\x03\x00\x05four", "cut short"),
         (b"\xff\xff\xff", "cut short"),
-        (field(3, b"a") + field(3, b"a"), "version stands twice"),
+        (field(3, b"a") + field(3, b"a"), "version occurs twice"),
         (field(3, b"\xff"), "version cannot be read"),
         (field(3, "\ud800".encode("utf-8", "surrogatepass")), "version cannot be read"),
         (field(12, b""), "tls cannot be read"),
@@ -46,7 +46,7 @@ def test_unknown_fields_are_skipped(fields: dict[str, Any], tag: int, value: byt
     ],
 )
 def test_fields_that_cannot_be_read(data: bytes, fragment: str) -> None:
-    """What is cut short, stands twice or has the wrong form is refused by its name."""
+    """A field that is cut short, occurs twice or has the wrong form is refused by its name."""
     with pytest.raises(RemoteProtocolError, match=fragment):
         parse_hello(data)
 

@@ -86,7 +86,7 @@ def test_bytes_of_another_protocol_get_no_answer() -> None:
 
 
 def test_client_that_only_knows_the_name_of_the_key(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Who has seen a key's id on the wire, and not the key, gets as far as the proof."""
+    """A client that has seen a key's id on the wire, but not the key, gets as far as the proof."""
     for end in ("client", "server"):
         monkeypatch.setattr(f"easycluster_protocol._handshake.{end}.derive_key_id", lambda key: b"the same")
     client, server = ClientHandshake(OTHER_KEY), ServerHandshake(KEY)
@@ -127,7 +127,7 @@ def test_server_takes_no_refusal() -> None:
 @FUZZ
 @given(st.integers(0, 4088), st.binary(max_size=40), st.integers(1, 4096))
 def test_memory_before_the_proof(size: int, rest: bytes, piece: int) -> None:
-    """Whatever a peer sends before it has proved the key, no more than 4 KiB of that is held."""
+    """Of all that a peer sends before it has proved the key, no more than 4 KiB is held."""
     hello = Hello(nonce=b"n" * 32, key_id=derive_key_id(KEY)).encode()
     padding = b"\xff" + struct.pack(">H", size) + bytes(size)
     sent = packet(HELLO, hello + padding) + packet(PROOF, rest) * 200

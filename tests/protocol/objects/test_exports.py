@@ -1,4 +1,4 @@
-"""What classes export, and what is refused."""
+"""The names that classes export, and those that are refused."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from helpers.states import registrations_restored
 
 @pytest.fixture(autouse=True)
 def as_before() -> Iterator[None]:
-    """What a test registers is forgotten after it."""
+    """Classes and singletons that a test registers are forgotten after it."""
     with registrations_restored():
         yield
 
@@ -130,7 +130,7 @@ def test_subclasses_have_their_own() -> None:
 
 
 def test_a_method_that_is_switched_off() -> None:
-    """What a subclass sets to None is no method any more."""
+    """A method that a subclass sets to None is not exported."""
 
     class Off(Everything):
         method = None  # type: ignore[assignment]
@@ -225,14 +225,14 @@ def test_make_singleton() -> None:
 
 @pytest.mark.parametrize("value", [None, True, 5, "text", b"", (), int], ids=repr)
 def test_what_all_programs_share(value: Any) -> None:
-    """What may be the same object elsewhere, too, cannot be a singleton."""
+    """An object that all programs share cannot be a singleton."""
     with pytest.raises(TypeError, match="cannot be a singleton"):
         make_singleton(value)
     assert not can_any_value_stay()
 
 
 def test_classes_made_on_the_fly() -> None:
-    """What is known of classes is forgotten when they are many, and found out again."""
+    """The exports of classes are forgotten when there are many classes, and found again."""
     for number in range(exports_module._MAX_CACHED_CLASSES + 10):
         find_exports(type(f"Passing{number}", (), {})())
 

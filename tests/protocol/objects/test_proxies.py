@@ -38,7 +38,7 @@ def test_methods() -> None:
 
 
 def test_attributes() -> None:
-    """Attributes are got, set and deleted on the server; cached ones are asked for once, and anew after that."""
+    """Attributes are got, set and deleted on the server; cached ones are asked for once, and again after a change."""
     proxy = make(NAMES)
 
     assert proxy.val == "answer"
@@ -95,7 +95,7 @@ def test_missing_attributes() -> None:
 
 
 def test_errors_of_exported_attributes() -> None:
-    """That an exported attribute has no value is told in the server's words."""
+    """An exported attribute that has no value raises the server's own error."""
     proxy = make(NAMES)
     proxy._easycluster_state.answer = AttributeError("the server's words")
 

@@ -1,4 +1,4 @@
-"""What a server makes up about its objects never reaches anything outside their proxies."""
+"""A hostile server: its descriptions of objects never reach anything outside their proxies."""
 
 from __future__ import annotations
 
@@ -70,13 +70,13 @@ def test_malicious_names(name: str, place: int) -> None:
 
 @pytest.mark.parametrize("descriptor", MALICIOUS, ids=repr)
 def test_malicious_descriptors(descriptor: Any) -> None:
-    """What describes no proxy is refused with a `TypeError`; nothing is called or instantiated."""
+    """A description of anything else than a proxy raises `TypeError`; nothing is called or instantiated."""
     with pytest.raises(TypeError):
         make_proxy_class(descriptor)
 
 
 def test_attributes_the_server_makes_up() -> None:
-    """Whatever names a server exports, those of the proxy's own workings and of its class remain ours."""
+    """No exported name replaces a name of the proxy's own workings or of its class."""
     proxy = make((("method", "client", "call"), ("oid", "cache"), (), False))
 
     assert make_proxy_class((("f",), (), (), True)).__reduce_ex__ is vars(RemoteProxy)["__reduce_ex__"]

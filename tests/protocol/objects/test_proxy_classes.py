@@ -93,7 +93,7 @@ def test_any_attribute() -> None:
 
 
 def test_default_proxy() -> None:
-    """What the class of a `DefaultRemoteProxy` defines stays local, all else is forwarded."""
+    """Names that the class of a `DefaultRemoteProxy` defines stay local, all others are forwarded."""
 
     class Mine(DefaultRemoteProxy):
         here = 1
@@ -117,8 +117,8 @@ def test_default_proxy() -> None:
 
 
 def test_setting_what_is_not_there() -> None:
-    """A proxy that was made on the fly keeps nothing here: what it does not export, or only lets be called or
-    looked at, cannot be set, and the error says why."""
+    """A proxy whose class was made on the fly has no attributes here: methods, and names that are not exported,
+    cannot be set, and the error says why."""
     less, more = (
         make((("getval",), ("val",), ("constant",), False)),
         make((("getval",), ("val",), ("constant",), True)),
@@ -166,14 +166,14 @@ def test_one_type_for_each_set_of_names() -> None:
 
 
 def descriptor_of(value: Any) -> Any:
-    """What the client is told of a server object."""
+    """The description of a server object that the client gets."""
     exports = find_exports(value)
     assert exports is not None
     return exports.descriptor
 
 
 def test_proxies_by_themselves() -> None:
-    """Generators, files and modules are server objects without anybody's doing."""
+    """Generators, files and modules are server objects from the beginning."""
 
     def generate() -> Iterator[int]:
         yield 1

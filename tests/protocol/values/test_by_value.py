@@ -1,4 +1,4 @@
-"""What came by value goes back: the receiver's classes stay as they are, code is for one version of Python."""
+"""Values that came by value go back: the receiver's classes stay as they are, code is for one version of Python."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def dumps_by_value() -> Dumps:
 
 
 def back(value: Any, protocol: int = 5) -> Any:
-    """What the receiver has of a value that goes back by value."""
+    """The value that the receiver gets when one goes back by value."""
     body, buffers = dumps(value, protocol, dumps_by_value())
     return loads(body, buffers=buffers)
 
@@ -78,7 +78,7 @@ def test_a_class_that_is_known_stays(counter: Any, protocol: int) -> None:
 
 
 def test_changes_at_the_other_end_stay_there(counter: Any) -> None:
-    """What the other end changed in the class does not change it here."""
+    """A change of the class at the other end does not change it here."""
     counter.Counter.tag = "theirs"
     body, _ = dumps(counter.Counter(), 5, dumps_by_value())
     counter.Counter.tag = "mine"
@@ -104,7 +104,7 @@ def test_a_class_that_is_new(counter: Any) -> None:
 
 
 def test_a_class_that_is_no_more(counter: Any) -> None:
-    """A class that was deleted here while its instance was away is made anew."""
+    """A class that was deleted here while its instance was away is made again."""
     body, _ = dumps(counter.Counter(), 5, dumps_by_value())
     del counter.Counter
     gc.collect()
@@ -167,7 +167,7 @@ def test_code_of_another_python(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_large_buffers_travel_beside() -> None:
-    """What is large leaves the pickle by this way, too."""
+    """Large buffers travel beside the pickle in this way, too."""
 
     class Holder:
         def __init__(self, data: bytearray) -> None:

@@ -33,7 +33,7 @@ def journey(error: BaseException, protocol: int = 5) -> tuple[BaseException, lis
 
 
 def arrived(error: BaseException) -> BaseException:
-    """What an exception is when it has arrived."""
+    """The exception that arrives, with its stack trace."""
     return journey(error)[0]
 
 
@@ -128,7 +128,7 @@ def test_the_stack_trace_is_the_last_cause() -> None:
 
 @pytest.mark.parametrize("error", [Holder(), Holder("text", 5)])
 def test_attributes_that_cannot_be_pickled(error: Holder) -> None:
-    """What cannot be pickled arrives as its repr, and the rest of the exception as it was."""
+    """A value that cannot be pickled arrives as its repr, and the rest of the exception as it was."""
     found = arrived(error)
 
     assert isinstance(found, Holder)
@@ -196,7 +196,7 @@ def define(module: ModuleType, *bases: type) -> Any:
 
 
 def arrived_elsewhere(module: ModuleType, error: BaseException) -> BaseException:
-    """What arrives where the module does not exist."""
+    """The exception that arrives where its module does not exist."""
     body = pack_exception(error, 5)
     del sys.modules[module.__name__]
     return unpack_exception(body, "h")[0]
@@ -280,7 +280,7 @@ def test_a_class_of_the_same_name_that_is_no_exception(foreign: ModuleType) -> N
         del sys.modules[foreign.__name__]
 
     assert isinstance(found, UnknownRemoteError)
-    assert found.reason == "its pickle is no exception here"
+    assert found.reason == "its pickle is not an exception here"
 
 
 # Notes, chains, groups.
@@ -336,7 +336,7 @@ def test_causes_and_contexts() -> None:
 
 
 def test_from_none() -> None:
-    """What ``raise ... from None`` hides stays hidden, and the remote stack trace is shown."""
+    """An exception that ``raise ... from None`` hides stays hidden, and the remote stack trace is shown."""
     try:
         try:
             raise KeyError("first")
@@ -505,7 +505,7 @@ class NoDict(Exception):
 )
 @pytest.mark.parametrize("protocol", PROTOCOLS)
 def test_hostile_exceptions(kind: type[Exception], protocol: int) -> None:
-    """Whatever an exception does when it is described or pickled, one of its name arrives, with the stack trace."""
+    """However badly an exception behaves when it is described or pickled, one of its name arrives, with the stack trace."""
     found, text = journey(raised(kind("what")), protocol)
 
     assert type(found).__name__ == kind.__name__
@@ -518,7 +518,7 @@ def test_hostile_exceptions(kind: type[Exception], protocol: int) -> None:
 
 
 def test_a_trace_that_cannot_be_formatted(monkeypatch: pytest.MonkeyPatch) -> None:
-    """When even the stack trace cannot be had, type and text are sent."""
+    """When even the stack trace cannot be made, type and text are sent."""
 
     def fail(*args: object) -> NoReturn:
         raise RecursionError

@@ -46,7 +46,7 @@ def test_paths_are_found() -> None:
 
 @older
 def test_stands_for_public_names_only() -> None:
-    """Who looks at all modules takes it for one without a file."""
+    """Code that looks at all modules takes it for one without a file."""
     pathlib_local.make_importable()
     stand = sys.modules[pathlib_local.NAME]
 

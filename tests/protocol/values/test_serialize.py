@@ -91,7 +91,7 @@ def test_more_buffers_than_a_message_has_room_for(monkeypatch: pytest.MonkeyPatc
 
 
 def test_values_that_cannot_be_pickled() -> None:
-    """What pickle says of such a value is kept, and explained by the value's part in the call."""
+    """The error of pickle is kept as the cause, and the message names the value's part in the call."""
     with pytest.raises(Exception, match="pickle") as caught:
         serialize.dumps(lambda: None, 5)
 
@@ -103,7 +103,7 @@ def test_values_that_cannot_be_pickled() -> None:
 
 
 def test_values_that_cannot_be_rebuilt() -> None:
-    """What went wrong at the receiver is kept and explained."""
+    """The receiver's error is kept as the cause, and explained."""
     error = AttributeError("Can't get attribute 'X'")
 
     explained = serialize.explain_loads("the result of f", error)
@@ -147,8 +147,8 @@ class Hostile(Exception):
         (ValueError("no"), "ValueError: no"),
         (ValueError(), "ValueError"),
         (KeyError("k"), "KeyError: 'k'"),
-        (Speechless(), "Speechless: <its text cannot be had>"),
-        (NoText(), "NoText: <its text cannot be had>"),
+        (Speechless(), "Speechless: <its text is not available>"),
+        (NoText(), "NoText: <its text is not available>"),
         (Hostile(), "Hostile: text"),
     ],
 )

@@ -21,7 +21,7 @@ def frame(sequence: int, kind: int, number: int, payload: bytes) -> bytes:
 
 @pytest.mark.parametrize("end_directly", [False, True])
 def test_frames_may_be_read_again(end_directly: bool) -> None:
-    """Whatever frame is read once more, as after an interrupt, has the same effect as the first time."""
+    """Reading a frame again, as after an interrupt, has the same effect as the first time."""
     reader = FrameReader(Authenticator(KEY), False)
     message = Message(m.CALL, 1, BODY, 2, [b"buffer"], [3], [(4, 5)])
     last = frame(3, frames.DATA, 7, b"buffer")

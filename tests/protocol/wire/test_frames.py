@@ -31,7 +31,7 @@ def test_header_on_the_wire() -> None:
 @FUZZ
 @given(st.sampled_from(KINDS), st.integers(0, 1), STREAMS, st.integers(0, MAX_FRAME_BYTES))
 def test_header_round_trip(kind: int, flags: int, stream: int, length: int) -> None:
-    """What was packed is parsed."""
+    """A packed header is parsed to the same fields."""
     header = frames.pack_header(kind, flags, stream, length)
 
     assert frames.parse_header(header) == (kind, flags, stream, length)
@@ -49,7 +49,7 @@ def test_no_flipped_bit_passes(bit: int) -> None:
     header = bytearray(frames.pack_header(frames.DATA, 0, 7, 1000))
     header[bit // 8] ^= 1 << bit % 8
 
-    with pytest.raises(RemoteProtocolError, match="no frame"):
+    with pytest.raises(RemoteProtocolError, match="not a frame"):
         frames.parse_header(bytes(header))
 
 
@@ -74,7 +74,7 @@ def test_illegal_headers_are_refused(fields: bytes) -> None:
 
 def test_the_message_shows_what_came_instead_of_a_frame() -> None:
     """Foreign output between frames, such as a line of a shell, is shown in the error."""
-    with pytest.raises(RemoteProtocolError, match="no frame: b'bash: no job con'"):
+    with pytest.raises(RemoteProtocolError, match="not a frame: b'bash: no job con'"):
         frames.parse_header(b"bash: no job con")
 
 
@@ -102,7 +102,7 @@ PACKED = zlib.compress(b"payload" * 1000, 1)
     ids=["empty", "no zlib", "cut by one", "cut short", "one more", "twice", "damaged"],
 )
 def test_compressed_payloads_that_cannot_be_read(payload: bytes) -> None:
-    """What is not exactly one zlib stream is refused."""
+    """A payload that is not exactly one zlib stream is refused."""
     with pytest.raises(RemoteProtocolError, match="compressed frame"):
         frames.decompress(payload)
 

@@ -2,7 +2,7 @@
 
 Each scenario is played once for each of its bytecodes, with an exception before that one, and then goes on
 as the channel that uses the protocol does. Every message must arrive, in order and unharmed; the one that
-was being dealt with may be seen twice, because whoever was interrupted does again what it did.
+was being dealt with may be seen twice, because an interrupted reader repeats its last step.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ def snapshot(message: Message) -> tuple[Any, ...]:
 
 
 def without_repetitions(found: Sequence[Any]) -> list[Any]:
-    """What is left when whoever sees the same thing again takes it for the same thing."""
+    """The messages that are left when repetitions are taken for the same message."""
     return [each for index, each in enumerate(found) if not index or found[index - 1] != each]
 
 
@@ -57,7 +57,7 @@ def without_repetitions(found: Sequence[Any]) -> list[Any]:
 
 
 class Reader:
-    """Receives as a channel does: it reads, delivers what is whole, and begins anew when interrupted.
+    """Receives as a channel does: it reads, delivers complete messages, and starts again when interrupted.
 
     Args:
         link: the link.
@@ -121,7 +121,7 @@ def check_reception(link: Link, data: bytes, expected: list[Message], size: int,
 @pytest.mark.parametrize("scenario", SCENARIOS)
 @pytest.mark.parametrize("mode", ["private", "keyed"])
 def test_receiving(mode: str, scenario: str, read_first: bool, size: int) -> None:
-    """Whatever the interrupt hits while messages are received, each arrives whole, in order, and at the end
+    """Wherever the interrupt comes while messages are received, each arrives complete, in order, and at the end
     nothing is left over."""
     pair = LinkPair(MODES[mode])
     messages = SCENARIOS[scenario]
@@ -238,7 +238,7 @@ class Writer:
 @pytest.mark.parametrize("scenario", SCENARIOS)
 @pytest.mark.parametrize("mode", ["private", "keyed", "keyed, compressed"])
 def test_sending(mode: str, scenario: str, again: bool) -> None:
-    """Whatever the interrupt hits while messages are sent, what is sent makes sense to the peer: all messages
+    """Wherever the interrupt comes while messages are sent, the bytes make sense to the peer: all messages
     arrive in order, but for the interrupted one if its sender gave up, and nothing is left half sent."""
     pair = LinkPair(MODES[mode])
     messages = [message for message in SCENARIOS[scenario] if message.kind != m.CLOSE]

@@ -82,7 +82,7 @@ LATER_MESSAGES = [
 @pytest.mark.parametrize(("role", "message"), LATER_MESSAGES, ids=str)
 @pytest.mark.parametrize("mode", MODES.values(), ids=MODES)
 def test_messages_of_later_versions(mode: Mode, role: str, message: Message) -> None:
-    """What is on the wire for later already arrives whole: credit, cancels, the status of a worker."""
+    """Messages that are reserved for later versions arrive already: credit, cancels, the status of a worker."""
     pair = LinkPair(mode)
     link, _ = ends(pair, role)
 
@@ -245,7 +245,7 @@ def test_after_a_violation_nothing_goes_on() -> None:
     """When the peer broke the rules, the link neither receives nor sends any more."""
     pair = LinkPair()
     pair.server.receive_data(b"\0" * 100)
-    with pytest.raises(RemoteProtocolError, match="no frame"):
+    with pytest.raises(RemoteProtocolError, match="not a frame"):
         pair.server.receiver.next_message()
 
     with pytest.raises(LocalProtocolError, match="a server that is failed cannot send <PONG"):
@@ -356,7 +356,7 @@ def test_every_flipped_bit_of_a_keyed_link_is_noticed() -> None:
 
 
 def messages_before_failure(pair: LinkPair, data: bytes) -> list[Message]:
-    """What a server takes before it notices."""
+    """The messages that a server takes before it notices."""
     link, found = Link(SERVER, pair.server.agreement), []
     link.receive_data(data)
     try:
@@ -369,7 +369,7 @@ def messages_before_failure(pair: LinkPair, data: bytes) -> list[Message]:
 
 
 def test_no_frame_of_a_keyed_link_can_be_moved() -> None:
-    """Whatever frame is left out, repeated or exchanged with another, that is noticed at once."""
+    """A frame that is left out, repeated or exchanged with another is noticed at once."""
     pair = LinkPair()
     frames = frames_of(pair.client, CONVERSATION)
     orders = []

@@ -15,7 +15,7 @@ from helpers.pair import MODES, LinkPair, receive
 @pytest.mark.parametrize("size", [10, 100_000], ids=["small", "large"])
 @pytest.mark.parametrize("mode", MODES)
 def test_messages_ahead(mode: str, size: int, kind: int, more: int) -> None:
-    """What has no room goes ahead of the answer, under the number of its call; the answer is otherwise as it was."""
+    """References that have no room go ahead of the answer, under the number of its call; the answer is otherwise unchanged."""
     pair = LinkPair(MODES[mode])
     named = list(range(1, MAX_TABLE_ENTRIES + more + 1))
     answer = Message(kind, 7, b"b" * size, 3, references=named)

@@ -92,7 +92,7 @@ def test_round_trip(message: Message, before: bytes, after: bytes) -> None:
     ids=str,
 )
 def test_fields_out_of_range(fields: dict[str, Any]) -> None:
-    """What the wire cannot carry is an error of this end that shows the message."""
+    """A field that the wire cannot carry raises an error of this end that shows the message."""
     with pytest.raises(LocalProtocolError, match="out of range"):
         pack_head(Message(**{"kind": m.CALL, **fields}))
 

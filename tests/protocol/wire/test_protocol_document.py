@@ -299,7 +299,7 @@ def envelope(
 
 
 def connected() -> tuple[Foreign, Link]:
-    """A foreign client that has connected to a server of ours."""
+    """A foreign client that has connected to our server."""
     client, server = Foreign(KEY, b"f" * 32), ServerHandshake(KEY, SESSION_NAME)
     server.receive_data(client.hello)
     client.follow(client.hello, server.data_to_send())
@@ -338,7 +338,7 @@ def test_a_foreign_client_is_understood() -> None:
 
 
 def test_a_foreign_client_understands() -> None:
-    """A client that was written from the document understands what a server of ours sends."""
+    """A client that was written from the document understands the messages of our server."""
     client, server = connected()
     wire = server.data_to_send(Message(m.PONG, 7))
     wire += server.data_to_send(Message(m.RESULT, 1, b"body", 0, [b"buffer"]))

@@ -75,7 +75,7 @@ def drain(receiver: Receiver) -> list[Message]:
 
 
 def receive(receiver: Receiver, data: bytes, sizes: Sequence[int] = ()) -> list[Message]:
-    """What comes of these bytes, handed over in pieces."""
+    """The messages in these bytes, handed over in pieces."""
     found = []
     for piece in pieces(data, sizes):
         receiver.receive_data(piece)
@@ -127,7 +127,7 @@ def test_nothing_to_deal_with() -> None:
 
 @pytest.mark.parametrize("size", [1, 10, 100, 1000, 20_000])
 def test_bytes_that_come_before_a_message_is_dealt_with(size: int) -> None:
-    """What is received while a message has not been dealt with is not lost: a caller that was interrupted
+    """Bytes that are received while a message has not been dealt with are not lost: a caller that was interrupted
     may read on first."""
     writer, receiver = Writer(), make_receiver()
     message = Message(m.CALL, 1, b"body" * 10_000)
@@ -268,7 +268,7 @@ def test_large_messages_take_turns(key: bytes | None, sizes: list[int], direct_f
 
 
 def test_direct_reception() -> None:
-    """Once the head of a large frame has come, the rest of it is received straight to its place, and further
+    """Once the head of a large frame has come, the rest of it is received directly to its place, and further
     bytes wait in the inbox."""
     writer, receiver = Writer(), make_receiver()
     body = bytes(range(256)) * 400
@@ -292,7 +292,7 @@ def test_direct_reception() -> None:
 
 
 def test_many_tiny_pieces() -> None:
-    """What one reception into the place costs does not grow with how many there were before."""
+    """The cost of one direct reception does not grow with the number of earlier ones."""
     writer, receiver = Writer(KEY), make_receiver(KEY)
     body = bytes(range(256)) * 100
     data = writer.begin(1, Message(m.CALL, 1, body)) + writer.data(1, body)
@@ -435,12 +435,12 @@ def test_an_error_comes_again() -> None:
     """A receiver that refused something goes on refusing, whatever comes afterwards."""
     receiver = make_receiver()
     for _ in range(3):
-        with pytest.raises(RemoteProtocolError, match="no frame: b'junk"):
+        with pytest.raises(RemoteProtocolError, match="not a frame: b'junk"):
             receive(receiver, b"junk" * 10)
 
 
 def test_messages_before_an_error_arrive() -> None:
-    """What came whole before the peer went wrong is delivered."""
+    """Messages that were complete before the peer broke the rules are delivered."""
     receiver = make_receiver()
     receiver.receive_data(Writer().messages(Message(m.PING, 1)) + bytes(16))
 
@@ -511,7 +511,7 @@ def test_a_private_peer_is_refused() -> None:
 
 
 def test_nothing_is_allocated_for_forged_frames() -> None:
-    """Whoever has no key makes a keyed receiver hold no more than one frame, whatever lengths are claimed."""
+    """A peer without the key makes a keyed receiver hold no more than one frame, whatever lengths it claims."""
     receiver = make_receiver(KEY)
     piece = bytes(60_000)
     tracemalloc.start()
@@ -570,7 +570,7 @@ def test_the_empty_read_at_the_end() -> None:
 
 @st.composite
 def streams_of_frames(draw: st.DrawFn, key: bytes | None) -> bytes:
-    """Frames with good headers and tags in any order, and perhaps something that is no frame."""
+    """Frames with good headers and tags in any order, and perhaps something that is not a frame."""
     writer = Writer(key, draw(st.booleans()))
     envelopes = CALLS.map(pack_head) | st.binary(max_size=60)
     parts = []

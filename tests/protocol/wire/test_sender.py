@@ -108,7 +108,7 @@ def test_pieces_on_keyed_connections() -> None:
 
 
 def test_each_large_message_has_a_number() -> None:
-    """Large messages are numbered from 1; the number of the wire begins anew after 32 bits."""
+    """Large messages are numbered from 1; the number on the wire starts again after 32 bits."""
     sender = Sender()
     message = Message(m.CALL, 1, b"", 0, [b"b"])
 
@@ -390,7 +390,7 @@ def test_whole_messages_are_not_aborted() -> None:
 
 
 def test_small_payloads_are_not_compressed() -> None:
-    """What is too small to gain anything travels as it is."""
+    """A payload too small to gain anything travels as it is."""
     payload = b"x" * (COMPRESS_FROM_BYTES - 1)
 
     header, sent = seal(None, 0, frames.DATA, 1, payload, compress=True)
@@ -407,7 +407,7 @@ def test_payloads_are_not_compressed_unasked() -> None:
 
 
 def test_payloads_that_would_not_shrink_are_not_compressed() -> None:
-    """What compression would make larger travels as it is."""
+    """A payload that compression would make larger travels as it is."""
     payload = hashlib.shake_128(b"").digest(COMPRESS_FROM_BYTES)
 
     header, sent = seal(None, 0, frames.DATA, 1, payload, compress=True)

@@ -91,7 +91,7 @@ def test_frames_after_the_last() -> None:
 
 
 def test_begin_holds_an_envelope_only() -> None:
-    """What stands behind the envelope in a BEGIN frame is refused."""
+    """Bytes after the envelope in a BEGIN frame are refused."""
     with pytest.raises(RemoteProtocolError, match="more than an envelope"):
         IncomingStream(pack_head(Message(CALL, 1, b"body")) + b"b", BEGIN)
 

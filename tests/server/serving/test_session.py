@@ -152,13 +152,15 @@ def test_lost_connection(make_session: Callable[..., Session], probe: Probe, hal
 def test_broken_protocol_ends_the_session(
     make_session: Callable[..., Session], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A peer that sends what is no frame loses the connection, and one line says why."""
+    """A peer that sends something that is not a frame loses the connection, and one line says why."""
     with Peer() as peer:
         session = make_session(peer)
         peer.socket.sendall(b"GET / HTTP/1.1\r\n\r\n")
 
         assert session.serve() == LOST
-    assert capsys.readouterr().err.startswith("easycluster: the peer sent what is no frame: b'GET / ")
+    assert capsys.readouterr().err.startswith(
+        "easycluster: the peer sent something that is not a frame: b'GET / "
+    )
 
 
 def test_ping_is_answered_during_a_call(make_session: Callable[..., Session], probe: Probe) -> None:

@@ -20,5 +20,5 @@ Namespace = Dict[str, Value]
 #: `pickle.dumps`, or a function with its arguments.
 Dumps = Callable[..., bytes]
 
-#: Bytes of a message, in the memory of whoever made them: a view is flat and of bytes (format ``B``).
+#: Bytes of a message, perhaps in the memory of a script's value; a view is flat and of bytes (format ``B``).
 Buffer = Union[bytes, bytearray, memoryview]

@@ -196,7 +196,7 @@ def agree(
         receive: the key of the frames that it receives.
         name: the name of the session.
     """
-    # Whoever can read a codec can also write it, so one answer holds for both directions.
+    # An end that can read a codec can also write it, so one answer holds for both directions.
     both_can = all("zlib" in end.codecs.split(",") for end in (own, peer))
     compress = bool(own.compress or peer.compress) and both_can
     return Agreement(peer, min(own.pickle_protocol, peer.pickle_protocol), compress, send, receive, name)

@@ -33,7 +33,7 @@ def parse_hello(data: bytes) -> Hello:
         if tag in FIELDS:
             name, form, _ = FIELDS[tag]
             if name in fields:
-                raise RemoteProtocolError(f"the handshake field {name} stands twice")
+                raise RemoteProtocolError(f"the handshake field {name} occurs twice")
             fields[name] = _decode_value(name, value, form)
     return Hello(**fields)
 

@@ -163,9 +163,8 @@ def find_exports(value: Value) -> Optional[Exports]:
         return _exports_by_class[cls]
     except KeyError:
         exports = _find_class_exports(cls)
-        if (
-            len(_exports_by_class) >= _MAX_CACHED_CLASSES
-        ):  # it keeps classes alive, also those made on the fly
+        # Its entries keep classes alive, also those that are made on the fly.
+        if len(_exports_by_class) >= _MAX_CACHED_CLASSES:
             _exports_by_class.clear()
         _exports_by_class[cls] = exports
         return exports

@@ -263,7 +263,7 @@ def _rebuild_link(link: Link) -> BaseException:
             error = loads_result(link["pickled"], ())
             if isinstance(error, BaseException):
                 return error
-            reason = "its pickle is no exception here"
+            reason = "its pickle is not an exception here"
         except KeyboardInterrupt:
             raise
         except BaseException as failure:  # importing its module may do anything

@@ -106,4 +106,4 @@ def get_text(error: BaseException) -> str:
     except KeyboardInterrupt:
         raise
     except BaseException:
-        return "<its text cannot be had>"
+        return "<its text is not available>"

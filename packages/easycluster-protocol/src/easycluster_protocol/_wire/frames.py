@@ -73,7 +73,7 @@ def parse_header(header: bytes) -> FrameHeader:
     """
     kind, flags, reserved, stream, length, check = _HEADER.unpack_from(header)
     if check != crc32(header[:12]):
-        raise RemoteProtocolError(f"the peer sent what is no frame: {header!r}")
+        raise RemoteProtocolError(f"the peer sent something that is not a frame: {header!r}")
     if kind not in KIND_NAMES or reserved or flags & ~COMPRESSED or length > MAX_FRAME_BYTES:
         raise RemoteProtocolError(
             f"the peer sent an illegal frame: kind {kind}, flags {flags:#x}, length {length}"
