@@ -56,9 +56,6 @@ WITHOUT_TEST_FILES: dict[str, set[str]] = {
         "easycluster_client/_session/background.py",
         "easycluster_client/_session/threaded_session.py",
         "easycluster_client/_ssh/dead_man_helper.py",
-        "easycluster_server/_command_line.py",
-        "easycluster_server/_objects/access.py",
-        "easycluster_server/_system/control.py",
     },
 }
 

@@ -114,7 +114,7 @@ def _serve(options: argparse.Namespace) -> int:
         known = " and ".join(CLASSES)
         raise _UsageError(f"there is no server class {options.server_class!r}: -c knows {known}")
     if not 0 <= options.port <= 65535:
-        raise _UsageError(f"{options.port} is no TCP port")
+        raise _UsageError(f"{options.port} is not a TCP port")
     server_class = CLASSES[options.server_class]
     verbosity = server_class.default_verbosity + options.verbose
     try:

@@ -64,7 +64,8 @@ class ObjectTable:
             return self._entries[oid].value
         except KeyError:
             raise ReferenceError(
-                f"there is no object {oid} on the server: its proxy was dropped, or is of another connection"
+                f"there is no object {oid} on the server: "
+                "its proxy was dropped, or belongs to another connection"
             ) from None
 
     def add(self, value: Value, listed: Dict[int, None]) -> int:

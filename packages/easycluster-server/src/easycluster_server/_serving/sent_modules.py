@@ -89,7 +89,7 @@ def _decompress(packed: Buffer) -> bytes:
     data = engine.decompress(packed, _MAX_BYTES)
     if engine.unconsumed_tail or engine.unused_data or not engine.eof:
         size = f"{len(packed)} bytes, decompressed {len(data)}"
-        raise ValueError(f"they are cut off, or more than the {_MAX_BYTES >> 20} MiB allowed ({size})")
+        raise ValueError(f"they are cut short, or exceed the {_MAX_BYTES >> 20} MiB allowed ({size})")
     return data
 
 

@@ -27,7 +27,7 @@ def detach(process: Value) -> None:
         ProcessLookupError: there is no such process.
     """
     if _control is None:
-        raise RuntimeError("detach() works in code that runs on a server")
+        raise RuntimeError("detach() works only in code that runs on a server")
     number: Value = getattr(process, "pid", process)
     pid = int(number)
     os.kill(pid, 0)
