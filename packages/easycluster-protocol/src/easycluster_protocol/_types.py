@@ -1,6 +1,8 @@
 """Names of types that several modules share.
 
-They are imported under `TYPE_CHECKING` only: a host that was sent our code never loads this module.
+They are imported under `TYPE_CHECKING` only: a host that was sent our code never loads this module. So the
+functions of shipped modules that scripts call do not use these names: tools could not read their annotations
+at run time.
 """
 
 from __future__ import annotations

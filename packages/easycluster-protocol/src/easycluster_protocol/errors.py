@@ -24,12 +24,9 @@ Each derives from `EasyClusterError` and from the built-in exception that script
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Dict, List, Optional, Sequence, Tuple
+from typing import Any, Dict, List, Optional, Sequence, Tuple
 
 from ._pickling import PicklingError, UnpicklingError
-
-if TYPE_CHECKING:
-    from ._types import Args, Value
 
 
 class EasyClusterError(Exception):
@@ -72,7 +69,7 @@ class CallTimeout(EasyClusterError, TimeoutError):
     state: str = "unknown"
     response: Any = None
 
-    def __reduce__(self) -> Tuple[type, Args, Dict[str, str]]:
+    def __reduce__(self) -> Tuple[type, Tuple[Any, ...], Dict[str, str]]:
         # The response is not pickled: it belongs to its connection.
         return CallTimeout, self.args, {"state": self.state}
 
@@ -115,7 +112,7 @@ class RemoteException(EasyClusterError):
 
     orig: BaseException
 
-    def __init__(self, orig: Value = None, text: Optional[Sequence[str]] = None) -> None:
+    def __init__(self, orig: Any = None, text: Optional[Sequence[str]] = None) -> None:
         self.text: List[str] = list(text or ())
         super().__init__(orig, self.text)
         self.orig = orig

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 if TYPE_CHECKING:
     from easycluster_protocol._types import Value
@@ -16,6 +16,6 @@ class ExecReturn(BaseException):
         self.value = value
 
 
-def exec_return(value: Value = None) -> NoReturn:
+def exec_return(value: Any = None) -> NoReturn:
     """End the code that was sent to `Client.execblock`, which then returns ``value``."""
     raise ExecReturn(value)

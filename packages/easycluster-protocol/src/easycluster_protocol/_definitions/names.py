@@ -5,13 +5,12 @@ from __future__ import annotations
 import builtins
 import sys
 import types
-from typing import TYPE_CHECKING, Any, Optional
+from typing import TYPE_CHECKING, Any, Optional, Union
 
 from .modules import DEFAULT_NAME, INITIAL_NAMES, DefinitionsModule, definitions_module
 
 if TYPE_CHECKING:
     from types import ModuleType
-    from typing import Union
 
     from easycluster_protocol._types import Namespace, Value
 
@@ -125,7 +124,9 @@ class NameResolver:
             ) from None
 
 
-def get_global(name: str, context: Union[ModuleType, str, None] = None, auto_import: bool = False) -> Value:
+def get_global(
+    name: str, context: Union[types.ModuleType, str, None] = None, auto_import: bool = False
+) -> Any:
     """Return the object of a dotted name, on a client and on a server alike.
 
     Its first part is looked up in a module, then among the builtins; the others are attributes.
@@ -145,7 +146,7 @@ def get_global(name: str, context: Union[ModuleType, str, None] = None, auto_imp
     return _find_resolver(name, context).resolve(name, auto_import)
 
 
-def set_global(name: str, value: Value, context: Union[ModuleType, str, None] = None) -> None:
+def set_global(name: str, value: Any, context: Union[types.ModuleType, str, None] = None) -> None:
     """Bind a dotted name, on a client and on a server alike.
 
     Its last part is set on the object of the parts before it, which are looked up as by `get_global`.

@@ -7,10 +7,22 @@ server, and so does each object given to `make_singleton`. A class names its exp
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Callable, Dict, FrozenSet, Iterable, Iterator, Optional, Set, Tuple
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    Callable,
+    Dict,
+    FrozenSet,
+    Iterable,
+    Iterator,
+    Optional,
+    Set,
+    Tuple,
+    Union,
+)
 
 if TYPE_CHECKING:  # novm
-    from typing import Protocol, Union
+    from typing import Protocol
 
     from easycluster_protocol._types import Value
 
@@ -94,9 +106,9 @@ class ServerObject:
             names above.
     """
 
-    export_methods: Names = (AUTO,)
-    export_attrs: Names = (AUTO,)
-    export_attrs_cache: Names = ()
+    export_methods: Union[str, Iterable[str], None] = (AUTO,)
+    export_attrs: Union[str, Iterable[str], None] = (AUTO,)
+    export_attrs_cache: Union[str, Iterable[str], None] = ()
     proxy_class: Optional[type] = None
 
 
@@ -273,9 +285,9 @@ def copy_instances(cls: type) -> None:
 
 def make_server_class(
     cls: object,
-    export_methods: Names = (AUTO,),
-    export_attrs: Names = (AUTO,),
-    export_attrs_cache: Names = (),
+    export_methods: Union[str, Iterable[str], None] = (AUTO,),
+    export_attrs: Union[str, Iterable[str], None] = (AUTO,),
+    export_attrs_cache: Union[str, Iterable[str], None] = (),
     proxy_class: Optional[type] = None,
 ) -> None:
     """Let the instances of a class, and of its subclasses, stay on the server.
@@ -305,12 +317,12 @@ def make_server_class(
 
 
 def make_singleton(
-    obj: Value,
-    export_methods: Names = (AUTO,),
-    export_attrs: Names = (AUTO,),
-    export_attrs_cache: Names = (),
+    obj: Any,
+    export_methods: Union[str, Iterable[str], None] = (AUTO,),
+    export_attrs: Union[str, Iterable[str], None] = (AUTO,),
+    export_attrs_cache: Union[str, Iterable[str], None] = (),
     proxy_class: Optional[type] = None,
-) -> Value:
+) -> Any:
     """Let one object stay on the server; others of its class are copied. The object is kept for ever.
 
     Args:

@@ -141,10 +141,10 @@ def _define_forwarders(cls: type, setting: str, make: Callable[[str], object]) -
 
 
 def _make_method(name: str) -> object:
-    def method(self: RemoteProxy, *args: Value, **kwargs: Value) -> Value:
+    def method(self: RemoteProxy, *args: Any, **kwargs: Any) -> Any:
         return self._easycluster_state.call(name, args, kwargs)
 
-    def leave(self: RemoteProxy, *error: Value) -> Value:
+    def leave(self: RemoteProxy, *error: Any) -> Any:
         return self._easycluster_state.call(name, (*error[:2], None), {})  # tracebacks cannot be sent
 
     made: Any = leave if name == "__exit__" else method
@@ -247,19 +247,19 @@ class RemoteProxy:
     proxy_attrs = ()
     proxy_attrs_cache = ()
 
-    def __init__(self, client: Value, oid: int) -> None:
+    def __init__(self, client: Any, oid: int) -> None:
         # A proxy that is made for an answer has its state before the `__init__` of its own class comes here.
         if "_easycluster_state" not in vars(self):
             object.__setattr__(self, "_easycluster_state", client._easycluster_calls.reference(oid))
 
-    def __init_subclass__(cls, **kwargs: Value) -> None:
+    def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         _define_forwarders(cls, "proxy_methods", _make_method)
         _define_forwarders(cls, "proxy_attrs", _make_attribute)
         _define_forwarders(cls, "proxy_attrs_cache", _make_cached)
 
     @property
-    def proxy_connection(self) -> Value:
+    def proxy_connection(self) -> Any:
         """The client, or None when the connection of this proxy has ended."""
         return self._easycluster_state.client
 
@@ -271,11 +271,11 @@ class RemoteProxy:
     def raw_call_method(
         self,
         method: str,
-        args: Iterable[Value] = (),
-        kwargs: Optional[Mapping[str, Value]] = None,
-        *positional: Value,
-        **options: Value,
-    ) -> Value:
+        args: Iterable[Any] = (),
+        kwargs: Optional[Mapping[str, Any]] = None,
+        *positional: Any,
+        **options: Any,
+    ) -> Any:
         """Call a method of the object; ``options`` are the five keywords of every call, and ``timeout``.
         The five may also be given by position: nonblocking, oncomplete, onerror, threadid, origexc.
 
@@ -288,19 +288,19 @@ class RemoteProxy:
         options = state.options("raw_call_method", positional, options)
         return state.invoke(method, tuple(args), dict(kwargs or {}), options)
 
-    def raw_get_attribute(self, name: str, *positional: Value, **options: Value) -> Value:
+    def raw_get_attribute(self, name: str, *positional: Any, **options: Any) -> Any:
         """Return an attribute of the object; see `raw_call_method`."""
         state = self._easycluster_state
         options = state.options("raw_get_attribute", positional, options)
         return state.operation("get_attribute", (self, name), options)
 
-    def raw_set_attribute(self, name: str, value: Value, *positional: Value, **options: Value) -> Value:
+    def raw_set_attribute(self, name: str, value: Any, *positional: Any, **options: Any) -> Any:
         """Set an attribute of the object; see `raw_call_method`."""
         state = self._easycluster_state
         options = state.options("raw_set_attribute", positional, options)
         return state.operation("set_attribute", (self, name, value), options)
 
-    def __getattr__(self, name: str) -> Value:
+    def __getattr__(self, name: str) -> Any:
         raise_missing(self, name)
         raise AttributeError(explain_missing(type(self), name))
 
@@ -312,7 +312,7 @@ class RemoteProxy:
         # Without asking the server: interactive shells call this at each keystroke.
         return iter(sorted({*dir(type(self)), *vars(self)}))
 
-    def __reduce_ex__(self, protocol: object) -> Reduced:
+    def __reduce_ex__(self, protocol: object) -> Tuple[Callable[..., Any], Tuple[Any, ...]]:
         self._easycluster_state.check_pickling(getattr(context, "references", None))
         passed = getattr(context, "passed", None)
         if passed is not None:
@@ -336,17 +336,17 @@ _OWN_NAMES = frozenset(name for name in vars(RemoteProxy) if not name.startswith
 class ProxyMethod:
     """A method of a server object: on the client as an attribute of the proxy, on the server as a result."""
 
-    def __init__(self, owner: Value, name: str) -> None:
+    def __init__(self, owner: Any, name: str) -> None:
         self.__self__ = owner
         self.__name__ = name
 
-    def __call__(self, *args: Value, **kwargs: Value) -> Value:
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
         return self.__self__._easycluster_state.call(self.__name__, args, kwargs)
 
     def __repr__(self) -> str:
         return f"<method {self.__name__} of {self.__self__!r}>"
 
-    def __reduce__(self) -> Reduced:
+    def __reduce__(self) -> Tuple[Callable[..., Any], Tuple[Any, ...]]:
         return find_method, (self.__self__, self.__name__)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from _io import BytesIO, StringIO, _IOBase  # the base of all files, which `io.IOBase` is not
 from functools import lru_cache
 from types import GeneratorType, ModuleType
-from typing import TYPE_CHECKING, Iterable, Iterator, Optional, Tuple
+from typing import TYPE_CHECKING, Any, Iterable, Iterator, Optional, Tuple
 
 from .exports import ServerObject, copy_instances, make_server_class, registered_by_name
 from .proxies import (
@@ -41,13 +41,13 @@ def _is_local(proxy: RemoteProxy, name: str) -> bool:
 class DefaultRemoteProxy(RemoteProxy):
     """A proxy that forwards every attribute that its class does not define, methods included."""
 
-    def __getattr__(self, name: str) -> Value:
+    def __getattr__(self, name: str) -> Any:
         if name.startswith("__"):
             raise AttributeError(explain_missing(type(self), name))
         raise_missing(self, name)
         return self._easycluster_state.get_attribute(self, name)
 
-    def __setattr__(self, name: str, value: Value) -> None:
+    def __setattr__(self, name: str, value: Any) -> None:
         if _is_local(self, name):
             object.__setattr__(self, name, value)
         else:
@@ -70,7 +70,7 @@ class SelfIterProxy(RemoteProxy):
 
     if TYPE_CHECKING:  # novm
 
-        def __next__(self, **options: Value) -> Value: ...
+        def __next__(self, **options: Any) -> Any: ...
 
     def __iter__(self) -> Self:
         return self
@@ -81,10 +81,10 @@ class RemoteIterator(ServerObject):
 
     proxy_class = SelfIterProxy
 
-    def __init__(self, iterator: Iterator[Value]) -> None:
+    def __init__(self, iterator: Iterator[Any]) -> None:
         self._iterator = iterator
 
-    def __next__(self) -> Value:
+    def __next__(self) -> Any:
         return next(self._iterator)
 
 
