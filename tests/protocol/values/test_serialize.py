@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import functools
 import pickle
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -169,3 +171,18 @@ def test_pickles_that_are_cut_short(protocol: int) -> None:
             serialize.loads(body[:size])
 
         assert "arrived but" in str(serialize.explain_loads("a value", caught.value))
+
+
+@pytest.mark.parametrize(
+    ("function", "name"),
+    [
+        (len, "len"),
+        (str.upper, "str.upper"),
+        (dict, "dict"),
+        (functools.partial(len), "partial"),
+        (PROTOCOLS.index, "range.index"),
+    ],
+)
+def test_names_of_functions(function: Callable[..., Any], name: str) -> None:
+    """A function has its qualified name, and a callable object that has none the name of its class."""
+    assert serialize.name_function(function) == name

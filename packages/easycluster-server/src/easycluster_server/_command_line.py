@@ -36,7 +36,7 @@ def main(args: Optional[Sequence[str]] = None) -> int:
     """Run the command line.
 
     Args:
-        args: the arguments without the program's name; None: those of the process.
+        args: the arguments without the program's name; None means the arguments of the process.
 
     Returns:
         The exit status: 0, 1 when something failed, 2 for a wrong command line.

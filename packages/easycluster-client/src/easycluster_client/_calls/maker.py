@@ -10,6 +10,7 @@ from easycluster_client._deadlines import deadline_after
 from easycluster_client._session.references import References
 from easycluster_client._session.session import ClientSession
 from easycluster_protocol._definitions import modules
+from easycluster_protocol._values.serialize import name_function
 from easycluster_protocol._wire import messages as m
 from easycluster_protocol.errors import ConnectionLost
 
@@ -216,7 +217,7 @@ class CallMaker:
 def _name_of(function: Value) -> str:
     if not callable(function):
         raise TypeError(f"what is called must be a function or the name of one, not {function!r}")
-    return str(getattr(function, "__qualname__", type(function).__name__))
+    return name_function(function)
 
 
 def _request_in_time(

@@ -93,6 +93,11 @@ def explain_loads(label: str, error: BaseException) -> DeserializationError:
     return explained
 
 
+def name_function(function: Value) -> str:
+    """Return the name of a function, for messages; any callable object has one."""
+    return str(getattr(function, "__qualname__", type(function).__name__))
+
+
 def describe(error: BaseException) -> str:
     """Return type and text of an exception, even if its ``__str__`` fails."""
     text = get_text(error)

@@ -140,7 +140,7 @@ class Channel:
         self._send_lock.release_leaked()
 
     def _flush(self) -> None:
-        """Send what is committed, including what an interrupted sender left."""
+        """Send the frames that are committed, including the rest of an interrupted sender's."""
         sender = self._sender
         blocked = self._while_blocked
         while True:

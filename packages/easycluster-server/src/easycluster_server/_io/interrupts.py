@@ -9,9 +9,9 @@ end of loops, older ones nearly anywhere; but none runs in the middle of a C cal
 - State is one tuple or one value, and is replaced in one assignment when a step is complete. A step that was
   cut short is made again, with the same effect.
 - A lock is taken and noted by one C call, inside the ``try`` whose ``finally`` releases it. ``with lock``
-  does the same, but can only wait for ever. No context manager of ours could do it: a handler may raise when
-  its ``__enter__`` has the lock and has not returned, or before the first bytecode of its ``__exit__``. So
-  `OwnedLock.take` leaves the ``finally`` to its caller.
+  does the same, but can only wait for ever. A context manager written in Python could not do it: a handler
+  may raise when its ``__enter__`` has the lock and has not returned yet, or before the first bytecode of its
+  ``__exit__``. So `OwnedLock.take` leaves the ``finally`` to its caller.
 - Threads are not kept apart by Python code: the methods of `threading.Thread`, `Event` and `Condition`, and
   of `queue.Queue`, leave a lock taken for good when a handler raises in the middle of them.
 
@@ -36,7 +36,7 @@ _is_owned: Callable[[Any], bool] = vars(_thread.RLock)["_is_owned"]
 class OwnedLock(_thread.RLock):  # type: ignore[misc]  # pyright: ignore[reportGeneralTypeIssues]
     """A lock that knows its owner, so a signal handler can see whether its own thread has it.
 
-    Locks that know their owner can be taken twice; nobody does that.
+    Such a lock can be taken twice by its owner; our code never does that.
     """
 
     __slots__ = ()
@@ -76,9 +76,9 @@ class OwnedLock(_thread.RLock):  # type: ignore[misc]  # pyright: ignore[reportG
 class Gate:
     """Where one thread waits until another lets it through. A gate is closed at first.
 
-    It closes behind the thread that it lets through. That thread then looks for what it waits for, and waits
-    again if it is not there: the gate may have been opened more than once, or long ago. A thread that was
-    interrupted while it waited looks before it waits again, because it may have passed the gate.
+    It closes behind the thread that it lets through. The gate may have been opened more than once, or long
+    ago, so a thread that has passed looks for itself whether its wait is over, and waits again if it is not.
+    A thread that was interrupted while it waited looks first, too: it may have passed the gate.
     """
 
     __slots__ = ("_lock",)

@@ -97,8 +97,8 @@ class EndOfStream(EOFError):
 def is_connection_error(error: OSError) -> bool:
     """Whether an error says that a connection broke.
 
-    Otherwise a signal handler of the user's raised it in the middle of a step: many raise `TimeoutError`,
-    which is an OSError too.
+    Otherwise a signal handler raised it in the middle of a step: many raise `TimeoutError`, which is an
+    OSError too.
     """
     traceback = error.__traceback__
     while traceback is not None and traceback.tb_next is not None:
@@ -201,7 +201,7 @@ class PipeTransport:
 
     Args:
         read: the descriptor to read from; it is closed by `close`.
-        write: the descriptor to write to; likewise.
+        write: the descriptor to write to; it is closed, too.
     """
 
     def __init__(self, read: int, write: int) -> None:

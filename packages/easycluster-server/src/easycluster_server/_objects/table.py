@@ -4,7 +4,7 @@ Every message that names an object is one receipt, which counts from the moment 
 so an object stays if its proxy is dropped while another answer that names it is on its way. The client gives
 receipts back when a proxy is gone, several at once. An object for which it has none any more is dropped.
 
-No code of the user's runs under the lock, nor in the thread that reads: objects are dropped in a thread of
+No user code runs under the lock, nor in the thread that reads: objects are dropped in a thread of
 their own, because their finalisers may take as long as they like.
 """
 

@@ -1,7 +1,6 @@
-"""The guardian: the parent of a worker. It sees the link and the master go, and ends the processes that must
-go.
+"""The guardian, the parent of a worker: it sees the link and the master go, and ends processes that must go.
 
-It is single-threaded, runs no code of the user's and never reads from the link. On Linux it is the subreaper
+It is single-threaded, runs no user code and never reads from the link. On Linux it is the subreaper
 of everything that the worker starts, so daemons that leave the worker's session cannot leave its sight.
 
 What ends when::
@@ -224,7 +223,7 @@ def _report_signal(status: int) -> None:
         name = _SIGNAL_NAMES.get(number, "")
         try:
             os.write(2, b"easycluster: the server was ended by signal %d%s\n" % (number, name.encode()))
-        except OSError:  # nobody reads it
+        except OSError:  # there is no reader
             pass
 
 

@@ -199,7 +199,7 @@ def _change_folder(path: str) -> None:
 def _finish_as_script() -> None:
     """Do what a script does at its end: run ``atexit`` functions and flush the output.
 
-    Threads of the user's that are no daemons are not waited for, because the client is gone.
+    It does not wait for the user's threads that are not daemons, because the client is gone.
     """
     try:
         atexit._run_exitfuncs()

@@ -16,6 +16,7 @@ from easycluster_protocol._values.serialize import (
     explain_loads,
     find_dumps_by_value,
     loads,
+    name_function,
 )
 from easycluster_protocol._wire import messages as m
 from easycluster_protocol._wire.messages import Message
@@ -192,7 +193,7 @@ def _get_name(function: Value) -> str:
     """Return the name of the function of a call: the name itself, or the function, which came by value."""
     if isinstance(function, str):
         return function
-    return str(getattr(function, "__qualname__", type(function).__name__))
+    return name_function(function)
 
 
 def _pack_exception(error: BaseException, protocol: int, ready: Optional[bytes] = None) -> bytes:

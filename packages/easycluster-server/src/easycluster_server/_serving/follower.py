@@ -39,12 +39,12 @@ class Follower:
 
     Args:
         get_current_call: returns the number of the call that the main thread is in, or 0.
-        read: waits for bytes for at most so many seconds and deals with those that came; returns False when
-            the connection has ended.
+        read: waits for bytes for at most so many seconds and deals with the bytes that come; returns False
+            when the connection has ended.
 
     Attributes:
         is_asleep: whether it needs `wake`. Only its own thread writes it, so that no interrupt of another
-            thread can leave it asleep while nobody knows.
+            thread can leave it asleep unnoticed.
     """
 
     def __init__(self, get_current_call: Callable[[], int], read: Callable[[float], bool]) -> None:

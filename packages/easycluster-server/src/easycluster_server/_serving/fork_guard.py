@@ -1,7 +1,6 @@
-"""Makes ``os.fork`` in the user's code safe: no thread of ours runs meanwhile, and the child has no
-connection.
+"""Makes ``os.fork`` in user code safe: none of our threads runs meanwhile, and the child has no connection.
 
-The hooks of a fork are functions of ours that Python calls in the forking thread. A signal handler that
+The hooks of a fork are our functions that Python calls in the forking thread. A signal handler that
 raises in the middle of one cuts it short, and Python only prints that. So a thread may stay noted as forking,
 or the follower stay stopped, although the fork is over; the main thread puts both right when its next call
 begins.
@@ -24,8 +23,7 @@ if TYPE_CHECKING:
 else:
     import _signal as signal  # the other half takes 3 ms to import, and is not needed
 
-#: The longest wait for the kernel to forget a thread that has ended, in seconds, and the time between two
-#: looks.
+#: The longest wait until the kernel forgets a thread that has ended, and the time between two looks; seconds.
 _THREAD_END_TIMEOUT = 0.05
 _THREAD_END_INTERVAL = 0.0005
 

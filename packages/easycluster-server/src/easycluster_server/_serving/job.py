@@ -123,7 +123,7 @@ class Job:
             return runner.pack_result(request, name, value)
         except BaseException as raised:
             error = raised
-        # Not while it is being handled: PyPy would undo what is done to its stack trace.
+        # Not while the exception is being handled: PyPy would undo changes to its stack trace.
         return runner.pack_failure(request, error)
 
 

@@ -1,4 +1,4 @@
-"""Modules of ours that a session imports when something first needs them."""
+"""Importing our own modules when a session first needs them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _loaded: Dict[str, ModuleType] = {}
 def free_import_lock() -> None:
     """Give back Python's import lock if the calling thread has it; call it where that thread imports nothing.
 
-    A signal handler that raises in the middle of an import of the user's may leave the lock taken. The thread
+    A signal handler that raises in the middle of an import by user code may leave the lock taken. The thread
     that has it goes on importing and notices nothing; every other thread that imports waits for ever.
     """
     try:

@@ -1,8 +1,8 @@
 """One session, as the worker process sees it: reads requests, runs them, ends in order.
 
 Theory of operation. The main thread runs `Session.serve`. It takes `_turn`, the lock that says whose turn it
-is to read, and receives; each complete message goes to `_deliver` while the turn is held, so nothing of the
-user's runs in there. A call becomes an entry of a queue and is not run yet:
+is to read, and receives; each complete message goes to `_deliver` while the turn is held, so no user code
+runs in there. A call becomes an entry of a queue and is not run yet:
 
 - A call of thread 0 goes to `Executor.main_queue`. The main thread gives the turn back, takes the call from
   there, runs the user's function and sends the answer, all by itself: no other thread is woken for a short
@@ -10,13 +10,13 @@ user's runs in there. A call becomes an entry of a queue and is not run yet:
 - A call of another thread goes to that thread's queue (`threads`), whose gate is opened; the thread runs it
   and sends the answer. Such a thread never reads.
 
-When a call of the main thread lasts, nobody reads any more. The follower (`follower`) notices that by looking
-at `Job.current_call` every few milliseconds, and reads with the turn whenever bytes have come, until the call
-is over. It sleeps while no calls come, and the main thread wakes it with the first one. Answers leave
-through the channel, whose lock is held for one group of frames at a time; a pong that finds the lock taken is
-left to the thread that has it.
+When a call of the main thread lasts, no thread reads any more. The follower (`follower`) notices that by
+looking at `Job.current_call` every few milliseconds, and reads with the turn whenever bytes have come, until
+the call is over. It sleeps while no calls come, and the main thread wakes it with the first one. Answers
+leave through the channel, whose lock is held for one group of frames at a time; a pong that finds the lock
+taken is left to the thread that has it.
 
-An interrupt (a signal handler of the user's that raises) between two calls, or between a call and its answer,
+An interrupt (a signal handler that raises) between two calls, or between a call and its answer,
 lands in `_serve`. It is reported, or noted as the outcome of the call; then `Executor.finish_main` sends in
 another thread the answer that was cut short, and the main thread goes on.
 
@@ -119,7 +119,7 @@ class Session:
         return self._outcome or LOST
 
     def _serve(self, level: int) -> None:
-        """Serve, whatever signal handlers of the user's raise between two calls.
+        """Serve, whatever signal handlers raise between two calls.
 
         An exception that comes while one level deals with another is caught by the level above.
         """

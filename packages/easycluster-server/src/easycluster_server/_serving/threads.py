@@ -40,7 +40,7 @@ class CallQueue:
 
 
 class CallThread:
-    """A thread that runs calls, and those that wait for it.
+    """A thread that runs calls, and the calls that wait for it.
 
     Attributes:
         queue: the calls that wait.
@@ -93,8 +93,8 @@ class CallThreads:
         try:
             started.start()
         except RuntimeError as error:  # the system has no more threads
-            nobody: Optional[Job] = None
-            if thread.job.set(nobody) is not nobody:  # one has started after all
+            no_job: Optional[Job] = None
+            if thread.job.set(no_job) is not no_job:  # a thread has started after all
                 raise
             self._executor.post(self._executor.runner.pack_failure(request, error))
             return False

@@ -60,24 +60,14 @@ class _Peer:
 
 
 class Listener:
-    """Serves TCP connections until it is stopped.
-
-    Args:
-        port: the TCP port; 0 lets the system choose one.
-        key: the shared key.
-        bindaddr: the address or host name to listen on; None means every address of this machine.
-        allow: networks from which connections are accepted, as "192.0.2.0/24"; none means all.
-        verbosity: 0 logs problems only, 1 connections, 2 calls as well.
-        disable_ipv6: listen on IPv4 only.
+    """Serves TCP connections until it is stopped; `servers.Server` tells of the arguments.
 
     Attributes:
         port: the TCP port.
-
-    Raises:
-        KeyFileError: the key is no key.
-        ValueError: a network cannot be read.
-        OSError: it cannot listen on the address.
     """
+
+    #: How much it logs when no verbosity is given.
+    default_verbosity = 0
 
     port: int
 
@@ -87,14 +77,14 @@ class Listener:
         key: bytes,
         bindaddr: Optional[str] = None,
         allow: Iterable[str] = (),
-        verbosity: int = 0,
+        verbosity: Optional[int] = None,
         disable_ipv6: bool = False,
     ) -> None:
         check_key(key, "the server")
         occupy_standard_descriptors()
         self._key = key
         self._allow = [ipaddress.ip_network(network, strict=False) for network in allow]
-        self._verbosity = verbosity
+        self._verbosity = self.default_verbosity if verbosity is None else verbosity
         self._fork_server = ForkServer()
         self._pending: OrderedDict[socket.socket, _Peer] = OrderedDict()
         self._sockets = _listen(bindaddr, port, disable_ipv6)

@@ -29,21 +29,7 @@ class Server(Listener):
         OSError: it cannot listen on the address.
     """
 
-    #: How much it logs when no verbosity is given.
     default_verbosity = 2
-
-    def __init__(
-        self,
-        port: int,
-        key: bytes,
-        bindaddr: Optional[str] = None,
-        allow: Iterable[str] = (),
-        verbosity: Optional[int] = None,
-        disable_ipv6: bool = False,
-    ) -> None:
-        if verbosity is None:
-            verbosity = self.default_verbosity
-        super().__init__(port, key, bindaddr, allow, verbosity, disable_ipv6)
 
     def serve(self) -> None:
         """Accept connections until `stop` is called. Open connections end with the server."""
@@ -83,9 +69,9 @@ def run_server(
         allow: networks from which connections are accepted, as "192.0.2.0/24"; none means all.
         verbosity: 0 logs problems only, 1 connections, 2 calls as well.
         daemonize: must not be given: this version cannot do it yet.
-        pidfile: likewise.
+        pidfile: must not be given, either.
         disable_ipv6: listen on IPv4 only.
-        profile: likewise.
+        profile: must not be given, either.
 
     Raises:
         KeyFileError: the key is no key.

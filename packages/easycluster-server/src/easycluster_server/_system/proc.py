@@ -36,7 +36,7 @@ def has_own_proc() -> bool:
 
 
 def read_processes() -> Dict[int, Process]:
-    """Return all processes by id; none where there is no /proc of ours."""
+    """Return all processes by id; none where there is no /proc of this process."""
     table: Dict[int, Process] = {}
     if has_own_proc():
         for name in os.listdir("/proc"):
@@ -47,7 +47,7 @@ def read_processes() -> Dict[int, Process]:
 
 
 def read_process(pid: int) -> Process | None:
-    """Return one process, or None when it is gone or there is no /proc of ours."""
+    """Return one process, or None when it is gone or /proc does not show this process."""
     return _read(pid) if has_own_proc() else None
 
 

@@ -1,4 +1,4 @@
-"""What a process of ours arranges for itself: its output, its end, and its reports of exceptions."""
+"""One of our processes arranges its own affairs: its output, its end, and its reports of exceptions."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _PR_SET_CHILD_SUBREAPER = 36
 
 
 def buffer_lines() -> None:
-    """Let printed lines leave this process one by one, also those of C code.
+    """Let printed lines leave this process one by one, also lines that C code prints.
 
     Standard output is no terminal, so they would otherwise be held back until there are many.
     """
