@@ -170,7 +170,7 @@ def test_annotations_resolve(place: Any, name: Name) -> None:
     """Tools that read annotations at run time can read those of all that a master calls."""
     found = find(place, name.name)
     if inspect.isroutine(found) and found.__module__.startswith(
-        ("easycluster_client", "easycluster_protocol")
+        ("easycluster_client", "easycluster_protocol", "easycluster_server")
     ):
         assert get_type_hints(found) is not None
 

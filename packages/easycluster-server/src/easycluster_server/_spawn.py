@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import socket
 from importlib import import_module
-from typing import TYPE_CHECKING, Callable, Optional
+from typing import TYPE_CHECKING, Any, Callable, Optional
 
 from ._processes.fork_server import describe_environment, fork_server
 from ._system.this_process import occupy_standard_descriptors
@@ -39,7 +39,7 @@ def start_local(verbosity: int = 0) -> tuple[socket.socket, str]:
     return ours, f"local:{next(_numbers)}"
 
 
-def spawn_local(clientclass: Optional[Callable[..., Value]] = None, *, verbosity: int = 0) -> Value:
+def spawn_local(clientclass: Optional[Callable[..., Any]] = None, *, verbosity: int = 0) -> Any:
     """Start a server process on this machine and return a client that is connected to it.
 
     The process starts in a clean state: it has the environment variables, the working folder, the umask and

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Optional
-
-if TYPE_CHECKING:
-    from easycluster_protocol._types import Value
+from typing import Any, Optional
 
 #: How a session ends, see `report_end`.
 CLOSED = "closed"
 LOST = "lost"
 
 
-def detach(process: Value) -> None:
+def detach(process: Any) -> None:
     """Let a process that remote code started live on when the connection is lost.
 
     Call it on the server. Without it, everything that remote code started ends within 5 seconds
@@ -28,7 +25,7 @@ def detach(process: Value) -> None:
     """
     if _control is None:
         raise RuntimeError("detach() works only in code that runs on a server")
-    number: Value = getattr(process, "pid", process)
+    number: Any = getattr(process, "pid", process)
     pid = int(number)
     os.kill(pid, 0)
     os.write(_control, b"%d\n" % pid)
