@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from easycluster_client._calls.keywords import options_of
+from easycluster_client._calls.keywords import parse_options
 from easycluster_protocol._objects import proxies
 from easycluster_protocol._objects.proxy_classes import make_proxy_class
 
@@ -18,7 +18,7 @@ class State:
     """Stands for the part of a proxy that knows the connection; notes what would be sent."""
 
     peername = "host:1"
-    options = staticmethod(options_of)
+    parse_options = staticmethod(parse_options)
 
     def __init__(self, oid: int) -> None:
         self.oid = oid

@@ -31,7 +31,7 @@ class _Maker:
     def renew_locks(self) -> None:
         """Nothing has locks here."""
 
-    def proxy_state(self, references: References, oid: int) -> ProxyState:
+    def new_proxy_state(self, oid: int, references: References) -> ProxyState:
         """Return the state of a new proxy."""
         calls: Any = self
         return ProxyState(calls, references, oid)

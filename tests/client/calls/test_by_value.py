@@ -264,4 +264,4 @@ def test_names_of_functions() -> None:
 
 def test_sources_are_made_once() -> None:
     """Clients share what is sent of cloudpickle."""
-    assert by_value._sources() is by_value._sources()
+    assert by_value._pack_sources() is by_value._pack_sources()

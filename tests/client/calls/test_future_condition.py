@@ -60,7 +60,7 @@ def test_told_once() -> None:
         condition.finish(response)
 
     assert waiter.told == [("result", response)]
-    assert condition.finished
+    assert condition.is_finished
 
 
 def test_while_another_thread_holds_the_condition() -> None:
@@ -68,11 +68,11 @@ def test_while_another_thread_holds_the_condition() -> None:
     condition, waiter, response = FutureCondition(), Waiter(), Answered()
     with condition:
         in_thread(condition.finish, response)
-        before = condition.finished
+        before = condition.is_finished
         condition.waiters.append(waiter)
 
     assert not before
-    assert condition.finished
+    assert condition.is_finished
     assert waiter.told == [("result", response)]
 
 
@@ -82,7 +82,7 @@ def test_while_the_same_thread_holds_the_condition() -> None:
     condition.acquire()
     with condition:
         condition.finish(response)
-    before = condition.finished
+    before = condition.is_finished
     condition.waiters.append(waiter)
     condition.release()
 
@@ -101,7 +101,7 @@ def test_interrupt_while_telling() -> None:
     condition.finish(response)
 
     assert [waiter.told for waiter in waiters] == [[("result", response)]] * 3
-    assert condition.finished
+    assert condition.is_finished
 
 
 def test_answer_is_not_kept() -> None:

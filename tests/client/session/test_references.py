@@ -307,7 +307,7 @@ def test_proxies_made_by_hand(ends: Ends) -> None:
     """A proxy that a script makes of a client and a number is one, but counts no receipts."""
     calls: Any = ends.references.maker
     client: Any = SimpleNamespace(
-        _easycluster_calls=SimpleNamespace(reference=partial(ProxyState, calls, ends.references))
+        _easycluster_calls=SimpleNamespace(new_proxy_state=partial(ProxyState, calls, ends.references))
     )
     proxy = RemoteProxy(client, 12)
 

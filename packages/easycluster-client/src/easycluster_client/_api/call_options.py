@@ -7,7 +7,7 @@ further options of a call, as how long to wait for it, are given to a view.
 from __future__ import annotations
 
 from easycluster_client._calls import completions
-from easycluster_client._calls.keywords import ALL_OPTIONS, UNATTENDED, thread_of
+from easycluster_client._calls.keywords import ALL_OPTIONS, NO_WAIT_OPTIONS, encode_threadid
 from easycluster_client._deadlines import check_timeout
 from easycluster_protocol._constants import SINGLE
 from easycluster_protocol._objects.proxies import METHOD, RemoteProxy, get_forwarded_kind
@@ -63,7 +63,7 @@ def _check(settings: dict[str, Value]) -> None:
         if name not in known:
             raise TypeError(f"there is no option {name!r}; there are {', '.join(known)}")
     check_timeout(settings.get("timeout"))
-    thread_of(settings.get("threadid"), 0)
+    encode_threadid(settings.get("threadid"), 0)
     for name in ("oncomplete", "onerror"):
         completions.check(name, settings.get(name))
 
@@ -79,9 +79,9 @@ def _check_prefetch(target: Value, settings: dict[str, Value]) -> None:
         raise TypeError(f"prefetch must be a number of values, not {count!r}")
     if count < 1:
         raise ValueError(f"prefetch must be at least 1, not {count}")
-    if any(map(settings.get, UNATTENDED)):
+    if any(map(settings.get, NO_WAIT_OPTIONS)):
         raise ValueError(
-            f"prefetch does not go with {', '.join(UNATTENDED)}: who iterates waits for the values"
+            f"prefetch does not go with {', '.join(NO_WAIT_OPTIONS)}: who iterates waits for the values"
         )
     if settings.get("threadid") is SINGLE:
         raise ValueError("prefetch does not go with threadid=SINGLE: an iterator goes on in one thread")

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable, Iterable, Sequence
 
 from easycluster_client._address import Address
-from easycluster_client._calls.keywords import options_of
+from easycluster_client._calls.keywords import parse_options
 from easycluster_client._calls.maker import CallMaker
 from easycluster_client._connect.connect import connect
 from easycluster_client._connect.spec import parse_connection_spec
@@ -162,23 +162,23 @@ class Client(Connection):
 
     def eval(self, expr: str, *positional: Value, **options: Value) -> Value:
         """Return the value of an expression that is evaluated in the definitions module."""
-        return self._easycluster_calls.operation("eval", (expr,), options_of("eval", positional, options))
+        return self._easycluster_calls.operation("eval", (expr,), parse_options("eval", positional, options))
 
     def execblock(self, code: str, *positional: Value, **options: Value) -> Value:
         """Execute statements in the definitions module; return what they pass to `exec_return`."""
         return self._easycluster_calls.operation(
-            "execblock", (code,), options_of("execblock", positional, options)
+            "execblock", (code,), parse_options("execblock", positional, options)
         )
 
     def import_module(self, name: str, *positional: Value, **options: Value) -> Value:
         """Import a module on the server."""
         return self._easycluster_calls.operation(
-            "import_module", (name,), options_of("import_module", positional, options)
+            "import_module", (name,), parse_options("import_module", positional, options)
         )
 
     def import_modules(self, names: Iterable[str], *positional: Value, **options: Value) -> Value:
         """Import several modules on the server."""
-        settings = options_of("import_modules", positional, options)
+        settings = parse_options("import_modules", positional, options)
         return self._easycluster_calls.operation("import_modules", (list(names),), settings)
 
     def update_definitions(self, *positional: Value, **options: Value) -> Value:
@@ -192,7 +192,7 @@ class Client(Connection):
                 blocks after it were sent as well, and none is sent again.
         """
         return self._easycluster_calls.update_definitions(
-            options_of("update_definitions", positional, options)
+            parse_options("update_definitions", positional, options)
         )
 
     def report_exception(self, exc: RemoteException) -> None:

@@ -9,7 +9,7 @@ from types import TracebackType
 from typing import NoReturn
 
 from easycluster_client._address import Address, peername_of
-from easycluster_client._calls.keywords import options_of, thread_of
+from easycluster_client._calls.keywords import encode_threadid, parse_options
 from easycluster_client._calls.maker import CallMaker
 from easycluster_client._connect.connected import OpenConnection
 from easycluster_client._connect.tcp import connect_socket
@@ -149,10 +149,7 @@ class Connection:
         return version
 
     def _session(self) -> ClientSession:
-        session = self._easycluster_calls.session
-        if session is None:
-            raise ConnectionLost("the client is not connected: call connect() first")
-        return session
+        return self._easycluster_calls.get_session()
 
     def fileno(self) -> int:
         """Return the descriptor to wait on for answers.
@@ -226,7 +223,7 @@ class Connection:
                 threadid, origexc.
             options: the same by name, and ``timeout``, see `options`.
         """
-        settings = options_of("raw_call", positional, options)
+        settings = parse_options("raw_call", positional, options)
         return self._easycluster_calls.raw_call(name, tuple(args), dict(kwargs or {}), settings)
 
     def send_request(
@@ -240,7 +237,7 @@ class Connection:
     ) -> Value:
         """Call a method of the server object ``oid``; object 0 is the server itself. For the rest see
         `raw_call`."""
-        settings = options_of("send_request", positional, options)
+        settings = parse_options("send_request", positional, options)
         return self._easycluster_calls.invoke(oid, meth, tuple(args), dict(kwargs or {}), settings)
 
     def get_root(self) -> RemoteProxy:
@@ -256,8 +253,8 @@ class Connection:
 
     def set_default_thread(self, threadid: int) -> None:
         """Run calls without ``threadid`` in this server thread from now on; 0 is the main thread."""
-        self._easycluster_calls.default_thread = thread_of(threadid)
+        self._easycluster_calls.default_thread = encode_threadid(threadid)
 
     def stop_remote_thread(self, threadid: int) -> None:
         """End a server thread when the calls that wait for it are done."""
-        self._session().control(m.STOP_THREAD, thread_of(threadid))
+        self._session().control(m.STOP_THREAD, encode_threadid(threadid))

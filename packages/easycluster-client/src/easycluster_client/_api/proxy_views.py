@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, NoReturn
 from weakref import WeakKeyDictionary
 
-from easycluster_client._calls.keywords import OPTIONS, UNATTENDED
+from easycluster_client._calls.keywords import NO_WAIT_OPTIONS, OPTIONS
 from easycluster_client._calls.prefetch import Prefetcher
 from easycluster_protocol._objects.exports import OPERATORS
 from easycluster_protocol._objects.proxies import (
@@ -151,7 +151,7 @@ def _options(view: View) -> dict[str, Value]:
 
 def _waiting(view: View) -> dict[str, Value]:
     """Return the options of calls whose value is needed at once."""
-    return {name: value for name, value in _options(view).items() if name not in UNATTENDED}
+    return {name: value for name, value in _options(view).items() if name not in NO_WAIT_OPTIONS}
 
 
 def _asks_server(proxy: RemoteProxy, name: str) -> bool:
@@ -182,7 +182,7 @@ def _method(view: ProxyView, name: str) -> Callable[..., Value]:
 
 def _attribute(view: ProxyView, name: str, way: str) -> Value:
     proxy, options = view._easycluster_target, _options(view)
-    if any(map(options.get, UNATTENDED)):
+    if any(map(options.get, NO_WAIT_OPTIONS)):
         return proxy.raw_get_attribute(name, **options)
     state = proxy._easycluster_state
     if way == ATTRIBUTE:

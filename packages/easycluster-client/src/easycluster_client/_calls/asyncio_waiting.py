@@ -1,4 +1,4 @@
-"""``await response``: a loop of asyncio reads the connection while somebody awaits an answer."""
+"""``await response``: the loop of asyncio reads the connection while a task awaits an answer."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ if TYPE_CHECKING:
 
     from .owner import Calls
 
-#: Loop → descriptor → its reader there. A loop knows one reader for each descriptor, and several
+#: The readers of each loop by their descriptors. A loop has one reader for a descriptor, and several
 #: responses may be awaited at once.
 _readers: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, dict[int, _Reader]]
 _readers = weakref.WeakKeyDictionary()
 
 
 class _Reader:
-    """Reads one connection whenever a loop sees that there is something to read."""
+    """Reads one connection whenever the loop finds its descriptor ready."""
 
     def __init__(
         self, loop: asyncio.AbstractEventLoop, descriptor: int, session: ClientSession, calls: Calls
@@ -33,16 +33,16 @@ class _Reader:
         self._users = 0
 
     def enter(self) -> None:
-        """Count one more response that is awaited."""
+        """Count one more awaited response; with the first the reading begins."""
         if self._users == 0:
-            # First away with a reader of an earlier connection whose descriptor had the same number:
-            # the loop would take it for still registered with the kernel.
+            # A reader of an earlier connection whose descriptor had the same number goes first: the loop
+            # would take that descriptor for still registered with the kernel.
             self._loop.remove_reader(self._descriptor)
             self._loop.add_reader(self._descriptor, self.read)
         self._users += 1
 
     def leave(self) -> None:
-        """Count one response less; with the last one the reading ends."""
+        """Count one awaited response less; with the last the reading ends."""
         self._users -= 1
         readers = _readers.get(self._loop, {})
         if self._users == 0 and readers.get(self._descriptor) is self:
@@ -50,13 +50,13 @@ class _Reader:
             self._loop.remove_reader(self._descriptor)
 
     def read(self) -> None:
-        """Read what has come."""
+        """Read what has come, and call the completion functions of the answers."""
         self.session.receive_available()
         self._calls.run_completions(self.session)
 
 
 def find_running_loop() -> asyncio.AbstractEventLoop | None:
-    """Return the loop that runs in this thread, or None."""
+    """Return the loop that runs in this thread, or None if there is none."""
     try:
         return asyncio.get_running_loop()
     except RuntimeError:
@@ -64,7 +64,7 @@ def find_running_loop() -> asyncio.AbstractEventLoop | None:
 
 
 async def wait_for_call(call: PendingCall, session: ClientSession, calls: Calls, limit: float | None) -> None:
-    """Wait in the loop that runs until the call has its answer, or the time is over.
+    """Wait in the running loop until the call has its answer, or the time is over.
 
     Args:
         call: the call.
@@ -81,8 +81,8 @@ async def wait_for_call(call: PendingCall, session: ClientSession, calls: Calls,
         if not waiter.done():
             waiter.set_result(None)
 
-    def tell(_: PendingCall) -> None:
-        # Called by the thread that reads, which may be another one.
+    def wake(_: PendingCall) -> None:
+        # The thread that reads calls this; it may be another one than that of the loop.
         try:
             loop.call_soon_threadsafe(finish)
         except RuntimeError:  # the loop was closed
@@ -92,21 +92,21 @@ async def wait_for_call(call: PendingCall, session: ClientSession, calls: Calls,
     if limit is not None:
         timers.append(loop.call_later(limit - query_margin(limit), session.query_status, call))
         timers.append(loop.call_later(limit, finish))
-    call.add_watcher(tell)
+    call.add_watcher(wake)
     reader = _enter(loop, session, calls)
     try:
         await waiter
     finally:
         if reader is not None:
             reader.leave()
-        call.remove_watcher(tell)
+        call.remove_watcher(wake)
         for timer in timers:
             timer.cancel()
 
 
 def _enter(loop: asyncio.AbstractEventLoop, session: ClientSession, calls: Calls) -> _Reader | None:
     descriptor = session.transport.fileno()
-    if descriptor < 0 or session.error is not None:  # it was closed just now, so there is an answer
+    if descriptor < 0 or session.error is not None:  # it has just been closed, so there is an answer
         return None
     readers = _readers.setdefault(loop, {})
     reader = readers.get(descriptor)
@@ -117,6 +117,6 @@ def _enter(loop: asyncio.AbstractEventLoop, session: ClientSession, calls: Calls
     except OSError:
         if session.error is None:
             raise
-        return None  # another thread has closed it between the look above and here
+        return None  # another thread has closed the connection after the check above
     readers[descriptor] = reader
     return reader

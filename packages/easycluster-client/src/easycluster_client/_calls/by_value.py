@@ -1,16 +1,16 @@
-"""Values that exist only in the master go by value: lambdas, closures, definitions of ``__main__`` and
+"""Values that exist only in the master are sent by value: lambdas, closures, definitions of ``__main__`` and
 notebooks.
 
-Plain pickling names functions and classes; the server would look for them in vain. So a value that names
-``__main__``, or cannot be pickled by name, is pickled again by cloudpickle, whose source goes
-ahead of the first such value on each connection: the host needs nothing installed.
+Plain pickling only names functions and classes, and the server would look for these in vain. So values that
+name ``__main__``, or cannot be pickled by name, are pickled again by cloudpickle. Its source is sent ahead of
+the first such value on each connection, so the host needs nothing installed.
 """
 
 from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib import import_module
 from typing import TYPE_CHECKING
 
@@ -28,18 +28,20 @@ if TYPE_CHECKING:
     #: The pickle of the values, and the buffers that travel beside it.
     Packed = tuple[bytes, Sequence[Buffer]]
 
-#: How a pickle of protocol 4 or 5 names the module.
-MAIN = b"\x8c\x08__main__"
+#: The bytes by which a pickle of protocol 4 or 5 names the module ``__main__``.
+NAME_OF_MAIN = b"\x8c\x08__main__"
 
 _PACKAGE = "cloudpickle"
 
-#: What a pickle of cloudpickle's holds when something in it goes by value, and when that has code.
-_BY_VALUE = b"cloudpickle.cloudpickle"
-_CODE = b"CodeType"
+#: The bytes in each pickle of cloudpickle in which a value is sent by value, and in those that contain code.
+_BY_VALUE_MARK = b"cloudpickle.cloudpickle"
+_CODE_MARK = b"CodeType"
 
 
 def pack(values: Args, session: ClientSession, label: str) -> Packed:
-    """Pickle ``values``, by value where they exist only here; make sure that the server can read them.
+    """Pickle the values of a call, by value if they exist only here.
+
+    The source of cloudpickle is sent to the server if the values need it there.
 
     Args:
         values: the values of the call.
@@ -51,28 +53,27 @@ def pack(values: Args, session: ClientSession, label: str) -> Packed:
             that was compiled here.
     """
     try:
-        body, buffers = dumps(values, session.pickle_protocol, _dumps())
+        body, buffers = dumps(values, session.pickle_protocol, _get_dumps())
     except Exception as error:
         raise _explain(values, label, error) from error
-    if _BY_VALUE in body:
-        if _CODE in body or not _can_run_cloudpickle(session.link.agreement.peer):
+    if _BY_VALUE_MARK in body:
+        if _CODE_MARK in body or not _can_run_cloudpickle(session.link.agreement.peer):
             _check_python(session, label)
         if _PACKAGE not in session.sent_packages:
-            session.control(m.MODULES, 0, _sources())
-            # Not before: another thread that finds it noted relies on it being on its way.
+            session.control(m.MODULES, 0, _pack_sources())
+            # Only now: another thread that finds the package here relies on its being on its way.
             session.sent_packages.add(_PACKAGE)
     return body, buffers
 
 
 def _check_python(session: ClientSession, label: str) -> None:
     peer, own = session.link.agreement.peer, describe_self()
-    here, there = _bytecode(own), _bytecode(peer)
-    if here != there:
+    if _identify_bytecode(own) != _identify_bytecode(peer):
         raise SerializationError(
             f"the call of {label} holds a function or class that exists only here and would go by value,"
-            f" but {session.peername} runs {_full_name(peer)} and this is {_full_name(own)}: their bytecodes"
-            " differ. Define it with define_common(), or use the same minor version of Python on both sides"
-            " (rpython=COMMAND chooses the one on the host)"
+            f" but {session.peername} runs {_name_python(peer)} and this is {_name_python(own)}: their"
+            " bytecodes differ. Define it with define_common(), or use the same minor version of Python on"
+            " both sides (rpython=COMMAND chooses the one on the host)"
         )
 
 
@@ -80,34 +81,34 @@ def _can_run_cloudpickle(hello: Hello) -> bool:
     return tuple(map(int, re.findall(r"\d+", hello.python)[:2])) >= (3, 8)
 
 
-def _bytecode(hello: Hello) -> tuple[str, ...]:
+def _identify_bytecode(hello: Hello) -> tuple[str, ...]:
     return (hello.implementation, *hello.python.split(".")[:2])
 
 
-def _full_name(hello: Hello) -> str:
+def _name_python(hello: Hello) -> str:
     return f"{hello.implementation} {hello.python}"
 
 
 @functools.lru_cache(maxsize=1)
-def _sources() -> bytes:
+def _pack_sources() -> bytes:
     return bootstrap.pack(bootstrap.collect(_PACKAGE))
 
 
-def _dumps() -> Value:
-    # Imported here, so that no script waits for it unless something goes by value.
+def _get_dumps() -> Callable[[Value, int], bytes]:
+    # cloudpickle is imported only when a value is sent by value: it takes a while.
     return make_dumps_for_call(import_module("cloudpickle"))
 
 
 def _explain(values: Args, label: str, error: Exception) -> SerializationError:
-    """Return the error that says which argument it was that could not be pickled."""
+    """Return the error that names the argument which could not be pickled."""
     *first, args, kwargs = values
     named = [(f"argument {index + 1} of {label}", value) for index, value in enumerate(args)]
     named += [(f"argument {name!r} of {label}", value) for name, value in kwargs.items()]
-    # The first is the function, or its name.
+    # Before the arguments comes the function, or its name.
     named += [(f"the function {label} itself", value) for value in first]
     for name, value in named:
         try:
-            dumps(value, 4, _dumps())
+            dumps(value, 4, _get_dumps())
         except Exception as culprit:
             return explain_dumps(f"{name} (type {type(value).__name__})", culprit)
     return explain_dumps(f"an argument of {label}", error)

@@ -1,8 +1,8 @@
-"""Completion functions: functions that are called when an answer has been read.
+"""Completion functions, which are called when an answer has been read.
 
 They run in the thread that reads, outside of all locks of the library, and may make calls and wait. While
-one of them waits in a call of its own, the functions of further answers have to wait for its end: else a
-thousand answers that come together would be a thousand functions one inside the other.
+a completion function waits in a call of its own, those of further answers have to wait for its end: otherwise
+a thousand answers that come together would nest a thousand functions.
 """
 
 from __future__ import annotations
@@ -30,18 +30,22 @@ class _HasCode(Protocol):
     def __code__(self) -> CodeType: ...
 
 
-class Completed(Protocol):
-    """A response, as far as messages about its completion functions need it."""
+class CompletedResponse(Protocol):
+    """A response, as far as messages about its completion functions are concerned."""
 
     client: Owner
     call_label: str
 
 
 def check(name: str, completion: Value) -> Completion | None:
-    """Return a completion function that can be called, or None.
+    """Return a completion function that has been checked; None: there is none.
+
+    Args:
+        name: the name of the option, for the message.
+        completion: its value.
 
     Raises:
-        TypeError: it is neither a function nor a tuple that begins with one.
+        TypeError: the value is neither a function nor a tuple that begins with one.
     """
     if completion is None:
         return None
@@ -55,12 +59,12 @@ def check(name: str, completion: Value) -> Completion | None:
     return cast("Completion", completion)
 
 
-def call(completion: Completion, value: Value, response: Completed) -> None:
-    """Call a completion function; an error that it raises is printed, so that the others go on.
+def call(completion: Completion, value: Value, response: CompletedResponse) -> None:
+    """Call a completion function. An error that it raises is printed, so that other functions are called.
 
     Args:
         completion: the function.
-        value: its first argument.
+        value: the first argument.
         response: the response that is complete, for the message.
     """
     try:
@@ -72,21 +76,21 @@ def call(completion: Completion, value: Value, response: Completed) -> None:
         _report(error, response)
 
 
-def _report(error: Exception, response: Completed) -> None:
-    # The first entry is that of `call`, which says nothing.
-    inside = error.__traceback__.tb_next if error.__traceback__ is not None else None
+def _report(error: Exception, response: CompletedResponse) -> None:
+    # Without the first entry, which is that of `call`.
+    traceback_inside = error.__traceback__.tb_next if error.__traceback__ is not None else None
     try:
         where = f"{response.call_label} on {response.client.peername}"
-        lines = traceback.format_exception(type(error), error, inside)
+        lines = traceback.format_exception(type(error), error, traceback_inside)
         sys.stderr.write(f"Exception in a completion function of {where}:\n{''.join(lines)}")
     except Exception:  # there is no stderr, or the error cannot be shown
         pass
 
 
 def is_inside(function: _HasCode, owner: object) -> bool:
-    """Return whether this thread is in ``function``, a method, of ``owner`` at present.
+    """Return whether this thread is inside ``function``, a method, of ``owner``.
 
-    The stack knows for sure; a note that says so could be left over by an interrupt.
+    The stack tells this reliably; an interrupt could leave a flag behind.
     """
     code = function.__code__
     frame = sys._getframe(1).f_back

@@ -1,7 +1,4 @@
-"""The methods that a response shares with `concurrent.futures.Future`.
-
-They are apart from the rest, because nothing of this is on the way of an ordinary call.
-"""
+"""The methods that a response shares with `concurrent.futures.Future`; ordinary calls use none of them."""
 
 from __future__ import annotations
 
@@ -37,7 +34,7 @@ class FutureMethods(PendingCall):
     _future_condition: FutureCondition | None = None
     _callbacks: list[_Callback] | None = None
 
-    #: A callback of asyncio's → the tasks that call it.
+    #: The tasks that call callbacks of asyncio, by callback.
     _tasks: dict[_Callback, list[asyncio.Future[None]]] | None = None
 
     if TYPE_CHECKING:
@@ -52,7 +49,7 @@ class FutureMethods(PendingCall):
         """Return the value; see `NonblockingResponse.wait`.
 
         Args:
-            timeout: how long to wait, in seconds; None: as long as the call was given.
+            timeout: how long to wait, in seconds; None: as long as the call's own ``timeout`` says.
         """
         try:
             self.wait_for_answer(timeout)
@@ -64,7 +61,7 @@ class FutureMethods(PendingCall):
         """Return the error that `result` would raise, or None; nothing is printed.
 
         Args:
-            timeout: how long to wait, in seconds; None: as long as the call was given.
+            timeout: how long to wait, in seconds; None: as long as the call's own ``timeout`` says.
 
         Raises:
             CallTimeout: there is no answer yet. The call goes on, and can be waited for again.
@@ -75,7 +72,7 @@ class FutureMethods(PendingCall):
 
     def done(self) -> bool:
         """Return whether the answer has arrived, or the connection was lost. Everything that the server has
-        sent is read for that, without waiting."""
+        sent is read first, without waiting."""
         if not self.is_answered:
             self.call_session.receive_available()
             self.client._easycluster_calls.run_completions(self.call_session)
@@ -94,13 +91,13 @@ class FutureMethods(PendingCall):
         return False
 
     def add_done_callback(self, fn: _Callback) -> None:
-        """Call ``fn(response)`` when the answer has been read, or now if it has been.
+        """Call ``fn(response)`` when the answer has been read, or now if it has been read already.
 
-        It is called as completion functions are, see `Client`; an error that it raises is printed.
+        It is called like a completion function, see `Client`; an error that it raises is printed.
         """
         completions.check("a callback", fn)
         if str(getattr(fn, "__module__", "")).startswith("asyncio."):
-            # As of `asyncio.wait`: to be called in its loop only, which has to read meanwhile.
+            # A callback of `asyncio.wait`, for example: only the loop may call it, and has to read till then.
             from .asyncio_waiting import find_running_loop
 
             loop = find_running_loop()
@@ -124,7 +121,7 @@ class FutureMethods(PendingCall):
         fn(self)
 
     def remove_done_callback(self, fn: _Callback) -> int:
-        """Forget ``fn``, and return how often it was to be called; as of asyncio's futures."""
+        """Remove ``fn`` from the callbacks; return how often it was there, as futures of asyncio do."""
         callbacks = self._callbacks or []
         count = 0
         try:
@@ -153,7 +150,7 @@ class FutureMethods(PendingCall):
 
     @property
     def has_failed(self) -> bool:
-        """Whether the answer is an error. Nothing is unpickled for that: the thread that reads asks."""
+        """Whether the answer is an error. The thread that reads asks this, so nothing is unpickled."""
         # The message first, see `NonblockingResponse._resolve`.
         message, outcome = self.answer_message, self._outcome
         if outcome is not None:
@@ -172,15 +169,15 @@ class FutureMethods(PendingCall):
 
     @property
     def _state(self) -> str:
-        # Errors are raised here, where those functions hold conditions, and not before: they would not be
-        # given back.
+        # Errors are raised here, in the ``with`` block in which those functions hold the conditions. An error
+        # of `_condition` would come outside of it, and conditions would stay taken.
         calls = self.client._easycluster_calls
         if not calls.reads_by_itself:
             raise TypeError(
                 "the functions of concurrent.futures read no answers: for responses of a Client use"
                 " easycluster.wait and easycluster.as_completed"
             )
-        if self._condition.finished:
+        if self._condition.is_finished:
             return "FINISHED"
         self.call_session.check_may_wait()
         return "RUNNING"

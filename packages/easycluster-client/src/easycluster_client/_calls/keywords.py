@@ -1,4 +1,4 @@
-"""The keywords that a call takes for itself, and the options of calls that have no other keywords."""
+"""The keywords that every call takes for itself, and the options of calls that take no others."""
 
 from __future__ import annotations
 
@@ -12,34 +12,34 @@ if TYPE_CHECKING:
     from easycluster_protocol._types import Value
 
 
-#: The keywords that a call takes for itself, in the order in which some methods take them by position; all
-#: others are the remote function's.
+#: The keywords that every call takes for itself, in the order in which some methods take them by position;
+#: all other keywords belong to the remote function.
 OPTIONS = ("nonblocking", "oncomplete", "onerror", "threadid", "origexc")
 
-#: Where the function's own keywords stand apart, there is one more: how long to wait for the answer,
-#: in seconds.
+#: The options of a call that takes no keywords of the remote function: one more, how long to wait for the
+#: answer, in seconds.
 ALL_OPTIONS = (*OPTIONS, "timeout")
 
-#: The options of a call whose caller does not wait.
-UNATTENDED = ("nonblocking", "oncomplete", "onerror")
+#: With one of these options the caller of a call does not wait for the answer.
+NO_WAIT_OPTIONS = ("nonblocking", "oncomplete", "onerror")
 
 #: The options of a call that has none.
 NO_OPTIONS: Mapping[str, Value] = {}
 
-#: The methods that take the function's own keywords as a dictionary.
-_KWARGS_APART = ("raw_call", "raw_call_method", "send_request")
+#: The methods that take the keywords of the remote function as a dictionary.
+_METHODS_WITH_KWARGS = ("raw_call", "raw_call_method", "send_request")
 
 
-def options_of(label: str, positional: tuple[Value, ...], options: dict[str, Value]) -> dict[str, Value]:
-    """Return the options of a call that has no other keywords.
+def parse_options(label: str, positional: tuple[Value, ...], options: dict[str, Value]) -> dict[str, Value]:
+    """Return the options of a call that takes no other keywords.
 
     Args:
         label: the name of the method, for messages.
-        positional: options that were given by position, in the order of `OPTIONS`.
-        options: options that were given by name.
+        positional: the options that were given by position, in the order of `OPTIONS`.
+        options: the options that were given by name.
 
     Raises:
-        TypeError: there are too many, one was given twice, or there is none of that name.
+        TypeError: there are too many options, one was given twice, or there is no option of that name.
     """
     if len(positional) > len(OPTIONS):
         raise TypeError(
@@ -53,28 +53,28 @@ def options_of(label: str, positional: tuple[Value, ...], options: dict[str, Val
             text = (
                 f"{label}() got an unexpected keyword argument {name!r}: options are {', '.join(ALL_OPTIONS)}"
             )
-            raise TypeError(
-                text + ("; arguments of the function go into kwargs=" if label in _KWARGS_APART else "")
-            )
+            if label in _METHODS_WITH_KWARGS:
+                text += "; arguments of the function go into kwargs="
+            raise TypeError(text)
     return {**by_position, **options}
 
 
-def thread_of(threadid: Value, default: int | None = None) -> int:
-    """Return the number of a server thread as it is written on the wire.
+def encode_threadid(threadid: Value, default: int | None = None) -> int:
+    """Return the number by which messages name a server thread.
 
     Args:
-        threadid: the value that a script gives.
-        default: the thread that None stands for, if it stands for one.
+        threadid: the value of the option ``threadid``.
+        default: the thread that None stands for; without it None is an error.
 
     Raises:
-        TypeError: it is no number of a thread.
+        TypeError: the value does not name a thread.
     """
     if threadid is None and default is not None:
         return default
     if threadid is SINGLE:
         return SINGLE_THREAD
     try:
-        number = operator.index(cast("Any", threadid))  # NumPy's integers are some, too
+        number = operator.index(cast("Any", threadid))  # integers of NumPy have an index, too
         if -(1 << 63) < number < 1 << 63:
             return number
     except TypeError:

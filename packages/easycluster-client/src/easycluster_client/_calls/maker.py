@@ -1,4 +1,4 @@
-"""From a call to its message: the options are taken out of the keywords, the rest is pickled and sent."""
+"""From a call to its message: options are taken out of the keywords, everything else is pickled and sent."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from easycluster_protocol._wire import messages as m
 from easycluster_protocol.errors import ConnectionLost
 
 from . import completions
-from .keywords import NO_OPTIONS, OPTIONS, UNATTENDED, thread_of
+from .keywords import NO_OPTIONS, NO_WAIT_OPTIONS, OPTIONS, encode_threadid
 from .packing import pack, pack_and_hold
 from .proxy_state import ProxyState
 from .response import NonblockingResponse
@@ -27,13 +27,21 @@ if TYPE_CHECKING:
 
 
 class CallMaker:
-    """Makes the calls of one client. It lives as long as the client; its session does not.
+    """Makes the calls of one client. It lives as long as the client, on one session after another.
 
-    It is the one attribute of a client beside those that are documented, because every other name
-    belongs to the server.
+    It is the only undocumented attribute of a client that other classes use: every other name belongs to the
+    server.
+
+    Args:
+        client: the client.
+        definitions: the definitions module in which names are looked up first.
+
+    Attributes:
+        session: the connection that the client has at present, or None.
+        default_thread: the server thread of calls without ``threadid``.
     """
 
-    #: Whether answers arrive without any thread that waits for them.
+    #: Whether answers are read although no caller waits for them.
     reads_by_itself = False
 
     def __init__(self, client: Owner, definitions: str) -> None:
@@ -41,12 +49,12 @@ class CallMaker:
         self.definitions = definitions
         self.session: ClientSession | None = None
         self.default_thread = 0
-        # Reentrant: completion functions that are called while one waits may update, too.
+        # Reentrant: completion functions that are called while a thread waits may send definitions, too.
         self._definitions_lock = threading.RLock()
         self._definitions_sent = 0
 
     def renew_locks(self) -> None:
-        """Do without the locks of before, in a forked process: a thread that is not here may have them."""
+        """Replace the locks in a forked process: threads that do not exist there may hold the old ones."""
         self._definitions_lock = threading.RLock()
 
     def open(self, session: ClientSession) -> None:
@@ -55,22 +63,22 @@ class CallMaker:
         self.session = session
         self._definitions_sent = 0
 
-    def proxy_state(self, references: References, oid: int) -> ProxyState:
-        """Return the state of a new proxy."""
-        return ProxyState(self, references, oid)
+    def new_proxy_state(self, oid: int, references: References | None = None) -> ProxyState:
+        """Return the state of a new proxy.
 
-    def reference(self, oid: int) -> ProxyState:
-        """Return the state of a proxy that a script makes itself.
+        Args:
+            oid: the number of the server object.
+            references: the references of its connection; None: a script makes the proxy, on the connection
+                that the client has at present.
 
         Raises:
             ConnectionLost: the client is not connected.
         """
-        return self.proxy_state(self._session().references, oid)
+        return ProxyState(self, references or self.get_session().references, oid)
 
     def call(self, name: Value, args: Args, kwargs: Kwargs) -> Value:
-        """Call a global of the server, or a function of this process; ``kwargs`` may hold
-        options."""
-        label = name if isinstance(name, str) else _name_of(name)
+        """Call a global of the server, or a function of this process; ``kwargs`` may contain options."""
+        label = name if isinstance(name, str) else _get_label(name)
         if kwargs:
             return self.request(m.CALL, (name, args), kwargs, label)
         return self.make(m.CALL, (name, args, kwargs), label)
@@ -94,27 +102,32 @@ class CallMaker:
         options: Mapping[str, Value],
         session: ClientSession | None = None,
     ) -> Value:
-        """Call a method of a server object; ``kwargs`` are all the method's."""
+        """Call a method of a server object; all ``kwargs`` are arguments of the method."""
         return self.make(m.INVOKE, (oid, name, args, kwargs), name, options, session)
 
     def raw_call(self, name: Value, args: Args, kwargs: Kwargs, options: Mapping[str, Value]) -> Value:
-        """Call as `call` does; ``kwargs`` are all the function's."""
-        label = name if isinstance(name, str) else _name_of(name)
+        """Call as `call` does; all ``kwargs`` are arguments of the function."""
+        label = name if isinstance(name, str) else _get_label(name)
         return self.make(m.CALL, (name, args, kwargs), label, options)
 
     def request(
         self,
         kind: int,
-        start: Args,
+        values: Args,
         kwargs: Kwargs,
         label: str,
         session: ClientSession | None = None,
     ) -> Value:
-        """Make a call whose keywords may hold options; see `make`."""
+        """Make a call whose keywords may contain options; ``values`` lack the keywords. See `make`."""
         options = {key: kwargs.pop(key) for key in OPTIONS if key in kwargs}
-        return self.make(kind, (*start, kwargs), label, options, session)
+        return self.make(kind, (*values, kwargs), label, options, session)
 
-    def _session(self) -> ClientSession:
+    def get_session(self) -> ClientSession:
+        """Return the connection that the client has at present.
+
+        Raises:
+            ConnectionLost: the client is not connected.
+        """
         if self.session is None:
             raise ConnectionLost("the client is not connected: call connect() first")
         return self.session
@@ -127,27 +140,27 @@ class CallMaker:
         options: Mapping[str, Value] = NO_OPTIONS,
         session: ClientSession | None = None,
     ) -> Value:
-        """Send a call; return what its caller gets: its value, or its response.
+        """Make a call; return its value, or its response if the options ask for that.
 
         Args:
             kind: CALL or INVOKE.
-            values: the body of the message; what is called, args and kwargs are its last three.
+            values: the body of the message, at whose end come the function, its args and its kwargs.
             label: the name of the function, for messages.
-            options: the keywords that the call takes for itself, and ``timeout``.
-            session: the connection; None: the one that the client has.
+            options: the options of the call, see `ALL_OPTIONS`.
+            session: the connection; None: the one that the client has at present.
         """
         if session is None:
-            session = self.session or self._session()
+            session = self.session or self.get_session()
         response = NonblockingResponse(self.client, label, session, options)
         if options:
-            thread = thread_of(options.get("threadid"), self.default_thread)
+            thread = encode_threadid(options.get("threadid"), self.default_thread)
             body, buffers = pack_and_hold(kind, values, session, response)
             if response.call_timeout is not None:
                 return _request_in_time(session, response, (kind, body, buffers, thread), options)
             session.request(response, kind, body, buffers, thread)
             if options.get("nonblocking") or response.is_watched:
                 return response
-        else:  # the caller waits, and holds the proxies among the values
+        else:  # the caller waits, so it holds the proxies among the values
             body, buffers = pack(values, session, label)
             session.request(response, kind, body, buffers, self.default_thread)
         try:
@@ -165,13 +178,13 @@ class CallMaker:
         """Call the completion functions of the answers that have arrived.
 
         Args:
-            session: on which connection.
-            limit: how many to call at most; -1: all.
-            even_if_nested: call them also if this thread is in one of them at present. Else that is put off
-                until it ends.
+            session: the connection.
+            limit: the greatest number of answers to deal with; -1: all.
+            even_if_nested: whether to call them even if this thread is inside a completion function now.
+                Otherwise they are called when that function has ended.
 
         Returns:
-            How many answers were dealt with, or -1 when that was put off.
+            The number of answers that were dealt with; -1: they will be when a completion function has ended.
         """
         if not session.arrived:
             return 0
@@ -181,40 +194,41 @@ class CallMaker:
         while session.arrived and count != limit:
             try:
                 call = session.arrived.pop(0)
-            except IndexError:  # another thread took it
+            except IndexError:  # another thread has taken the last one
                 break
             count += 1
             call.complete_call()
         return count
 
     def update_definitions(self, options: Mapping[str, Value] = NO_OPTIONS) -> Value:
-        """Send the definitions that the server does not have yet, and return what their caller gets.
+        """Send the definitions that the server does not have yet.
 
-        Each is tried once, all are tried; the first error is raised in the end.
+        It returns None, or the response if the options ask for that.
+        All are tried, each once; the first error is raised in the end.
         """
-        attended = not any(map(options.get, UNATTENDED))
+        waits = not any(map(options.get, NO_WAIT_OPTIONS))
         with self._definitions_lock:
             new = modules.defined_blocks[self._definitions_sent :]
-            if attended and not new:
+            if waits and not new:
                 return None
-            if attended:
-                self._session().check_may_wait()  # before anything is sent
+            if waits:
+                self.get_session().check_may_wait()  # before anything is sent
             blocks = [(block.module, block.number, block.source) for block in new]
             response = self.operation(
                 "define", (blocks,), {"origexc": "quiet", **options, "nonblocking": True}
             )
             self._definitions_sent += len(new)
-            # With the lock: to another thread that updates, too, they are there on return.
-            return response.wait() if attended else response
+            # Under the lock, so another thread that sends definitions does not return before these are there.
+            return response.wait() if waits else response
 
     def prepare(self) -> None:
-        """Make a new connection ready: its definitions, and where names resolve."""
+        """Prepare a new connection: send the definitions, and the name of the module to look names up in."""
         self.update_definitions()
         if self.definitions != modules.DEFAULT_NAME:
             self.operation("use_definitions", (self.definitions,))
 
 
-def _name_of(function: Value) -> str:
+def _get_label(function: Value) -> str:
     if not callable(function):
         raise TypeError(f"what is called must be a function or the name of one, not {function!r}")
     return name_function(function)
@@ -226,7 +240,7 @@ def _request_in_time(
     message: tuple[int, bytes, Sequence[Buffer], int],
     options: Mapping[str, Value],
 ) -> Value:
-    """Send a call that has a limit; return what its caller gets."""
+    """Make a call that has a limit; return its value, or its response if the options ask for that."""
     timeout = response.call_timeout
     deadline = deadline_after(timeout)
     assert timeout is not None
@@ -237,6 +251,6 @@ def _request_in_time(
         return response
     response.wait_in_time(deadline)
     if not response.is_answered:
-        response.call_timeout = None  # a later wait has the limit that it is given, or none
+        response.call_timeout = None  # later waits have a limit only if they are given one
         raise response.timeout_error(timeout)
     return response.take_result()

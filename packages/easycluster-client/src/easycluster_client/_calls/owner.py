@@ -1,4 +1,4 @@
-"""The client of a call, as far as calls need to know it."""
+"""The owner of a call: the client that made it, as far as calls are concerned."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ if TYPE_CHECKING:
 
 
 class Calls(Protocol):
-    """The maker of a client's calls, as responses, proxies and names use it.
+    """The maker of a client's calls, as far as responses, proxies and names are concerned; see `CallMaker`.
 
     Attributes:
         client: the client.
-        session: the connection that the client has at present.
+        session: the connection that the client has at present, or None.
         default_thread: the server thread of calls without ``threadid``.
-        reads_by_itself: whether answers arrive without any thread that waits for them.
+        reads_by_itself: whether answers are read although no caller waits for them.
     """
 
     reads_by_itself: bool
@@ -35,18 +35,18 @@ class Calls(Protocol):
         ...
 
     def raw_call(self, name: Value, args: Args, kwargs: Kwargs, options: Mapping[str, Value]) -> Value:
-        """Call as `call` does; ``kwargs`` are all the function's."""
+        """Call as `call` does; all ``kwargs`` are arguments of the function."""
         ...
 
     def request(
         self,
         kind: int,
-        start: Args,
+        values: Args,
         kwargs: Kwargs,
         label: str,
         session: ClientSession | None = None,
     ) -> Value:
-        """Make a call whose keywords may hold options."""
+        """Make a call whose keywords may contain options."""
         ...
 
     def operation(
@@ -68,7 +68,7 @@ class Calls(Protocol):
         options: Mapping[str, Value],
         session: ClientSession | None = None,
     ) -> Value:
-        """Call a method of a server object; ``kwargs`` are all the method's."""
+        """Call a method of a server object; all ``kwargs`` are arguments of the method."""
         ...
 
     def run_completions(self, session: ClientSession, limit: int = -1, even_if_nested: bool = False) -> int:
@@ -77,7 +77,7 @@ class Calls(Protocol):
 
 
 class Owner(Protocol):
-    """A client, as its calls know it."""
+    """A client, as far as its calls are concerned."""
 
     @property
     def _easycluster_calls(self) -> Calls:

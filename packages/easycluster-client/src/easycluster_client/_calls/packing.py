@@ -1,4 +1,4 @@
-"""The values of a call as bytes: by name where the server finds them by that name, else by value."""
+"""The values of a call as bytes: functions and classes by name where the server finds them, else by value."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def pack(values: Args, session: ClientSession, label: str) -> Packed:
     """Pickle the values of a call.
 
     Args:
-        values: the body of the message; the function, its args and kwargs are the last three.
+        values: the body of the message, at whose end come the function, its args and its kwargs.
         session: the connection on which the call will be sent.
         label: the name of the function, for messages.
 
@@ -32,13 +32,13 @@ def pack(values: Args, session: ClientSession, label: str) -> Packed:
     """
     *_, name, args, kwargs = values
     if not kwargs and type(name) is str and (not args or PLAIN_TYPES.issuperset(map(type, args))):
-        # Nothing in it goes by value, is a proxy, travels beside the pickle or runs code of its own.
+        # None of these values goes by value, is a proxy, travels beside the pickle or runs code of its own.
         try:
             return _pickling.dumps(values, session.pickle_protocol), ()
-        except MemoryError:  # the general way says of which argument
+        except MemoryError:  # the general way names the argument
             pass
-    before = getattr(context, "references", None)  # pickling may make calls, too
-    context.references = session.references  # for proxies among the values
+    before = getattr(context, "references", None)  # pickling may make calls, which come here as well
+    context.references = session.references  # proxies among the values compare their connection with it
     try:
         return _pack_any(values, session, label)
     finally:
@@ -50,16 +50,16 @@ def _pack_any(values: Args, session: ClientSession, label: str) -> Packed:
         body, buffers = dumps(values, session.pickle_protocol)
     except Exception:
         return by_value.pack(values, session, label)
-    if by_value.MAIN in body:
+    if by_value.NAME_OF_MAIN in body:
         return by_value.pack(values, session, label)
     return body, buffers
 
 
 def pack_and_hold(kind: int, values: Args, session: ClientSession, response: NonblockingResponse) -> Packed:
-    """Pickle the values, and let the response hold the proxies among them until it has its answer.
+    """Pickle the values of a call, and let the response hold the proxies among them until it is answered.
 
-    The server looks for their objects when it begins the call. That may be long after a later message
-    would have given them back.
+    The server looks their objects up when it begins the call. By then a later message might have given back
+    the receipts of proxies that nothing holds.
     """
     before = getattr(context, "passed", None)
     passed: list[Value] = []

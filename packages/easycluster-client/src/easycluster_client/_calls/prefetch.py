@@ -1,8 +1,8 @@
-"""Values of a remote iterator that are fetched before a script asks for them.
+"""Prefetching: values of a remote iterator are requested before a script asks for them.
 
-Several nonblocking calls of ``__next__`` are under way, one behind the other in one server thread, so that
-they are answered in the iterator's order. Dropping a `Prefetcher` drops their answers; the iterator has gone
-on by as many.
+Several nonblocking calls of ``__next__`` are under way at once, in one server thread, so they are answered in
+the order of the iterator. Dropping a `Prefetcher` drops their answers; the iterator has advanced by their
+number nevertheless.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import threading
 import weakref
 from collections import deque
+from itertools import starmap
 from typing import TYPE_CHECKING
 
 from easycluster_protocol._objects.proxies import RemoteProxy
@@ -20,16 +21,16 @@ if TYPE_CHECKING:
     from easycluster_protocol._types import Value
 
 
-#: How many values are asked for before the first has come.
+#: How many values are requested before the first has come.
 _FIRST_PREFETCH = 64
 
 
 class Prefetcher:
-    """The values that have been asked for and not been taken yet.
+    """Requests values of an iterator ahead, and holds their responses until they are taken.
 
     Args:
-        proxy: the iterator's.
-        count: how many values to fetch ahead of the one that is asked for.
+        proxy: the proxy of the iterator.
+        count: how many values to request beyond the one that the script asks for.
         options: the options of the calls.
     """
 
@@ -37,22 +38,22 @@ class Prefetcher:
         self._proxy = proxy
         self._count = count
         self._options = options
-        #: How many to keep under way now: an iterator that ends soon is not asked for all.
+        #: How many calls to keep under way now; it grows, so that an iterator which ends soon is asked less.
         self._limit = min(count, _FIRST_PREFETCH)
         self._under_way: deque[NonblockingResponse] = deque()
-        # Held while calls are sent, not while a thread waits. A signal handler may take values, too.
+        # Held while calls are sent, not while a thread waits. Reentrant: signal handlers may take values.
         self._lock = threading.RLock()
         self._thread = 0
-        #: The last call. While it has no answer its session holds it.
+        #: The last call, which its session holds until it is answered.
         self._last: weakref.ref[NonblockingResponse] | None = None
 
     def take(self) -> Value:
         """Wait for the next value and return it; an error of the iterator is raised in its place, once.
 
-        A caller that gave up waiting, at a limit or by an interrupt, lost nothing and can ask again.
+        After a limit or an interrupt nothing is lost: the next call returns the value.
         """
         with self._lock:
-            response = self._under_way.popleft() if self._under_way else self._ask()
+            response = self._under_way.popleft() if self._under_way else self._request()
             try:
                 self._fill()
             except BaseException:
@@ -68,28 +69,28 @@ class Prefetcher:
             del response  # see `NonblockingResponse.take_result`
 
     def forget(self) -> None:
-        """Forget what was fetched ahead."""
+        """Forget the values that were requested ahead."""
         with self._lock:
             self._under_way.clear()
 
     def _fill(self) -> None:
         try:
             while len(self._under_way) < self._limit:
-                # One C call: a call that was sent is noted, whatever interrupts come then.
-                self._under_way.extend(map(Prefetcher._ask, (self,)))
+                # One C call, so that no interrupt separates sending a call from noting it.
+                self._under_way.extend(starmap(self._request, ((),)))
         except Exception:
-            # As when the connection has ended. The values that are here come first; asking for the next one
-            # raises the error then.
+            # The connection has ended, for example. The values that have come go first; the request for the
+            # next one raises the error then.
             pass
 
-    def _ask(self) -> NonblockingResponse:
+    def _request(self) -> NonblockingResponse:
         calls = self._proxy._easycluster_state.current_calls()
         thread = self._options.get("threadid")
         if thread is None:
-            thread = calls.default_thread  # that of the calling thread, on a ThreadedClient
+            thread = calls.default_thread  # on a ThreadedClient that of the calling thread
         last = None if self._last is None else self._last()
         if last is not None and thread != self._thread:
-            last.wait_for_answer(None)  # two threads at once would not keep the order
+            last.wait_for_answer(None)  # two server threads at once would not keep the order
         options: dict[str, Value] = {**self._options, "nonblocking": True, "threadid": thread}
         response: NonblockingResponse = self._proxy.raw_call_method("__next__", **options)
         self._thread, self._last = thread, weakref.ref(response)

@@ -10,7 +10,7 @@ from easycluster_protocol._objects.proxies import RemoteProxy
 from easycluster_protocol._wire import messages as m
 from easycluster_protocol.errors import RemoteException
 
-from .keywords import NO_OPTIONS, options_of
+from .keywords import NO_OPTIONS, parse_options
 
 if TYPE_CHECKING:
     from easycluster_client._session.session import ClientSession
@@ -20,12 +20,21 @@ if TYPE_CHECKING:
 
 
 class ProxyState:
-    """The state of a proxy: its one attribute that is neither documented nor the server's."""
+    """The state of a proxy: its connection, its object, and the calls that it makes.
+
+    It is the only undocumented attribute of a proxy that other classes use: every other name belongs to the
+    server object.
+
+    Args:
+        calls: makes the calls of the client.
+        references: the references of the connection on which the object was named.
+        oid: the number of the object.
+    """
 
     __slots__ = ("_cache", "_calls", "oid", "references")
 
-    #: Checks the options that a proxy's own methods are given.
-    options = staticmethod(options_of)
+    #: Checks the options of methods that are the proxy's own.
+    parse_options = staticmethod(parse_options)
 
     def __init__(self, calls: Calls, references: References, oid: int) -> None:
         self._calls = calls
@@ -35,7 +44,7 @@ class ProxyState:
 
     @property
     def client(self) -> Owner | None:
-        """The client, or None when the connection has ended."""
+        """The client; None: the connection has ended."""
         return None if self.references.has_ended else self._calls.client
 
     @property
@@ -53,7 +62,7 @@ class ProxyState:
     @property
     def session(self) -> ClientSession:
         """The connection on which the object was named."""
-        return cast("ClientSession", self.references.session)  # references know no more than its name
+        return cast("ClientSession", self.references.session)  # for references a session has less
 
     def current_calls(self) -> Calls:
         """Return the maker of the client's calls.
@@ -65,13 +74,13 @@ class ProxyState:
         return self._calls
 
     def call(self, name: str, args: Args, kwargs: Kwargs) -> Value:
-        """Call a method; ``kwargs`` may hold options."""
+        """Call a method; ``kwargs`` may contain options."""
         if not kwargs:
             return self.invoke(name, args, kwargs, NO_OPTIONS)
         return self.current_calls().request(m.INVOKE, (self.oid, name, args), kwargs, name, self.session)
 
     def invoke(self, name: str, args: Args, kwargs: Kwargs, options: Mapping[str, Value]) -> Value:
-        """Call a method; ``kwargs`` are all the method's."""
+        """Call a method; all ``kwargs`` are arguments of the method."""
         return self.current_calls().invoke(self.oid, name, args, kwargs, options, self.session)
 
     def operation(self, name: str, args: Args, options: Mapping[str, Value] | None = None) -> Value:
@@ -81,7 +90,7 @@ class ProxyState:
     def get_attribute(
         self, proxy: RemoteProxy, name: str, options: Mapping[str, Value] = NO_OPTIONS
     ) -> Value:
-        """Return an attribute; that there is none is not printed, so that ``hasattr`` is quiet."""
+        """Return an attribute. A missing one is not printed as an exception, so that ``hasattr`` is quiet."""
         origexc = options.get("origexc", True)
         try:
             return self.operation("get_attribute", (proxy, name), {**options, "origexc": False})
@@ -91,7 +100,7 @@ class ProxyState:
             if origexc != "quiet" and not isinstance(error.orig, AttributeError):
                 self._calls.client.report_exception(error)
             orig = error.orig
-        try:  # out here, and forgotten: errors that hold each other would hold the proxy, too
+        try:  # out here, and then dropped: errors that hold each other would hold the proxy, too
             raise orig
         finally:
             del orig
@@ -100,7 +109,7 @@ class ProxyState:
         """Make sure that the proxy is being pickled for a call on its own connection.
 
         Raises:
-            TypeError: it is not.
+            TypeError: the proxy is being pickled for another connection, or for something else than a call.
         """
         if references is not self.references:
             where = "outside of a call" if references is None else f"to {references.session.peername}"

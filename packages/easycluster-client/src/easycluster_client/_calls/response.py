@@ -1,4 +1,4 @@
-"""The answer to one call: pending at first, then a value or an error, for ever the same."""
+"""The response of one call: pending at first, then a value or an error for good."""
 
 from __future__ import annotations
 
@@ -25,12 +25,13 @@ if TYPE_CHECKING:
 
     from .completions import Completion
 
-#: The value; the exception of the call; its remote stack trace, None for an error that was raised here.
+#: The value of a call, its exception, and the remote stack trace, which is None for an error that was raised
+#: here.
 _Outcome = tuple["Value", BaseException | None, list[str] | None]
 
-#: Stands where an answer was that has been unpickled. It is not None, because a thread that reads
-#: until the answer is there may look later than another thread resolves it.
-_TAKEN = Message(m.RESULT)
+#: Takes the place of an answer that has been unpickled. It is not None, because a thread that reads until the
+#: answer is there may check this after another thread has unpickled the answer.
+_UNPICKLED = Message(m.RESULT)
 
 
 class NonblockingResponse(FutureMethods):
@@ -49,11 +50,11 @@ class NonblockingResponse(FutureMethods):
     """
 
     client: Owner
-    # In the class, because one response is made per call and most need none of these.
+    # These defaults are in the class, because each call makes a response and most responses need none.
     _origexc: Value = True
     _oncomplete: Completion | None = None
     _onerror: Completion | None = None
-    #: How long each wait that is told no other limit lasts, in seconds.
+    #: The limit of each wait that is given no other, in seconds.
     call_timeout: float | None = None
     _outcome: _Outcome | None = None
     #: The proxies that the call was given, see `pack_and_hold`.
@@ -95,9 +96,9 @@ class NonblockingResponse(FutureMethods):
         """Wait until the call has ended on the server, and return its value.
 
         Args:
-            origexc: as the keyword of a call; None: what the call was given.
-            timeout: how long to wait, in seconds; None: as long as the call was given by `options`,
-                else for ever.
+            origexc: see `Client`; None: the ``origexc`` of the call.
+            timeout: how long to wait, in seconds; None: as long as the ``timeout`` that the call got by
+                `options` says, else for ever.
 
         Raises:
             Exception: what the remote code raised, see ``origexc``.
@@ -126,7 +127,7 @@ class NonblockingResponse(FutureMethods):
         return self.client.read_response(block)
 
     def wait_for_answer(self, timeout: float | None) -> None:
-        """Wait as `wait` does, and leave the answer where it is."""
+        """Wait as `wait` does, without unpickling the answer."""
         if timeout is None:
             timeout = self.call_timeout
         deadline = deadline_after(timeout)
@@ -145,7 +146,7 @@ class NonblockingResponse(FutureMethods):
         return new_timeout_error(text, state, self)
 
     def wait_in_time(self, deadline: float) -> None:
-        """Wait as `wait_until` does; shortly before the end ask the server whether it has begun the call."""
+        """Wait as `wait_until` does; ask the server shortly before the deadline whether the call has begun."""
         left = deadline - time.monotonic()
         if left > 0:
             self.wait_until(deadline - query_margin(left))
@@ -163,13 +164,13 @@ class NonblockingResponse(FutureMethods):
             if not self.is_answered:
                 session.wait(self, deadline, keep_waiting)
             if session.arrived:
-                # Below 0: this thread is in a completion function, after whose end it calls the others.
+                # Below 0: this thread is inside a completion function, and calls the others after its end.
                 keep_waiting = calls.run_completions(session) < 0
             if self.is_answered or (deadline is not None and time.monotonic() >= deadline):
                 return
 
     def take_value(self, message: Message) -> Value:
-        """Return the value of a RESULT, as `take_result` does, for a caller that never asks for it again."""
+        """Return the value of a RESULT as `take_result` does, for a caller that keeps no response."""
         if message.receipts is None and message.damage is None:
             try:
                 return loads(message.body, buffers=message.buffers)
@@ -194,19 +195,19 @@ class NonblockingResponse(FutureMethods):
                     self.client.report_exception(RemoteException(error, text))
             raise error.with_traceback(None)
         finally:
-            # The error holds this frame, and the response the error: nothing of that may be a circle.
+            # The error holds this frame and the response holds the error, which must not become a circle.
             del self, error
 
     def _exception(self) -> BaseException | None:
-        """Return what `take_result` would raise."""
+        """Return the error that `take_result` would raise, or None."""
         _, error, text = self._resolve()
         if error is None or text is None or self._origexc is None or self._origexc:
             return error
         return RemoteException(error, text)
 
     def _resolve(self) -> _Outcome:
-        """Unpickle the answer, once; in the thread that wants it, which holds no lock of the library."""
-        # The message first: a thread that resolves at the same time replaces it last.
+        """Unpickle the answer, once, in the thread that wants the value, under no lock of the library."""
+        # The message first: another thread that unpickles it at the same time replaces the message last.
         message, outcome = self.answer_message, self._outcome
         if outcome is not None:
             return outcome
@@ -218,7 +219,7 @@ class NonblockingResponse(FutureMethods):
         else:
             outcome = self._resolve_result(message)
         self._outcome = outcome
-        self.answer_message = _TAKEN
+        self.answer_message = _UNPICKLED
         self.passed_proxies = None
         return outcome
 
@@ -227,7 +228,7 @@ class NonblockingResponse(FutureMethods):
         try:
             if message.receipts is None:
                 error, text = unpack_exception(message.body, peername)
-            else:  # the value with which a generator ended
+            else:  # the value of StopIteration, with which a generator ends, may be a server object
                 error, text = self.call_session.references.loads(
                     message, partial(unpack_exception, message.body, peername)
                 )
@@ -243,7 +244,7 @@ class NonblockingResponse(FutureMethods):
                 load = partial(loads_result, message.body, message.buffers)
                 return self.call_session.references.loads(message, load), None, None
             failure: BaseException = MemoryError(message.damage)
-        except (Exception, SystemExit) as error:  # no value may end the master
+        except (Exception, SystemExit) as error:  # unpickling a value must not end the master
             failure = error
         return None, self._explain(failure), None
 
@@ -257,8 +258,8 @@ class NonblockingResponse(FutureMethods):
             value, error, text = self._resolve()
             if error is not None:
                 completion = self._onerror or completion
-                # Also for errors that the call itself did not raise, as the end of the connection: completion
-                # functions tell values from errors by this class.
+                # Also errors that the remote code did not raise, as the end of the connection: completion
+                # functions distinguish errors from values by this class.
                 value = RemoteException(error, text or [f"{describe(error)}\n"])
             if completion is not None:
                 completions.call(completion, value, self)

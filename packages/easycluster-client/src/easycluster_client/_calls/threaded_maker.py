@@ -1,4 +1,4 @@
-"""The calls of a `ThreadedClient`: each local thread has a server thread of its own."""
+"""The calls of a `ThreadedClient`, where each local thread has a server thread of its own."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from easycluster_client._session.background import EndedThreads, start_backgroun
 from easycluster_client._session.session import ClientSession
 from easycluster_client._session.threaded_session import ThreadedSession
 
-from .keywords import NO_OPTIONS, UNATTENDED
+from .keywords import NO_OPTIONS, NO_WAIT_OPTIONS
 from .maker import CallMaker
 
 if TYPE_CHECKING:
@@ -20,14 +20,15 @@ if TYPE_CHECKING:
 
     from .owner import Owner
 
-#: The server threads of local threads are numbered from here, away from what scripts write as threadid.
+#: The server threads of local threads are numbered from here, far from the numbers that scripts give as
+#: ``threadid``.
 FIRST_THREAD = 1 << 32
 
 
 class _EndOfThread:
-    """Lives as long as one local thread, and notes its end.
+    """Notes the end of a local thread by its finaliser.
 
-    It is a value of that thread's `_LocalThread`, which Python drops when the thread ends.
+    It is an attribute of `_LocalThread`, and Python drops the attributes of a thread when the thread ends.
     """
 
     def __init__(self, number: int, ended: EndedThreads) -> None:
@@ -41,9 +42,13 @@ class _EndOfThread:
 class _LocalThread(threading.local):
     """The server thread of the calling thread.
 
+    Args:
+        numbers: yields the numbers of new server threads.
+        ended: where the end of local threads is noted.
+
     Attributes:
-        number: its id. No two local threads ever get the same number, unlike the identities that the
-            system gives them. The main thread of the master has the main thread of the server.
+        number: the number of the server thread. Unlike the identities that the system gives to threads, no
+            number is given twice. The main thread of the master has the main thread of the server.
     """
 
     def __init__(self, numbers: Iterator[int], ended: EndedThreads) -> None:
@@ -99,18 +104,17 @@ class ThreadedCallMaker(CallMaker):
         """Send a call; see `CallMaker.make`."""
         session = session or self.session
         if not isinstance(session, ThreadedSession):
-            return super().make(
-                kind, values, label, options
-            )  # which raises the error for a missing connection
-        attended = not options or not any(map(options.get, UNATTENDED))
-        if attended and get_ident() == session.background:
+            return super().make(kind, values, label, options)  # raises ConnectionLost
+        waits = not options or not any(map(options.get, NO_WAIT_OPTIONS))
+        if waits and get_ident() == session.background:
             session.check_may_wait()  # before anything is sent
         try:
             result = super().make(kind, values, label, options, session)
-            if not attended:
+            if not waits:
                 session.arm()
         except BaseException:
-            # `ThreadedSession.request` disarmed it. As `session.arm`, where an interrupt could come before.
+            # `ThreadedSession.request` has disarmed the watch. This is `session.arm` without a function call,
+            # at the beginning of which an interrupt could come.
             try:
                 (session.watch.rouse if session.has_leftovers else session.watch.arm)()
             except OSError as gone:

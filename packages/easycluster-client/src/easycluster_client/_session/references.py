@@ -56,7 +56,7 @@ class Maker(Protocol):
     def renew_locks(self) -> None:
         """Replace the locks in a forked process: threads that do not exist there may hold the old ones."""
 
-    def proxy_state(self, references: References, oid: int) -> object:
+    def new_proxy_state(self, oid: int, references: References) -> object:
         """Return the state of a new proxy."""
 
 
@@ -144,7 +144,7 @@ class References:
                 return found
             cls = make_proxy_class(descriptor)
             proxy: RemoteProxy = cls.__new__(cls)
-            object.__setattr__(proxy, "_easycluster_state", self.maker.proxy_state(self, oid))
+            object.__setattr__(proxy, "_easycluster_state", self.maker.new_proxy_state(oid, self))
             reference = _ProxyReference(proxy, self.drop)
             reference.oid, reference.receipts = oid, 0
             self._live[oid] = reference

@@ -48,7 +48,7 @@ if TYPE_CHECKING:  # novm
             """Return the maker of the client's calls, which only the client knows."""
             ...
 
-        def options(self, function: str, positional: Args, options: Kwargs) -> Kwargs:
+        def parse_options(self, label: str, positional: Args, options: Kwargs) -> Kwargs:
             """Return the options of a call from the arguments of one of the proxy's own functions."""
             ...
 
@@ -250,7 +250,7 @@ class RemoteProxy:
     def __init__(self, client: Any, oid: int) -> None:
         # A proxy that is made for an answer has its state before the `__init__` of its own class comes here.
         if "_easycluster_state" not in vars(self):
-            object.__setattr__(self, "_easycluster_state", client._easycluster_calls.reference(oid))
+            object.__setattr__(self, "_easycluster_state", client._easycluster_calls.new_proxy_state(oid))
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -285,19 +285,19 @@ class RemoteProxy:
             ConnectionLost: the connection of this proxy has ended.
         """
         state = self._easycluster_state
-        options = state.options("raw_call_method", positional, options)
+        options = state.parse_options("raw_call_method", positional, options)
         return state.invoke(method, tuple(args), dict(kwargs or {}), options)
 
     def raw_get_attribute(self, name: str, *positional: Any, **options: Any) -> Any:
         """Return an attribute of the object; see `raw_call_method`."""
         state = self._easycluster_state
-        options = state.options("raw_get_attribute", positional, options)
+        options = state.parse_options("raw_get_attribute", positional, options)
         return state.operation("get_attribute", (self, name), options)
 
     def raw_set_attribute(self, name: str, value: Any, *positional: Any, **options: Any) -> Any:
         """Set an attribute of the object; see `raw_call_method`."""
         state = self._easycluster_state
-        options = state.options("raw_set_attribute", positional, options)
+        options = state.parse_options("raw_set_attribute", positional, options)
         return state.operation("set_attribute", (self, name, value), options)
 
     def __getattr__(self, name: str) -> Any:
