@@ -146,7 +146,7 @@ class NonblockingResponse(FutureMethods):
         return new_timeout_error(text, state, self)
 
     def wait_in_time(self, deadline: float) -> None:
-        """Wait as `wait_until` does; ask the server shortly before the deadline whether the call has begun."""
+        """Wait as `wait_until` does, and ask the server before the deadline whether the call has begun."""
         left = deadline - time.monotonic()
         if left > 0:
             self.wait_until(deadline - query_margin(left))
