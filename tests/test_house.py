@@ -53,8 +53,6 @@ WITHOUT_TEST_FILES: dict[str, set[str]] = {
         "easycluster_client/_parallel/waiting.py",
         "easycluster_client/_process/exit.py",
         "easycluster_client/_process/forks.py",
-        "easycluster_client/_session/background.py",
-        "easycluster_client/_session/threaded_session.py",
         "easycluster_client/_ssh/dead_man_helper.py",
     },
 }

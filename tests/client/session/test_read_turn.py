@@ -68,7 +68,7 @@ def test_first_thread_takes_the_turn(turn: ReadTurn, other_thread: OtherThread) 
     take(turn)
     take(turn)
 
-    assert before is None
+    assert (before, turn.reader, turn.is_over) == (None, 0, False)
     assert other_thread.run(turn.claim, 0, other_thread.ident) == get_ident()
     assert not other_thread.run(turn.take_to_read)
     assert turn.holder == get_ident()
@@ -410,12 +410,11 @@ def test_gate_that_opens_before_the_deadline(turn: ReadTurn, clock: Clock) -> No
 
 def test_turn_that_is_offered_at_the_deadline(turn: ReadTurn, clock: Clock) -> None:
     """A thread that gives up while the turn is free wakes the next one."""
-    after = NotedGate()
-    listen(turn, after)
-    gate = ClockedGate(clock)
+    gate, after = ClockedGate(clock), NotedGate()
+    listen(turn, gate, after)
 
     assert not wait_at(turn, gate, clock.now)
-    assert after.openings == 1
+    assert (gate.openings, after.openings) == (0, 1)
 
 
 def test_interrupt_of_a_thread_that_waits(turn: ReadTurn) -> None:
