@@ -101,7 +101,7 @@ def received_buffers(response: Any) -> int:
         return bool(response.have_response or (response.read_response(False) and response.have_response))
 
     wait_until(arrived)
-    return len(response.answer_message.buffers)
+    return len(response.call_answer.buffers)
 
 
 def same(a: Any, b: Any) -> bool:

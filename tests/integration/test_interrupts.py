@@ -157,7 +157,7 @@ def test_completion(client: Any, times: int) -> None:
 #: Where the completion function counts as begun.
 _COMPLETING = (
     "run_completions",
-    "complete_call",
+    "call_complete",
     "_resolve",
     "_resolve_result",
     "loads",

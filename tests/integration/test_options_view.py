@@ -187,3 +187,20 @@ def test_errors_of_call_method_multi(spawn: Any) -> None:
     with pytest.raises(ZeroDivisionError):
         call_method_multi([methods(client)], "divide", 1, 0, origexc="quiet")
     assert client.calls.value == [1]
+
+
+def test_overridden_raw_call(spawn: Any) -> None:
+    """A class of the script's that overrides `raw_call` gets the calls of every view of its clients."""
+    client = spawn()
+    calls: list[tuple[Any, ...]] = []
+
+    class Noting(type(client)):  # type: ignore[misc]
+        def raw_call(self, *args: Any, **options: Any) -> Any:
+            calls.append(args)
+            return super().raw_call(*args, **options)
+
+    client.__class__ = Noting
+    results = [with_options(client, timeout=30).add(1), with_options(client.add, timeout=30)(2)]
+
+    assert results == [2, 3]
+    assert calls == [("add", (1,), {}), ("add", (2,), {})]

@@ -41,7 +41,7 @@ class Waiter:
 class Answered:
     """Has an answer."""
 
-    has_failed = False
+    call_has_failed = False
 
 
 def in_thread(function: Any, *arguments: Any) -> None:
@@ -130,7 +130,7 @@ def failed(message: Message | None, *, resolved: bool) -> bool:
     if resolved:
         response.exception()
     server.close()
-    return response.has_failed
+    return response.call_has_failed
 
 
 @pytest.mark.parametrize("resolved", [False, True])

@@ -36,7 +36,7 @@ class CompletedCall(PendingCall):
     call_label = "work"
 
     def __init__(self, complete: Callable[[], object]) -> None:
-        self.is_watched = True
+        self.call_is_watched = True
         self._complete = complete
 
     def complete_call(self) -> None:
@@ -269,11 +269,11 @@ def test_reading(server: ThreadedHandMadeServer, background: Background, watch: 
     answer(server, *calls, body=bytes(50_000))
     watch.take_events()
     background.step()
-    before = [call.is_answered for call in calls]
+    before = [call.call_is_answered for call in calls]
     background.step(reported=True)
 
     assert before == [False] * 3
-    assert [call.is_answered for call in calls] == [True] * 3
+    assert [call.call_is_answered for call in calls] == [True] * 3
     assert server.session.turn.holder is None
     assert not server.session.turn.reading.locked()
     assert watch.take_events() == ["arm", "arm"]
@@ -298,7 +298,7 @@ def test_reading_what_an_interrupted_reader_left(
     background.step()
 
     assert left
-    assert call.is_answered
+    assert call.call_is_answered
 
 
 @pytest.mark.parametrize("why", ["completion", "gate"])
@@ -307,7 +307,7 @@ def test_reading_pauses_for_others(server: ThreadedHandMadeServer, background: B
     completed: list[bool] = []
     second = PendingCall()
     first = (
-        CompletedCall(lambda: completed.append(second.is_answered)) if why == "completion" else PendingCall()
+        CompletedCall(lambda: completed.append(second.call_is_answered)) if why == "completion" else PendingCall()
     )
     gate = NotedGate()
     if why == "gate":
@@ -317,11 +317,11 @@ def test_reading_pauses_for_others(server: ThreadedHandMadeServer, background: B
     answer(server, first, body=bytes(50_000))
     answer(server, second, body=bytes(50_000))
     background.step(reported=True)
-    answered = [first.is_answered, second.is_answered]
+    answered = [first.call_is_answered, second.call_is_answered]
     background.step(reported=True)
 
     assert answered == [True, False]
-    assert second.is_answered
+    assert second.call_is_answered
     assert completed == ([False] if why == "completion" else [])
     assert gate.openings == (1 if why == "gate" else 0)  # the turn is handed to it
 
@@ -336,7 +336,7 @@ def test_reading_beside_a_reader(
     with server.session.turn.reading:
         background.step(reported=True)
 
-    assert not call.is_answered
+    assert not call.call_is_answered
     assert server.session.turn.holder is None
     assert watch.take_events() == []
 
@@ -351,15 +351,15 @@ def test_turn_of_a_thread_that_does_not_read(
     calls = [send_call(server) for _ in range(2)]
     answer(server, calls[0])
     pauses = [background.step(reported=True), background.step()]
-    before = calls[0].is_answered
+    before = calls[0].call_is_answered
     last = background.step()
-    first = calls[0].is_answered
+    first = calls[0].call_is_answered
     answer(server, calls[1])
     again = background.step(reported=True)
 
     assert pauses == [0.001, 0.05]
     assert (before, first, last) == (False, True, None)
-    assert (calls[1].is_answered, again) == (True, None)
+    assert (calls[1].call_is_answered, again) == (True, None)
     assert turn.holder == other_thread.ident
 
 
@@ -379,7 +379,7 @@ def test_turn_of_a_thread_that_begins_to_read(
         timeout = background.step()
 
     assert timeout is None
-    assert not call.is_answered
+    assert not call.call_is_answered
     assert turn.holder == other_thread.ident
 
 
@@ -398,7 +398,7 @@ def test_turn_that_is_given_back_meanwhile(
     other_thread.run(turn.hand_over)
     background.step()
 
-    assert call.is_answered
+    assert call.call_is_answered
     assert turn.holder is None
 
 
@@ -414,12 +414,12 @@ def test_turn_that_goes_to_another_thread_meanwhile(
     other_thread.run(turn.hand_over)
     assert third.run(turn.take_to_read)
     pauses += [background.step(), background.step()]
-    before = call.is_answered
+    before = call.call_is_answered
     background.step()
     third.close()
 
     assert pauses == [0.001, 0.001, 0.05]
-    assert (before, call.is_answered) == (False, True)
+    assert (before, call.call_is_answered) == (False, True)
 
 
 def test_turn_is_given_back_after_an_error(

@@ -54,7 +54,11 @@ class Ending:
         self.under_way = [PendingCall(), PendingCall()]
         self.calls.by_number.update(enumerate(self.under_way, 1))
         self.end = SessionEnd(
-            self.channel, "the server", self.calls, self.turn, lambda: self.ended.append(self.turn.is_over)
+            self.channel,
+            "the server",
+            self.calls,
+            self.turn,
+            lambda: self.ended.append(self.turn.error is not None),
         )
 
     @property
@@ -129,7 +133,7 @@ def test_first_reason_counts(ending: Ending) -> None:
     ending.turn.gates[gate] = None
     ending.end.fail("second", ValueError("deeper"))
 
-    assert ending.text == str(late.loss) == "first"
+    assert ending.text == str(late.call_loss) == "first"
     assert ending.end.error is not None
     assert ending.end.error.__cause__ is None
     assert gate.openings == 1
@@ -152,8 +156,10 @@ def test_every_call_is_lost(ending: Ending) -> None:
     """Each call under way gets an error of its own, and is under way no more."""
     ending.end.fail("it ended")
 
-    assert [str(call.loss) for call in ending.under_way] == ["it ended"] * 2
-    assert len({id(error) for error in (ending.end.error, *(call.loss for call in ending.under_way))}) == 3
+    assert [str(call.call_loss) for call in ending.under_way] == ["it ended"] * 2
+    assert (
+        len({id(error) for error in (ending.end.error, *(call.call_loss for call in ending.under_way))}) == 3
+    )
     assert ending.calls.by_number == {}
 
 
@@ -161,14 +167,16 @@ def test_threads_wake_when_everything_is_lost(ending: Ending) -> None:
     """A thread that is woken by the end finds its own call lost, even if it was not under way, and the turn over."""
     found: list[tuple[bool, bool, str]] = []
     call = PendingCall()
-    gate = NotedGate(lambda: found.append((call.is_answered, ending.turn.is_over, ending.text)))
+    gate = NotedGate(
+        lambda: found.append((call.call_is_answered, ending.turn.error is not None, ending.text))
+    )
     anything = NotedGate()
     ending.turn.gates.update({gate: call, anything: None})
     ending.end.fail("it ended")
 
     assert found == [(True, True, "it ended")]
-    assert str(call.loss) == "it ended"
-    assert call.loss is not ending.end.error
+    assert str(call.call_loss) == "it ended"
+    assert call.call_loss is not ending.end.error
     assert (anything.openings, ending.turn.gates) == (1, {})
     assert ending.ended == [True]
 
@@ -185,7 +193,9 @@ def test_turn_is_over_before_the_stream_ends(ending: Ending, monkeypatch: pytest
     """A thread that sees the stream end finds the reason there."""
     found: list[tuple[str, bool]] = []
     monkeypatch.setattr(
-        ending.channel.transport, "shutdown", lambda: found.append((ending.text, ending.turn.is_over))
+        ending.channel.transport,
+        "shutdown",
+        lambda: found.append((ending.text, ending.turn.error is not None)),
     )
     ending.end.fail("it ended")
 
@@ -366,8 +376,8 @@ def test_close_waits_for_the_end_of_the_server(ending: Ending, noted: NotedWait)
     ending.end.close("closed by hand")
 
     assert [call[:2] for call in noted.calls] == [(descriptor, -1)] * 2
-    assert [str(call.loss) for call in ending.under_way] == ["closed by hand"] * 2
-    assert [call.answer_message for call in ending.under_way] == [None] * 2
+    assert [str(call.call_loss) for call in ending.under_way] == ["closed by hand"] * 2
+    assert [call.call_answer for call in ending.under_way] == [None] * 2
     assert ending.received() == [Message(m.CLOSE)]
     assert arrived == [False, False]
     assert not ending.turn.reading.locked()
@@ -462,7 +472,7 @@ def test_server_that_goes_while_the_connection_is_closed(
     ending.end.close("closed by hand")
 
     assert ending.text == "closed by hand"
-    assert [str(call.loss) for call in ending.under_way] == ["closed by hand"] * 2
+    assert [str(call.call_loss) for call in ending.under_way] == ["closed by hand"] * 2
 
 
 def test_interrupt_of_a_close(ending: Ending, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -481,7 +491,7 @@ def test_interrupt_of_a_close(ending: Ending, monkeypatch: pytest.MonkeyPatch) -
     ending.end.close("closed again")
 
     assert calls == ending.under_way
-    assert [str(call.loss) for call in ending.under_way] == ["closed by hand"] * 2
+    assert [str(call.call_loss) for call in ending.under_way] == ["closed by hand"] * 2
 
 
 # After a fork.
@@ -490,17 +500,17 @@ def test_interrupt_of_a_close(ending: Ending, monkeypatch: pytest.MonkeyPatch) -
 def test_abandoned_connection(ending: Ending) -> None:
     """A forked process closes its own descriptor and nothing else: the parent's connection goes on."""
     told: list[PendingCall] = []
-    ending.under_way[0].add_watcher(told.append)
+    ending.under_way[0].call_add_watcher(told.append)
     parents = ending.socket.dup()
     ending.end.abandon()
     parents.sendall(b"x")
 
     text = "the connection to the server belongs to the process from which this one was forked: connect() again here"
     assert ending.peer.recv(10) == b"x"
-    assert [str(call.loss) for call in ending.under_way] == [text] * 2
-    assert ending.under_way[0].loss is not ending.under_way[1].loss
+    assert [str(call.call_loss) for call in ending.under_way] == [text] * 2
+    assert ending.under_way[0].call_loss is not ending.under_way[1].call_loss
     assert ending.text == text
-    assert (told, ending.calls.by_number, ending.turn.is_over) == ([], {}, True)
+    assert (told, ending.calls.by_number, ending.turn.error is not None) == ([], {}, True)
     assert ending.channel.transport.fileno() == -1
     assert ending.ended == []
     parents.close()

@@ -73,8 +73,8 @@ def test_answer(arrivals: Arrivals, kind: int) -> None:
     message = Message(kind, 5, b"body")
     arrivals.deliver(message)
 
-    assert arrivals.call.is_answered
-    assert arrivals.call.answer_message is message
+    assert arrivals.call.call_is_answered
+    assert arrivals.call.call_answer is message
     assert (arrivals.calls.by_number, arrivals.calls.arrived) == ({}, [])
     assert (arrivals.references.told, arrivals.channel.posted) == ([], [])
 
@@ -86,14 +86,14 @@ def test_first_answer_counts(arrivals: Arrivals) -> None:
     arrivals.calls.by_number[5] = arrivals.call  # an interrupt kept it from being taken out
     arrivals.deliver(Message(m.FAILURE, 5, b"second"))
 
-    assert arrivals.call.answer_message is first
+    assert arrivals.call.call_answer is first
     assert arrivals.calls.by_number == {}
 
 
 def test_answer_of_a_watched_call(arrivals: Arrivals) -> None:
     """The watchers of a call find its answer when they are told, and the call is to be completed then."""
     found: list[Message | None] = []
-    arrivals.call.add_watcher(lambda call: found.append(call.answer_message))
+    arrivals.call.call_add_watcher(lambda call: found.append(call.call_answer))
     message = Message(m.RESULT, 5)
     for _ in range(2):
         arrivals.deliver(message)
@@ -107,7 +107,7 @@ def test_answer_to_an_unknown_call(arrivals: Arrivals, request_id: int) -> None:
     """An answer to a call that is not under way changes no call."""
     arrivals.deliver(Message(m.RESULT, request_id))
 
-    assert not arrivals.call.is_answered
+    assert not arrivals.call.call_is_answered
     assert arrivals.calls.by_number == {5: arrivals.call}
 
 
@@ -123,7 +123,7 @@ def test_answer_that_names_objects(arrivals: Arrivals, request_id: int) -> None:
 def test_receipts_are_taken_before_the_answer_is_seen(arrivals: Arrivals) -> None:
     """A thread that finds the answer finds its receipts taken."""
     found: list[list[Any]] = []
-    arrivals.call.add_watcher(lambda _: found.append(list(arrivals.references.told)))
+    arrivals.call.call_add_watcher(lambda _: found.append(list(arrivals.references.told)))
     message = Message(m.RESULT, 5, references=[7])
     arrivals.deliver(message)
 
@@ -136,7 +136,7 @@ def test_objects_that_are_named_ahead(arrivals: Arrivals) -> None:
     arrivals.deliver(message)
 
     assert arrivals.references.told == [("note_ahead", message)]
-    assert not arrivals.call.is_answered
+    assert not arrivals.call.call_is_answered
 
 
 def test_ping(arrivals: Arrivals) -> None:
@@ -149,18 +149,18 @@ def test_ping(arrivals: Arrivals) -> None:
 @pytest.mark.parametrize(("body", "expected"), [(m.STARTED, True), (b"", False), (b"later", False)])
 def test_status(arrivals: Arrivals, body: bytes, expected: bool) -> None:
     """A status says of the call that it names whether a thread has begun it."""
-    arrivals.call.is_started = not expected
+    arrivals.call.call_is_started = not expected
     arrivals.deliver(Message(m.STATUS, 5, body))
 
-    assert arrivals.call.is_started is expected
-    assert not arrivals.call.is_answered
+    assert arrivals.call.call_is_started is expected
+    assert not arrivals.call.call_is_answered
 
 
 def test_status_of_a_call_that_is_over(arrivals: Arrivals) -> None:
     """A status that comes after the answer changes nothing."""
     arrivals.deliver(Message(m.STATUS, 6, m.STARTED))
 
-    assert not arrivals.call.is_started
+    assert not arrivals.call.call_is_started
 
 
 @pytest.mark.parametrize("kind", [m.CLOSE, m.CREDIT, m.PONG])
@@ -168,7 +168,7 @@ def test_messages_that_ask_for_nothing(arrivals: Arrivals, kind: int) -> None:
     """The end of a stream, credit and signs of life change nothing."""
     arrivals.deliver(Message(kind, 5, m.STARTED))
 
-    assert (arrivals.call.is_answered, arrivals.call.is_started) == (False, False)
+    assert (arrivals.call.call_is_answered, arrivals.call.call_is_started) == (False, False)
     assert (arrivals.channel.posted, arrivals.references.told) == ([], [])
     assert arrivals.calls.by_number == {5: arrivals.call}
 
@@ -186,10 +186,10 @@ def test_gates_open_last(arrivals: Arrivals) -> None:
     """A thread that is woken by an answer finds the answer, its watchers told and the call ready to be completed."""
     told: list[PendingCall] = []
     found: list[tuple[bool, int, int]] = []
-    arrivals.call.add_watcher(told.append)
+    arrivals.call.call_add_watcher(told.append)
     arrivals.turn.listen(
         NotedGate(
-            lambda: found.append((arrivals.call.is_answered, len(told), len(arrivals.calls.arrived))),
+            lambda: found.append((arrivals.call.call_is_answered, len(told), len(arrivals.calls.arrived))),
         )
     )
     arrivals.deliver(Message(m.RESULT, 5))
@@ -215,15 +215,15 @@ def test_interrupt_while_an_answer_is_delivered(watched: bool) -> None:
         arrivals = Arrivals()
         told: list[PendingCall] = []
         if watched:
-            arrivals.call.add_watcher(told.append)
+            arrivals.call.call_add_watcher(told.append)
         gate = NotedGate()
         arrivals.turn.gates[gate] = arrivals.call
         message = Message(m.RESULT, 5, references=[7])
         outcome = strike(lambda: arrivals.deliver(message), at)
         if outcome.struck:
             arrivals.deliver(message)
-        assert arrivals.call.answer_message is message, outcome
-        assert arrivals.call.is_answered, outcome
+        assert arrivals.call.call_answer is message, outcome
+        assert arrivals.call.call_is_answered, outcome
         assert arrivals.calls.by_number == {}, outcome
         assert arrivals.calls.arrived == [arrivals.call] * watched, outcome
         assert bool(told) is watched, outcome

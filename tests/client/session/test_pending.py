@@ -15,7 +15,7 @@ from helpers.checkpoints import Struck, places, strike
 def watched_call(told: list[PendingCall]) -> PendingCall:
     """A call with a watcher that notes the call."""
     call = PendingCall()
-    call.add_watcher(told.append)
+    call.call_add_watcher(told.append)
     return call
 
 
@@ -33,50 +33,50 @@ def test_new_call() -> None:
     """A call that was not sent yet has no answer and no watcher."""
     call = PendingCall()
 
-    assert (call.is_answered, call.is_started, call.is_watched) == (False, False, False)
-    assert (call.answer_message, call.loss, call.request_id, call.call_label) == (None, None, 0, "")
+    assert (call.call_is_answered, call.call_is_started, call.call_is_watched) == (False, False, False)
+    assert (call.call_answer, call.call_loss, call.request_id, call.call_label) == (None, None, 0, "")
 
 
 def test_loss_is_an_answer() -> None:
     """The error of a lost connection takes the place of the answer, and the first error stays."""
     call, error = PendingCall(), ConnectionLost("first")
-    call.lose_call(error)
-    call.lose_call(ConnectionLost("second"))
+    call.call_lose(error)
+    call.call_lose(ConnectionLost("second"))
 
-    assert call.is_answered
-    assert call.loss is error
+    assert call.call_is_answered
+    assert call.call_loss is error
 
 
 def test_no_loss_after_the_answer() -> None:
     """A call that has its answer keeps it when the connection is lost."""
     call = PendingCall()
-    call.is_answered = True
-    call.lose_call(ConnectionLost("late"))
+    call.call_is_answered = True
+    call.call_lose(ConnectionLost("late"))
 
-    assert call.loss is None
+    assert call.call_loss is None
 
 
 def test_watchers_are_told_in_their_order() -> None:
     """Each watcher gets the call, in the order in which they came, and none of them before."""
     call = PendingCall()
     told: list[Any] = []
-    call.add_watcher(lambda each: told.append((1, each)))
-    call.add_watcher(lambda each: told.append((2, each)))
+    call.call_add_watcher(lambda each: told.append((1, each)))
+    call.call_add_watcher(lambda each: told.append((2, each)))
     before = list(told)
-    call.tell_watchers()
+    call.call_tell_watchers()
 
     assert before == []
     assert told == [(1, call), (2, call)]
-    assert call.is_watched
+    assert call.call_is_watched
 
 
 def test_watcher_of_an_answered_call_is_told_at_once() -> None:
     """A watcher that comes after the answer is told now, and again with every repetition."""
     call = PendingCall()
-    call.is_answered = True
+    call.call_is_answered = True
     told: list[PendingCall] = []
-    call.add_watcher(told.append)
-    call.tell_watchers()
+    call.call_add_watcher(told.append)
+    call.call_tell_watchers()
 
     assert told == [call, call]
 
@@ -86,15 +86,15 @@ class AnsweredMeanwhile(PendingCall):
 
     def __setattr__(self, name: str, value: object) -> None:
         super().__setattr__(name, value)
-        if name == "is_watched" and not self.is_answered:
-            self.is_answered = True
+        if name == "call_is_watched" and not self.call_is_answered:
+            self.call_is_answered = True
 
 
 def test_answer_that_comes_while_a_watcher_is_added() -> None:
     """A watcher misses no answer, even one whose reader has found the call unwatched."""
     call = AnsweredMeanwhile()
     told: list[PendingCall] = []
-    call.add_watcher(told.append)
+    call.call_add_watcher(told.append)
 
     assert told == [call]
 
@@ -106,10 +106,10 @@ def test_watcher_is_there_when_the_call_is_watched() -> None:
     class Looks(PendingCall):
         def __setattr__(self, name: str, value: object) -> None:
             super().__setattr__(name, value)
-            if name == "is_watched":
-                self.tell_watchers()
+            if name == "call_is_watched":
+                self.call_tell_watchers()
 
-    Looks().add_watcher(lambda call: found.append(1))
+    Looks().call_add_watcher(lambda call: found.append(1))
 
     assert found == [1]
 
@@ -126,9 +126,9 @@ def test_removed_watcher_is_not_told() -> None:
         told.append("second")
 
     for watcher in (first, second, first):
-        call.add_watcher(watcher)
-    call.remove_watcher(first)
-    call.tell_watchers()
+        call.call_add_watcher(watcher)
+    call.call_remove_watcher(first)
+    call.call_tell_watchers()
 
     assert sorted(told) == ["first", "second"]
 
@@ -137,11 +137,11 @@ def test_removing_a_watcher_that_is_not_there() -> None:
     """A watcher that was not added, or was removed already, can be removed without harm."""
     call = PendingCall()
     told: list[PendingCall] = []
-    call.remove_watcher(told.append)
-    call.add_watcher(told.append)
+    call.call_remove_watcher(told.append)
+    call.call_add_watcher(told.append)
     for _ in range(2):
-        call.remove_watcher(told.append)
-    call.tell_watchers()
+        call.call_remove_watcher(told.append)
+    call.call_tell_watchers()
 
     assert told == []
 
@@ -153,12 +153,12 @@ def test_watcher_that_removes_itself() -> None:
 
     def once(each: PendingCall) -> None:
         told.append(each)
-        each.remove_watcher(once)
+        each.call_remove_watcher(once)
 
-    call.add_watcher(once)
-    call.add_watcher(told.append)
-    call.tell_watchers()
-    call.tell_watchers()
+    call.call_add_watcher(once)
+    call.call_add_watcher(told.append)
+    call.call_tell_watchers()
+    call.call_tell_watchers()
 
     assert told == [call] * 3
 
@@ -166,7 +166,7 @@ def test_watcher_that_removes_itself() -> None:
 def test_telling_when_there_is_no_watcher() -> None:
     """A call that has completion functions and no watcher is settled like any other."""
     call = PendingCall()
-    call.is_watched = True
+    call.call_is_watched = True
     calls = calls_under_way(call)
     calls.settle(1, call)
 
@@ -177,18 +177,18 @@ def test_calls_share_no_watchers() -> None:
     """A watcher belongs to the one call that it was given to."""
     told: list[PendingCall] = []
     watched, other = watched_call(told), PendingCall()
-    other.add_watcher(lambda _: None)
-    other.tell_watchers()
+    other.call_add_watcher(lambda _: None)
+    other.call_tell_watchers()
 
     assert told == []
-    watched.tell_watchers()
+    watched.call_tell_watchers()
     assert told == [watched]
 
 
 def test_call_that_no_script_holds_completes_silently() -> None:
     """A call without a response has no completion functions, and completing it does nothing."""
     call = PendingCall()
-    call.complete_call()
+    call.call_complete()
 
     assert vars(call) == {}
 
@@ -222,7 +222,7 @@ def test_settled_call_that_is_watched() -> None:
     found: list[tuple[bool, int]] = []
     call = PendingCall()
     calls = calls_under_way(call, PendingCall())
-    call.add_watcher(lambda each: found.append((calls.by_number.get(1) is each, len(calls.arrived))))
+    call.call_add_watcher(lambda each: found.append((calls.by_number.get(1) is each, len(calls.arrived))))
     calls.settle(1, call)
 
     assert found == [(True, 0)]
@@ -268,7 +268,7 @@ def test_interrupt_in_a_watcher() -> None:
         raise Struck
 
     call = PendingCall()
-    call.add_watcher(interrupted)
+    call.call_add_watcher(interrupted)
     calls = calls_under_way(call)
     with pytest.raises(Struck):
         calls.settle(1, call)
@@ -286,13 +286,13 @@ def test_each_lost_call_has_an_error_of_its_own() -> None:
     """When the connection ends every call under way gets an error that no other call shares."""
     told: list[PendingCall] = []
     watched, plain, answered = watched_call(told), PendingCall(), PendingCall()
-    answered.is_answered = True
+    answered.call_is_answered = True
     calls = calls_under_way(watched, plain, answered)
     arrived = calls.arrived
     calls.lose_all(new_errors())
 
-    assert [str(each.loss) for each in (watched, plain)] == ["lost 1", "lost 2"]
-    assert answered.loss is None
+    assert [str(each.call_loss) for each in (watched, plain)] == ["lost 1", "lost 2"]
+    assert answered.call_loss is None
     assert told == [watched]
     assert calls.by_number == {}
     assert calls.arrived is arrived
@@ -303,7 +303,7 @@ def test_watcher_learns_of_a_lost_call_when_it_is_lost() -> None:
     """A watcher that is told of a lost connection finds the error in its call."""
     found: list[ConnectionLost | None] = []
     call = PendingCall()
-    call.add_watcher(lambda each: found.append(each.loss))
+    call.call_add_watcher(lambda each: found.append(each.call_loss))
     calls_under_way(call).lose_all(new_errors())
 
     assert [str(each) for each in found] == ["lost 1"]
@@ -318,7 +318,7 @@ def test_abandoned_calls_are_not_completed() -> None:
     arrived, told[:] = calls.arrived, []
     calls.abandon_all(new_errors())
 
-    assert [str(each.loss) for each in under_way] == ["lost 1", "lost 2", "None"]
+    assert [str(each.call_loss) for each in under_way] == ["lost 1", "lost 2", "None"]
     assert (calls.by_number, told) == ({}, [])
     assert calls.arrived is arrived
     assert arrived == []

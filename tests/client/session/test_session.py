@@ -92,7 +92,7 @@ def test_calls_are_numbered(server: HandMadeServer) -> None:
         Message(m.INVOKE, 2, b"second", -1, [b"beside"]),
     ]
     assert server.session.outstanding == 2
-    assert not any(call.is_answered for call in calls)
+    assert not any(call.call_is_answered for call in calls)
 
 
 def test_call_takes_along_what_is_to_be_given_back(server: HandMadeServer) -> None:
@@ -120,7 +120,7 @@ def test_call_is_known_before_it_is_sent(server: HandMadeServer, monkeypatch: py
     send_call(server, call)
 
     assert known == [1]
-    assert call.is_answered
+    assert call.call_is_answered
 
 
 def test_call_that_no_message_can_carry(server: HandMadeServer, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -198,7 +198,7 @@ def test_call_after_the_server_has_gone(server: HandMadeServer) -> None:
     """A call that finds the server gone is lost, and later ones are refused; each gets an error of its own."""
     server.socket.close()
     first = send_call(server)
-    errors: list[BaseException | None] = [first.loss]
+    errors: list[BaseException | None] = [first.call_loss]
     for _ in range(2):
         with pytest.raises(ConnectionLost) as caught:
             send_call(server)
@@ -207,7 +207,7 @@ def test_call_after_the_server_has_gone(server: HandMadeServer) -> None:
     assert [str(error) for error in errors] == ["the connection to the server was lost"] * 3
     assert [type(error and error.__cause__) for error in errors] == [BrokenPipeError] * 3
     assert len(set(map(id, errors))) == 3
-    assert (first.is_answered, server.session.outstanding) == (True, 0)
+    assert (first.call_is_answered, server.session.outstanding) == (True, 0)
 
 
 def test_answer_of_a_server_that_has_gone(server: HandMadeServer, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -216,14 +216,14 @@ def test_answer_of_a_server_that_has_gone(server: HandMadeServer, monkeypatch: p
     send = server.session._channel.send
 
     def answered_and_broken(message: Message) -> None:
-        call.is_answered = True
+        call.call_is_answered = True
         server.socket.close()
         send(message)
 
     monkeypatch.setattr(server.session._channel, "send", answered_and_broken)
     send_call(server, call)
 
-    assert call.loss is None
+    assert call.call_loss is None
     assert server.session.error is not None
 
 
@@ -254,8 +254,8 @@ def test_call_that_crosses_a_close(
     closed.set()
     error = futures[0].exception(PATIENCE)
 
-    assert isinstance(call.loss if is_sent else error, ConnectionLost)
-    assert str(call.loss if is_sent else error) == "closed by hand"
+    assert isinstance(call.call_loss if is_sent else error, ConnectionLost)
+    assert str(call.call_loss if is_sent else error) == "closed by hand"
     assert isinstance(error and error.__cause__, LocalProtocolError) is not is_sent
 
 
@@ -293,7 +293,7 @@ def test_message_after_the_server_has_gone(server: HandMadeServer) -> None:
 
     assert isinstance(errors[0].__cause__, BrokenPipeError)
     assert errors[0] is not errors[1]
-    assert isinstance(call.loss, ConnectionLost)
+    assert isinstance(call.call_loss, ConnectionLost)
 
 
 def test_timeout_error_while_a_message_is_sent(
@@ -401,7 +401,7 @@ def test_query(server: HandMadeServer) -> None:
     server.session.read(block=True)
 
     assert queries == [Message(m.STATUS_QUERY, 1), Message(m.STATUS_QUERY, 2)]
-    assert [response.is_started for response in responses] == [True, False]
+    assert [response.call_is_started for response in responses] == [True, False]
 
 
 def test_query_waits_for_no_other_thread(server: HandMadeServer) -> None:
@@ -420,7 +420,7 @@ def test_query_to_a_server_that_has_gone(server: HandMadeServer) -> None:
     server.socket.close()
     server.session.query_status(response)
 
-    assert not response.is_started
+    assert not response.call_is_started
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(server.session._channel, "send_at_once", Mock(side_effect=TimeoutError("too late")))
         with pytest.raises(TimeoutError, match="too late"):
@@ -477,8 +477,8 @@ def test_abandoned_session(server: HandMadeServer) -> None:
 
     assert server.socket.recv(1) == b""
     assert (
-        str(call.loss)
-        == str(watched.loss)
+        str(call.call_loss)
+        == str(watched.call_loss)
         == (
             "the connection to the server belongs to the process from which this one was forked: connect() again here"
         )

@@ -104,7 +104,7 @@ def test_server_that_breaks_the_rules_while_a_call_is_sent(
     call = PendingCall()
     send_call(server, call, LARGE)
 
-    assert str(call.loss).startswith("the connection to the server cannot be used any more: ")
+    assert str(call.call_loss).startswith("the connection to the server cannot be used any more: ")
     assert len(noted.calls) == 1
     assert server.session.turn.holder is None
 

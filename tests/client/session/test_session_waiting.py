@@ -47,7 +47,7 @@ def noted(server: HandMadeServer, clock: Clock, monkeypatch: pytest.MonkeyPatch)
 def test_waiting_for_an_answer_that_is_there(server: HandMadeServer, other_thread: OtherThread) -> None:
     """A call that has its answer is not waited for, whichever thread reads."""
     call = send_call(server)
-    call.is_answered = True
+    call.call_is_answered = True
     assert other_thread.run(server.session.turn.take_to_read)
     server.session.wait(call)
 
@@ -157,7 +157,7 @@ def test_waiting_ends_with_the_connection(server: HandMadeServer, deadline: floa
     server.socket.shutdown(socket.SHUT_WR)
     server.session.wait(response, deadline)
 
-    assert str(response.loss) == "the connection ended (the server)"
+    assert str(response.call_loss) == "the connection ended (the server)"
     assert server.session.turn.holder is None
 
 
@@ -167,8 +167,8 @@ def test_waiting_for_a_call_after_the_end(server: HandMadeServer) -> None:
     server.session.close("closed")
     server.session.wait(call)
 
-    assert str(call.loss) == "closed"
-    assert call.loss is not server.session.error
+    assert str(call.call_loss) == "closed"
+    assert call.call_loss is not server.session.error
 
 
 def test_signal_handler_that_waits(server: HandMadeServer) -> None:

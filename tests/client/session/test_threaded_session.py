@@ -144,13 +144,13 @@ def test_background_thread_may_not_wait(server: ThreadedHandMadeServer) -> None:
         "runs it also calls the others and watches the server. Use nonblocking=True with oncomplete=, or let a "
         "thread of your own wait"
     )
-    assert not call.is_answered
+    assert not call.call_is_answered
 
 
 def test_background_thread_may_ask_for_what_is_there(server: ThreadedHandMadeServer) -> None:
     """A completion function may ask for an answer that has come."""
     call = send_call(server)
-    call.is_answered = True
+    call.call_is_answered = True
     server.session.background = get_ident()
     server.session.wait(call)
 
@@ -173,7 +173,7 @@ def test_waiting_with_a_deadline(server: ThreadedHandMadeServer, clock: Clock) -
     call = send_call(server)
     server.session.wait(call, clock.now)
 
-    assert not call.is_answered
+    assert not call.call_is_answered
 
 
 def test_outstanding_calls(server: ThreadedHandMadeServer) -> None:
@@ -238,7 +238,7 @@ def test_reading_disarms_the_watch(clock: Clock, server: ThreadedHandMadeServer,
     server.send(Message(m.RESULT, 1, b"N."))
     something = server.session.read(block=True)
 
-    assert (nothing, something, call.is_answered) == (False, True, True)
+    assert (nothing, something, call.call_is_answered) == (False, True, True)
     assert before == (1000.0, ["disarm", "arm"])
     assert (server.session.heard_at, watch.take_events()) == (1001.0, ["disarm", "arm"])
 
@@ -295,7 +295,7 @@ def test_reader_after_an_interrupted_one(server: ThreadedHandMadeServer, watch: 
     """A reader that found its answer there already leaves what another one left to the background thread."""
     leave_half_done(server)
     call = send_call(server)
-    call.is_answered = True
+    call.call_is_answered = True
     watch.take_events()
     came = server.session._receive(False, call)
 
@@ -457,7 +457,7 @@ def test_receiving_in_the_background(
 
     assert (nothing, something) == ((False, 1000.0), (True, 1001.0))
     assert found == [(77, True)]
-    assert call.is_answered
+    assert call.call_is_answered
     assert (session.turn.reader, session.turn.reading.locked()) == (0, False)
 
 
@@ -469,7 +469,7 @@ def test_receiving_in_the_background_beside_a_reader(server: ThreadedHandMadeSer
         came = server.session.receive_in_background()
 
     assert not came
-    assert not call.is_answered
+    assert not call.call_is_answered
 
 
 @pytest.mark.parametrize(

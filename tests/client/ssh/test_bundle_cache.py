@@ -51,10 +51,11 @@ def test_made_once(ask: Ask, package: Path) -> None:
     assert [path.name.rpartition(".")[2] for path in files(package)] == ["test"]
 
 
-@pytest.mark.parametrize("change", ["text", "time", "new module", "new module in a folder"])
+@pytest.mark.parametrize("change", ["text", "time", "new module", "new module in a folder", "moved module"])
 def test_made_anew(ask: Ask, package: Path, change: str) -> None:
     """When a source has changed, or there is one more, it is made again."""
     (package / "inner").mkdir()
+    (package / "inner" / "z.py").touch()
     ask()
     module = package / "__init__.py"
     if change == "text":
@@ -63,6 +64,8 @@ def test_made_anew(ask: Ask, package: Path, change: str) -> None:
         os.utime(module, ns=(state.st_atime_ns, state.st_mtime_ns))
     elif change == "time":
         os.utime(module, (1, 1))
+    elif change == "moved module":
+        (package / "inner" / "z.py").rename(package / "z.py")
     else:
         (package / ("inner" if "folder" in change else "") / "more.py").touch()
 

@@ -6,6 +6,8 @@ import copy
 import pickle
 import rlcompleter
 from collections.abc import Sequence
+from functools import partial
+from types import MethodType
 from typing import Any
 
 import pytest
@@ -252,6 +254,14 @@ def test_which_methods_are_the_servers() -> None:
     assert reduce_method(proxy.g) is None
     assert reduce_method(proxy.raw_call_method) is None
     assert reduce_method(of_a_list) is None
+
+
+def test_bound_methods_without_a_name() -> None:
+    """Whatever can be bound to an object can be a method, also a callable that has no name."""
+    method = MethodType(partial(max, 3), 5)
+
+    assert not hasattr(method, "__name__")
+    assert reduce_method(method) is None
 
 
 def test_pickling_outside_of_calls(monkeypatch: pytest.MonkeyPatch) -> None:

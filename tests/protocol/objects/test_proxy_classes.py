@@ -190,7 +190,7 @@ def test_proxies_by_themselves() -> None:
     "descriptor",
     [
         None,
-        object(),
+        pytest.param(object(), id="an object"),
         int,
         ((), (), ()),
         ((), (), (), True, ()),

@@ -606,3 +606,23 @@ def test_a_body_of_a_peer_that_is_no_python() -> None:
     assert isinstance(found, UnknownRemoteError)
     assert (str(found), found.remote_type, found.reason) == ("gone", "peer.NotFound", "not Python")
     assert text == ["NotFound: gone\n"]
+
+
+@pytest.mark.parametrize("others", [[], ["easycluster_client"]])
+@pytest.mark.parametrize("is_server", [True, False])
+def test_traceback_is_warmed_up_on_servers(is_server: bool, others: list[str]) -> None:
+    """A server prepares stack traces when it imports this, whatever else its process has imported."""
+    modules = [*others, *(["easycluster_server._serving.session"] if is_server else [])]
+    script = (
+        "import sys, traceback, types\n"
+        "formatted = []\n"
+        "traceback.format_exception = lambda *error: formatted.append(error) or []\n"
+        f"sys.modules.update((name, types.ModuleType(name)) for name in {modules!r})\n"
+        "import easycluster_protocol._values.failures\n"
+        "print(len(formatted))\n"
+    )
+    printed = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    ).stdout
+
+    assert printed == f"{int(is_server)}\n"

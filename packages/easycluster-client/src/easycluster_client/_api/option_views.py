@@ -67,8 +67,7 @@ class NameView(View):
     def __call__(self, /, *args: Value, **kwargs: Value) -> Value:
         name: RemoteName = self._easycluster_target
         own, options = split_keywords(kwargs, self._easycluster_options)
-        calls = name._easycluster_client._easycluster_calls
-        return calls.raw_call(name._easycluster_path, args, own, options)
+        return name._easycluster_client.raw_call(name._easycluster_path, args, own, **options)
 
     def __getattr__(self, name: str) -> Value:
         target: RemoteName = self._easycluster_target

@@ -92,14 +92,14 @@ async def wait_for_call(call: PendingCall, session: ClientSession, calls: Calls,
     if limit is not None:
         timers.append(loop.call_later(limit - query_margin(limit), session.query_status, call))
         timers.append(loop.call_later(limit, finish))
-    call.add_watcher(wake)
+    call.call_add_watcher(wake)
     reader = _enter(loop, session, calls)
     try:
         await waiter
     finally:
         if reader is not None:
             reader.leave()
-        call.remove_watcher(wake)
+        call.call_remove_watcher(wake)
         for timer in timers:
             timer.cancel()
 

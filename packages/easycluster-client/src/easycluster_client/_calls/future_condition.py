@@ -17,7 +17,7 @@ class Response(Protocol):
     """A response, as far as its condition is concerned."""
 
     @property
-    def has_failed(self) -> bool:
+    def call_has_failed(self) -> bool:
         """Whether the answer is an error."""
         ...
 
@@ -87,7 +87,7 @@ class FutureCondition:
         if response is not None and not self.is_finished:
             for waiter in tuple(self.waiters):
                 if not any(waiter is each for each in self._notified):
-                    (waiter.add_exception if response.has_failed else waiter.add_result)(response)
+                    (waiter.add_exception if response.call_has_failed else waiter.add_result)(response)
                     self._notified.append(waiter)
         self.is_finished = True
         self._notified = []

@@ -39,9 +39,9 @@ class FutureMethods(PendingCall):
 
     if TYPE_CHECKING:
 
-        def wait_for_answer(self, timeout: float | None) -> None: ...
-        def take_result(self, origexc: Value = None) -> Value: ...
-        def timeout_error(self, timeout: float) -> CallTimeout: ...
+        def call_wait(self, timeout: float | None) -> None: ...
+        def call_take_result(self, origexc: Value = None) -> Value: ...
+        def call_timeout_error(self, timeout: float) -> CallTimeout: ...
         def _exception(self) -> BaseException | None: ...
         def _call_back(self) -> None: ...
 
@@ -52,10 +52,10 @@ class FutureMethods(PendingCall):
             timeout: how long to wait, in seconds; None: as long as the call's own ``timeout`` says.
         """
         try:
-            self.wait_for_answer(timeout)
-            return self.take_result()
+            self.call_wait(timeout)
+            return self.call_take_result()
         finally:
-            del self  # see `NonblockingResponse.take_result`
+            del self  # see `NonblockingResponse.call_take_result`
 
     def exception(self, timeout: float | None = None) -> BaseException | None:
         """Return the error that `result` would raise, or None; nothing is printed.
@@ -66,17 +66,17 @@ class FutureMethods(PendingCall):
         Raises:
             CallTimeout: there is no answer yet. The call goes on, and can be waited for again.
         """
-        if not self.is_answered:
-            self.wait_for_answer(timeout)
+        if not self.call_is_answered:
+            self.call_wait(timeout)
         return self._exception()
 
     def done(self) -> bool:
         """Return whether the answer has arrived, or the connection was lost. Everything that the server has
         sent is read first, without waiting."""
-        if not self.is_answered:
+        if not self.call_is_answered:
             self.call_session.receive_available()
             self.client._easycluster_calls.run_completions(self.call_session)
-        return self.is_answered
+        return self.call_is_answered
 
     def running(self) -> bool:
         """Return whether the call was sent and its answer has not arrived."""
@@ -106,9 +106,9 @@ class FutureMethods(PendingCall):
                 self._tasks.setdefault(fn, []).append(loop.create_task(self._call_when_done(fn)))
                 return
         vars(self).setdefault("_callbacks", []).append(fn)
-        self.is_watched = True
-        # In this order, see `PendingCall.add_watcher`.
-        if self.is_answered:
+        self.call_is_watched = True
+        # In this order, see `PendingCall.call_add_watcher`.
+        if self.call_is_answered:
             self._call_back()
 
     async def _call_when_done(self, fn: _Callback) -> None:
@@ -144,15 +144,15 @@ class FutureMethods(PendingCall):
             yield from wait_for_call(
                 self, self.call_session, self.client._easycluster_calls, limit
             ).__await__()
-        if limit is not None and not self.is_answered:
-            raise self.timeout_error(limit)
-        return self.take_result()
+        if limit is not None and not self.call_is_answered:
+            raise self.call_timeout_error(limit)
+        return self.call_take_result()
 
     @property
-    def has_failed(self) -> bool:
+    def call_has_failed(self) -> bool:
         """Whether the answer is an error. The thread that reads asks this, so nothing is unpickled."""
         # The message first, see `NonblockingResponse._resolve`.
-        message, outcome = self.answer_message, self._outcome
+        message, outcome = self.call_answer, self._outcome
         if outcome is not None:
             return bool(outcome[1] is not None)
         return message is None or message.kind == m.FAILURE or message.damage is not None
@@ -186,5 +186,5 @@ class FutureMethods(PendingCall):
         new = FutureCondition()
         found: FutureCondition = vars(self).setdefault("_future_condition", new)
         if found is new:
-            self.add_watcher(found.finish)
+            self.call_add_watcher(found.finish)
         return found

@@ -158,21 +158,21 @@ class CallMaker:
             if response.call_timeout is not None:
                 return _request_in_time(session, response, (kind, body, buffers, thread), options)
             session.request(response, kind, body, buffers, thread)
-            if options.get("nonblocking") or response.is_watched:
+            if options.get("nonblocking") or response.call_is_watched:
                 return response
         else:  # the caller waits, so it holds the proxies among the values
             body, buffers = pack(values, session, label)
             session.request(response, kind, body, buffers, self.default_thread)
         try:
             session.wait(response)
-            if session.arrived or not response.is_answered:
-                response.wait_until(None)
-            message = response.answer_message
+            if session.arrived or not response.call_is_answered:
+                response.call_wait_until(None)
+            message = response.call_answer
             if message is None or message.kind != m.RESULT:
-                return response.take_result()
-            return response.take_value(message)
+                return response.call_take_result()
+            return response.call_take_value(message)
         finally:
-            del response  # see `NonblockingResponse.take_result`
+            del response  # see `NonblockingResponse.call_take_result`
 
     def run_completions(self, session: ClientSession, limit: int = -1, even_if_nested: bool = False) -> int:
         """Call the completion functions of the answers that have arrived.
@@ -197,7 +197,7 @@ class CallMaker:
             except IndexError:  # another thread has taken the last one
                 break
             count += 1
-            call.complete_call()
+            call.call_complete()
         return count
 
     def update_definitions(self, options: Mapping[str, Value] = NO_OPTIONS) -> Value:
@@ -247,10 +247,10 @@ def _request_in_time(
     assert deadline is not None
     with session.limit_sending(deadline):
         session.request(response, *message)
-    if options.get("nonblocking") or response.is_watched:
+    if options.get("nonblocking") or response.call_is_watched:
         return response
-    response.wait_in_time(deadline)
-    if not response.is_answered:
+    response.call_wait_in_time(deadline)
+    if not response.call_is_answered:
         response.call_timeout = None  # later waits have a limit only if they are given one
-        raise response.timeout_error(timeout)
-    return response.take_result()
+        raise response.call_timeout_error(timeout)
+    return response.call_take_result()

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 from easycluster_protocol.errors import RemoteException
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from easycluster_client._session.session import ClientSession
     from easycluster_protocol._types import Args, Kwargs, Value
@@ -32,10 +32,6 @@ class Calls(Protocol):
 
     def call(self, name: Value, args: Args, kwargs: Kwargs) -> Value:
         """Call a global of the server, or a function of this process."""
-        ...
-
-    def raw_call(self, name: Value, args: Args, kwargs: Kwargs, options: Mapping[str, Value]) -> Value:
-        """Call as `call` does; all ``kwargs`` are arguments of the function."""
         ...
 
     def request(
@@ -87,6 +83,10 @@ class Owner(Protocol):
     @property
     def peername(self) -> str:
         """The server's name."""
+        ...
+
+    def raw_call(self, name: str, args: Iterable[Value], kwargs: Kwargs | None = None, **options: Value) -> Value:
+        """Call ``name`` with arguments that are given as they are."""
         ...
 
     def read_response(self, block: bool = True) -> bool:

@@ -70,5 +70,5 @@ def pack_and_hold(kind: int, values: Args, session: ClientSession, response: Non
         context.passed = before
     if kind == m.INVOKE and values[0]:
         passed.append(session.references.live(values[0]))
-    response.passed_proxies = passed
+    response.call_proxies = passed
     return packed

@@ -66,7 +66,7 @@ class Prefetcher:
         finally:
             if not response.have_response:
                 self._under_way.appendleft(response)
-            del response  # see `NonblockingResponse.take_result`
+            del response  # see `NonblockingResponse.call_take_result`
 
     def forget(self) -> None:
         """Forget the values that were requested ahead."""
@@ -90,7 +90,7 @@ class Prefetcher:
             thread = calls.default_thread  # on a ThreadedClient that of the calling thread
         last = None if self._last is None else self._last()
         if last is not None and thread != self._thread:
-            last.wait_for_answer(None)  # two server threads at once would not keep the order
+            last.call_wait(None)  # two server threads at once would not keep the order
         options: dict[str, Value] = {**self._options, "nonblocking": True, "threadid": thread}
         response: NonblockingResponse = self._proxy.raw_call_method("__next__", **options)
         self._thread, self._last = thread, weakref.ref(response)

@@ -38,11 +38,8 @@ class NonblockingResponse(FutureMethods):
     """The response of a call with ``nonblocking=True``. It has the methods of `concurrent.futures.Future`,
     and can be awaited in asyncio.
 
-    A script may set attributes of its own on a response. These names are in use inside the library:
-    ``answer_message``, ``call_label``, ``call_session``, ``call_timeout``, ``is_answered``, ``is_started``,
-    ``is_watched``, ``loss``, ``passed_proxies``; ``add_watcher``, ``complete_call``,
-    ``has_failed``, ``lose_call``, ``remove_watcher``, ``take_result``, ``take_value``, ``tell_watchers``,
-    ``timeout_error``, ``wait_for_answer``, ``wait_in_time``, ``wait_until``.
+    A script may set attributes of its own on a response. Names that begin with ``call_`` are in use inside
+    the library.
 
     Attributes:
         client: the client that made the call.
@@ -58,7 +55,7 @@ class NonblockingResponse(FutureMethods):
     call_timeout: float | None = None
     _outcome: _Outcome | None = None
     #: The proxies that the call was given, see `pack_and_hold`.
-    passed_proxies: list[Value] | None = None
+    call_proxies: list[Value] | None = None
 
     def __init__(
         self,
@@ -74,7 +71,7 @@ class NonblockingResponse(FutureMethods):
             self._origexc = options.get("origexc", True)
             self._oncomplete = completions.check("oncomplete", options.get("oncomplete"))
             self._onerror = completions.check("onerror", options.get("onerror"))
-            self.is_watched = self._oncomplete is not None or self._onerror is not None
+            self.call_is_watched = self._oncomplete is not None or self._onerror is not None
             self.call_timeout = check_timeout(options.get("timeout"))
 
     def __reduce__(self) -> NoReturn:
@@ -90,7 +87,7 @@ class NonblockingResponse(FutureMethods):
     @property
     def have_response(self) -> bool:
         """Whether the answer has arrived, or the connection was lost."""
-        return self.is_answered
+        return self.call_is_answered
 
     def wait(self, origexc: Value = None, timeout: float | None = None) -> Value:
         """Wait until the call has ended on the server, and return its value.
@@ -106,10 +103,10 @@ class NonblockingResponse(FutureMethods):
             CallTimeout: there is no answer yet. The call goes on, and can be waited for again.
         """
         try:
-            self.wait_for_answer(timeout)
-            return self.take_result(origexc)
+            self.call_wait(timeout)
+            return self.call_take_result(origexc)
         finally:
-            del self  # see `take_result`
+            del self  # see `call_take_result`
 
     def fileno(self) -> int:
         """Return the descriptor of the connection, for `select`.
@@ -126,62 +123,63 @@ class NonblockingResponse(FutureMethods):
         """Read answers of the connection, see `Client.read_response`."""
         return self.client.read_response(block)
 
-    def wait_for_answer(self, timeout: float | None) -> None:
+    def call_wait(self, timeout: float | None) -> None:
         """Wait as `wait` does, without unpickling the answer."""
         if timeout is None:
             timeout = self.call_timeout
         deadline = deadline_after(timeout)
         if deadline is None:
-            self.wait_until(None)
+            self.call_wait_until(None)
         else:
-            self.wait_in_time(deadline)
-        if timeout is not None and not self.is_answered:
-            raise self.timeout_error(timeout)
+            self.call_wait_in_time(deadline)
+        if timeout is not None and not self.call_is_answered:
+            raise self.call_timeout_error(timeout)
 
-    def timeout_error(self, timeout: float) -> CallTimeout:
+    def call_timeout_error(self, timeout: float) -> CallTimeout:
         """Return the error for an answer that did not come within so many seconds."""
         where = f"{self.call_label} on {self.client.peername}"
-        state = "started" if self.is_started else "sent"
+        state = "started" if self.call_is_started else "sent"
         text = f"no answer from {where} within {timeout:g} seconds: the call was {state}, and goes on there"
         return new_timeout_error(text, state, self)
 
-    def wait_in_time(self, deadline: float) -> None:
-        """Wait as `wait_until` does, and ask the server before the deadline whether the call has begun."""
+    def call_wait_in_time(self, deadline: float) -> None:
+        """Wait as `call_wait_until` does, and ask the server before the deadline whether the call has
+        begun."""
         left = deadline - time.monotonic()
         if left > 0:
-            self.wait_until(deadline - query_margin(left))
-            if not self.is_answered:
+            self.call_wait_until(deadline - query_margin(left))
+            if not self.call_is_answered:
                 self.call_session.query_status(self)
-        self.wait_until(deadline)
+        self.call_wait_until(deadline)
 
-    def wait_until(self, deadline: float | None) -> None:
+    def call_wait_until(self, deadline: float | None) -> None:
         """Wait for the answer, and call the completion functions of those that arrive meanwhile."""
         session, calls = self.call_session, self.client._easycluster_calls
-        if not self.is_answered:
+        if not self.call_is_answered:
             session.give_back()
         keep_waiting = False
         while True:
-            if not self.is_answered:
+            if not self.call_is_answered:
                 session.wait(self, deadline, keep_waiting)
             if session.arrived:
                 # Below 0: this thread is inside a completion function, and calls the others after its end.
                 keep_waiting = calls.run_completions(session) < 0
-            if self.is_answered or (deadline is not None and time.monotonic() >= deadline):
+            if self.call_is_answered or (deadline is not None and time.monotonic() >= deadline):
                 return
 
-    def take_value(self, message: Message) -> Value:
-        """Return the value of a RESULT as `take_result` does, for a caller that keeps no response."""
+    def call_take_value(self, message: Message) -> Value:
+        """Return the value of a RESULT as `call_take_result` does, for a caller that keeps no response."""
         if message.receipts is None and message.damage is None:
             try:
                 return loads(message.body, buffers=message.buffers)
             except (Exception, SystemExit) as error:
                 self._outcome = None, self._explain(error), None
         try:
-            return self.take_result()
+            return self.call_take_result()
         finally:
             del self  # see there
 
-    def take_result(self, origexc: Value = None) -> Value:
+    def call_take_result(self, origexc: Value = None) -> Value:
         """Return the value of the answer, or raise its error; see `wait`."""
         value, error, text = self._resolve()
         if error is None:
@@ -199,7 +197,7 @@ class NonblockingResponse(FutureMethods):
             del self, error
 
     def _exception(self) -> BaseException | None:
-        """Return the error that `take_result` would raise, or None."""
+        """Return the error that `call_take_result` would raise, or None."""
         _, error, text = self._resolve()
         if error is None or text is None or self._origexc is None or self._origexc:
             return error
@@ -208,19 +206,19 @@ class NonblockingResponse(FutureMethods):
     def _resolve(self) -> _Outcome:
         """Unpickle the answer, once, in the thread that wants the value, under no lock of the library."""
         # The message first: another thread that unpickles it at the same time replaces the message last.
-        message, outcome = self.answer_message, self._outcome
+        message, outcome = self.call_answer, self._outcome
         if outcome is not None:
             return outcome
         if message is None:
-            assert self.loss is not None, "resolved before the answer came"
-            outcome = (None, self.loss, None)
+            assert self.call_loss is not None, "resolved before the answer came"
+            outcome = (None, self.call_loss, None)
         elif message.kind == m.FAILURE and message.damage is None:
             outcome = self._resolve_failure(message)
         else:
             outcome = self._resolve_result(message)
         self._outcome = outcome
-        self.answer_message = _UNPICKLED
-        self.passed_proxies = None
+        self.call_answer = _UNPICKLED
+        self.call_proxies = None
         return outcome
 
     def _resolve_failure(self, message: Message) -> _Outcome:
@@ -251,7 +249,7 @@ class NonblockingResponse(FutureMethods):
     def _explain(self, error: BaseException) -> BaseException:
         return explain_loads(f"the result of {self.call_label} on {self.client.peername}", error)
 
-    def complete_call(self) -> None:
+    def call_complete(self) -> None:
         """Call the completion functions, if there are any."""
         completion = self._oncomplete
         if self._oncomplete is not None or self._onerror is not None:

@@ -125,7 +125,7 @@ class _AwaitedResponses:
             response = self._arrived.popleft()
             if response in self.pending:
                 del self.pending[response]
-                response.remove_watcher(self._tell)
+                response.call_remove_watcher(self._tell)
                 connection = _connection_of(response)
                 self._connections[connection] -= 1
                 if not self._connections[connection]:
@@ -138,7 +138,7 @@ class _AwaitedResponses:
         if not self._watching:
             self._watching = True
             for response in self.pending:
-                response.add_watcher(self._tell)
+                response.call_add_watcher(self._tell)
         while True:
             found = self.take()
             if found is not None:
@@ -149,7 +149,7 @@ class _AwaitedResponses:
     def close(self) -> None:
         """Wait for nothing any more."""
         for response in self.pending:
-            response.remove_watcher(self._tell)
+            response.call_remove_watcher(self._tell)
 
 
 def _check(response: object) -> NonblockingResponse:

@@ -185,7 +185,7 @@ def _run_completions(session: ThreadedSession) -> None:
         session.completing = 1  # first: a thread that waits for all calls finds the call here or in `arrived`
         call = session.arrived.pop(0)
         try:
-            call.complete_call()
+            call.call_complete()
         except BaseException:
             _report(f"a completion function of {call.call_label}()", session)
         session.completing = 0

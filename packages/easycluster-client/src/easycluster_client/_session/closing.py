@@ -34,8 +34,6 @@ class SessionEnd:
         turn: where threads wait for answers.
         when_ended: called when the connection has ended and everything else is done, perhaps more than once.
 
-    Attributes:
-        error: why the connection ended; None while it is open.
     """
 
     def __init__(
@@ -46,7 +44,6 @@ class SessionEnd:
         turn: ReadTurn,
         when_ended: Callable[[], object],
     ) -> None:
-        self.error: ConnectionLost | None = None
         self._channel = channel
         self._link = channel.link
         self._peername = peername
@@ -56,12 +53,18 @@ class SessionEnd:
         #: The reason; `error` is set after this.
         self._reason = FirstOf()
 
+    @property
+    def error(self) -> ConnectionLost | None:
+        """Why the connection ended, or None while it is open."""
+        return self._turn.error
+
     def new_error(self) -> ConnectionLost:
         """Return a new error for the end of the connection: each caller gets one of its own."""
-        assert self.error is not None
+        reason = self._turn.error
+        assert reason is not None
         block_at_exit()
-        error = ConnectionLost(str(self.error))
-        error.__cause__ = self.error.__cause__
+        error = ConnectionLost(str(reason))
+        error.__cause__ = reason.__cause__
         return error
 
     def check_open(self) -> None:
@@ -124,14 +127,12 @@ class SessionEnd:
         if cause is not None:
             # The frames of its traceback would keep the session and the values of callers until a collection.
             error.__cause__ = cause.with_traceback(None)
-        self.error = self._reason.set(error)
-        # Before the gates are opened: a thread that comes to wait checks this after making its gate.
-        self._turn.is_over = True
+        self._turn.error = self._reason.set(error)
         self._channel.transport.shutdown()
         self._calls.lose_all(self.new_error)
         for gate, waiting in list(self._turn.gates.items()):
             if waiting is not None:
-                waiting.lose_call(self.new_error())
+                waiting.call_lose(self.new_error())
             self._turn.open(gate)
         self._when_ended()
 
@@ -159,8 +160,7 @@ class SessionEnd:
             "connect() again here"
         )
         self._reason = FirstOf()  # this reason goes before any other
-        self.error = self._reason.set(ConnectionLost(text))
-        self._turn.is_over = True
+        self._turn.error = self._reason.set(ConnectionLost(text))
         self._calls.abandon_all(self.new_error)
         transport = self._channel.transport
         assert isinstance(transport, SocketTransport)

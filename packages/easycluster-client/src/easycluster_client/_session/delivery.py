@@ -40,10 +40,10 @@ class Delivery:
         if message.references:
             self._references.note(message)
         if call is not None:
-            if not call.is_answered:
-                call.answer_message = message
-                call.is_answered = True
-            if call.is_watched:
+            if not call.call_is_answered:
+                call.call_answer = message
+                call.call_is_answered = True
+            if call.call_is_watched:
                 calls.settle(number, call)
             else:
                 calls.by_number.pop(number, None)
@@ -60,5 +60,5 @@ class Delivery:
         elif message.kind == m.STATUS:
             asked = self._calls.by_number.get(message.request)
             if asked is not None:
-                asked.is_started = message.body == m.STARTED
+                asked.call_is_started = message.body == m.STARTED
         # CLOSE is followed by the end of the stream. CREDIT and PONG need no action.

@@ -16,35 +16,35 @@ class PendingCall:
     """One call, as far as its session is concerned.
 
     The responses that scripts hold are pending calls with more methods. Scripts set attributes of their own
-    on responses, so none of these names is a single everyday word.
+    on responses, so all names but the published one begin with ``call_``.
 
     Attributes:
         request_id: the number of the call on its connection.
         call_label: the name of the function, for messages.
-        is_answered: whether the answer has come or the connection was lost.
-        is_started: whether the server has said that a thread runs the call.
-        is_watched: whether the call has watchers or completion functions.
-        answer_message: the message with the answer.
-        loss: the error of a connection that was lost before the answer came.
+        call_is_answered: whether the answer has come or the connection was lost.
+        call_is_started: whether the server has said that a thread runs the call.
+        call_is_watched: whether the call has watchers or completion functions.
+        call_answer: the message with the answer.
+        call_loss: the error of a connection that was lost before the answer came.
     """
 
     # These defaults are in the class, because each call makes a response and most responses need none.
     request_id = 0
     call_label = ""
-    is_answered = False
-    is_started = False
-    is_watched = False
-    answer_message: Message | None = None
-    loss: ConnectionLost | None = None
+    call_is_answered = False
+    call_is_started = False
+    call_is_watched = False
+    call_answer: Message | None = None
+    call_loss: ConnectionLost | None = None
     _watchers: list[Callable[[Any], object]] | None = None
 
-    def lose_call(self, error: ConnectionLost) -> None:
+    def call_lose(self, error: ConnectionLost) -> None:
         """Note that the connection was lost, unless the answer has come."""
-        if not self.is_answered:
-            self.loss = error
-            self.is_answered = True
+        if not self.call_is_answered:
+            self.call_loss = error
+            self.call_is_answered = True
 
-    def add_watcher(self, watcher: Callable[[Self], object]) -> None:
+    def call_add_watcher(self, watcher: Callable[[Self], object]) -> None:
         """Call ``watcher(self)`` as soon as the call is answered, or now if it is.
 
         The thread that reads makes this call in the middle of reading, perhaps more than once: a watcher must
@@ -52,24 +52,24 @@ class PendingCall:
         """
         watchers: list[Callable[[Self], object]] = vars(self).setdefault("_watchers", [])
         watchers.append(watcher)
-        self.is_watched = True
-        # In this order: the thread that reads sets `is_answered` first and looks for watchers then.
-        if self.is_answered:
+        self.call_is_watched = True
+        # In this order: the thread that reads sets `call_is_answered` first and looks for watchers then.
+        if self.call_is_answered:
             watcher(self)
 
-    def remove_watcher(self, watcher: Callable[[Self], object]) -> None:
+    def call_remove_watcher(self, watcher: Callable[[Self], object]) -> None:
         """Remove a watcher; one that was never added counts as removed."""
         try:
             (self._watchers or []).remove(watcher)
         except ValueError:
             pass
 
-    def tell_watchers(self) -> None:
+    def call_tell_watchers(self) -> None:
         """Call the watchers."""
         for watcher in tuple(self._watchers or ()):
             watcher(self)
 
-    def complete_call(self) -> None:
+    def call_complete(self) -> None:
         """Call the completion functions; a call that no script holds has none."""
 
 
@@ -90,11 +90,11 @@ class PendingCalls:
 
     def settle(self, number: int, call: PendingCall) -> None:
         """Take out a call that has its answer; a watched one moves to `arrived`."""
-        if not call.is_watched:
+        if not call.call_is_watched:
             self.by_number.pop(number, None)
             return
         # Before it is taken out: after an interrupt in here the answer is delivered again.
-        call.tell_watchers()
+        call.call_tell_watchers()
         try:
             # One C call: a call that is settled twice, because of an interrupt, is completed once.
             self.arrived.extend(map(self.by_number.pop, (number,)))
@@ -104,12 +104,12 @@ class PendingCalls:
     def lose_all(self, new_error: Callable[[], ConnectionLost]) -> None:
         """Lose every call; each gets an error of its own."""
         for number, call in list(self.by_number.items()):
-            call.lose_call(new_error())
+            call.call_lose(new_error())
             self.settle(number, call)
 
     def abandon_all(self, new_error: Callable[[], ConnectionLost]) -> None:
         """Lose every call in a forked process, where no completion function is called."""
         for call in self.by_number.values():
-            call.lose_call(new_error())
+            call.call_lose(new_error())
         self.by_number = {}
         self.arrived.clear()

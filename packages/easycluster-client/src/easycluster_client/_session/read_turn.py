@@ -18,6 +18,7 @@ from threading import get_ident
 from typing import Protocol
 
 from easycluster_client._deadlines import seconds_until
+from easycluster_protocol.errors import ConnectionLost
 from easycluster_server._io.interrupts import Gate
 
 from .pending import PendingCall
@@ -44,7 +45,7 @@ class ReadTurn:
             reading from another thread.
         gates: the gates of the threads that wait without having the turn, each with the call that its thread
             waits for; None stands for any call.
-        is_over: whether the connection has ended: no thread is to wait any more.
+        error: why the connection ended, or None while it is open; after that no thread waits here.
         claim: ``claim(0, thread)`` takes the turn for the calling thread, if it is free, and returns the
             thread that has it then. It is one C call.
     """
@@ -53,7 +54,7 @@ class ReadTurn:
         self.reading = threading.Lock()
         self.reader = 0
         self.gates: dict[AnyGate, PendingCall | None] = {}
-        self.is_over = False
+        self.error: ConnectionLost | None = None
         #: 0 → the thread that has the turn; empty when none has it.
         self._holder: dict[int, int] = {}
         self.claim = self._holder.setdefault
@@ -102,7 +103,7 @@ class ReadTurn:
         gate = Gate()
         self.gates[gate] = call
         # The event that opens the gate may have come just before the gate was there to be opened.
-        if call.is_answered or self.is_over or not self._holder:
+        if call.call_is_answered or self.error is not None or not self._holder:
             self.open(gate)
         return gate
 
@@ -113,12 +114,14 @@ class ReadTurn:
                 if deadline is not None and time.monotonic() >= deadline:
                     self.forget(gate)
                     return False
-                if self.reading.locked() or gate.wait(_SECOND_CHECK) or self.reading.locked():
+                if self.reading.locked():
                     continue
-                self._holder.pop(
-                    0, None
-                )  # an interrupt kept the thread that had the turn from handing it over
-                break
+                if gate.wait(_SECOND_CHECK):
+                    break
+                if not self.reading.locked():
+                    # An interrupt kept the thread that had the turn from handing it over.
+                    self._holder.pop(0, None)
+                    break
             return True
         except BaseException:
             # An interrupt. Perhaps the turn had just been offered to this thread, which does not take it now.

@@ -16,9 +16,9 @@ lock.
 When the reader's own answer has come, it gives the turn back and wakes another thread that waits, which reads
 on.
 
-The watchers of a call are told at once (`PendingCall.tell_watchers`). A call with completion functions then
-stays in `arrived` until `CallMaker.run_completions` takes it, outside of all locks. Proxies that are gone are
-noted by finalisers (`references`), and their receipts travel with the next message.
+The watchers of a call are told at once (`PendingCall.call_tell_watchers`). A call with completion functions
+then stays in `arrived` until `CallMaker.run_completions` takes it, outside of all locks. Proxies that are
+gone are noted by finalisers (`references`), and their receipts travel with the next message.
 
 The connection ends once, in `closing`: the first reason counts, every call without an answer gets an error of
 its own, and all gates open. On a `ThreadedSession` a background thread reads while no caller waits
@@ -101,7 +101,7 @@ class ClientSession:
     @property
     def error(self) -> ConnectionLost | None:
         """Why the connection ended, or None while it is open."""
-        return self._end.error
+        return self.turn.error
 
     @property
     def outstanding(self) -> int:
@@ -137,8 +137,8 @@ class ClientSession:
             ConnectionLost: the connection ended.
             CallTimeout: it was not sent within the time that the thread has, see `LimitedChannel`.
         """
-        end = self._end
-        if end.error is not None:
+        turn, end = self.turn, self._end
+        if turn.error is not None:
             raise end.new_error()
         number = next(self._numbers)
         call.request_id = number
@@ -159,10 +159,10 @@ class ClientSession:
                 raise
             # The server may have given the reason before it ended, and that may still be read.
             end.fail(f"the connection to {self.peername} was lost", error)
-            if not call.is_answered:
+            if not call.call_is_answered:
                 raise end.new_error() from error
-        if end.error is not None and not call.is_answered:
-            call.lose_call(end.new_error())
+        if turn.error is not None and not call.call_is_answered:
+            call.call_lose(end.new_error())
 
     def give_back(self) -> None:
         """Give back receipts of objects that have no proxy here any more, if the kernel takes them at once.
@@ -170,7 +170,7 @@ class ClientSession:
         A thread that is sending takes the message along, so this may be called anywhere.
         """
         garbage = self.references.garbage
-        while garbage and self._end.error is None and wait(-1, self.transport.write_fileno(), 0)[1]:
+        while garbage and self.turn.error is None and wait(-1, self.transport.write_fileno(), 0)[1]:
             releases = self.references.releases(_RELEASES_PER_MESSAGE)
             if releases:
                 self._post(Message(m.RELEASE, releases=releases))
@@ -229,7 +229,7 @@ class ClientSession:
         """
         me = get_ident()
         turn, end = self.turn, self._end
-        while not call.is_answered:
+        while not call.call_is_answered:
             if turn.claim(0, me) != me:
                 if not turn.wait_at(turn.new_gate(call), deadline):
                     return
@@ -239,16 +239,16 @@ class ClientSession:
                     "a signal handler cannot wait for an answer while it interrupts the reading"
                 )
             try:
-                while end.error is None:
+                while turn.error is None:
                     if self.arrived and not keep_waiting:
                         return
                     if deadline is None:
                         self._receive(True, call)
                     elif not self._receive_until(deadline, call):
                         return
-                    if call.is_answered:
+                    if call.call_is_answered:
                         return
-                call.lose_call(end.new_error())
+                call.call_lose(end.new_error())
             finally:
                 turn.hand_over()
 
@@ -275,7 +275,7 @@ class ClientSession:
         Returns:
             False if another thread has the turn and reads in its place.
         """
-        if self._end.error is not None:
+        if self.turn.error is not None:
             return True
         self.give_back()
         if not self.turn.take_to_read():
@@ -321,7 +321,7 @@ class ClientSession:
             with turn.reading:
                 turn.reader = get_ident()
                 try:
-                    if call is not None and call.is_answered:
+                    if call is not None and call.call_is_answered:
                         return True
                     return self._channel.receive(self._deliver, block)
                 finally:
@@ -332,7 +332,7 @@ class ClientSession:
 
     def _receive_until(self, deadline: float, call: PendingCall) -> bool:
         """Receive once, or wait until bytes have come; return False when the time is over."""
-        if self._receive(False, call) or self._end.error is not None:
+        if self._receive(False, call) or self.turn.error is not None:
             return True
         left = seconds_until(deadline)
         if not left:

@@ -106,7 +106,7 @@ class ThreadedSession(ClientSession):
 
     def wait(self, call: PendingCall, deadline: float | None = None, keep_waiting: bool = True) -> None:
         """Wait until ``call`` has its answer, the connection has ended or the time is over."""
-        if not call.is_answered:
+        if not call.call_is_answered:
             self.check_may_wait()
             super().wait(call, deadline, True)  # the background thread calls completion functions
 
@@ -117,7 +117,7 @@ class ThreadedSession(ClientSession):
             came = super()._receive(block, call)
             if came:
                 self.heard_at = monotonic()
-            if self.arrived or self._end.error is not None:
+            if self.arrived or self.turn.error is not None:
                 watch.wake()
             # An earlier reader may have been interrupted after it had received the answer of this one.
             (watch.rouse if self._channel.has_leftovers else watch.arm)()
@@ -130,7 +130,7 @@ class ThreadedSession(ClientSession):
                     raise
             if not self.is_gone(error):
                 raise
-            if self._end.error is None:
+            if self.turn.error is None:
                 self._end.fail_by(error)
             return False
         return came

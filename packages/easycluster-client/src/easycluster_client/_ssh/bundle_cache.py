@@ -52,7 +52,7 @@ def _folder_states(folder: str) -> Iterator[str]:
         for entry in sorted(entries, key=lambda entry: entry.name):
             if entry.name.endswith(".py"):
                 state = entry.stat()
-                yield f"{entry.name} {state.st_size} {state.st_mtime_ns}\n"
+                yield f"{entry.path} {state.st_size} {state.st_mtime_ns}\n"
             elif entry.name != "__pycache__" and entry.is_dir():
                 yield from _folder_states(entry.path)
 

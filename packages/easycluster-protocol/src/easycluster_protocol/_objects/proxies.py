@@ -364,9 +364,11 @@ def get_forwarded_kind(cls: type, name: str) -> str:
 
 def reduce_method(method: Union[MethodType, BuiltinMethodType]) -> Optional[Reduced]:
     """Return how a bound method is pickled that a proxy forwards; None for any other."""
-    owner, name = method.__self__, method.__name__
-    if isinstance(owner, RemoteProxy) and get_forwarded_kind(type(owner), name) == METHOD:
-        return find_method, (owner, name)
+    owner = method.__self__
+    if isinstance(owner, RemoteProxy):  # only then: what others are bound to may have no name
+        name = method.__name__
+        if get_forwarded_kind(type(owner), name) == METHOD:
+            return find_method, (owner, name)
     return None
 
 

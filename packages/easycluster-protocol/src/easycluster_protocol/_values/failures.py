@@ -122,7 +122,7 @@ def _warm_up_traceback() -> None:
         _format(error)
 
 
-if "easycluster_client" not in sys.modules:
+if "easycluster_server._serving.session" in sys.modules:
     # This is a server, which imports this module in a thread where no signal handlers run. And on a host that
     # was sent our code, only imports by a module of ours that is itself being imported find Python's own
     # modules rather than files of the user's in the current folder.
