@@ -39,7 +39,7 @@ class CompletedCall(PendingCall):
         self.call_is_watched = True
         self._complete = complete
 
-    def complete_call(self) -> None:
+    def call_complete(self) -> None:
         """Call the completion function."""
         self._complete()
 
@@ -307,7 +307,9 @@ def test_reading_pauses_for_others(server: ThreadedHandMadeServer, background: B
     completed: list[bool] = []
     second = PendingCall()
     first = (
-        CompletedCall(lambda: completed.append(second.call_is_answered)) if why == "completion" else PendingCall()
+        CompletedCall(lambda: completed.append(second.call_is_answered))
+        if why == "completion"
+        else PendingCall()
     )
     gate = NotedGate()
     if why == "gate":
@@ -449,7 +451,7 @@ def test_end_of_the_stream(server: ThreadedHandMadeServer, background: Backgroun
     timeout = background.step(reported=True)
     background.step(reported=True)
 
-    assert str(call.loss) == "the connection ended (the server)"
+    assert str(call.call_loss) == "the connection ended (the server)"
     assert (completed, timeout) == ([1], None)
     assert watch.take_events() == ["wake"]
     assert background.thread.is_alive()

@@ -603,7 +603,7 @@ def test_server_that_breaks_the_rules_while_a_call_is_sent(
     call = PendingCall()
     send_call(server, call, LARGE)
 
-    assert isinstance(call.loss and call.loss.__cause__, RemoteProtocolError)
+    assert isinstance(call.call_loss and call.call_loss.__cause__, RemoteProtocolError)
     assert len(noted.calls) == 1
     assert server.session.turn.holder is None
 
@@ -636,7 +636,7 @@ def test_giving_up(server: ThreadedHandMadeServer, watch: NotedWatch) -> None:
     watch.take_events()
     server.session.give_up()
 
-    assert str(call.loss) == "Remote server not responding (the server)"
+    assert str(call.call_loss) == "Remote server not responding (the server)"
     assert watch.take_events() == ["wake"]
 
 
@@ -677,6 +677,6 @@ def test_abandoned_session() -> None:
         watch.wait(0)
     server.close()
 
-    assert "belongs to the process from which this one was forked" in str(call.loss)
+    assert "belongs to the process from which this one was forked" in str(call.call_loss)
     assert (session.completing, session.outstanding) == (0, 0)
     assert type(session.watch) is NoWatch

@@ -85,7 +85,9 @@ class Owner(Protocol):
         """The server's name."""
         ...
 
-    def raw_call(self, name: str, args: Iterable[Value], kwargs: Kwargs | None = None, **options: Value) -> Value:
+    def raw_call(
+        self, name: str, args: Iterable[Value], kwargs: Kwargs | None = None, **options: Value
+    ) -> Value:
         """Call ``name`` with arguments that are given as they are."""
         ...
 
