@@ -65,6 +65,7 @@ class _ProxyReference(weakref.ref[RemoteProxy]):
 
     __slots__ = ("oid", "receipts")
 
+    #: Set last: a reference that an interrupt left without it stands for nothing yet.
     oid: int
     receipts: int
 
@@ -76,10 +77,12 @@ Garbage = _ProxyReference | Sequence[int]
 class _Receipts:
     """The receipts of one answer until it has been unpickled. The receipts that remain are given back."""
 
+    #: In the class: an interrupt may come before `__init__` has begun.
+    is_armed = False
+
     def __init__(self, drop: Callable[[Garbage], None], oids: Sequence[int]) -> None:
         self._give_back = drop
         self.oids = oids
-        self.is_armed = False
 
     def __del__(self) -> None:
         if self.is_armed and self.oids:
@@ -146,7 +149,8 @@ class References:
             proxy: RemoteProxy = cls.__new__(cls)
             object.__setattr__(proxy, "_easycluster_state", self.maker.new_proxy_state(oid, self))
             reference = _ProxyReference(proxy, self.drop)
-            reference.oid, reference.receipts = oid, 0
+            reference.receipts = self._take_receipts(oid)
+            reference.oid = oid
             self._live[oid] = reference
         if cls.__init__ is not RemoteProxy.__init__:
             try:
@@ -158,6 +162,18 @@ class References:
                         del self._live[oid]
                 raise
         return proxy
+
+    def _take_receipts(self, oid: int) -> int:
+        """Take over the receipts of an earlier proxy that is gone, as far as they have not been given back.
+
+        That proxy may have been of the same answer, whose value was lost to an interrupt and is unpickled again.
+        """
+        gone = self._live.get(oid)
+        if gone is None:
+            return 0
+        # In this order: an interrupt in between keeps an object that could be dropped.
+        receipts, gone.receipts = gone.receipts, 0
+        return receipts
 
     def live(self, oid: int) -> RemoteProxy | None:
         """Return the proxy of an object, or None if there is none."""
@@ -231,6 +247,8 @@ class References:
             while self.garbage and len(given_back) < limit:
                 dropped = self.garbage.popleft()
                 if isinstance(dropped, _ProxyReference):
+                    if not hasattr(dropped, "oid"):
+                        continue
                     if self._live.get(dropped.oid) is dropped:
                         del self._live[dropped.oid]
                     given_back[dropped.oid] = given_back.get(dropped.oid, 0) + dropped.receipts
