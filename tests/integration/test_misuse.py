@@ -43,7 +43,7 @@ def test_copies(spawn: Any, tasks: Tasks, kind: Any, how: str) -> None:
     pending, done = tasks.start(client, "late", threadid=1), client.add(1, nonblocking=True)
     done.wait()
     for value, text in (
-        (client, "connect anew where it is needed"),
+        (client, "connect again where it is needed"),
         (pending, r"its value, which wait\(\) returns, can be"),
         (done, r"its value, which wait\(\) returns, can be"),
     ):

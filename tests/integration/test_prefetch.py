@@ -236,10 +236,10 @@ def test_wrong_targets(near: Any) -> None:
 
 
 def test_sending_to_the_generator(near: Any) -> None:
-    """What would reach the generator behind the values that were fetched is refused."""
+    """What would reach the generator after the values that were fetched is refused."""
     numbers = with_options(near.generate(9), prefetch=2)
     refused: list[Any] = [numbers.send, numbers.throw]
     for send in refused:
-        with pytest.raises(TypeError, match=r"\(\) would reach the generator behind the values"):
+        with pytest.raises(TypeError, match=r"\(\) would reach the generator after the values"):
             send(None)
     assert list(numbers) == list(range(9))

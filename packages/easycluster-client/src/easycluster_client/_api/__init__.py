@@ -1,1 +1,1 @@
-"""The objects that scripts hold: clients, remote names, proxies' views."""
+"""The objects that scripts hold: clients, remote names, views."""

@@ -1,7 +1,7 @@
-"""`options`: calls of clients and proxies that carry options.
+"""`options`: views of clients and proxies, whose calls carry options.
 
-A call takes five keywords for itself and no more, because every other one belongs to the remote function. All
-further options of a call, as how long to wait for it, are given to a view.
+A call takes only five keywords for itself, because every other keyword belongs to the remote function. All
+further options of a call, such as a time limit, are given to a view.
 """
 
 from __future__ import annotations
@@ -15,27 +15,26 @@ from easycluster_protocol._types import Value
 
 from .client import Client
 from .option_views import ClientView, NameView
-from .proxy_views import View, view_of_proxy
+from .proxy_views import View, make_proxy_view
 from .remote_names import RemoteName
 
 
 def options(target: Value, /, **settings: Value) -> Value:
     """Return a view of a client or proxy whose calls carry options.
 
-    ``options(client, timeout=5).subprocess.check_output(cmd)`` waits 5 seconds at most, and every
-    keyword of ``check_output`` can still be passed to it. An option of the call itself comes before one of
-    the view.
+    ``options(client, timeout=5).subprocess.check_output(cmd)`` waits 5 seconds at most, and every keyword
+    of ``check_output`` can still be passed to it. An option of a call takes precedence over that of the view.
 
     Args:
         target: a client, a dotted name on one, the proxy of a server object, or such a view.
         settings: the five keywords of every call (``nonblocking``, ``oncomplete``, ``onerror``, ``threadid``,
-            ``origexc``), and ``timeout``: how long to wait for an answer, in seconds. Each wait for a
-            nonblocking call's response has that limit, unless it is given another one. For proxies of
-            iterators also ``prefetch``: how many values to fetch ahead of the one that is asked for.
+            ``origexc``), and ``timeout``: how long to wait for an answer, in seconds. Each wait for the
+            response of a nonblocking call has that limit, unless it is given another one. For proxies of
+            iterators also ``prefetch``: how many values to request beyond the one that is asked for.
 
     Raises:
-        TypeError: there is no option of that name, it has no such value, ``target`` makes no calls, or values
-            are to be fetched ahead from what is no iterator.
+        TypeError: there is no option of that name, an option cannot have that value, ``target`` makes no
+            calls, or ``prefetch`` is given for something that is not an iterator.
         ValueError: a number is too small, or options contradict each other.
     """
     if isinstance(target, View):
@@ -48,13 +47,8 @@ def options(target: Value, /, **settings: Value) -> Value:
     if isinstance(target, Client):
         return ClientView(target, settings)
     if isinstance(target, RemoteProxy):
-        return view_of_proxy(target, settings)
+        return make_proxy_view(target, settings)
     raise TypeError(f"options are for clients and proxies, not for {target!r}")
-
-
-def class_of(target: object) -> type:
-    """Return the class to ask for attributes: a client or proxy itself may have every name."""
-    return type(target)
 
 
 def _check(settings: dict[str, Value]) -> None:
@@ -72,8 +66,8 @@ def _check_prefetch(target: Value, settings: dict[str, Value]) -> None:
     count = settings["prefetch"]
     if not isinstance(target, RemoteProxy) or get_forwarded_kind(type(target), "__next__") != METHOD:
         raise TypeError(
-            f"prefetch is an option for proxies of iterators, as generators are, not for {target!r}; "
-            "of what can be iterated over take iter() first"
+            f"prefetch is an option for proxies of iterators, such as generators, not for {target!r}; "
+            "for an object that can be iterated over take iter() first"
         )
     if not isinstance(count, int) or isinstance(count, bool):
         raise TypeError(f"prefetch must be a number of values, not {count!r}")
@@ -81,7 +75,7 @@ def _check_prefetch(target: Value, settings: dict[str, Value]) -> None:
         raise ValueError(f"prefetch must be at least 1, not {count}")
     if any(map(settings.get, NO_WAIT_OPTIONS)):
         raise ValueError(
-            f"prefetch does not go with {', '.join(NO_WAIT_OPTIONS)}: who iterates waits for the values"
+            f"prefetch does not go with {', '.join(NO_WAIT_OPTIONS)}: iteration waits for the values"
         )
     if settings.get("threadid") is SINGLE:
-        raise ValueError("prefetch does not go with threadid=SINGLE: an iterator goes on in one thread")
+        raise ValueError("prefetch does not go with threadid=SINGLE: an iterator runs in one thread")

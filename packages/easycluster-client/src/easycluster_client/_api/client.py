@@ -1,4 +1,4 @@
-"""The client: calls functions on one server as if they were here."""
+"""The client, which calls functions on a server as if they were here."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ else:
 class Client(Connection):
     """A connection to one server.
 
-    Every attribute that is not documented here is a name on the server: ``client.f(1, 2)`` calls
-    its ``f``, ``client.sys.platform.value`` reads. A call takes five keywords for itself:
+    Every attribute that is not documented here is a name on the server: ``client.f(1, 2)`` calls the
+    server's ``f``, ``client.sys.platform.value`` reads a value. A call takes five keywords for itself:
 
     - ``nonblocking=True``: return a `NonblockingResponse` at once.
     - ``oncomplete``, ``onerror``: a function, or a tuple of a function and further arguments, that
@@ -39,7 +39,7 @@ class Client(Connection):
 
     Args:
         key: the shared key of a standalone server, 32 bytes; without one, SSH is used.
-        host: host name or address. Without it the client is not connected yet.
+        host: host name or address; None: connect later, by `connect`.
         port: TCP port; None: the default of EasyCluster, or of ssh.
         definitions: the definitions module in which names are looked up first.
         enable_compression: whether to compress what is sent.
@@ -52,8 +52,8 @@ class Client(Connection):
 
     Raises:
         ConnectError: the connection could not be made.
-        KeyFileError: the key is no key.
-        ValueError: the limit is no positive number.
+        KeyFileError: the key is not valid.
+        ValueError: ``connect_timeout`` is not a positive number.
         DefinitionError: the definitions failed on the server.
     """
 
@@ -103,7 +103,7 @@ class Client(Connection):
         Args:
             host: host name or address.
             port: TCP port; None: the default of EasyCluster, or of ssh.
-            peername: the name under which the server appears in messages.
+            peername: the name of the server in messages; None: its address.
             user: the user to log in as.
             ssh: as for `Client`.
             rpython: the Python to run on the host.
@@ -129,11 +129,11 @@ class Client(Connection):
         self._use(connect(self._address), peername)
 
     def reconnect(self) -> None:
-        """Close the connection and connect to the same server anew, in a fresh remote process.
+        """Close the connection and connect to the same server again, in a fresh remote process.
 
         Raises:
-            ValueError: there is nothing to connect to: the client never was connected, or by
-                `spawn_local` or `set_socket`.
+            ValueError: the client has no address: it was never connected, or only by `spawn_local` or
+                `set_socket`.
         """
         if self._address is None:
             raise ValueError("reconnect() needs a client that was connected to a host before")
@@ -152,11 +152,11 @@ class Client(Connection):
         """Call a function on the server.
 
         Args:
-            func: its dotted name there, or a function of this process. What exists only here
-                (lambdas, closures, what ``__main__`` or a notebook defines) goes by value, also
-                among the arguments; what can be imported goes by name.
+            func: its dotted name there, or a function of this process. Functions and classes that exist
+                only here (lambdas, closures, definitions of ``__main__`` or of a notebook) are sent by value,
+                also among the arguments; those that can be imported are sent by name.
             args: its arguments.
-            kwargs: its keyword arguments, beside the five keywords of every call.
+            kwargs: its keyword arguments, and the five keywords of every call.
         """
         return self._easycluster_calls.call(func, args, kwargs)
 
@@ -165,7 +165,7 @@ class Client(Connection):
         return self._easycluster_calls.operation("eval", (expr,), parse_options("eval", positional, options))
 
     def execblock(self, code: str, *positional: Value, **options: Value) -> Value:
-        """Execute statements in the definitions module; return what they pass to `exec_return`."""
+        """Execute statements in the definitions module; return the value that they pass to `exec_return`."""
         return self._easycluster_calls.operation(
             "execblock", (code,), parse_options("execblock", positional, options)
         )
@@ -185,18 +185,18 @@ class Client(Connection):
         """Send the definitions that were made since the connection or the last update.
 
         Returns:
-            None, or the response where the options ask for one.
+            None, or the response if the options ask for one.
 
         Raises:
-            DefinitionError: a block failed on the server; the error names block and line. The
-                blocks after it were sent as well, and none is sent again.
+            DefinitionError: a block failed on the server; the error names the block and the line. The blocks
+                after it were sent as well, and no block is sent again.
         """
         return self._easycluster_calls.update_definitions(
             parse_options("update_definitions", positional, options)
         )
 
     def report_exception(self, exc: RemoteException) -> None:
-        """Print the stack trace of an exception of remote code; override it to do something else."""
+        """Print the stack trace of an exception of remote code. Subclasses may override this."""
         if not isinstance(exc.orig, StopIteration):
             try:
                 sys.stderr.write(f"Exception on {self.peername}:\n{exc}\n")

@@ -1,4 +1,4 @@
-"""The connection of a client: its ends, its life, and calls in their plainest form."""
+"""The connection of a client: opening, reading, closing, and calls in their plainest form."""
 
 from __future__ import annotations
 
@@ -28,18 +28,18 @@ else:
 
 
 class Connection:
-    """The connection of a client: its ends, its life, reading from it, and calls in their plainest form.
+    """The connection of a client: opening, reading, closing, and calls in their plainest form.
 
     Scripts make a `Client` or a `ThreadedClient`, which are connections; this class is for `isinstance`.
 
     Args:
         calls: makes the calls.
-        key: the key that is shared with the server, if any.
+        key: the key that is shared with the server, or None.
         compress: whether to compress what is sent.
         connect_timeout: how long making a connection may take, in seconds.
 
     Raises:
-        ValueError: the limit is no positive number.
+        ValueError: ``connect_timeout`` is not a positive number.
     """
 
     def __init__(self, calls: CallMaker, key: bytes | None, compress: bool, connect_timeout: float) -> None:
@@ -51,15 +51,15 @@ class Connection:
         self._address: Address | None = None
 
     def set_socket(self, sock: socket.socket, peername: str | None = None) -> None:
-        """Use a socket on whose other side a server waits: with the client's key, or, when that is blank or
-        missing, for a private connection.
+        """Use a socket that is connected to a server: with the client's key or, when that is blank or
+        missing, as a private connection.
 
         Args:
-            sock: the socket; from here on it belongs to the client.
-            peername: the name under which the server appears in messages; None: its address.
+            sock: the socket; from now on it belongs to the client.
+            peername: the name of the server in messages; None: its address.
 
         Raises:
-            ConnectError: nothing that can be talked to is on the other side.
+            ConnectError: the peer is not a server to which this client can connect.
             ValueError: the client is connected already.
         """
         self._check_not_connected()
@@ -71,13 +71,13 @@ class Connection:
         if self.connected:
             raise ValueError(f"the client is connected to {self.peername}: close() it first")
 
-    def _use(self, connected: OpenConnection, peername: str | None) -> None:
-        self.close()  # what is left of a connection that was lost
-        connected.peername = peername or connected.peername
-        session = self._new_session(connected)
-        if connected.bare:
+    def _use(self, connection: OpenConnection, peername: str | None) -> None:
+        self.close()  # the remains of a connection that was lost
+        connection.peername = peername or connection.peername
+        session = self._new_session(connection)
+        if connection.is_bare:
             session.send_before_first_call(m.MODULES, calls_bundle)
-        self._connected = connected
+        self._connected = connection
         self._easycluster_calls.open(session)
         try:
             self._easycluster_calls.prepare()
@@ -85,22 +85,22 @@ class Connection:
             self.close()
             raise
 
-    def _new_session(self, connected: OpenConnection) -> ClientSession:
-        return ClientSession(connected.link, connected.transport, connected.peername)
+    def _new_session(self, connection: OpenConnection) -> ClientSession:
+        return ClientSession(connection.link, connection.transport, connection.peername)
 
     def close(self, message: str = "Connection closed") -> None:
         """Close the connection; every outstanding call raises `ConnectionLost` with ``message``.
 
-        The remote process ends, with the processes it started in its own session.
+        The remote process ends, with the processes that it started in its own session.
         """
-        session, connected = self._easycluster_calls.session, self._connected
-        if session is not None and connected is not None:
+        session, connection = self._easycluster_calls.session, self._connected
+        if session is not None and connection is not None:
             self._easycluster_calls.session = None
             self._connected = None
             try:
                 session.close(message)
             finally:
-                connected.finish()
+                connection.finish()
             self._easycluster_calls.run_completions(session)
 
     def __enter__(self) -> Self:
@@ -114,7 +114,7 @@ class Connection:
     def __reduce__(self) -> NoReturn:
         raise TypeError(
             f"{self!r} cannot be sent, pickled or copied: a connection belongs to the process that made it;"
-            " connect anew where it is needed"
+            " connect again where it is needed"
         )
 
     def __repr__(self) -> str:
@@ -123,23 +123,23 @@ class Connection:
 
     @property
     def connected(self) -> bool:
-        """Whether the connection is open, as far as is known."""
+        """Whether the connection is open, as far as this process knows."""
         session = self._easycluster_calls.session
         return session is not None and session.error is None
 
     @property
     def peername(self) -> str:
-        """The server's name: ``host:port``, ``host:22`` for SSH without a port, ``local:N``."""
+        """The name of the server: ``host:port``, ``host:22`` for SSH without a port, ``local:N``."""
         return self._connected.peername if self._connected is not None else "(not connected)"
 
     @property
     def remote_host(self) -> str | None:
-        """The host that was asked for."""
+        """The host of the address; None: the client has no address."""
         return self._address.host if self._address is not None else None
 
     @property
     def remote_port(self) -> int | None:
-        """The port that was asked for, or the default; None for ssh's own choice, and without a host."""
+        """The port of the address, or the default; None: ssh chooses it, or the client has no address."""
         return self._address.tcp_port if self._address is not None else None
 
     @property
@@ -174,7 +174,7 @@ class Connection:
         return self.connected
 
     def wait_ready(self) -> None:
-        """Wait until calls can be made; `connect` has done so already.
+        """Wait until calls can be made; `connect` has already waited for that.
 
         Raises:
             ConnectionLost: the client is not connected.
@@ -184,20 +184,21 @@ class Connection:
             raise ConnectionLost(str(session.error))
 
     def read_response(self, block: bool = True) -> bool:
-        """Read what the server sends and call the completion functions of the calls it answers.
+        """Read answers, and call the completion functions of the calls that they answer.
 
         Args:
             block: whether to wait for something to read.
 
         Returns:
-            Whether anything was read, or had been read before and was not dealt with yet.
+            Whether anything was read, or completion functions were called for answers that had been read
+            before.
 
         Raises:
             ConnectionLost: the connection ended.
         """
         session = self._session()
         session.give_back()
-        # What was read while a call was sent may be all that there is to wait for.
+        # Answers that were read while a call was sent may be all that there is to wait for.
         if self._easycluster_calls.run_completions(session, even_if_nested=True) > 0:
             return True
         try:
@@ -213,15 +214,15 @@ class Connection:
         *positional: Value,
         **options: Value,
     ) -> Value:
-        """Call ``name`` with arguments that are given as they are.
+        """Call a function whose keyword arguments may have any names.
 
         Args:
-            name: as for `Client.call`.
+            name: the function, see `Client.call`.
             args: its arguments.
-            kwargs: its keyword arguments, whatever their names.
+            kwargs: its keyword arguments.
             positional: the five keywords of every call by position: nonblocking, oncomplete, onerror,
                 threadid, origexc.
-            options: the same by name, and ``timeout``, see `options`.
+            options: the same keywords by name, and ``timeout``, see `options`.
         """
         settings = parse_options("raw_call", positional, options)
         return self._easycluster_calls.raw_call(name, tuple(args), dict(kwargs or {}), settings)
@@ -235,19 +236,19 @@ class Connection:
         *positional: Value,
         **options: Value,
     ) -> Value:
-        """Call a method of the server object ``oid``; object 0 is the server itself. For the rest see
-        `raw_call`."""
+        """Call a method of the server object ``oid``; object 0 is the server itself. For the other arguments
+        see `raw_call`."""
         settings = parse_options("send_request", positional, options)
         return self._easycluster_calls.invoke(oid, meth, tuple(args), dict(kwargs or {}), settings)
 
     def get_root(self) -> RemoteProxy:
-        """Return a proxy of the server itself, object 0: its methods are what a client can ask it to do,
-        as ``get_root().eval('1 + 1')``.
+        """Return a proxy of the server itself, object 0. Its methods are the operations of the server, as
+        in ``get_root().eval('1 + 1')``.
 
         Raises:
             ConnectionLost: the client is not connected.
         """
-        from .root_proxy import RootProxy  # few scripts want it
+        from .root_proxy import RootProxy  # few scripts need it
 
         return self._session().references.find_proxy(0, RootProxy)
 
@@ -256,5 +257,5 @@ class Connection:
         self._easycluster_calls.default_thread = encode_threadid(threadid)
 
     def stop_remote_thread(self, threadid: int) -> None:
-        """End a server thread when the calls that wait for it are done."""
+        """End a server thread after the calls that are waiting for it."""
         self._session().control(m.STOP_THREAD, encode_threadid(threadid))

@@ -1,19 +1,19 @@
-"""Views of clients and of names whose calls carry options."""
+"""Views of clients and of remote names, whose calls carry options."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
-from .proxy_views import View, split_keywords, view_of_proxy
+from .proxy_views import View, make_proxy_view, split_keywords
 from .remote_names import RemoteName
 
 if TYPE_CHECKING:
     from easycluster_protocol._types import Value
 
 
-#: The methods of a client that call; all their keywords are options.
-_CALLING = ("eval", "execblock", "import_module", "import_modules", "send_request", "update_definitions")
+#: The methods of a client that make calls, and whose keywords are all options.
+_CALL_METHODS = ("eval", "execblock", "import_module", "import_modules", "send_request", "update_definitions")
 
 
 class ClientView(View):
@@ -23,8 +23,8 @@ class ClientView(View):
 
     def call(self, func: str | Callable[..., Value], /, *args: Value, **kwargs: Value) -> Value:
         """See `Client.call`."""
-        own, options = split_keywords(kwargs, self._easycluster_options)
-        return self._easycluster_target.raw_call(func, args, own, **options)
+        function_kwargs, options = split_keywords(kwargs, self._easycluster_options)
+        return self._easycluster_target.raw_call(func, args, function_kwargs, **options)
 
     def raw_call(
         self,
@@ -40,17 +40,17 @@ class ClientView(View):
 
     def get_root(self) -> Value:
         """See `Connection.get_root`."""
-        return view_of_proxy(self._easycluster_target.get_root(), self._easycluster_options)
+        return make_proxy_view(self._easycluster_target.get_root(), self._easycluster_options)
 
     def __getattr__(self, name: str) -> Value:
         options = self._easycluster_options
         value = getattr(self._easycluster_target, name)
         if isinstance(value, RemoteName):
             return NameView(value, options)
-        if name in _CALLING:
+        if name in _CALL_METHODS:
 
-            def call(*args: Value, **own: Value) -> Value:
-                return value(*args, **{**options, **own})
+            def call(*args: Value, **call_options: Value) -> Value:
+                return value(*args, **{**options, **call_options})
 
             return call
         return value
@@ -66,24 +66,26 @@ class NameView(View):
 
     def __call__(self, /, *args: Value, **kwargs: Value) -> Value:
         name: RemoteName = self._easycluster_target
-        own, options = split_keywords(kwargs, self._easycluster_options)
-        return name._easycluster_client.raw_call(name._easycluster_path, args, own, **options)
+        function_kwargs, options = split_keywords(kwargs, self._easycluster_options)
+        return name._easycluster_client.raw_call(name._easycluster_path, args, function_kwargs, **options)
 
     def __getattr__(self, name: str) -> Value:
         target: RemoteName = self._easycluster_target
         options = self._easycluster_options
         if name == "value":
-            return _operate(target, "get_value", (target._easycluster_path,), options)
+            return _call_operation(target, "get_value", (target._easycluster_path,), options)
         return NameView(getattr(target, name), options)
 
     def __setattr__(self, name: str, value: Value) -> None:
         target: RemoteName = self._easycluster_target
         if name != "value":
-            setattr(target, name, value)  # which explains itself
-        # An assignment has no response to return, so its errors would get lost.
+            setattr(target, name, value)  # which raises an error that explains itself
+        # An assignment cannot return a response, so its errors would get lost.
         options = {**self._easycluster_options, "nonblocking": False}
-        _operate(target, "set_value", (target._easycluster_path, value), options)
+        _call_operation(target, "set_value", (target._easycluster_path, value), options)
 
 
-def _operate(name: RemoteName, operation: str, args: tuple[Value, ...], options: dict[str, Value]) -> Value:
+def _call_operation(
+    name: RemoteName, operation: str, args: tuple[Value, ...], options: dict[str, Value]
+) -> Value:
     return name._easycluster_client._easycluster_calls.operation(operation, args, options)

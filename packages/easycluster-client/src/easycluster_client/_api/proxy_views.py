@@ -1,5 +1,5 @@
-"""The views of `easycluster.options`, and those of proxies: methods, attributes, operators, iteration,
-``with``."""
+"""Views of proxies, whose methods, attributes, operators, iteration and ``with`` carry options, and the base
+of all views."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 class View:
-    """Base of the views: every name that is not theirs belongs to the object behind the view.
+    """Base of the views: every name that a view does not have itself belongs to the object behind the view.
 
     Args:
         target: the object behind the view.
@@ -49,7 +49,7 @@ class View:
         raise TypeError(f"{self!r} cannot be sent")
 
 
-# The setters of the slots: `__setattr__` of the views is the server's.
+# The slots have setters of their own: `__setattr__` of views sets attributes on the server.
 _set_target = View.__dict__["_easycluster_target"].__set__
 _set_options = View.__dict__["_easycluster_options"].__set__
 
@@ -57,18 +57,22 @@ _set_options = View.__dict__["_easycluster_options"].__set__
 def split_keywords(
     kwargs: dict[str, Value], options: dict[str, Value]
 ) -> tuple[dict[str, Value], dict[str, Value]]:
-    """Return the keywords of a function, and the options of its call: those of the view, unless the call
-    gives others."""
-    own = {name: value for name, value in kwargs.items() if name not in OPTIONS}
-    given = {name: value for name, value in kwargs.items() if name in OPTIONS}
-    return own, {**options, **given}
+    """Return the keywords of a function apart from the options of its call.
+
+    Args:
+        kwargs: the keywords of the call.
+        options: the options of the view; those in ``kwargs`` take precedence.
+    """
+    function_kwargs = {name: value for name, value in kwargs.items() if name not in OPTIONS}
+    call_options = {name: value for name, value in kwargs.items() if name in OPTIONS}
+    return function_kwargs, {**options, **call_options}
 
 
 class ProxyView(View):
     """The proxy of a server object, whose calls carry options.
 
-    Operators, iteration and ``with`` always wait: they have no response to give. Attributes of the proxy's
-    own class are used as they are. The subclasses of `view_of_proxy` have the operators.
+    Operators, iteration and ``with`` always wait: they cannot return a response. Attributes that the class of
+    the proxy defines are used as they are. The subclasses of `make_proxy_view` have the operators.
     """
 
     __slots__ = ()
@@ -81,40 +85,43 @@ class ProxyView(View):
         **options: Value,
     ) -> Value:
         """See `RemoteProxy.raw_call_method`."""
-        return self._easycluster_target.raw_call_method(method, args, kwargs, **{**_options(self), **options})
+        return self._easycluster_target.raw_call_method(
+            method, args, kwargs, **{**_get_options(self), **options}
+        )
 
     def raw_get_attribute(self, name: str, **options: Value) -> Value:
         """See `RemoteProxy.raw_get_attribute`."""
-        return self._easycluster_target.raw_get_attribute(name, **{**_options(self), **options})
+        return self._easycluster_target.raw_get_attribute(name, **{**_get_options(self), **options})
 
     def raw_set_attribute(self, name: str, value: Value, **options: Value) -> Value:
         """See `RemoteProxy.raw_set_attribute`."""
-        return self._easycluster_target.raw_set_attribute(name, value, **{**_options(self), **options})
+        return self._easycluster_target.raw_set_attribute(name, value, **{**_get_options(self), **options})
 
     def __getattr__(self, name: str) -> Value:
         proxy: RemoteProxy = self._easycluster_target
-        way = get_forwarded_kind(type(proxy), name)
-        if way == METHOD:
-            return _method(self, name)
-        if way in (ATTRIBUTE, CACHED):
-            return _attribute(self, name, way)
-        if not _asks_server(proxy, name):
+        forwarded = get_forwarded_kind(type(proxy), name)
+        if forwarded == METHOD:
+            return _bind_method(self, name)
+        if forwarded in (ATTRIBUTE, CACHED):
+            return _get_attribute(self, name, forwarded)
+        if not _is_forwarded_by_default(proxy, name):
             return getattr(proxy, name)
-        # Only the value tells whether it is that of a method, so it is waited for.
-        value = proxy._easycluster_state.get_attribute(proxy, name, _waiting(self))
-        return _method(self, name) if isinstance(value, ProxyMethod) and value.__self__ is proxy else value
+        # Only its value shows whether the attribute is a method, so it is waited for.
+        value = proxy._easycluster_state.get_attribute(proxy, name, _get_waiting_options(self))
+        is_method = isinstance(value, ProxyMethod) and value.__self__ is proxy
+        return _bind_method(self, name) if is_method else value
 
     def __setattr__(self, name: str, value: Value) -> None:
         proxy: RemoteProxy = self._easycluster_target
-        if get_forwarded_kind(type(proxy), name) == ATTRIBUTE or _asks_server(proxy, name):
-            proxy.raw_set_attribute(name, value, **_waiting(self))
+        if get_forwarded_kind(type(proxy), name) == ATTRIBUTE or _is_forwarded_by_default(proxy, name):
+            proxy.raw_set_attribute(name, value, **_get_waiting_options(self))
         else:
             setattr(proxy, name, value)
 
     def __delattr__(self, name: str) -> None:
         proxy: RemoteProxy = self._easycluster_target
-        if get_forwarded_kind(type(proxy), name) == ATTRIBUTE or _asks_server(proxy, name):
-            proxy._easycluster_state.operation("delete_attribute", (proxy, name), _waiting(self))
+        if get_forwarded_kind(type(proxy), name) == ATTRIBUTE or _is_forwarded_by_default(proxy, name):
+            proxy._easycluster_state.operation("delete_attribute", (proxy, name), _get_waiting_options(self))
         else:
             delattr(proxy, name)
 
@@ -123,8 +130,7 @@ class ProxyView(View):
 
 
 class PrefetchView(ProxyView):
-    """The proxy of an iterator from which values are fetched ahead, and the values that have not been
-    taken."""
+    """The proxy of an iterator whose values are requested ahead, and the values that have not been taken."""
 
     __slots__ = ("_easycluster_prefetcher",)
 
@@ -132,7 +138,7 @@ class PrefetchView(ProxyView):
 
     def __init__(self, target: Value, options: dict[str, Value]) -> None:
         super().__init__(target, options)
-        _set_prefetcher(self, Prefetcher(target, options["prefetch"], _options(self)))
+        _set_prefetcher(self, Prefetcher(target, options["prefetch"], _get_options(self)))
 
     def __iter__(self) -> Value:
         return self
@@ -144,90 +150,92 @@ class PrefetchView(ProxyView):
 _set_prefetcher = PrefetchView.__dict__["_easycluster_prefetcher"].__set__
 
 
-def _options(view: View) -> dict[str, Value]:
-    """Return the options of calls."""
+def _get_options(view: View) -> dict[str, Value]:
+    """Return the options that the view's calls carry."""
     return {name: value for name, value in view._easycluster_options.items() if name != "prefetch"}
 
 
-def _waiting(view: View) -> dict[str, Value]:
-    """Return the options of calls whose value is needed at once."""
-    return {name: value for name, value in _options(view).items() if name not in NO_WAIT_OPTIONS}
+def _get_waiting_options(view: View) -> dict[str, Value]:
+    """Return the options of a call whose value is needed at once."""
+    return {name: value for name, value in _get_options(view).items() if name not in NO_WAIT_OPTIONS}
 
 
-def _asks_server(proxy: RemoteProxy, name: str) -> bool:
-    """Whether the proxy forwards a name only because it has nothing of that name itself."""
+def _is_forwarded_by_default(proxy: RemoteProxy, name: str) -> bool:
+    """Return whether the proxy forwards a name only because it has no attribute of that name itself."""
     if not isinstance(proxy, DefaultRemoteProxy) or name.startswith("__"):
         return False
     return not hasattr(type(proxy), name) and name not in vars(proxy)
 
 
-def _method(view: ProxyView, name: str) -> Callable[..., Value]:
+def _bind_method(view: ProxyView, name: str) -> Callable[..., Value]:
+    """Return a function that calls a method of the server object with the options of the view."""
     proxy: RemoteProxy = view._easycluster_target
 
     def call(*args: Value, **kwargs: Value) -> Value:
         if isinstance(view, PrefetchView):
             if name in {"send", "throw"}:
                 raise TypeError(
-                    f"{name}() would reach the generator behind the values that were fetched ahead;"
+                    f"{name}() would reach the generator after the values that were requested ahead;"
                     " use the proxy itself"
                 )
             if name == "close":
                 view._easycluster_prefetcher.forget()
-        own, options = split_keywords(kwargs, _options(view))
-        return proxy.raw_call_method(name, args, own, **options)
+        method_kwargs, options = split_keywords(kwargs, _get_options(view))
+        return proxy.raw_call_method(name, args, method_kwargs, **options)
 
     call.__name__ = call.__qualname__ = name
     return call
 
 
-def _attribute(view: ProxyView, name: str, way: str) -> Value:
-    proxy, options = view._easycluster_target, _options(view)
+def _get_attribute(view: ProxyView, name: str, forwarded: str) -> Value:
+    """Return the value of an attribute, or the response if the options ask for that."""
+    proxy, options = view._easycluster_target, _get_options(view)
     if any(map(options.get, NO_WAIT_OPTIONS)):
         return proxy.raw_get_attribute(name, **options)
     state = proxy._easycluster_state
-    if way == ATTRIBUTE:
+    if forwarded == ATTRIBUTE:
         return state.get_attribute(proxy, name, options)
     if name not in state.cache:
         state.cache[name] = state.get_attribute(proxy, name, options)
     return state.cache[name]
 
 
-def _operator(cls: type, name: str) -> Value:
-    """Return the method of views that stands for an operator of proxies."""
-    remote = get_forwarded_kind(cls, name) == METHOD
+def _make_operator(cls: type, name: str) -> Value:
+    """Return the method of views that takes the place of an operator of proxies."""
+    is_remote = get_forwarded_kind(cls, name) == METHOD
 
     def operate(self: Value, *args: Value, **kwargs: Value) -> Value:
         proxy: RemoteProxy = self._easycluster_target
-        if name == "__call__" and remote:
-            return _method(self, name)(*args, **kwargs)
-        if not remote:
+        if name == "__call__" and is_remote:
+            return _bind_method(self, name)(*args, **kwargs)
+        if not is_remote:
             result = getattr(cls, name)(proxy, *args, **kwargs)
         else:
             if name == "__exit__":
                 args = (*args[:2], None)  # tracebacks cannot be sent
-            result = proxy.raw_call_method(name, args, **_waiting(self))
+            result = proxy.raw_call_method(name, args, **_get_waiting_options(self))
         if result is proxy:
             return self
-        iterates = name in {"__iter__", "__reversed__"} and isinstance(result, RemoteProxy)
-        return view_of_proxy(result, _waiting(self)) if iterates else result
+        is_iterator = name in {"__iter__", "__reversed__"} and isinstance(result, RemoteProxy)
+        return make_proxy_view(result, _get_waiting_options(self)) if is_iterator else result
 
     operate.__name__ = operate.__qualname__ = name
     return operate
 
 
-#: Class of proxies → the classes of its views.
-_types: WeakKeyDictionary[type, dict[type, Value]] = WeakKeyDictionary()
+#: The classes of views by the classes of their proxies and by their bases.
+_view_classes: WeakKeyDictionary[type, dict[type, Value]] = WeakKeyDictionary()
 
 
-def view_of_proxy(proxy: RemoteProxy, options: dict[str, Value]) -> Value:
+def make_proxy_view(proxy: RemoteProxy, options: dict[str, Value]) -> Value:
     """Return a view with the operators that the proxy has."""
     cls, base = type(proxy), PrefetchView if "prefetch" in options else ProxyView
-    types = _types.setdefault(cls, {})
-    if base not in types:
-        own: dict[str, Value] = {"__slots__": ()}
+    classes = _view_classes.setdefault(cls, {})
+    if base not in classes:
+        namespace: dict[str, Value] = {"__slots__": ()}
         for name in OPERATORS - {"__repr__"} - vars(base).keys():
             found = getattr(cls, name, None)
             if found is not getattr(object, name, None):
-                own[name] = None if found is None else _operator(cls, name)
-        types[base] = type(base.__name__, (base,), own)
-    return types[base](proxy, options)
+                namespace[name] = None if found is None else _make_operator(cls, name)
+        classes[base] = type(base.__name__, (base,), namespace)
+    return classes[base](proxy, options)

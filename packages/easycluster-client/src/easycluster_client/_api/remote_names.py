@@ -1,4 +1,4 @@
-"""Dotted names of the server, as in ``client.a.b.c``."""
+"""Remote names: dotted names on the server, as in ``client.a.b.c``."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ if TYPE_CHECKING:
     from easycluster_protocol._types import Value
 
 #: Comparing a remote name with one of these means that ``.value`` was forgotten.
-_VALUES = (bool, bytes, complex, dict, float, int, list, set, str, tuple)
+_VALUE_TYPES = (bool, bytes, complex, dict, float, int, list, set, str, tuple)
 
 
 def check_forwardable(owner: str, name: str) -> None:
     """Raise `AttributeError` for a name that is never forwarded to the server.
 
-    Python and its tools ask objects for dunder names all the time; none of these questions is meant
-    for the server. Notebooks ask for ``_repr_html_`` and the like.
+    Python and its tools often look for dunder names, and notebooks for ``_repr_html_`` and the like. They
+    mean the object here, not one on the server.
     """
     if (name.startswith("__") and name.endswith("__")) or name.startswith(("_repr_", "_ipython_")):
         raise AttributeError(
@@ -25,8 +25,11 @@ def check_forwardable(owner: str, name: str) -> None:
 
 
 class RemoteName:
-    """A dotted name on the server. Calling it calls the function of that name; ``.value`` reads it,
-    ``.value = x`` sets it; any other attribute is a longer name."""
+    """A dotted name on the server.
+
+    Calling it calls the function of that name, ``.value`` reads it and ``.value = x`` sets it; any other
+    attribute is a longer name.
+    """
 
     __slots__ = ("_easycluster_client", "_easycluster_path")
 
@@ -47,7 +50,7 @@ class RemoteName:
     def __getattr__(self, name: str) -> Value:
         if name[0] == "_":
             check_forwardable(repr(self), name)
-        # Not a property: when the server raises AttributeError, Python would come here for a name ``value``.
+        # Not a property: when the server raises AttributeError, Python would look here for a name ``value``.
         if name == "value":
             return self._easycluster_client._easycluster_calls.operation(
                 "get_value", (self._easycluster_path,)
@@ -70,7 +73,7 @@ class RemoteName:
                 self._easycluster_client is other._easycluster_client
                 and self._easycluster_path == other._easycluster_path
             )
-        if isinstance(other, _VALUES):
+        if isinstance(other, _VALUE_TYPES):
             raise TypeError(
                 f"{self!r} is a name on a server, not a value: compare {self._easycluster_path}.value instead"
             )
@@ -85,6 +88,6 @@ class RemoteName:
         )
 
 
-# The slots' own setters: `__setattr__` is taken, and this is on the way of every call.
+# The slots have setters of their own: `__setattr__` is taken, and each call sets them.
 _set_client = RemoteName.__dict__["_easycluster_client"].__set__
 _set_path = RemoteName.__dict__["_easycluster_path"].__set__

@@ -1,4 +1,4 @@
-"""The proxy of the server itself, which is object 0 of every connection."""
+"""The proxy of the server itself, which is object 0 on every connection."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 class RootProxy(RemoteProxy):
-    """The operations of a server's root as methods. It holds nothing: object 0 needs no receipts."""
+    """The operations of a server as methods. Object 0 needs no receipts."""
 
     proxy_methods = tuple(sorted(Operations.NAMES))
 

@@ -1,4 +1,4 @@
-"""The client for masters with several threads: each has a thread of its own on the server."""
+"""The client for masters with several threads, each of which has a thread of its own on the server."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from .client import Client
 class ThreadedClient(Client):
     """A client that many threads may use at once, each with a server thread of its own.
 
-    Calls of the master's main thread run in the main thread of the remote process; calls of every
-    other thread run in a server thread that belongs to it alone and ends when it does. ``threadid``
-    in a call goes first, then `set_default_thread`.
+    Calls of the master's main thread run in the main thread of the remote process. Calls of every
+    other thread run in a server thread of its own, which ends when the local thread does. The option
+    ``threadid`` of a call takes precedence, then `set_default_thread`.
 
-    A thread in the background reads answers while nobody waits for any: it calls completion
-    functions as soon as a call has ended, and notices when the server has gone or says nothing. A
+    A thread in the background reads answers while no other thread waits for any: it calls completion
+    functions as soon as a call has ended, and notices when the server has ended or is silent. A
     completion function must not wait for an answer of the same client: that raises `CompletionError`.
-    An exception that one raises is printed.
+    An exception in a completion function is printed.
 
     Args:
         keep_alive_interval: after how many seconds of silence the server is asked for a sign of life;
@@ -35,12 +35,12 @@ class ThreadedClient(Client):
         keep_alive_timeout: after how many seconds of silence the connection is closed, and every
             call that waits raises `ConnectionLost`; None: never.
 
-    The others are those of `Client`. Dropping the last reference closes the connection, too.
+    For the other arguments see `Client`. Dropping the last reference closes the connection, too.
 
     Raises:
         ConnectError: the connection could not be made.
-        KeyFileError: the key is no key.
-        ValueError: a limit is no positive number.
+        KeyFileError: the key is not valid.
+        ValueError: a limit is not a positive number.
         DefinitionError: the definitions failed on the server.
     """
 
@@ -80,15 +80,15 @@ class ThreadedClient(Client):
     def _new_call_maker(self, definitions: str) -> CallMaker:
         return ThreadedCallMaker(self, definitions)
 
-    def _new_session(self, connected: OpenConnection) -> ClientSession:
+    def _new_session(self, connection: OpenConnection) -> ClientSession:
         keep_alive = KeepAlive(*self._keep_alive)
-        return ThreadedSession(connected.link, connected.transport, connected.peername, keep_alive)
+        return ThreadedSession(connection.link, connection.transport, connection.peername, keep_alive)
 
     def set_default_thread(self, threadid: int) -> None:
         """Run calls without ``threadid`` in this server thread from now on, whichever thread makes them.
 
         Args:
-            threadid: the server thread. 0: as at first, each local thread has its own.
+            threadid: the server thread; 0: each local thread has its own again, as at first.
         """
         super().set_default_thread(threadid)
 
@@ -97,11 +97,11 @@ class ThreadedClient(Client):
         raise TypeError("a ThreadedClient reads by itself: use wait(), have_response or oncomplete=")
 
     def check_threads(self) -> None:
-        """Do nothing that would not be done anyway: server threads end with their local threads."""
+        """End the server threads whose local threads have ended; this also happens without calling it."""
         calls = self._easycluster_calls
         assert isinstance(calls, ThreadedCallMaker)
         calls.ended.wake()
 
 
-#: Its name in earlier versions.
+#: The name of `ThreadedClient` in earlier versions.
 AutoThreadingClient = ThreadedClient

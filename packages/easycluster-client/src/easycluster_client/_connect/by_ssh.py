@@ -30,7 +30,7 @@ def connect_by_ssh(address: Address) -> OpenConnection:
         link = shake_hands(handshake, transport, CLIENT, deadline.wait)
         # From here on whoever drops this ends ssh.
         return OpenConnection(
-            link, _SshTransport(transport, link), address.peername, process.finish, bare=True
+            link, _SshTransport(transport, link), address.peername, process.finish, is_bare=True
         )
     except BaseException as error:
         try:

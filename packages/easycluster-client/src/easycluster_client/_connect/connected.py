@@ -19,7 +19,7 @@ class OpenConnection:
         transport: its transport.
         peername: the server's name, for messages.
         finish: called when the transport has been closed; it ends the ssh that the transport leads to.
-        bare: whether the server has none of our modules but those that were sent to it.
+        is_bare: whether the server has no modules of EasyCluster but those that were sent to it.
     """
 
     def __init__(
@@ -28,9 +28,9 @@ class OpenConnection:
         transport: SocketTransport,
         peername: str,
         finish: Callable[[], None] | None = None,
-        bare: bool = False,
+        is_bare: bool = False,
     ) -> None:
-        self.bare = bare
+        self.is_bare = is_bare
         self.link = link
         self.transport = transport
         self.peername = peername

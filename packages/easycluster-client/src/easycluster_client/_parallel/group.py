@@ -11,10 +11,10 @@ from .reading import ConnectionReader, ReadSource
 
 
 class ClientGroup:
-    """Several clients, for scripts that leave everything to completion functions.
+    """Several clients, for scripts that do all their work in completion functions.
 
     Args:
-        clients: the first of them.
+        clients: the first clients of the group.
     """
 
     def __init__(self, clients: Iterable[Client] = ()) -> None:
@@ -23,40 +23,41 @@ class ClientGroup:
             self.add_client(client)
 
     def add_client(self, client: Client) -> None:
-        """Add a client; one that is there already counts once.
+        """Add a client; one that is in the group already counts once.
 
         Raises:
-            TypeError: it is no client.
+            TypeError: ``client`` is not a client.
         """
-        self._clients[id(_check(client))] = client
+        self._clients[id(_check_client(client))] = client
 
     def remove_client(self, client: Client) -> None:
-        """Take a client out; one that is not there counts as taken out.
+        """Remove a client; one that is not in the group counts as removed.
 
         Raises:
-            TypeError: it is no client.
+            TypeError: ``client`` is not a client.
         """
-        self._clients.pop(id(_check(client)), None)
+        self._clients.pop(id(_check_client(client)), None)
 
     def read_responses(self, timeout: float | None = None, max: int = -1) -> int:  # noqa: A002 -- published
-        """Read answers of all clients, and call the completion functions of the calls they answer.
+        """Read answers of all clients, and call the completion functions of the calls that they answer.
 
-        It returns when no call is outstanding any more. The answers of clients that are closed or
-        whose connections were lost are errors, which reach the completion functions; the others go on.
+        It returns when no call is outstanding any more. The calls of clients that were closed or whose
+        connections were lost end with errors, which reach the completion functions; the other calls go on.
 
         Args:
-            timeout: how long to read at most, in seconds; None: for ever. 0 takes what is there.
-            max: how many completion functions to call at most, and after how many answers to return;
-                -1: there is no limit.
+            timeout: how long to read at most, in seconds; None: for ever. With 0 only answers that have
+                come are read.
+            max: the greatest number of completion functions to call, and the number of answers after which
+                to return; -1: there is no limit.
 
-        A `ThreadedClient` among them deals with its answers itself; that is waited for. Its calls count that
-        were outstanding before.
+        A `ThreadedClient` in the group reads its answers itself, and this waits until it has. Only calls that
+        were outstanding at the beginning count.
 
         Returns:
-            How many answers were dealt with.
+            The number of answers that were dealt with.
 
         Raises:
-            TypeError, ValueError: the limit is no number, or negative.
+            TypeError, ValueError: ``timeout`` is not a number, or is negative.
             CompletionError: a completion function of a ThreadedClient would wait for its own end.
         """
         deadline = deadline_after(timeout)
@@ -70,45 +71,49 @@ class ClientGroup:
 
 
 class _GroupReading(ConnectionReader):
-    """Reads until enough answers were dealt with, or no more are to be expected."""
+    """Reads until enough answers were dealt with, or no call is outstanding."""
 
     def __init__(self, connections: list[ReadSource], limit: int) -> None:
         super().__init__()
         self._count = 0
-        #: Those that deal with their answers themselves → how many calls were outstanding there.
-        self._others = {each: each.session.outstanding for each in connections if each.calls.reads_by_itself}
+        #: The connections of clients that read by themselves, and how many calls were outstanding there.
+        self._self_reading = {
+            each: each.session.outstanding for each in connections if each.calls.reads_by_itself
+        }
         self._connections = connections
         self._limit = limit
 
     @property
     def count(self) -> int:
-        """How many answers were dealt with."""
-        others = (max(0, before - each.session.outstanding) for each, before in self._others.items())
-        return self._count + sum(others)
+        """The number of answers that were dealt with."""
+        read_by_clients = (
+            max(0, before - each.session.outstanding) for each, before in self._self_reading.items()
+        )
+        return self._count + sum(read_by_clients)
 
     def is_over(self) -> bool:
-        """Whether to stop."""
+        """Return whether to stop reading."""
         return self._is_enough() or not any(each.session.outstanding for each in self._connections)
 
     def _is_enough(self) -> bool:
         return 0 <= self._limit <= self.count
 
-    def _look_at(self, connections: Collection[ReadSource]) -> None:
+    def _receive_from(self, connections: Collection[ReadSource]) -> None:
         for each in connections:
             if not self._is_enough():
                 before = each.session.outstanding
-                super()._look_at([each])
-                if each not in self._others:
-                    # Those that have completion functions count when these are called.
+                super()._receive_from([each])
+                if each not in self._self_reading:
+                    # Calls with completion functions count when these are called.
                     self._count += before - each.session.outstanding
 
-    def _complete(self, connection: ReadSource) -> None:
-        if connection not in self._others:
+    def _run_completions(self, connection: ReadSource) -> None:
+        if connection not in self._self_reading:
             limit = self._limit - self.count if self._limit >= 0 else -1
             self._count += connection.calls.run_completions(connection.session, limit, even_if_nested=True)
 
 
-def _check(client: object) -> Client:
+def _check_client(client: object) -> Client:
     if not isinstance(client, Client):
         raise TypeError(f"a ClientGroup is made of clients, not of {client!r}")
     return client

@@ -1,13 +1,12 @@
-"""One call on many servers, or of many objects, at once."""
+"""One call on many servers, or on many objects, at once."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from easycluster_client._api.call_options import class_of
 from easycluster_client._api.client import Client
 from easycluster_client._api.option_views import ClientView
-from easycluster_client._calls.keywords import OPTIONS
+from easycluster_client._api.proxy_views import split_keywords
 from easycluster_protocol._types import Value
 
 
@@ -20,7 +19,7 @@ def call_multi(
         The results, in the order of ``connections``.
 
     Raises:
-        Exception: the first of the errors, in that order, after all calls have ended.
+        Exception: the first error, in the order of ``connections``, after all calls have ended.
     """
     return _gather(connections, lambda client: client.call(func, *args, **{**kwargs, "nonblocking": True}))
 
@@ -30,25 +29,24 @@ def call_method_multi(objects: Iterable[Value], method: str, /, *args: Value, **
 
     Args:
         objects: proxies of server objects, or clients, whose methods are the functions of their servers.
-        method: its name.
+        method: the name of the method.
         args: its arguments.
-        kwargs: its keyword arguments, beside the five keywords of every call.
+        kwargs: its keyword arguments, and the five keywords of every call.
 
     Raises:
-        TypeError: among the objects is something else.
+        TypeError: one of the objects is neither a proxy nor a client.
     """
     return _gather(objects, lambda target: _start_method(target, method, args, kwargs))
 
 
 def _start_method(target: Value, method: str, args: tuple[Value, ...], kwargs: dict[str, Value]) -> Value:
-    own = {name: value for name, value in kwargs.items() if name not in OPTIONS}
-    options = {name: value for name, value in kwargs.items() if name in OPTIONS}
+    method_kwargs, options = split_keywords(kwargs, {})
     options["nonblocking"] = True
-    # Asked of the class: a client itself has every attribute.
-    if hasattr(class_of(target), "raw_call_method"):
-        return target.raw_call_method(method, args, own, **options)
+    cls: type[object] = type(target)  # the class, because a client itself has every attribute
+    if hasattr(cls, "raw_call_method"):
+        return target.raw_call_method(method, args, method_kwargs, **options)
     if isinstance(target, (Client, ClientView)):
-        return target.raw_call(method, args, own, **options)
+        return target.raw_call(method, args, method_kwargs, **options)
     raise TypeError(f"methods are called on proxies and clients, not on {target!r}")
 
 
@@ -63,6 +61,7 @@ def execblock_multi(connections: Iterable[Client], code: str) -> list[Value]:
 
 
 def _gather(targets: Iterable[Value], start: Callable[[Value], Value]) -> list[Value]:
+    """Start a call on every target; return the results when all calls have ended."""
     responses: list[Value] = []
     errors: list[tuple[int, Exception]] = []
     for index, target in enumerate(targets):

@@ -1,9 +1,9 @@
 """Reading several connections at once, in the calling thread.
 
-While it waits it leads none of them, so that other threads, and signal handlers, may wait for
-answers of their own. It waits for all descriptors, and for a gate that another thread which reads
-opens when it has read an answer or ceases to read, see `_session.read_turn`. A connection that another thread
-reads at present is left to it.
+While this thread waits it has the turn to read of no connection, so other threads, and signal handlers, may
+wait for answers of their own. It waits for all descriptors, and for a gate that another thread opens when it
+has read an answer or stops reading, see `_session.read_turn`. A connection that another thread is reading is
+left to that thread.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ from easycluster_client._session.session import ClientSession
 
 
 class ReadSource(NamedTuple):
-    """One that is read.
+    """A connection that is read, and the maker that runs its completion functions.
 
     Attributes:
         session: the connection.
-        calls: the calls of its client.
+        calls: the maker of the calls of its client.
     """
 
     session: ClientSession
@@ -32,68 +32,69 @@ class ReadSource(NamedTuple):
 
 
 class ConnectionReader:
-    """Reads some connections for as long as somebody waits for several answers."""
+    """Reads several connections for a thread that waits for several answers."""
 
     def __init__(self) -> None:
-        self._seen: set[ReadSource] = set()
-        #: Those that another thread was reading when it was last looked.
-        self._left: set[ReadSource] = set()
+        #: The connections that have been read at least once.
+        self._started: set[ReadSource] = set()
+        #: The connections that another thread was reading when this thread last tried.
+        self._read_by_others: set[ReadSource] = set()
 
     def read(
-        self, connections: Collection[ReadSource], happened: Callable[[], bool], deadline: float | None
+        self, connections: Collection[ReadSource], is_done: Callable[[], bool], deadline: float | None
     ) -> bool:
-        """Read until something has happened.
+        """Read until ``is_done()`` is true.
 
         Args:
-            connections: which to read.
-            happened: what the reading is for; it must become true by an answer or by the end of a
-                connection.
+            connections: the connections.
+            is_done: returns whether to stop; only an answer or the end of a connection may make this true.
             deadline: when to give up, on the clock of `time.monotonic`; None: never.
 
         Returns:
-            Whether it happened in time. Each connection is looked at, even if there is no time at all.
+            Whether ``is_done()`` became true in time. Each connection is read, even if there is no time at
+            all.
         """
-        # Later the kernel says which of them has something.
-        ready: Collection[ReadSource] = [each for each in connections if each not in self._seen]
+        # After this first time the kernel tells which connections have something to read.
+        ready: Collection[ReadSource] = [each for each in connections if each not in self._started]
         while True:
-            self._look_at(ready)
+            self._receive_from(ready)
             for each in connections:
-                # Perhaps of an answer that was read while something was sent.
+                # All of them: an answer may have been read while something was sent.
                 if each.session.arrived:
-                    self._complete(each)
-            if happened():
+                    self._run_completions(each)
+            if is_done():
                 return True
             left = seconds_until(deadline)
             if left == 0:
                 return False
             for each in connections:
                 each.session.check_may_wait()
-            ready = self._wait(connections, happened, left)
+            ready = self._wait(connections, is_done, left)
 
-    def _look_at(self, connections: Collection[ReadSource]) -> None:
+    def _receive_from(self, connections: Collection[ReadSource]) -> None:
         for each in connections:
-            self._seen.add(each)
+            self._started.add(each)
             if each.session.receive_available():
-                self._left.discard(each)
+                self._read_by_others.discard(each)
             else:
-                self._left.add(each)
+                self._read_by_others.add(each)
 
-    def _complete(self, connection: ReadSource) -> None:
+    def _run_completions(self, connection: ReadSource) -> None:
         connection.calls.run_completions(connection.session)
 
     def _wait(
-        self, connections: Collection[ReadSource], happened: Callable[[], bool], left: float | None
+        self, connections: Collection[ReadSource], is_done: Callable[[], bool], left: float | None
     ) -> Collection[ReadSource]:
-        """Return those at which to look."""
-        with contextlib.closing(_Gate()) as gate:
+        """Wait until there is something to read; return the connections to receive from."""
+        with contextlib.closing(_PollableGate()) as gate:
             try:
                 watched: dict[int, ReadSource] = {}
                 for each in connections:
-                    nobody_leads = each.session.turn.listen(gate)
+                    turn_is_free = each.session.turn.listen(gate)
                     descriptor = each.session.transport.fileno()
-                    if descriptor >= 0 and (nobody_leads or each not in self._left):
+                    if descriptor >= 0 and (turn_is_free or each not in self._read_by_others):
                         watched[descriptor] = each
-                if happened():  # another thread read it just before the gate was there
+                if is_done():  # another thread read the answer just before the gate was there
                     return ()
                 events = _poll((*watched, gate.fileno()), left)
             finally:
@@ -112,8 +113,8 @@ def _poll(descriptors: Collection[int], left: float | None) -> list[int]:
     return [descriptor for descriptor, _ in poll.poll(None if left is None else left * 1000)]
 
 
-class _Gate:
-    """A gate that can be waited for together with descriptors."""
+class _PollableGate:
+    """A gate for which a thread can wait together with descriptors."""
 
     def __init__(self) -> None:
         self._inside, self._outside = socket.socketpair()
@@ -132,5 +133,5 @@ class _Gate:
         """Open the gate."""
         try:
             self._outside.send(b"x")
-        except OSError:  # it has been opened many times, or nobody waits any more
+        except OSError:  # the socket is full, because the gate was opened many times, or it is closed
             pass

@@ -1,4 +1,4 @@
-"""`wait` and `as_completed`: as the functions of `concurrent.futures`, for responses of any clients."""
+"""`wait` and `as_completed`, like the functions of `concurrent.futures`, for responses of any clients."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ _RETURN_WHEN = (FIRST_COMPLETED, FIRST_EXCEPTION, ALL_COMPLETED)
 
 
 class DoneAndNotDone(NamedTuple):
-    """What `wait` returns.
+    """The result of `wait`.
 
     Attributes:
         done: the responses that have their answer, or whose connection was lost.
-        not_done: the others.
+        not_done: the other responses.
     """
 
     done: set[NonblockingResponse]
@@ -37,30 +37,30 @@ def wait(
     """Wait for several responses at once; the connections of all their clients are read meanwhile.
 
     Args:
-        responses: what to wait for, each once.
-        timeout: how long to wait, in seconds; None: for ever. It ends the waiting without an error.
+        responses: the responses; one that occurs more than once counts once.
+        timeout: how long to wait, in seconds; None: for ever. The end of that time is no error.
         return_when: ``"ALL_COMPLETED"``, ``"FIRST_COMPLETED"``, or ``"FIRST_EXCEPTION"``: when all are
             done or one has failed.
 
     Raises:
-        TypeError: among them is something else than a response; the limit is no number.
-        ValueError: the limit is negative, or ``return_when`` is none of these.
+        TypeError: one of the responses is not a response, or ``timeout`` is not a number.
+        ValueError: ``timeout`` is negative, or ``return_when`` is none of these values.
     """
     if return_when not in _RETURN_WHEN:
         raise ValueError(f"return_when must be one of {', '.join(_RETURN_WHEN)}, not {return_when!r}")
     awaited = _AwaitedResponses(responses, timeout)
     done: set[NonblockingResponse] = set()
     try:
-        enough = False
-        while awaited.pending and not enough:
-            response = awaited.next()
+        is_enough = False
+        while awaited.pending and not is_enough:
+            response = awaited.wait_for_next()
             if response is None:
                 break
             done.add(response)
-            enough = return_when == FIRST_COMPLETED or (
+            is_enough = return_when == FIRST_COMPLETED or (
                 return_when == FIRST_EXCEPTION and response.exception() is not None
             )
-        done.update(iter(awaited.take, None))  # what has come together is returned together
+        done.update(iter(awaited.take, None))  # answers that have come together are returned together
         return DoneAndNotDone(done, set(awaited.pending))
     finally:
         awaited.close()
@@ -69,16 +69,16 @@ def wait(
 def as_completed(
     responses: Iterable[NonblockingResponse], timeout: float | None = None
 ) -> Iterator[NonblockingResponse]:
-    """Return an iterator that gives each response as soon as it is done.
+    """Return an iterator that yields each response as soon as it is done.
 
     Args:
-        responses: what to wait for, each once, of any clients.
+        responses: the responses, of any clients; one that occurs more than once is yielded once.
         timeout: how long to wait for all together, in seconds from now; None: for ever.
 
     Raises:
-        TypeError: among them is something else than a response; the limit is no number.
-        ValueError: the limit is negative.
-        CallTimeout: from the iterator: some are not done yet. Their calls go on.
+        TypeError: one of the responses is not a response, or ``timeout`` is not a number.
+        ValueError: ``timeout`` is negative.
+        CallTimeout: the iterator raises this if some responses are not done in time. Their calls go on.
     """
     return _as_completed(_AwaitedResponses(responses, timeout), timeout)
 
@@ -87,7 +87,7 @@ def _as_completed(awaited: _AwaitedResponses, timeout: float | None) -> Iterator
     total = len(awaited.pending)
     try:
         while awaited.pending:
-            response = awaited.next()
+            response = awaited.wait_for_next()
             if response is None:
                 raise new_timeout_error(
                     f"{len(awaited.pending)} of {total} calls have no answer within {timeout:g} seconds:"
@@ -95,7 +95,7 @@ def _as_completed(awaited: _AwaitedResponses, timeout: float | None) -> Iterator
                     "sent",
                 )
             yield response
-            del response  # it is the caller's now
+            del response  # only the caller holds it now
     finally:
         awaited.close()
 
@@ -104,59 +104,60 @@ class _AwaitedResponses:
     """Responses that are waited for together.
 
     Attributes:
-        pending: those that have not been taken yet, in order.
+        pending: the responses that have not been taken yet, in order.
     """
 
     def __init__(self, responses: Iterable[NonblockingResponse], timeout: float | None) -> None:
         self._deadline = deadline_after(timeout)
         self.pending: dict[NonblockingResponse, None] = {}
         for response in responses:
-            self.pending[_check(response)] = None
-        self._connections = Counter(map(_connection_of, self.pending))
-        self._reading = ConnectionReader()
-        # Filled by whoever reads; what stands in it twice is taken once.
+            self.pending[_check_response(response)] = None
+        #: The connections that pending responses belong to, with the number of these responses.
+        self._connections = Counter(map(_get_source, self.pending))
+        self._reader = ConnectionReader()
+        #: Responses that are done. Threads that read append them; one that is here twice is taken once.
         self._arrived: deque[NonblockingResponse] = deque()
-        self._tell = self._arrived.append
-        self._watching = False
+        self._watcher = self._arrived.append
+        self._is_watching = False
 
     def take(self) -> NonblockingResponse | None:
-        """Return one that is done, or None."""
+        """Return a response that is done, or None; it is no longer pending."""
         while self._arrived:
             response = self._arrived.popleft()
             if response in self.pending:
                 del self.pending[response]
-                response.call_remove_watcher(self._tell)
-                connection = _connection_of(response)
+                response.call_remove_watcher(self._watcher)
+                connection = _get_source(response)
                 self._connections[connection] -= 1
                 if not self._connections[connection]:
                     del self._connections[connection]
                 return response
         return None
 
-    def next(self) -> NonblockingResponse | None:
-        """Return the next one that is done, or None when the time is over before."""
-        if not self._watching:
-            self._watching = True
+    def wait_for_next(self) -> NonblockingResponse | None:
+        """Wait for the next response that is done and return it; None: the time is over."""
+        if not self._is_watching:
+            self._is_watching = True
             for response in self.pending:
-                response.call_add_watcher(self._tell)
+                response.call_add_watcher(self._watcher)
         while True:
             found = self.take()
             if found is not None:
                 return found
-            if not self._reading.read(self._connections, lambda: bool(self._arrived), self._deadline):
+            if not self._reader.read(self._connections, lambda: bool(self._arrived), self._deadline):
                 return None
 
     def close(self) -> None:
-        """Wait for nothing any more."""
+        """Stop watching the pending responses."""
         for response in self.pending:
-            response.call_remove_watcher(self._tell)
+            response.call_remove_watcher(self._watcher)
 
 
-def _check(response: object) -> NonblockingResponse:
+def _check_response(response: object) -> NonblockingResponse:
     if not isinstance(response, NonblockingResponse):
         raise TypeError(f"only responses of nonblocking calls can be waited for, not {response!r}")
     return response
 
 
-def _connection_of(response: NonblockingResponse) -> ReadSource:
+def _get_source(response: NonblockingResponse) -> ReadSource:
     return ReadSource(response.call_session, response.client._easycluster_calls)
