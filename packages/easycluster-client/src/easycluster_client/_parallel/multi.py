@@ -42,12 +42,15 @@ def call_method_multi(objects: Iterable[Value], method: str, /, *args: Value, **
 def _start_method(target: Value, method: str, args: tuple[Value, ...], kwargs: dict[str, Value]) -> Value:
     method_kwargs, options = split_keywords(kwargs, {})
     options["nonblocking"] = True
-    cls: type[object] = type(target)  # the class, because a client itself has every attribute
-    if hasattr(cls, "raw_call_method"):
+    if _can_call_methods(target):
         return target.raw_call_method(method, args, method_kwargs, **options)
     if isinstance(target, (Client, ClientView)):
         return target.raw_call(method, args, method_kwargs, **options)
     raise TypeError(f"methods are called on proxies and clients, not on {target!r}")
+
+
+def _can_call_methods(target: object) -> bool:
+    return hasattr(type(target), "raw_call_method")  # a client itself has every attribute, its class has not
 
 
 def eval_multi(connections: Iterable[Client], code: str) -> list[Value]:
