@@ -133,7 +133,7 @@ def hung_run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     folder = tmp_path_factory.mktemp("hangs")
     for name, body in HANGS.items():
         (folder / f"test_{name}.py").write_text(TESTS.format(name=name, body=body))
-    return run_pytest(folder, "-n", "3", "--timeout=2")
+    return run_pytest(folder, "-n", "3", "--timeout=5")  # less is not enough on a loaded machine
 
 
 @pytest.mark.parametrize("name", HANGS)
