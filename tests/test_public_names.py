@@ -147,6 +147,31 @@ def test_names_of_classes(heading: str) -> None:
     assert public_names(kind) == {*TABLES.get(heading, ()), *inherited, *internal_names(kind)}
 
 
+@pytest.mark.parametrize(
+    "owner",
+    [
+        easycluster.Client(),
+        easycluster.ThreadedClient(),
+        easycluster.Client().name,
+        easycluster.options(easycluster.Client(), timeout=1),
+        easycluster.options(easycluster.Client().name, timeout=1),
+        easycluster.RemoteProxy,
+        easycluster.DefaultRemoteProxy,
+        easycluster.GeneratorProxy,
+    ],
+    ids=lambda owner: owner.__name__ if isinstance(owner, type) else type(owner).__name__,
+)
+def test_names_belong_to_the_host(owner: Any) -> None:
+    """Whatever these objects keep for themselves begins with ``_easycluster``: no name of the host is hidden."""
+    bases = (owner if isinstance(owner, type) else type(owner)).__mro__
+    names = {name for base in bases if base.__module__.startswith("easycluster") for name in vars(base)}
+    if isinstance(owner, easycluster.Client):
+        names.update(vars(owner))
+    private = {name for name in names if name.startswith("_") and not name.startswith("__")}
+
+    assert [name for name in private if not name.startswith("_easycluster_")] == []
+
+
 def test_every_table_is_compared() -> None:
     """There is no table that no test looks at."""
     assert set(TABLES) <= {*PLACES, *KINDS, "easycluster, the command"}

@@ -92,7 +92,7 @@ def output_reader_is_locked() -> Iterator[None]:
 
 def break_connection(client: Any) -> None:
     """Break the client's connection itself, as a network does."""
-    client._connected.transport.shutdown()
+    client._easycluster_connection.transport.shutdown()
 
 
 def be_the_host(ssh: SshProcess, marker: bytes) -> socket.socket:
@@ -103,5 +103,5 @@ def be_the_host(ssh: SshProcess, marker: bytes) -> socket.socket:
 
 def ssh_process(client: Any) -> subprocess.Popen[bytes]:
     """Return the client's ssh."""
-    process: subprocess.Popen[bytes] = client._connected._finalize.peek()[2][1].__self__._process
+    process: subprocess.Popen[bytes] = client._easycluster_connection._finalize.peek()[2][1].__self__._process
     return process

@@ -80,7 +80,7 @@ def test_other_thread_waits(host: Host, tmp_path: Path) -> None:
 
         thread = threading.Thread(target=wait)
         thread.start()
-        transport: Any = client._connected.transport  # type: ignore[union-attr]
+        transport: Any = client._easycluster_connection.transport  # type: ignore[union-attr]
         wait_until(lambda: transport._waiting and (tmp_path / "pipe-begun").exists())
         client.close()
         thread.join()

@@ -71,8 +71,10 @@ class Client(Connection):
         *,
         connect_timeout: float = CONNECT_TIMEOUT,
     ) -> None:
-        super().__init__(self._new_call_maker(definitions), key, enable_compression, connect_timeout)
-        self._name: str | None = None
+        super().__init__(
+            self._easycluster_new_call_maker(definitions), key, enable_compression, connect_timeout
+        )
+        self._easycluster_name: str | None = None
         if host is not None:
             self.connect(host, port, user=user, ssh=ssh, rpython=rpython, extra_args=extra_args)
 
@@ -113,20 +115,20 @@ class Client(Connection):
             ConnectError: the connection could not be made.
             ValueError: the client is connected already.
         """
-        self._check_not_connected()
-        self._address = Address(
-            self._key,
+        self._easycluster_check_not_connected()
+        self._easycluster_address = Address(
+            self._easycluster_key,
             host,
             port,
             ssh,
             user,
             rpython,
             tuple(extra_args),
-            self._compress,
-            self._connect_timeout,
+            self._easycluster_compress,
+            self._easycluster_connect_timeout,
         )
-        self._name = peername
-        self._use(connect(self._address), peername)
+        self._easycluster_name = peername
+        self._easycluster_use(connect(self._easycluster_address), peername)
 
     def reconnect(self) -> None:
         """Close the connection and connect to the same server again, in a fresh remote process.
@@ -135,12 +137,12 @@ class Client(Connection):
             ValueError: the client has no address: it was never connected, or only by `spawn_local` or
                 `set_socket`.
         """
-        if self._address is None:
+        if self._easycluster_address is None:
             raise ValueError("reconnect() needs a client that was connected to a host before")
         self.close()
-        self._use(connect(self._address), self._name)
+        self._easycluster_use(connect(self._easycluster_address), self._easycluster_name)
 
-    def _new_call_maker(self, definitions: str) -> CallMaker:
+    def _easycluster_new_call_maker(self, definitions: str) -> CallMaker:
         return CallMaker(self, definitions)
 
     def __getattr__(self, name: str) -> RemoteName:

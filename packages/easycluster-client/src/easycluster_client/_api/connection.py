@@ -44,11 +44,11 @@ class Connection:
 
     def __init__(self, calls: CallMaker, key: bytes | None, compress: bool, connect_timeout: float) -> None:
         self._easycluster_calls = calls
-        self._key = key
-        self._compress = compress
-        self._connect_timeout = check_connect_timeout(connect_timeout)
-        self._connected: OpenConnection | None = None
-        self._address: Address | None = None
+        self._easycluster_key = key
+        self._easycluster_compress = compress
+        self._easycluster_connect_timeout = check_connect_timeout(connect_timeout)
+        self._easycluster_connection: OpenConnection | None = None
+        self._easycluster_address: Address | None = None
 
     def set_socket(self, sock: socket.socket, peername: str | None = None) -> None:
         """Use a socket that is connected to a server: with the client's key or, when that is blank or
@@ -62,22 +62,31 @@ class Connection:
             ConnectError: the peer is not a server to which this client can connect.
             ValueError: the client is connected already.
         """
-        self._check_not_connected()
-        self._address = None
+        self._easycluster_check_not_connected()
+        self._easycluster_address = None
         name = peername or peername_of(sock)
-        self._use(connect_socket(sock, name, self._key, self._compress, self._connect_timeout), name)
+        self._easycluster_use(
+            connect_socket(
+                sock,
+                name,
+                self._easycluster_key,
+                self._easycluster_compress,
+                self._easycluster_connect_timeout,
+            ),
+            name,
+        )
 
-    def _check_not_connected(self) -> None:
+    def _easycluster_check_not_connected(self) -> None:
         if self.connected:
             raise ValueError(f"the client is connected to {self.peername}: close() it first")
 
-    def _use(self, connection: OpenConnection, peername: str | None) -> None:
+    def _easycluster_use(self, connection: OpenConnection, peername: str | None) -> None:
         self.close()  # the remains of a connection that was lost
         connection.peername = peername or connection.peername
-        session = self._new_session(connection)
+        session = self._easycluster_new_session(connection)
         if connection.is_bare:
             session.send_before_first_call(m.MODULES, calls_bundle)
-        self._connected = connection
+        self._easycluster_connection = connection
         self._easycluster_calls.open(session)
         try:
             self._easycluster_calls.prepare()
@@ -85,7 +94,7 @@ class Connection:
             self.close()
             raise
 
-    def _new_session(self, connection: OpenConnection) -> ClientSession:
+    def _easycluster_new_session(self, connection: OpenConnection) -> ClientSession:
         return ClientSession(connection.link, connection.transport, connection.peername)
 
     def close(self, message: str = "Connection closed") -> None:
@@ -93,10 +102,10 @@ class Connection:
 
         The remote process ends, with the processes that it started in its own session.
         """
-        session, connection = self._easycluster_calls.session, self._connected
+        session, connection = self._easycluster_calls.session, self._easycluster_connection
         if session is not None and connection is not None:
             self._easycluster_calls.session = None
-            self._connected = None
+            self._easycluster_connection = None
             try:
                 session.close(message)
             finally:
@@ -130,25 +139,29 @@ class Connection:
     @property
     def peername(self) -> str:
         """The name of the server: ``host:port``, ``host:22`` for SSH without a port, ``local:N``."""
-        return self._connected.peername if self._connected is not None else "(not connected)"
+        return (
+            self._easycluster_connection.peername
+            if self._easycluster_connection is not None
+            else "(not connected)"
+        )
 
     @property
     def remote_host(self) -> str | None:
         """The host of the address; None: the client has no address."""
-        return self._address.host if self._address is not None else None
+        return self._easycluster_address.host if self._easycluster_address is not None else None
 
     @property
     def remote_port(self) -> int | None:
         """The port of the address, or the default; None: ssh chooses it, or the client has no address."""
-        return self._address.tcp_port if self._address is not None else None
+        return self._easycluster_address.tcp_port if self._easycluster_address is not None else None
 
     @property
     def server_version(self) -> str:
         """The version of EasyCluster on the server."""
-        version: str = self._session().link.agreement.peer.version
+        version: str = self._easycluster_session().link.agreement.peer.version
         return version
 
-    def _session(self) -> ClientSession:
+    def _easycluster_session(self) -> ClientSession:
         return self._easycluster_calls.get_session()
 
     def fileno(self) -> int:
@@ -157,7 +170,7 @@ class Connection:
         Raises:
             ConnectionLost: the client is not connected.
         """
-        session = self._session()
+        session = self._easycluster_session()
         return session.check_descriptor(session.transport.fileno())
 
     def write_fileno(self) -> int:
@@ -166,7 +179,7 @@ class Connection:
         Raises:
             ConnectionLost: the client is not connected.
         """
-        session = self._session()
+        session = self._easycluster_session()
         return session.check_descriptor(session.transport.write_fileno())
 
     def ready(self) -> bool:
@@ -179,7 +192,7 @@ class Connection:
         Raises:
             ConnectionLost: the client is not connected.
         """
-        session = self._session()
+        session = self._easycluster_session()
         if session.error is not None:
             raise ConnectionLost(str(session.error))
 
@@ -196,7 +209,7 @@ class Connection:
         Raises:
             ConnectionLost: the connection ended.
         """
-        session = self._session()
+        session = self._easycluster_session()
         session.give_back()
         # Answers that were read while a call was sent may be all that there is to wait for.
         if self._easycluster_calls.run_completions(session, even_if_nested=True) > 0:
@@ -250,7 +263,7 @@ class Connection:
         """
         from .root_proxy import RootProxy  # few scripts need it
 
-        return self._session().references.find_proxy(0, RootProxy)
+        return self._easycluster_session().references.find_proxy(0, RootProxy)
 
     def set_default_thread(self, threadid: int) -> None:
         """Run calls without ``threadid`` in this server thread from now on; 0 is the main thread."""
@@ -258,4 +271,4 @@ class Connection:
 
     def stop_remote_thread(self, threadid: int) -> None:
         """End a server thread after the calls that are waiting for it."""
-        self._session().control(m.STOP_THREAD, encode_threadid(threadid))
+        self._easycluster_session().control(m.STOP_THREAD, encode_threadid(threadid))

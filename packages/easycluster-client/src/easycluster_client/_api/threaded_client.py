@@ -60,7 +60,7 @@ class ThreadedClient(Client):
         *,
         connect_timeout: float = CONNECT_TIMEOUT,
     ) -> None:
-        self._keep_alive = (
+        self._easycluster_keep_alive = (
             check_keep_alive("keep_alive_interval", keep_alive_interval),
             check_keep_alive("keep_alive_timeout", keep_alive_timeout),
         )
@@ -77,11 +77,11 @@ class ThreadedClient(Client):
             connect_timeout=connect_timeout,
         )
 
-    def _new_call_maker(self, definitions: str) -> CallMaker:
+    def _easycluster_new_call_maker(self, definitions: str) -> CallMaker:
         return ThreadedCallMaker(self, definitions)
 
-    def _new_session(self, connection: OpenConnection) -> ClientSession:
-        keep_alive = KeepAlive(*self._keep_alive)
+    def _easycluster_new_session(self, connection: OpenConnection) -> ClientSession:
+        keep_alive = KeepAlive(*self._easycluster_keep_alive)
         return ThreadedSession(connection.link, connection.transport, connection.peername, keep_alive)
 
     def set_default_thread(self, threadid: int) -> None:

@@ -166,7 +166,8 @@ class References:
     def _take_receipts(self, oid: int) -> int:
         """Take over the receipts of an earlier proxy that is gone, as far as they have not been given back.
 
-        That proxy may have been of the same answer, whose value was lost to an interrupt and is unpickled again.
+        That proxy may have been of the same answer, whose value was lost to an interrupt and is unpickled
+        again.
         """
         gone = self._live.get(oid)
         if gone is None:
