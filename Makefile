@@ -21,7 +21,7 @@ export PYTHON
 export PYRIGHT_PYTHON_IGNORE_WARNINGS = 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format cover bench build clean
+.PHONY: help demo test check format cover mutants bench build clean
 
 help: ## show these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-7s %s\n", $$1, $$2 }' Makefile
@@ -61,6 +61,10 @@ cover: $(TOOLS) ## run the tests with coverage; at least 90 % of the protocol an
 	    printf 'percent of easycluster-%s: ' "$$package"; \
 	    $(BIN)/coverage report --include="packages/easycluster-$$package/*" --format=total --fail-under=90 || exit 1; \
 	done
+
+mutants: $(TOOLS) ## change the code in one place at a time, and list the changes that no unit test notices
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --group mutants
+	@$(BIN)/python scripts/mutants $(ARGS)
 
 bench: $(TOOLS) ## run the benchmarks
 	@$(BIN)/python benchmarks/run.py $(ARGS)

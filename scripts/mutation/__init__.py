@@ -1,0 +1,1 @@
+"""What `scripts/mutants` consists of."""
