@@ -20,7 +20,7 @@ def test_figures_add_up(capsys: pytest.CaptureFixture[str]) -> None:
     lines = capsys.readouterr().out.replace(",", "").splitlines()
     figures = {line.split()[0]: line.split() for line in lines[1:-1]}
     *modules, common, total = figures
-    assert set(modules) == shipment._STARTUP_MODULES
+    assert set(modules) == shipment.STARTUP_MODULES
     assert sum(int(figures[name][-1]) for name in (*modules, common)) == int(figures[total][1])
     assert figures[total][1] == str(len(shipment.startup_bundle(script["MARKER"], 5, compress=False)))
 

@@ -98,7 +98,7 @@ def break_connection(client: Any) -> None:
 def be_the_host(ssh: SshProcess, marker: bytes) -> socket.socket:
     """An ssh that was not started expects this marker; return the end that the host would have."""
     ssh._marker = marker
-    return ssh._theirs
+    return ssh._ssh_end
 
 
 def ssh_process(client: Any) -> subprocess.Popen[bytes]:

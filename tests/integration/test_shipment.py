@@ -53,15 +53,15 @@ def bare(sshd: Sshd, no_leaks: None) -> Iterator[Callable[[], Client]]:
 
 def later_modules() -> list[str]:
     """The names of what comes later; importing the command line's module runs nothing."""
-    return sorted(set(shipment._sources()) - shipment._STARTUP_MODULES)
+    return sorted(set(shipment.collect_sources()) - shipment.STARTUP_MODULES)
 
 
 def test_the_startup_bundle_is_minimal(bare: Callable[[], Client]) -> None:
     """After one call every module of the startup bundle was imported, and of the calls bundle those that each call needs."""
     imported = set(bare().eval(f"' '.join({IMPORTED})").split())
 
-    assert imported >= shipment._STARTUP_MODULES - ELSEWHERE
-    assert imported - shipment._STARTUP_MODULES == {
+    assert imported >= shipment.STARTUP_MODULES - ELSEWHERE
+    assert imported - shipment.STARTUP_MODULES == {
         "easycluster.remote_code",
         "easycluster_bootstrap",
         "easycluster_protocol._definitions",
@@ -107,7 +107,7 @@ def test_later_modules_can_be_imported(bare: Callable[[], Client]) -> None:
 
     assert set(later_modules()) <= client.eval(IMPORTED)
     for name in set(later_modules()) - {"easycluster.remote_code"}:  # which puts another in its place
-        tail = "/__init__.py" if shipment._sources()[name][1] else ".py"
+        tail = "/__init__.py" if shipment.collect_sources()[name][1] else ".py"
         file = f"easycluster-bundle/{name.replace('.', '/')}{tail}"
         assert client.eval(f"__import__('sys').modules[{name!r}].__file__") == file
 

@@ -169,9 +169,9 @@ class Answering(SshProcess):
     def start(self) -> None:
         # Twice as much as is sent, so that nobody has to read it.
         self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4 * len(SHIPMENT))
-        self._theirs.sendall(self.answer)
+        self._ssh_end.sendall(self.answer)
         if self.leaves:
-            self._theirs.shutdown(socket.SHUT_WR)
+            self._ssh_end.shutdown(socket.SHUT_WR)
 
 
 def whole_answer() -> bytes:

@@ -134,7 +134,7 @@ def test_program_that_does_not_know_g(
     fake: FakeSsh, processes: list[SshProcess], monkeypatch: pytest.MonkeyPatch, tmp_path: Path, sentence: str
 ) -> None:
     """A program that does not answer is asked no longer than a moment, and is ended with its children."""
-    monkeypatch.setattr(command_module, "_ASK_LIMIT", 0.2)
+    monkeypatch.setattr(command_module, "_QUERY_TIMEOUT", 0.2)
     go_on = f"echo $$ >{tmp_path}/pid\n{sentence}"
     fake.write(FAKE.format(folder=tmp_path, status=0).replace(f"cat {tmp_path}/settings", go_on))
     before = {process.pid for process in find_descendants(os.getpid(), read_processes())}
@@ -171,8 +171,8 @@ def test_server_alive_of_the_real_ssh(
     path = tmp_path / "config"
     path.write_text(config)
 
-    settings = command_module._settings(address(True, extra_args=("-F", str(path), *extra)))
-    assert command_module._own_options(settings) == ([], expected)
+    settings = command_module._read_settings(address(True, extra_args=("-F", str(path), *extra)))
+    assert command_module._choose_options(settings) == ([], expected)
 
 
 @pytest.mark.skipif(shutil.which("ssh") is None, reason="there is no ssh here")
@@ -181,7 +181,7 @@ def test_port_of_the_config(tmp_path: Path, port: int | None, expected: str) -> 
     """The real ssh takes the port from its configuration unless one was given."""
     path = tmp_path / "config"
     path.write_text("Host h\n  Port 2200\n  User somebody\n  HostName 192.0.2.1\n")
-    program, *arguments = command_module._arguments(address(True, port=port, extra_args=("-F", str(path))))
+    program, *arguments = command_module._build_arguments(address(True, port=port, extra_args=("-F", str(path))))
     asked = subprocess.run([program, "-G", *arguments, "--", "h"], capture_output=True, text=True, check=True)
     settings = dict(line.split(" ", 1) for line in asked.stdout.splitlines())
 

@@ -145,7 +145,7 @@ def test_letter_in_two_pieces(host: Callable[..., Host], screen: Recorder) -> No
 
 def test_held_back(host: Callable[..., Host], screen: Recorder, monkeypatch: pytest.MonkeyPatch) -> None:
     """Before the connection stands nothing is shown, and then all of it."""
-    monkeypatch.setattr(output, "_HOLD", 1000)
+    monkeypatch.setattr(output, "_HOLD_SECONDS", 1000)
     one = host(shown=False)
     one.say("a banner\nand ")
     let_it_look(host, screen)
@@ -162,7 +162,7 @@ def test_held_back_for_a_moment(
     host: Callable[..., Host], screen: Recorder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """When connecting takes longer, what ssh says is shown: it may want something of the user."""
-    monkeypatch.setattr(output, "_HOLD", 0.1)
+    monkeypatch.setattr(output, "_HOLD_SECONDS", 0.1)
     one = host(shown=False)
     one.say("Confirm user presence for key ED25519-SK\n")
 
@@ -173,7 +173,7 @@ def test_much_is_not_held_back(
     host: Callable[..., Host], screen: Recorder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A login that prints and prints does not fill the memory meanwhile."""
-    monkeypatch.setattr(output, "_HOLD", 1000)
+    monkeypatch.setattr(output, "_HOLD_SECONDS", 1000)
     one = host(shown=False)
     writer = threading.Thread(target=one.say, args=(b"spam\n" * 100_000,))
     writer.start()
@@ -215,7 +215,7 @@ def test_discarded_after_a_while(
     host: Callable[..., Host], screen: Recorder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The moment for which words are held back does not end any more then."""
-    monkeypatch.setattr(output, "_HOLD", 0)
+    monkeypatch.setattr(output, "_HOLD_SECONDS", 0)
     one = host(shown=False)
     one.output.discard()
     one.say("no\n")

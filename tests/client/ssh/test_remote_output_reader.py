@@ -149,7 +149,7 @@ def test_waiting_costs_nothing(
     host: Callable[..., Host], screen: Recorder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """While nothing comes the thread sleeps, also when it has something to show later."""
-    monkeypatch.setattr(output, "_HOLD", 1000)
+    monkeypatch.setattr(output, "_HOLD_SECONDS", 1000)
     polls: list[NotedPoll] = []
     stand_in = SimpleNamespace(poll=lambda: NotedPoll(polls), POLLIN=select.POLLIN)
     monkeypatch.setattr(output, "select", stand_in)

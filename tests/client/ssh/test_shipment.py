@@ -130,10 +130,10 @@ def test_interrupted_everywhere() -> None:
 
 def test_the_bundles_have_all_modules() -> None:
     """No module is in both bundles, and none is left out."""
-    everything = set(shipment._sources())
+    everything = set(shipment.collect_sources())
     second = set(_unpack(shipment.calls_bundle()))
 
-    assert everything - second == shipment._STARTUP_MODULES
+    assert everything - second == shipment.STARTUP_MODULES
     assert second < everything
 
 
@@ -141,7 +141,7 @@ def test_the_startup_bundle() -> None:
     """It has the modules that a connection needs, and what the client says about itself."""
     modules, session = read_bundle(shipment.startup_bundle(b"marker", 5, True))
 
-    assert modules == shipment._STARTUP_MODULES
+    assert modules == shipment.STARTUP_MODULES
     assert session == b"marker\neasycluster_server._stdio:main\n5 1"
 
 

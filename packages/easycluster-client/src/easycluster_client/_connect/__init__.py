@@ -1,1 +1,1 @@
-"""Making a connection, and the specs that name one."""
+"""Making connections, and the specs that name them."""

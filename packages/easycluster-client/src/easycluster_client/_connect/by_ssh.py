@@ -1,4 +1,4 @@
-"""Connections over SSH, to a host where nothing is installed."""
+"""Connecting over SSH, to a host where nothing needs to be installed."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 
 def connect_by_ssh(address: Address) -> OpenConnection:
+    """Start ssh, send the server through it and run the handshake; see `connect`."""
     process = SshProcess(address)
     try:
         process.start()
@@ -28,7 +29,7 @@ def connect_by_ssh(address: Address) -> OpenConnection:
         process.send_server(handshake.own, deadline)
         process.wait_for_server(deadline)
         link = shake_hands(handshake, transport, CLIENT, deadline.wait)
-        # From here on whoever drops this ends ssh.
+        # From now on the finaliser of the connection ends ssh.
         return OpenConnection(
             link, _SshTransport(transport, link), address.peername, process.finish, is_bare=True
         )
@@ -43,12 +44,14 @@ def connect_by_ssh(address: Address) -> OpenConnection:
 
 
 class _SshTransport(SocketTransport):
-    """The socket to ssh. After an orderly end it stays open for reading until `SshProcess.finish` closes it:
-    an ssh that cannot get rid of what the login still prints does not end.
+    """The socket to ssh.
+
+    After an orderly end it stays open for reading until `SshProcess.finish` closes it: ssh does not end
+    before it has written everything that the login prints.
 
     Args:
         transport: the transport of the same socket.
-        link: knows whether the end is an orderly one.
+        link: knows whether the connection ended in order.
     """
 
     def __init__(self, transport: SocketTransport, link: Link) -> None:
@@ -65,11 +68,11 @@ class _SshTransport(SocketTransport):
             self._waiting = False
 
     def shutdown(self) -> None:
-        """End both directions, unless the end is an orderly one and no thread waits that must be woken."""
+        """End both directions, unless the connection ended in order and no thread has to be woken."""
         if self._link.sending != CLOSED or self._waiting:
             super().shutdown()
 
     def close(self) -> None:
-        """Close the descriptor, unless the end is an orderly one."""
+        """Close the descriptor, unless the connection ended in order."""
         if self._link.sending != CLOSED:
             super().close()

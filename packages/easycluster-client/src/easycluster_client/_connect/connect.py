@@ -1,4 +1,4 @@
-"""Making the connection that an address asks for."""
+"""Connecting to an address, in the way that it asks for."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def connect(address: Address) -> OpenConnection:
     """Connect to ``address``; on return the handshake is done.
 
     Raises:
-        ConnectError: it could not be done; the message names the server and the reason.
+        ConnectError: the connection could not be made; the message names the server and the reason.
         KeyFileError: there is no key, and SSH is not to be used.
     """
     if isinstance(address.port, int) and not 0 <= address.port <= 65535:  # 0 is the default

@@ -1,4 +1,4 @@
-"""An open connection that was just made: its link and transport, and what ends with it."""
+"""An open connection: its link and transport, and the ssh that ends with it."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from easycluster_server._io.transport import SocketTransport
 
 
 class OpenConnection:
-    """An open connection and what must be ended with it.
+    """An open connection.
 
     Args:
         link: the link, handshake done.
         transport: its transport.
         peername: the server's name, for messages.
-        finish: called when the transport has been closed; it ends the ssh that the transport leads to.
+        finish: called when the transport has been closed; it ends the ssh behind the transport.
         is_bare: whether the server has no modules of EasyCluster but those that were sent to it.
     """
 
@@ -34,14 +34,14 @@ class OpenConnection:
         self.link = link
         self.transport = transport
         self.peername = peername
-        # A client that is dropped without close() must not leave its socket to the collector.
+        # A client that is dropped without close() must not leave its socket to the garbage collector.
         self._finalize = weakref.finalize(self, _release, self.transport, finish)
-        self._finalize.atexit = False  # that would be before exit functions of the script that make calls
+        self._finalize.atexit = False  # too early: exit functions of the script may still make calls
         close_at_exit(self)
 
     def finish(self) -> None:
-        """Release everything; the transport is closed already, unless the interpreter ends."""
-        # Not by calling it: once `weakref` has run its own exit function, that does nothing.
+        """Close the transport, unless it is closed, and end ssh."""
+        # The finaliser is not called: once `weakref` has run its own exit function, calling one does nothing.
         found = self._finalize.detach()
         if found is not None:
             _, release, arguments, _ = found
@@ -55,8 +55,9 @@ def _release(transport: SocketTransport, finish: Callable[[], None] | None) -> N
 
 
 def explain_failure(error: OSError, peername: str) -> ConnectError:
-    kind = type(error) if isinstance(error, ConnectError) else ConnectError
+    """Return the error for a connection that could not be made, with the name of the server."""
+    cls = type(error) if isinstance(error, ConnectError) else ConnectError
     text = f"cannot connect to {peername}: {error}"
     if isinstance(error, AuthenticationError):
         text += " (give the server's key with kf=FILE or key=KEY in the spec, or with -k or -K)"
-    return kind(text)
+    return cls(text)

@@ -1,4 +1,4 @@
-"""Where a key comes from: the options ``-k FILE`` and ``-K KEY`` of a master script, a file, a text.
+"""Keys from the options ``-k FILE`` and ``-K KEY`` of a master script, from files and from texts.
 
 Warnings go to the logger ``easycluster.spec``, which is silent until the script configures logging.
 """
@@ -42,19 +42,19 @@ def add_key_options(
         keyfile_option: the short name of ``--keyfile``; None leaves that option out.
 
     Raises:
-        TypeError: `parser` is neither.
+        TypeError: ``parser`` is neither of these.
     """
     # argparse first: a subclass may offer add_option for the sake of old code.
     add = getattr(parser, "add_argument", None) or getattr(parser, "add_option", None)
     if add is None:
-        raise TypeError(f"{type(parser).__name__} is no parser of argparse or optparse")
+        raise TypeError(f"{type(parser).__name__} is not a parser of argparse or optparse")
     if key_option is not None:
         add(
             *_names(key_option, "--key"),
             dest="key",
             metavar="KEY",
             help="the key shared with the servers: 64 hexadecimal digits, or any text. "
-            "Other users of this machine can see it; better use a key file.",
+            "Other users of this machine can see it; a key file is safer.",
         )
     if keyfile_option is not None:
         add(
@@ -74,7 +74,7 @@ def key_from_options(opts: object, warn: bool = True) -> bytes:
 
     Args:
         opts: the parsed options, of argparse or optparse.
-        warn: log a warning if other users of this machine can read the key.
+        warn: whether to log a warning if other users of this machine can read the key.
 
     Returns:
         The key, or ``b""`` if there is none.
@@ -96,14 +96,14 @@ def key_from_options(opts: object, warn: bool = True) -> bytes:
 
 
 def key_from_text(text: str, where: str, warn: bool) -> bytes:
-    """Return the key that a text stands for; with `warn`, log that `where` is no place for one."""
+    """Return the key that a text gives; with ``warn``, log that ``where`` is not a safe place for it."""
     if warn:
         logger.warning("other users of this machine may see the key in %s; a key file is safer", where)
     return decode_key(text)
 
 
 def key_from_file(path: str | os.PathLike[str], warn: bool) -> bytes:
-    """Return the key in a file; with `warn`, log when other users can read it too."""
+    """Return the key in a file; with ``warn``, log it if other users can read the file, too."""
     if warn:
         try:
             require_private(path)

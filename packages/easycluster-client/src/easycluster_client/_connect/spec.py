@@ -4,12 +4,12 @@ r"""Connection specs: the text by which a user names a server.
 
     [user@]host[:port][:option=value]...
 
-A ':' ends a value, so that an option forgotten or mistyped is found and never swallowed by the
-one before it. It belongs to the value only where it can mean nothing else: in a drive letter at
-the beginning (``kf=C:\x.key``), in a bracketed IPv6 address, and in ``extra`` also within quotes
-or after a backslash, as in a shell (``extra=-L "8080:localhost:80"``).
+A ':' ends a value, so that a forgotten or mistyped option is found and never becomes a part of the value
+before it. It belongs to a value only where it can mean nothing else: in a drive letter at the beginning
+(``kf=C:\x.key``), in a bracketed IPv6 address, and in ``extra`` also within quotes or after a backslash, as
+in a shell (``extra=-L "8080:localhost:80"``).
 
-Messages quote the spec, but what may be a key or a password in it stands there as ``***``.
+Messages quote the spec, with ``***`` in place of anything that may be a key or a password.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ from easycluster_protocol._constants import DEFAULT_PORT
 from easycluster_protocol.errors import SpecError
 
 from .key_options import key_from_file, key_from_text, logger
-from .spec_grammar import Malformed, check_user, quoted_spec, split_spec
+from .spec_grammar import MalformedSpec, check_user, quote_spec, split_spec
 
-_SWITCH = {
+_SWITCH_VALUES = {
     **dict.fromkeys(("yes", "1", "on", "true"), True),
     **dict.fromkeys(("no", "0", "off", "false"), False),
 }
@@ -43,7 +43,7 @@ class _RequiredParams(TypedDict):
 
 
 class ConnectionParams(_RequiredParams, total=False):
-    """What a spec says, as the keyword arguments of `Client`."""
+    """The keyword arguments of `Client` that a spec gives."""
 
     connect_timeout: float
 
@@ -80,10 +80,10 @@ def parse_connection_spec(
     custom_options: Collection[str] | bool | None = (),
     warn: bool = True,
 ) -> ConnectionParams | tuple[ConnectionParams, dict[str, str]]:
-    """Take a connection spec apart, into what `Client` and `ThreadedClient` take as keyword arguments.
+    """Turn a connection spec into keyword arguments of `Client` and `ThreadedClient`.
 
     SSH is used if the spec has ``user@`` or the option ``ssh``; the key is then left out. For TCP
-    a blank key is no error here, because it may be set afterwards: connecting refuses it.
+    a blank key is no error here, because it may be set later; connecting refuses it.
 
     Args:
         spec: ``[user@]host[:port][:option=value]...`` with the options
@@ -92,20 +92,20 @@ def parse_connection_spec(
             - ``key=TEXT``: the key itself, as `decode_key` understands it;
             - ``compress=yes`` or ``no``;
             - ``ssh=yes``, ``no``, or the path of the program ``ssh``;
-            - ``user=NAME``: the user for SSH, which alone does not turn SSH on;
+            - ``user=NAME``: the user for SSH; this alone does not turn SSH on;
             - ``rpython=COMMAND``: the Python to run on the server;
             - ``extra=ARGUMENTS``: more arguments for ``ssh``, quoted as in a shell;
             - ``connect_timeout=SECONDS``: how long connecting may take, see `Client`.
 
         default_port: the port of a spec that names none; None means `DEFAULT_PORT` for TCP, and for
-            SSH whatever ``ssh`` is configured to use.
+            SSH the port that ``ssh`` is configured to use.
         default_key: the key of a spec that gives none.
         default_enable_compression: whether to compress when the spec does not say.
-        custom_options: names of the script's own options, or True to take whatever the spec has.
-        warn: log a warning about a key that others can read, or that SSH has no use for.
+        custom_options: the names of the script's own options, or True to accept any name.
+        warn: whether to log a warning about a key that others can read, or that SSH does not need.
 
     Returns:
-        The keyword arguments; with `custom_options`, a pair of them and the script's own options.
+        The keyword arguments; with ``custom_options`` a pair of them and the script's own options.
 
     Raises:
         SpecError: the spec cannot be used; the message quotes it.
@@ -114,8 +114,8 @@ def parse_connection_spec(
     """
     if not isinstance(spec, str):  # pyright: ignore[reportUnnecessaryIsInstance]
         raise SpecError(f"a connection spec is a str such as 'user@host', not {type(spec).__name__}")
-    custom = _custom_names(custom_options)
-    where = f"connection spec {quoted_spec(spec, custom)}"
+    custom = _get_custom_names(custom_options)
+    where = f"connection spec {quote_spec(spec, custom)}"
     try:
         user, host, port, options = split_spec(spec, custom)
         ssh = _pop_ssh(options, user is not None)
@@ -131,9 +131,9 @@ def parse_connection_spec(
         )
         timeout = _pop_value(options, "connect_timeout")
         if timeout is not None:
-            params["connect_timeout"] = _seconds(timeout)
+            params["connect_timeout"] = _parse_connect_timeout(timeout)
         file, text = _pop_key_source(options)
-    except Malformed as error:
+    except MalformedSpec as error:
         reason = str(error)
     else:
         if port is None:
@@ -143,15 +143,15 @@ def parse_connection_spec(
         elif warn and (file is not None or text is not None):
             logger.warning("SSH needs no key, so the one in %s is ignored", where)
         return (params, options) if custom_options else params
-    # Raised out here so that nothing which holds a part of the spec becomes its context.
+    # Raised out here, so that no error which contains a part of the spec becomes its context.
     raise SpecError(f"{reason} (in {where})")
 
 
-def _custom_names(custom_options: Collection[str] | bool | None) -> Collection[str] | None:
-    """Return the script's own option names; None if any name will do."""
+def _get_custom_names(custom_options: Collection[str] | bool | None) -> Collection[str] | None:
+    """Return the names of the script's own options; None: any name is accepted."""
     if custom_options is True:
         return None
-    if isinstance(custom_options, str):  # ("name") meant as a tuple
+    if isinstance(custom_options, str):  # ("name") is meant as a tuple
         return (custom_options,)
     return frozenset(custom_options or ())
 
@@ -159,7 +159,7 @@ def _custom_names(custom_options: Collection[str] | bool | None) -> Collection[s
 def _pop_value(options: dict[str, str], name: str) -> str | None:
     value = options.pop(name, None)
     if value == "":
-        raise Malformed(f"option {name!r} has no value")
+        raise MalformedSpec(f"option {name!r} has no value")
     return value
 
 
@@ -168,16 +168,16 @@ def _pop_switch(options: dict[str, str], name: str, default: bool) -> bool:
     if value is None:
         return default
     try:
-        return _SWITCH[value.lower()]
+        return _SWITCH_VALUES[value.lower()]
     except KeyError:
-        raise Malformed(f"option {name!r} must be yes or no") from None
+        raise MalformedSpec(f"option {name!r} must be yes or no") from None
 
 
-def _seconds(text: str) -> float:
+def _parse_connect_timeout(text: str) -> float:
     try:
         return check_connect_timeout(float(text))
     except ValueError:
-        raise Malformed("option 'connect_timeout' must be a number of seconds above 0") from None
+        raise MalformedSpec("option 'connect_timeout' must be a number of seconds above 0") from None
 
 
 def _pop_ssh(options: dict[str, str], default: bool) -> bool | str:
@@ -185,8 +185,8 @@ def _pop_ssh(options: dict[str, str], default: bool) -> bool | str:
     if value is None:
         return default
     if value.startswith("-"):
-        raise Malformed("option 'ssh' must be yes, no or the path of a program")
-    return _SWITCH.get(value.lower(), value)
+        raise MalformedSpec("option 'ssh' must be yes, no or the path of a program")
+    return _SWITCH_VALUES.get(value.lower(), value)
 
 
 def _pop_user(options: dict[str, str], before_host: str | None) -> str | None:
@@ -194,21 +194,21 @@ def _pop_user(options: dict[str, str], before_host: str | None) -> str | None:
     if value is None:
         return before_host
     if before_host is not None:
-        raise Malformed("the user is given twice, before the '@' and by option 'user'")
+        raise MalformedSpec("the user is given twice, before the '@' and by option 'user'")
     check_user(value)
     return value
 
 
 def _pop_arguments(options: dict[str, str], name: str) -> tuple[str, ...]:
-    # No ValueError: `split_spec` has seen to it that every quote is closed.
+    # This raises no ValueError: `split_spec` has checked that every quote is closed.
     return tuple(shlex.split(options.pop(name, "")))
 
 
 def _pop_key_source(options: dict[str, str]) -> tuple[str | None, str | None]:
-    """Return the key file and the text of the key, of which one at most is not None."""
+    """Return the key file and the text of the key; at least one of them is None."""
     file, text = _pop_value(options, "kf"), options.pop("key", None)
     if file is not None and text is not None:
-        raise Malformed("the options 'kf' and 'key' both give a key")
+        raise MalformedSpec("the options 'kf' and 'key' both give a key")
     return file, text
 
 

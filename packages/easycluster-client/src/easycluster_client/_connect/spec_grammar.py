@@ -1,4 +1,4 @@
-"""Taking the text of a connection spec apart, and showing it in messages; the grammar is in `spec`."""
+"""The parts of a connection spec, and its text in messages; for the grammar see `spec`."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ OPTIONS = frozenset(
     {"kf", "keyfile", "key", "compress", "ssh", "user", "rpython", "extra", "connect_timeout"}
 )
 
-#: What a name may contain besides letters and digits: nothing that a shell or ``ssh`` interprets.
+#: The signs that names may contain besides letters and digits: none that a shell or ``ssh`` interprets.
 _HOST_SIGNS = ".-_"
 _USER_SIGNS = ".-_+@%#="
-#: Unicode categories of what makes up words: letters, the marks on them, digits.
-_LETTERS = frozenset({"Lu", "Ll", "Lt", "Lm", "Lo", "Mn", "Mc", "Nd"})
+#: The Unicode categories of letters, of the marks on them, and of digits.
+_LETTER_CATEGORIES = frozenset({"Lu", "Ll", "Lt", "Lm", "Lo", "Mn", "Mc", "Nd"})
 
 _HEAD = re.compile(r"(?:(?P<user>[^:\[\]]*)@)?(?:\[(?P<ipv6>[^\]]*)\]|(?P<host>[^:\[\]@]*))")
 _PIECE = re.compile(r":([^:]*)")
@@ -34,12 +34,12 @@ _PASSWORD = re.compile(r"\A([^:=@\[]*:)[^=]*@")
 _SECRET = re.compile(r"key|pass|pwd|secret|token", re.IGNORECASE)
 
 
-class Malformed(Exception):
-    """Why a spec cannot be used; `parse_connection_spec` adds the spec and makes it a `SpecError`."""
+class MalformedSpec(Exception):
+    """A spec cannot be used; `parse_connection_spec` adds the spec and raises a `SpecError`."""
 
 
 class SpecParts(NamedTuple):
-    """The parts of a spec, each checked for what it may contain; the options not yet for their meaning."""
+    """The parts of a spec, with their characters checked; the values of the options are not checked yet."""
 
     user: str | None
     host: str
@@ -49,45 +49,47 @@ class SpecParts(NamedTuple):
 
 
 def split_spec(spec: str, custom: Collection[str] | None) -> SpecParts:
-    """Take a spec apart.
+    """Return the parts of a spec.
 
     Args:
         spec: the text.
-        custom: names of options besides `OPTIONS`; None if any name will do.
+        custom: the names of options besides `OPTIONS`; None: any name is accepted.
 
     Raises:
-        Malformed: it does not follow the grammar, or has parts that can only be meant badly.
+        MalformedSpec: the spec does not follow the grammar, or has parts that no honest user writes.
     """
     if _CONTROL.search(spec):
-        raise Malformed("it contains a control character")
+        raise MalformedSpec("it contains a control character")
     bare = _BARE_IPV6.match(spec)
     if bare and ("::" in bare["address"] or _is_ipv6(bare["address"])):
-        raise Malformed(f"an IPv6 address must be in brackets, as in [{bare['address']}]")
+        raise MalformedSpec(f"an IPv6 address must be in brackets, as in [{bare['address']}]")
     head = _HEAD.match(spec)
     assert head is not None, "every part of the pattern may be empty"
     rest = spec[head.end() :]
     if rest and not rest.startswith(":"):
-        raise Malformed(_why_no_colon(head, rest))
+        raise MalformedSpec(_explain_missing_colon(head, rest))
     user, host = head["user"], head["host"]
     if user is not None:
         check_user(user)
         if "@" in user:
-            raise Malformed("there is more than one '@'; write host:ssh=yes:user=NAME for such a user name")
+            raise MalformedSpec(
+                "there is more than one '@'; write host:ssh=yes:user=NAME for such a user name"
+            )
     if host is None:
         host = head["ipv6"]
         if not _is_ipv6(host):
-            raise Malformed("what stands in brackets is not an IPv6 address")
+            raise MalformedSpec("what stands in brackets is not an IPv6 address")
     else:
         _check_host(host)
     port = None
     first = _PIECE.match(rest)
     if first and "=" not in first[1]:
-        port = _port(first[1])
+        port = _parse_port(first[1])
         rest = rest[first.end() :]
-    return SpecParts(user, host, port, _options(rest, custom))
+    return SpecParts(user, host, port, _parse_options(rest, custom))
 
 
-def _why_no_colon(head: re.Match[str], rest: str) -> str:
+def _explain_missing_colon(head: re.Match[str], rest: str) -> str:
     if head["ipv6"] is not None:
         return f"only a ':' can follow the ']', not {rest[0]!r}"
     if rest.startswith("[") and not head["host"]:
@@ -95,41 +97,41 @@ def _why_no_colon(head: re.Match[str], rest: str) -> str:
     return f"the host name contains {rest[0]!r}"
 
 
-def _port(text: str) -> int:
-    if "@" in text:  # not quoted: it is a password
-        raise Malformed("there is no place for a password before the '@'")
+def _parse_port(text: str) -> int:
+    if "@" in text:  # the message must not quote it: it is a password
+        raise MalformedSpec("there is no place for a password before the '@'")
     if not re.fullmatch("[0-9]+", text):
-        raise Malformed(f"{text!r} after the host is neither a port nor an option of the form name=value")
+        raise MalformedSpec(f"{text!r} after the host is neither a port nor an option of the form name=value")
     # The length first, because int() refuses thousands of digits with an error of its own.
     if len(text) > 5 or not 1 <= int(text) <= 65535:
-        raise Malformed(f"port {text} is not between 1 and 65535")
+        raise MalformedSpec(f"port {text} is not between 1 and 65535")
     return int(text)
 
 
-def _options(text: str, custom: Collection[str] | None) -> dict[str, str]:
+def _parse_options(text: str, custom: Collection[str] | None) -> dict[str, str]:
     """Return the options in ``:name=value:name=value``; ``keyfile`` is called ``kf``."""
     options: dict[str, str] = {}
-    at, given = 0, ""
+    at, written = 0, ""
     while at < len(text):
         found = _NAME.match(text, at)
         if not found:
-            raise Malformed(_why_no_option(text, at, given))
-        given = found[1]
-        name = "kf" if given == "keyfile" else given
+            raise MalformedSpec(_explain_malformed_option(text, at, written))
+        written = found[1]
+        name = "kf" if written == "keyfile" else written
         _check_option_name(name, custom)
         if name in options:
-            raise Malformed(f"option {given!r} is given twice")
+            raise MalformedSpec(f"option {written!r} is given twice")
         value = (_SHELL_VALUE if name == "extra" else _VALUE).match(text, found.end())
         assert value is not None, "every part of the pattern may be empty"
         at = value.end()
         if at < len(text) and text[at] != ":":
-            raise Malformed(f"in option {given!r} a quote is never closed")
+            raise MalformedSpec(f"in option {written!r} a quote is never closed")
         options[name] = value[0]
     return options
 
 
-def _why_no_option(text: str, at: int, previous: str) -> str:
-    if _SECRET.search(previous):  # what follows may be a part of the key, so it is not quoted
+def _explain_malformed_option(text: str, at: int, previous: str) -> str:
+    if _SECRET.search(previous):  # the message must not quote the text: it may be a part of the key
         return (
             f"what follows option {previous!r} is not name=value (a key with a ':' has to be in a key file)"
         )
@@ -142,47 +144,51 @@ def _check_option_name(name: str, custom: Collection[str] | None) -> None:
         return
     if custom is None:
         if not _CUSTOM_NAME.fullmatch(name):
-            raise Malformed(f"malformed option: {name!r} is no name")
+            raise MalformedSpec(f"malformed option: {name!r} is no name")
     elif name not in custom:
         known = ", ".join(sorted(OPTIONS | frozenset(custom)))
-        raise Malformed(f"unknown option {name!r}; there are {known}")
+        raise MalformedSpec(f"unknown option {name!r}; there are {known}")
 
 
 def check_user(user: str) -> None:
-    """Make sure that a user name can be given to ``ssh``; raises `Malformed`."""
+    """Make sure that a user name can be given to ``ssh``.
+
+    Raises:
+        MalformedSpec: it cannot.
+    """
     if not user:
-        raise Malformed("the user name is blank")
+        raise MalformedSpec("the user name is blank")
     if user.startswith("-"):
-        raise Malformed("the user name begins with '-'")
+        raise MalformedSpec("the user name begins with '-'")
     _check_characters("user name", user, _USER_SIGNS)
 
 
 def _check_host(host: str) -> None:
     if not host:
-        raise Malformed("the host name is blank")
+        raise MalformedSpec("the host name is blank")
     if host.startswith("-"):
-        raise Malformed("the host name begins with '-'")
+        raise MalformedSpec("the host name begins with '-'")
     _check_characters("host name", host, _HOST_SIGNS)
-    # Looking such names up would fail with a UnicodeError, which nobody expects there.
+    # Looking up such a name would fail with a UnicodeError, which callers do not expect.
     labels = host[:-1].split(".") if host.endswith(".") else host.split(".")
     if len(host) > 253 or not all(1 <= len(label) <= 63 for label in labels):
-        raise Malformed("the host name, or a part of it between dots, is blank or too long")
+        raise MalformedSpec("the host name, or a part of it between dots, is blank or too long")
     if not host.isascii():
         try:
             host.encode("idna")
         except UnicodeError:
-            raise Malformed("the host name is not an internationalized domain name") from None
+            raise MalformedSpec("the host name is not an internationalized domain name") from None
 
 
-def _check_characters(what: str, text: str, signs: str) -> None:
-    # The normalized form too, because name look-ups use that one: it may turn a letter into signs.
+def _check_characters(label: str, text: str, signs: str) -> None:
+    # Also the normalized form, which is looked up: normalizing may turn a letter into signs.
     for character in text + unicodedata.normalize("NFKC", text):
         if character.isascii():
             allowed = character.isalnum() or character in signs
         else:
-            allowed = unicodedata.category(character) in _LETTERS
+            allowed = unicodedata.category(character) in _LETTER_CATEGORIES
         if not allowed:
-            raise Malformed(f"the {what} contains {character!r}")
+            raise MalformedSpec(f"the {label} contains {character!r}")
 
 
 def _is_ipv6(text: str) -> bool:
@@ -194,11 +200,11 @@ def _is_ipv6(text: str) -> bool:
     return not percent or _ZONE.fullmatch(zone) is not None
 
 
-def quoted_spec(spec: str, custom: Collection[str] | None) -> str:
-    """Return the spec as messages show it: without keys and passwords, and harmless on a terminal.
+def quote_spec(spec: str, custom: Collection[str] | None) -> str:
+    """Return a spec as messages show it: without keys and passwords, and harmless on a terminal.
 
-    A key is taken to go on until the next option that exists, because a ':' that should not be in
-    it must not uncover the rest of it.
+    A key is assumed to end at the next known option: a ':' that the user wrongly put into the key must not
+    reveal the rest of it.
     """
     spec = _PASSWORD.sub(r"\1***@", spec)
     names = "|".join(re.escape(name) for name in OPTIONS.union(custom or ()))

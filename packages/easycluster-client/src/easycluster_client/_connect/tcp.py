@@ -1,4 +1,4 @@
-"""Connections over TCP with a key, and over a socket that is connected already."""
+"""Connecting over TCP with a key, and over a socket that is connected already."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from .connected import OpenConnection, explain_failure
 
 
 def connect_tcp(address: Address) -> OpenConnection:
+    """Connect over TCP and run the handshake; see `connect`."""
     key = address.key or b""
     check_key(key, f"the connection to {address.peername}")
     deadline = Deadline(address.timeout)
@@ -32,8 +33,8 @@ def connect_tcp(address: Address) -> OpenConnection:
     try:
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-        # Until an orderly close: when this process dies the server learns it at once, even when it
-        # is not reading.
+        # Until an orderly close: if this process dies, a reset tells the server at once, even when it is not
+        # reading.
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         transport = _LingeringTransport(connection)
         link = shake_hands(ClientHandshake(key, address.compress), transport, CLIENT, deadline.wait)
@@ -48,7 +49,7 @@ def connect_tcp(address: Address) -> OpenConnection:
 def connect_socket(
     connection: socket.socket, peername: str, key: bytes | None, compress: bool, timeout: float
 ) -> OpenConnection:
-    """Run the handshake over a socket that is connected already; without a key: of a private connection."""
+    """Run the handshake over a connected socket; without a key this is that of a private connection."""
     transport = SocketTransport(connection)
     try:
         link = shake_hands(ClientHandshake(key or None, compress), transport, CLIENT, Deadline(timeout).wait)
@@ -61,7 +62,7 @@ def connect_socket(
 
 
 class _LingeringTransport(SocketTransport):
-    """A TCP socket that is reset when this process dies, but closed in order by `close`."""
+    """A TCP socket whose connection is reset when this process dies, but closed in order by `close`."""
 
     def close(self) -> None:
         try:

@@ -166,8 +166,7 @@ class References:
     def _take_receipts(self, oid: int) -> int:
         """Take over the receipts of an earlier proxy that is gone, as far as they have not been given back.
 
-        That proxy may have been of the same answer, whose value was lost to an interrupt and is unpickled
-        again.
+        That proxy may have come from the same answer: an interrupt lost its value, which is unpickled again.
         """
         gone = self._live.get(oid)
         if gone is None:

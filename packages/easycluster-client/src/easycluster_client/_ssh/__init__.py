@@ -1,1 +1,1 @@
-"""The user's ssh, and the code that is sent through it."""
+"""The user's ssh: its process, its output, and the code that is sent through it."""

@@ -1,8 +1,8 @@
-"""Bundles of modules, kept for the next run of a master: making one takes half a second.
+"""A cache of bundles of modules, for the next run of a master: making a bundle takes half a second.
 
-A bundle lies where Python keeps its compiled modules, is as trusted as they are, and follows the same rules:
-it counts while the sources are unchanged, it is not written when Python is to write no bytecode, and where
-nothing can be written it is made again each time.
+A cached bundle lies where Python keeps its compiled modules, is as trusted as they are, and follows the same
+rules: it is valid while the sources are unchanged, it is not written when Python is to write no bytecode, and
+where nothing can be written it is made again each time.
 """
 
 from __future__ import annotations
@@ -16,17 +16,17 @@ from importlib.util import cache_from_source
 
 
 def cached(name: str, packages: Sequence[str], make: Callable[[], bytes]) -> bytes:
-    """Return the bundle that ``make()`` returns, or returned earlier from the same sources.
+    """Return a bundle from the cache, if its sources are unchanged; else make it and write it to the cache.
 
     Args:
-        name: the name of the bundle, as part of a file's name.
+        name: the name of the bundle, a part of its file's name.
         packages: the packages whose sources the bundle depends on.
         make: makes the bundle.
     """
     try:
         path = f"{os.path.splitext(cache_from_source(__file__))[0]}.{name}"
-        state = "".join(_states(packages)).encode()
-    except (NotImplementedError, OSError):  # Python keeps nothing, or the packages are in no folder
+        state = "".join(_list_sources(packages)).encode()
+    except (NotImplementedError, OSError):  # Python has no cache, or the packages are in no folder
         return make()
     found = _read(path, state)
     if found is None:
@@ -36,17 +36,17 @@ def cached(name: str, packages: Sequence[str], make: Callable[[], bytes]) -> byt
     return found
 
 
-def _states(packages: Sequence[str]) -> Iterator[str]:
+def _list_sources(packages: Sequence[str]) -> Iterator[str]:
     """Yield a line for each source: its name, size and time of change."""
     for package in packages:
         spec = PathFinder.find_spec(package)
         if spec is None or not spec.submodule_search_locations:
             raise FileNotFoundError(package)
         for folder in spec.submodule_search_locations:
-            yield from _folder_states(folder)
+            yield from _list_folder(folder)
 
 
-def _folder_states(folder: str) -> Iterator[str]:
+def _list_folder(folder: str) -> Iterator[str]:
     yield f"{folder}\n"
     with os.scandir(folder) as entries:
         for entry in sorted(entries, key=lambda entry: entry.name):
@@ -54,7 +54,7 @@ def _folder_states(folder: str) -> Iterator[str]:
                 state = entry.stat()
                 yield f"{entry.path} {state.st_size} {state.st_mtime_ns}\n"
             elif entry.name != "__pycache__" and entry.is_dir():
-                yield from _folder_states(entry.path)
+                yield from _list_folder(entry.path)
 
 
 def _head(state: bytes, content: bytes) -> bytes:
@@ -72,14 +72,14 @@ def _read(path: str, state: bytes) -> bytes | None:
 
 
 def _write(path: str, state: bytes, content: bytes) -> None:
-    own = f"{path}.{os.getpid()}"  # no process ever sees half of it
+    temporary = f"{path}.{os.getpid()}"  # so that no process ever reads half of a bundle
     try:
         os.makedirs(os.path.dirname(path), exist_ok=True)
-        with open(own, "xb") as file:
+        with open(temporary, "xb") as file:
             file.write(_head(state, content) + content)
-        os.replace(own, path)
+        os.replace(temporary, path)
     except OSError:
         try:
-            os.unlink(own)
+            os.unlink(temporary)
         except OSError:
             pass

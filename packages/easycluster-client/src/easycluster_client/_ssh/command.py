@@ -1,5 +1,8 @@
-"""The command line of ssh: nothing is passed that the user did not ask for, but what keeps a connection alive
-when nothing does, and what undoes settings with which ssh runs no command or mangles its bytes."""
+"""The command line of ssh.
+
+To the arguments of the user it adds only options that find dead connections, if the user has configured none,
+and options that undo settings with which ssh runs no command or changes the bytes that it passes on.
+"""
 
 from __future__ import annotations
 
@@ -16,63 +19,65 @@ from easycluster_protocol.errors import ConnectError
 if TYPE_CHECKING:
     from easycluster_client._address import Address
 
-#: Seconds between the questions by which ssh finds a dead connection, when the user's configuration
-#: has none. It gives up after three of them without an answer.
+#: Seconds between the messages by which ssh finds a dead connection, if the user has configured none. ssh
+#: gives up after three of them without an answer.
 _ALIVE_INTERVAL = 15
 
-#: Settings with which ssh does not run our command or does not pass its bytes on: what they may be, and what
-#: undoes another value. ssh takes the first word, so these options stand before the user's own.
-_NEEDED = (
+#: The settings without which ssh does not run our command or does not pass its bytes on: the name, the values
+#: that are allowed, and the option that undoes any other value. For ssh the first value of an option counts,
+#: so these options come before the user's own.
+_NEEDED_SETTINGS = (
     ("remotecommand", ("none",), "RemoteCommand=none"),
     ("sessiontype", ("default",), "SessionType=default"),
     ("stdinnull", ("no", "false"), "StdinNull=no"),
     ("forkafterauthentication", ("no", "false"), "ForkAfterAuthentication=no"),
 )
 
-#: The same for a terminal, which mangles bytes. Of its flags ssh takes the last one.
-_WITHOUT_TERMINAL = ("no", "false", "auto")
+#: The values of RequestTTY with which our command gets no terminal, which would change bytes. Of the flags
+#: for a terminal the last one counts.
+_NO_TERMINAL = ("no", "false", "auto")
 
-#: Seconds that ssh has to tell what it is configured to.
-_ASK_LIMIT = 1.0
+#: Seconds that ssh has to print its configuration.
+_QUERY_TIMEOUT = 1.0
 
-#: Ctrl-C is for the master: ssh, which is in the same process group so that it can ask on the
-#: terminal, leaves the signal ignored when it was started so.
+#: Ctrl-C is for the master. ssh is in the same process group, so that it can use the terminal to ask; it goes
+#: on ignoring the signal if it is started with the signal ignored.
 _IGNORE_INTERRUPTS = ["/bin/sh", "-c", 'trap "" INT; exec "$@"', "sh"]
 
 
-def command(address: Address) -> list[str]:
+def build_command(address: Address) -> list[str]:
     """Return the command that starts ssh.
 
     Raises:
         ConnectError: there is no such program.
     """
-    program, *arguments = _arguments(address)
+    program, *arguments = _build_arguments(address)
     path = shutil.which(program)
     if path is None:
         raise ConnectError(
             f"there is no program {program!r} "
             "(install OpenSSH's client, or name another program with ssh=PATH)"
         )
-    first, last = _own_options(_settings(address))
-    # "--" ends the options, so no host name can be read as one.
+    first, last = _choose_options(_read_settings(address))
+    # "--" ends the options, so ssh can take no host name for an option.
     remote = ["--", address.host, bootstrap.remote_command(address.rpython)]
     return [*_IGNORE_INTERRUPTS, path, *first, *arguments, *last, *remote]
 
 
-def by_hand(address: Address) -> str:
-    """Return the command by which a user would try the same."""
+def format_manual_command(address: Address) -> str:
+    """Return the command by which a user would try the same connection by hand."""
     port = ["-p", str(address.port)] if address.port is not None else []
     login = address.host if address.user is None else f"{address.user}@{address.host}"
-    return shlex.join([_program(address), *address.extra_args, *port, login])
+    return shlex.join([_get_program(address), *address.extra_args, *port, login])
 
 
-def _program(address: Address) -> str:
+def _get_program(address: Address) -> str:
     return address.ssh if isinstance(address.ssh, str) else "ssh"
 
 
-def _arguments(address: Address) -> list[str]:
-    """Return the program and those of its arguments that lead to the host."""
-    arguments = [_program(address), *address.extra_args]
+def _build_arguments(address: Address) -> list[str]:
+    """Return the program and the arguments that say how to reach the host."""
+    arguments = [_get_program(address), *address.extra_args]
     if address.port is not None:
         arguments += ["-p", str(address.port)]
     if address.user is not None:
@@ -80,30 +85,30 @@ def _arguments(address: Address) -> list[str]:
     return arguments
 
 
-def _own_options(settings: dict[str, str]) -> tuple[list[str], list[str]]:
-    """Return the options that the user did not ask for: those before the user's own and those behind."""
+def _choose_options(settings: dict[str, str]) -> tuple[list[str], list[str]]:
+    """Return the options to add before the user's own arguments, and those to add after them."""
     first: list[str] = []
-    for name, allowed, option in _NEEDED:
+    for name, allowed, option in _NEEDED_SETTINGS:
         if settings.get(name, allowed[0]) not in allowed:
             first += ["-o", option]
-    last = ["-T"] if settings.get("requesttty", "auto") not in _WITHOUT_TERMINAL else []
+    last = ["-T"] if settings.get("requesttty", "auto") not in _NO_TERMINAL else []
     if settings.get("serveraliveinterval") == "0":
         last += ["-o", f"ServerAliveInterval={_ALIVE_INTERVAL}"]
     return first, last
 
 
-def _settings(address: Address) -> dict[str, str]:
-    """Return what ssh says that it is configured to; nothing when it is not OpenSSH."""
-    program, *arguments = _arguments(address)
-    if os.path.basename(program) != "ssh":  # something else may do more than answer when it is called
+def _read_settings(address: Address) -> dict[str, str]:
+    """Return the configuration of ssh for a host, as ssh prints it; empty if the program is not OpenSSH."""
+    program, *arguments = _build_arguments(address)
+    if os.path.basename(program) != "ssh":  # another program might do more than print when it is started
         return {}
-    question = [program, "-G", *arguments, "--", address.host]
+    query = [program, "-G", *arguments, "--", address.host]
     try:
         with subprocess.Popen(
-            question, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+            query, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
         ) as process:
             try:
-                settings, _ = process.communicate(timeout=_ASK_LIMIT)
+                settings, _ = process.communicate(timeout=_QUERY_TIMEOUT)
             except BaseException:
                 children.terminate(process)
                 raise

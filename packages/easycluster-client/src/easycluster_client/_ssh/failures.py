@@ -1,6 +1,6 @@
-"""Why ssh failed: from what it printed, and how it ended, to one error that says what to do.
+"""Failures of ssh: the words that ssh printed and its exit status become one error that says what to do.
 
-The words are those of OpenSSH 7 to 10; they are not translated. What is not recognised is quoted as it is.
+The known words are those of OpenSSH 7 to 10, which does not translate them. Others are only quoted.
 """
 
 from __future__ import annotations
@@ -12,17 +12,17 @@ from easycluster_protocol.errors import AuthenticationError, ConnectError, Versi
 
 
 class _Cause(NamedTuple):
-    """A known cause.
+    """A known cause of a failure.
 
     Attributes:
-        words: a regular expression for what is printed then.
-        text: what it means and what to do; ``{host}`` and the like are filled in.
-        kind: the class of the error.
+        words: a regular expression for the words that are printed.
+        text: their meaning and what to do; ``{by_hand}`` and ``{known_name}`` are filled in.
+        cls: the class of the error.
     """
 
     words: str
     text: str
-    kind: type[ConnectError] = ConnectError
+    cls: type[ConnectError] = ConnectError
 
 
 _NO_PYTHON = _Cause(
@@ -31,7 +31,7 @@ _NO_PYTHON = _Cause(
     " rpython=COMMAND",
 )
 
-#: What our own code says on the host. The first that fits is taken.
+#: The words of our own code on the host. The first cause that fits is taken.
 _CAUSES_ON_HOST = (
     _Cause(
         "EasyCluster needs Python",
@@ -42,7 +42,8 @@ _CAUSES_ON_HOST = (
     _Cause("EasyCluster could not start", "Python ran there, but our code did not start"),
 )
 
-#: What ssh says, when it was ssh that failed: the host's shell has words like these for other causes.
+#: The words of ssh itself. They count only if ssh failed: the host's shell prints similar words for other
+#: causes.
 _CAUSES_OF_SSH = (
     _Cause(
         "REMOTE HOST IDENTIFICATION HAS CHANGED",
@@ -85,25 +86,25 @@ _CAUSES_OF_SSH = (
     ),
 )
 
-#: The exit status of ssh when it was ssh that failed and not what ran on the host.
+#: The exit status with which ssh itself fails; any other is that of the command on the host.
 _FAILURE_OF_SSH = 255
 
-#: How many lines an error quotes.
+#: The greatest number of lines that an error quotes.
 _QUOTED_LINES = 15
 
 
 class SshFailure(NamedTuple):
-    """All that is known when a connection by ssh fails.
+    """Everything that is known about an ssh that failed to start the server.
 
     Attributes:
         peername: the server's name, for messages.
-        by_hand: the command by which a user would try the same.
-        known_name: the host's name in the file of known hosts.
-        rpython: the Python that was asked for.
-        printed: what ssh and the remote side printed to standard error.
-        answered: what the remote side printed to standard output.
+        by_hand: the command by which a user would try the same connection.
+        known_name: the name of the host in the file of known hosts.
+        rpython: the Python that the user asked for, or None.
+        printed: the standard error of ssh and of the remote side.
+        answered: the standard output of the remote side.
         status: the exit status of ssh; None: it had not ended.
-        reason: what was noticed, or nothing.
+        reason: a reason that this process knows, or an empty text.
     """
 
     peername: str
@@ -116,31 +117,32 @@ class SshFailure(NamedTuple):
     reason: str
 
 
-def explain_failure(what: SshFailure) -> ConnectError:
-    """Return the error for an ssh that did not come to start our server."""
-    kind, text = _find_cause(what)
-    parts = [part for part in (what.reason, text) if part]
-    message = f"cannot connect to {what.peername} by SSH: {'; '.join(parts) or _describe_status(what.status)}"
-    for who, words in (("ssh printed", what.printed), ("the host answered", what.answered)):
-        quoted = _quote(words)
+def explain_failure(failure: SshFailure) -> ConnectError:
+    """Return the error for an ssh that failed to start the server."""
+    cls, text = _find_cause(failure)
+    reasons = "; ".join(part for part in (failure.reason, text) if part)
+    message = f"cannot connect to {failure.peername} by SSH: {reasons or _describe_status(failure.status)}"
+    for label, output in (("ssh printed", failure.printed), ("the host answered", failure.answered)):
+        quoted = _quote(output)
         if quoted:
-            message += f"\n{who}:\n{quoted}"
-    return kind(message)
+            message += f"\n{label}:\n{quoted}"
+    return cls(message)
 
 
-def _find_cause(what: SshFailure) -> tuple[type[ConnectError], str]:
-    ssh_failed = what.status is None or what.status < 0 or what.status == _FAILURE_OF_SSH
+def _find_cause(failure: SshFailure) -> tuple[type[ConnectError], str]:
+    """Return the class of the error, and its text; the text is empty if the cause is unknown."""
+    ssh_failed = failure.status is None or failure.status < 0 or failure.status == _FAILURE_OF_SSH
     causes = _CAUSES_ON_HOST + (_CAUSES_OF_SSH if ssh_failed else ())
-    cause = next((each for each in causes if re.search(each.words, what.printed)), None)
-    if what.rpython is not None and not ssh_failed and cause in (None, _NO_PYTHON):
-        ended = f"it ended with status {what.status}"
-        return ConnectError, f"the command {what.rpython!r} (rpython) does not run Python there; {ended}"
+    cause = next((each for each in causes if re.search(each.words, failure.printed)), None)
+    if failure.rpython is not None and not ssh_failed and cause in (None, _NO_PYTHON):
+        ended = f"it ended with status {failure.status}"
+        return ConnectError, f"the command {failure.rpython!r} (rpython) does not run Python there; {ended}"
     if cause is None:
         return ConnectError, ""
-    # ssh knows better than we do under which name it keeps the key.
-    changed = re.search(r"ost key for ([!-~]+) has changed", what.printed)
-    known_name = changed[1] if changed else what.known_name
-    return cause.kind, cause.text.format(by_hand=what.by_hand, known_name=known_name)
+    # ssh prints the name under which it knows the host key; ours is only a good guess.
+    changed = re.search(r"ost key for ([!-~]+) has changed", failure.printed)
+    known_name = changed[1] if changed else failure.known_name
+    return cause.cls, cause.text.format(by_hand=failure.by_hand, known_name=known_name)
 
 
 def _describe_status(status: int | None) -> str:
@@ -151,8 +153,8 @@ def _describe_status(status: int | None) -> str:
     return f"ssh ended with status {status} before our code ran there"
 
 
-def _quote(words: str) -> str:
-    """Return the last lines of what was printed, indented, without what could play with the terminal."""
-    lines = [line.rstrip() for line in re.split(r"[\r\n]+", words)]
+def _quote(output: str) -> str:
+    """Return the last lines of an output, indented, without characters that could control the terminal."""
+    lines = [line.rstrip() for line in re.split(r"[\r\n]+", output)]
     shown = ["".join(c if c.isprintable() else ascii(c)[1:-1] for c in line) for line in lines if line]
     return "\n".join(f"    {line}" for line in shown[-_QUOTED_LINES:])

@@ -1,4 +1,4 @@
-"""The user's own ssh, as a process whose standard input and output are one socket."""
+"""The user's own ssh as a process, whose standard input and output are one socket."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from easycluster_client._process import children
 from easycluster_protocol.errors import ConnectError, EasyClusterError
 from easycluster_server._io.transport import wait
 
-from . import command as ssh_command
+from .command import build_command, format_manual_command
 from .dead_man import dead_man
 from .failures import SshFailure, explain_failure
 from .output import RemoteOutput
@@ -26,48 +26,48 @@ if TYPE_CHECKING:
     from easycluster_client._address import Address
     from easycluster_protocol._handshake.hello import Hello
 
-#: Seconds that ssh has to end by itself after an orderly close, and to print its last words.
+#: Seconds that ssh has to end by itself after an orderly close, and those in which its last output is read.
 _FINISH_GRACE = 5.0
-_LAST_WORDS = 1.0
+_LAST_OUTPUT_GRACE = 1.0
 
-#: Seconds between two looks whether ssh has ended, when it says nothing.
-_LOOK = 0.05
+#: Seconds between two checks whether ssh has ended while it sends nothing.
+_POLL_INTERVAL = 0.05
 
-#: The most that a login may print before our code runs, and how much of it an error quotes.
+#: The greatest number of bytes that a login may print before our code runs, and that of those in an error.
 _MAX_NOISE = 16 << 20
 _QUOTED_NOISE = 1024
 
 
 class SshProcess:
-    """One ssh, from before its start until it is gone.
+    """One ssh, from before its start until after its end.
 
     Args:
-        address: where it connects to.
+        address: the address that it connects to.
 
     Attributes:
-        connection: our end of its standard input and output.
+        connection: our end of the socket that is its standard input and output.
     """
 
     def __init__(self, address: Address) -> None:
         self._address = address
         self._marker = bootstrap.new_marker()
-        self._noise = b""  # the last of what came before the marker
-        self._answered = False
+        self._noise = b""  # the latest bytes that came before the marker
+        self._has_answered = False
         self._owner = os.getpid()
         self._process: subprocess.Popen[bytes] | None = None
         self._output: RemoteOutput | None = None
         self._launching: threading.Event | None = None
         self._failure: Exception | None = None
-        self.connection, self._theirs = socket.socketpair()
+        self.connection, self._ssh_end = socket.socketpair()
 
     def start(self) -> None:
-        """Start it. If this raises, `explain` or `kill` is what remains to be done.
+        """Start ssh. If this raises, the caller still has to call `explain` or `kill`.
 
         Raises:
             ConnectError: there is no ssh, or it cannot be started.
         """
-        command = ssh_command.command(self._address)
-        # No handler of a signal raises in another thread, so a process that was started is always noted.
+        command = build_command(self._address)
+        # In another thread, where no signal handler raises: so a process that was started is always noted.
         launch = threading.Thread(target=self._launch, args=(command,), daemon=True)
         self._launching = threading.Event()
         launch.start()
@@ -82,21 +82,21 @@ class SshProcess:
             reading, writing = os.pipe()
             with os.fdopen(writing, "wb") as errors:
                 self._output = RemoteOutput(reading)
-                end = self._theirs.fileno()
+                end = self._ssh_end.fileno()
                 self._process = subprocess.Popen(command, stdin=end, stdout=end, stderr=errors)
             dead_man.add(self._process.pid)
         except Exception as error:
             self._failure = error
         finally:
-            self._theirs.close()
+            self._ssh_end.close()
             self._launching.set()
 
     def is_prompting(self) -> bool:
-        """Whether ssh waits for the user."""
+        """Return whether ssh is waiting for the user."""
         return self._process is not None and is_prompting(self._process.pid)
 
     def send_server(self, client: Hello, deadline: Deadline) -> None:
-        """Send our code, and what the client says of itself.
+        """Send the code of the server, and the client's description of itself.
 
         Raises:
             ConnectError: the time is over.
@@ -108,7 +108,7 @@ class SshProcess:
             rest = rest[self.connection.send(rest, socket.MSG_DONTWAIT) :]
 
     def wait_for_server(self, deadline: Deadline) -> None:
-        """Wait until our code runs.
+        """Wait until the code of the server runs.
 
         Raises:
             ConnectError: the time is over, or ssh has ended.
@@ -118,9 +118,9 @@ class SshProcess:
             self._output.show()
 
     def _skip_noise(self, marker: bytes, deadline: Deadline) -> None:
-        """Read up to and with the marker, and not a byte further: what follows is the protocol's."""
+        """Read up to the end of the marker, and not a byte further: the protocol begins after it."""
         count = 0
-        end = b""  # of what was read, shorter than the marker
+        end = b""  # the last bytes that were read, fewer than the marker has
         while True:
             deadline.wait(self.connection.fileno())
             window = end + self.connection.recv(65536, socket.MSG_PEEK)
@@ -128,7 +128,7 @@ class SshProcess:
             stop = len(window) if found < 0 else found + len(marker)
             data = self.connection.recv(stop - len(end))
             if found >= 0:
-                self._answered = True
+                self._has_answered = True
                 return
             count += len(data)
             self._note_noise(data)
@@ -142,10 +142,10 @@ class SshProcess:
         self._noise = (self._noise + data)[-_QUOTED_NOISE:]
 
     def _read_rest(self) -> None:
-        """Read what has come of the noise: ssh may have ended while we were still sending."""
+        """Read the noise that has come: ssh may have ended while the code of the server was being sent."""
         count = 0
         try:
-            while not self._answered and count < _MAX_NOISE:
+            while not self._has_answered and count < _MAX_NOISE:
                 data = self.connection.recv(65536, socket.MSG_DONTWAIT)
                 if not data:
                     return
@@ -155,27 +155,27 @@ class SshProcess:
             pass
 
     def explain(self, error: BaseException) -> ConnectError:
-        """End ssh; return the error for what happened, with all that is known about it.
+        """End ssh; return the error for a failure, with everything that is known about it.
 
-        To be called while `connection` is open, or ssh would complain of that.
+        Call this while `connection` is open: otherwise ssh would print a complaint about that.
         """
-        # A broken pipe is only how the end of ssh shows itself.
+        # A broken pipe is no reason by itself: it only shows that ssh has ended.
         reason = str(error) if isinstance(error, EasyClusterError) else ""
         status = None
         if self._process is not None:
             if not reason or self._process.poll() is not None:
-                # It is ending by itself: wait, for its status says something.
+                # ssh is ending by itself: wait, because its exit status tells the cause.
                 children.wait_for_end(self._process, children.GRACE)
             status = self._process.poll()
         if self._output is not None:
-            self._output.discard()  # what it says is in the error
+            self._output.discard()  # the error quotes it
         self.kill()
         self._read_rest()
         address = self._address
         return explain_failure(
             SshFailure(
                 peername=address.peername,
-                by_hand=ssh_command.by_hand(address),
+                by_hand=format_manual_command(address),
                 known_name=f"[{address.host}]:{address.port}" if address.port else address.host,
                 rpython=address.rpython,
                 printed=self._output.text if self._output is not None else "",
@@ -186,7 +186,7 @@ class SshProcess:
         )
 
     def finish(self) -> None:
-        """End the connection and wait until ssh ends, which follows from that; else end it."""
+        """End the connection and wait for the end of ssh, which follows from that; else terminate ssh."""
         try:
             if self._process is not None and self._owner == os.getpid():
                 self._drain(self._process, time.monotonic() + _FINISH_GRACE)
@@ -194,31 +194,31 @@ class SshProcess:
             self.kill()
             self.connection.close()
 
-    def _drain(self, process: subprocess.Popen[bytes], until: float) -> None:
-        """Wait until ssh ends, and take what still comes: it does not end before it got rid of that."""
+    def _drain(self, process: subprocess.Popen[bytes], deadline: float) -> None:
+        """Wait until ssh ends, and read what it still sends: it does not end before it has sent
+        everything."""
         try:
             self.connection.shutdown(socket.SHUT_WR)
-            while (left := until - time.monotonic()) > 0 and process.poll() is None:
-                # Looking now and then: somebody else may hold ssh's end of the socket.
-                if wait(self.connection.fileno(), -1, min(_LOOK, left))[0] and not self.connection.recv(
-                    65536
-                ):
+            while (left := deadline - time.monotonic()) > 0 and process.poll() is None:
+                # Checked repeatedly, because another process may hold ssh's end of the socket.
+                is_readable, _ = wait(self.connection.fileno(), -1, min(_POLL_INTERVAL, left))
+                if is_readable and not self.connection.recv(65536):
                     break
-        except OSError:  # it is closed, or its other end is
+        except OSError:  # one end of the socket is closed
             pass
-        children.wait_for_end(process, max(0.0, until - time.monotonic()))
+        children.wait_for_end(process, max(0.0, deadline - time.monotonic()))
 
     def kill(self) -> None:
-        """End ssh now. In a process that was forked from the one that started it this does nothing."""
+        """End ssh now; in a process that was forked from the one that started ssh, do nothing."""
         if self._owner != os.getpid():
             return
         if self._launching is not None:
             self._launching.wait(children.GRACE)
-        self._theirs.close()
+        self._ssh_end.close()
         if self._process is not None:
             if self._process.poll() is None:
                 children.terminate(self._process)
-            # Before anything that takes time: from now on its id may become another's.
+            # Before anything that takes time: from now on another process may get its id.
             dead_man.discard(self._process.pid)
         if self._output is not None:
-            self._output.finish(_LAST_WORDS)
+            self._output.finish(_LAST_OUTPUT_GRACE)

@@ -1,4 +1,4 @@
-"""Whether ssh is asking the user for something: while it does, the limit on connecting does not run."""
+"""Prompts of ssh: while it is asking the user for something, the limit on connecting does not run."""
 
 from __future__ import annotations
 
@@ -9,38 +9,38 @@ from easycluster_server._system import proc
 
 
 def is_prompting(pid: int) -> bool:
-    """Return whether this ssh, or one that it started, waits for a password or the like.
+    """Return whether this ssh, or one that it has started, is waiting for a password or the like.
 
     ssh opens the terminal to ask, and closes it afterwards; or it starts a program that asks in a
-    window. Known only where there is a /proc of ours; elsewhere the limit runs on.
+    window. Only a /proc of our own shows this; without one the answer is no, and the limit runs on.
     """
-    return proc.has_own_proc() and any(map(_is_asking, (pid, *_descendants(pid))))
+    return proc.has_own_proc() and any(map(_is_asking, (pid, *_find_descendants(pid))))
 
 
 def _is_asking(pid: int) -> bool:
     return _has_terminal(pid) or _asks_in_window(pid)
 
 
-def _descendants(pid: int) -> list[int]:
+def _find_descendants(pid: int) -> list[int]:
     try:
-        # Few ssh have children. The table of all processes is dear where many connections are being made.
+        # Few ssh have children, and reading all processes is expensive while many connections are made.
         with open(f"/proc/{pid}/task/{pid}/children") as file:
             if not file.read():
                 return []
-    except OSError:  # it has ended, or the kernel does not tell
+    except OSError:  # it has ended, or the kernel does not list children
         pass
     return [process.pid for process in proc.find_descendants(pid, proc.read_processes())]
 
 
 def _has_terminal(pid: int) -> bool:
-    return "/dev/tty" in _links(f"/proc/{pid}/fd")
+    return "/dev/tty" in _read_links(f"/proc/{pid}/fd")
 
 
-def _links(folder: str) -> Iterable[str]:
+def _read_links(folder: str) -> Iterable[str]:
     try:
         for name in os.listdir(folder):
             yield os.readlink(f"{folder}/{name}")
-    except OSError:  # it has ended, or has just closed one
+    except OSError:  # the process has ended, or has just closed a descriptor
         return
 
 

@@ -17,8 +17,8 @@ from .bundle_cache import cached
 _SENT_PACKAGES = ("easycluster", "easycluster_protocol", "easycluster_server")
 _BUNDLE_MAKERS = (*_SENT_PACKAGES, "easycluster_bootstrap", "easycluster_client")
 
-#: The modules that a server on a pipe needs until something is called.
-_STARTUP_MODULES = frozenset(
+#: The modules that a server on a pipe needs before the first call.
+STARTUP_MODULES = frozenset(
     (
         "easycluster_protocol",
         "easycluster_protocol._handshake",
@@ -57,38 +57,41 @@ _STARTUP_MODULES = frozenset(
     )
 )
 
-#: How many bytes may go to a host before its first call.
+#: The greatest number of bytes that may be sent to a host before its first call.
 MAX_STARTUP_BYTES = 20_000
 
 _ENTRY = "easycluster_server._stdio:main"
 
 
 @functools.lru_cache(maxsize=1)
-def _sources() -> Mapping[str, tuple[str, bool]]:
+def collect_sources() -> Mapping[str, tuple[str, bool]]:
+    """Return the sources of all modules that are sent, by name; each with whether it is a package."""
     return bootstrap.collect(*_SENT_PACKAGES)
 
 
-def _part(at_startup: bool) -> dict[str, tuple[str, bool]]:
-    return {name: source for name, source in _sources().items() if (name in _STARTUP_MODULES) == at_startup}
+def select_sources(at_startup: bool) -> dict[str, tuple[str, bool]]:
+    """Return those of `collect_sources` that are sent at startup, or the others."""
+    sources = collect_sources()
+    return {name: source for name, source in sources.items() if (name in STARTUP_MODULES) == at_startup}
 
 
 @functools.lru_cache(maxsize=1)
-def _prepared() -> bytes:
-    return cached("startup", _BUNDLE_MAKERS, lambda: bootstrap.prepare(_part(at_startup=True)))
+def _prepare_startup() -> bytes:
+    return cached("startup", _BUNDLE_MAKERS, lambda: bootstrap.prepare(select_sources(at_startup=True)))
 
 
 def startup_bundle(marker: bytes, pickle_protocol: int, compress: bool) -> bytes:
-    """Return the bundle that goes to the host before anything else; it writes ``marker`` when it has started.
+    """Return the bundle that is sent to the host before anything else; it writes ``marker`` when it starts.
 
     Args:
-        marker: from `easycluster_bootstrap.new_marker`.
-        pickle_protocol: the highest of this end.
+        marker: see `easycluster_bootstrap.new_marker`.
+        pickle_protocol: the highest pickle protocol of this end.
         compress: whether the connection is to be compressed.
     """
-    return bootstrap.complete(_prepared(), _ENTRY, marker, b"%d %d" % (pickle_protocol, compress))
+    return bootstrap.complete(_prepare_startup(), _ENTRY, marker, b"%d %d" % (pickle_protocol, compress))
 
 
 @functools.lru_cache(maxsize=1)
 def calls_bundle() -> bytes:
-    """Return the body of the message that goes ahead of the first call."""
-    return cached("calls", _BUNDLE_MAKERS, lambda: bootstrap.pack(_part(at_startup=False)))
+    """Return the body of the message that is sent ahead of the first call."""
+    return cached("calls", _BUNDLE_MAKERS, lambda: bootstrap.pack(select_sources(at_startup=False)))
