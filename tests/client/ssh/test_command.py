@@ -181,7 +181,9 @@ def test_port_of_the_config(tmp_path: Path, port: int | None, expected: str) -> 
     """The real ssh takes the port from its configuration unless one was given."""
     path = tmp_path / "config"
     path.write_text("Host h\n  Port 2200\n  User somebody\n  HostName 192.0.2.1\n")
-    program, *arguments = command_module._build_arguments(address(True, port=port, extra_args=("-F", str(path))))
+    program, *arguments = command_module._build_arguments(
+        address(True, port=port, extra_args=("-F", str(path)))
+    )
     asked = subprocess.run([program, "-G", *arguments, "--", "h"], capture_output=True, text=True, check=True)
     settings = dict(line.split(" ", 1) for line in asked.stdout.splitlines())
 
