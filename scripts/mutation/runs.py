@@ -116,7 +116,11 @@ class Run:
         os.environ["PYTHONPATH"] = os.pathsep.join(paths)
         # Found tests, not found bugs, decide which mutants die: no chance, no search for the smallest example.
         hypothesis.settings.register_profile(
-            "mutants", derandomize=True, database=None, deadline=None, phases=["explicit", "generate"]
+            "mutants",
+            derandomize=True,
+            database=None,
+            deadline=None,
+            phases=[hypothesis.Phase.explicit, hypothesis.Phase.generate],
         )
         hypothesis.settings.load_profile("mutants")
         resource.setrlimit(resource.RLIMIT_AS, (_MOST_MEMORY, _MOST_MEMORY))
