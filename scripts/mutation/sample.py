@@ -22,8 +22,15 @@ Place = tuple[int, int]
 
 #: Decorators that tell something to type checkers and readers only.
 TYPING_DECORATORS = {"abstractmethod", "final", "overload", "runtime_checkable"}
-#: These pairs differ for values only whose identity Python does not promise.
-SAME = {("Eq", "Is"), ("Is", "Eq"), ("NotEq", "IsNot"), ("IsNot", "NotEq")}
+#: The first four differ only for values whose identity Python does not promise, the others only for flags that overlap.
+SAME = {
+    ("Eq", "Is"),
+    ("Is", "Eq"),
+    ("NotEq", "IsNot"),
+    ("IsNot", "NotEq"),
+    ("BitOr", "Add"),
+    ("BitOr", "BitXor"),
+}
 
 #: `not` that is put before a condition and `not` that is removed from one are the same change.
 KINDS = {"AddNot": "ReplaceUnaryOperator"}
@@ -166,15 +173,23 @@ def _unnoticed(tree: ast.Module) -> Iterator[tuple[Place, Place]]:
             found.append(node.annotation)
         elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             found.append(node.returns)
-        elif isinstance(node, ast.Assert):
-            found.append(node)
-        elif isinstance(node, ast.If) and "sys.version_info" in ast.unparse(node.test):
-            found.append(node.test)
-        elif isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
+            if isinstance(last := node.body[-1], ast.Return) and (
+                last.value is None or ast.unparse(last.value) == "None"
+            ):
+                found.append(last)
+        elif _makes_no_difference(node):
             found.append(node)
         for each in found:
             if each is not None:
                 yield (each.lineno, each.col_offset), (each.end_lineno, each.end_col_offset)  # type: ignore[attr-defined]
+
+
+def _makes_no_difference(node: ast.AST) -> bool:
+    if isinstance(node, ast.Compare):
+        return "sys.version_info" in ast.unparse(node)
+    if isinstance(node, ast.Expr):
+        return isinstance(node.value, ast.Constant)
+    return isinstance(node, ast.Assert)
 
 
 def _is_decorator_for_typing(node: parso.tree.NodeOrLeaf) -> bool:
