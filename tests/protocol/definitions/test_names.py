@@ -71,6 +71,24 @@ def test_auto_import(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
         del sys.modules[name]
 
 
+@pytest.mark.parametrize("missing", ["easycluster_a_missing_module", "easycluster_z_missing_module"])
+def test_modules_that_cannot_be_imported(
+    missing: str, tmp_path: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A module that is there, but cannot import another one, fails with the name of that other module."""
+    folder = tmp_path / "easycluster_k_package"
+    folder.mkdir()
+    (folder / "__init__.py").write_text("")
+    (folder / "sub.py").write_text(f"import {missing}\n")
+    (tmp_path / "easycluster_k_module.py").write_text(f"import {missing}\n")
+    monkeypatch.syspath_prepend(tmp_path)
+
+    for name in ("easycluster_k_module.value", f"{folder.name}.sub.value"):
+        with pytest.raises(ModuleNotFoundError, match=f"No module named '{missing}'"):
+            get_global(name, auto_import=True)
+    del sys.modules[folder.name]
+
+
 def test_names_of_ours_that_a_host_lacks(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where the client's half is not installed, its names are as any other: modules of the host, or unknown."""
     (tmp_path / "Client.py").write_text("x = 42\n")

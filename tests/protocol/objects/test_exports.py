@@ -18,6 +18,7 @@ from easycluster_protocol._objects.exports import (
     make_server_class,
     make_singleton,
 )
+from easycluster_protocol._objects.proxies import RemoteProxy
 from helpers.states import registrations_restored
 
 
@@ -127,6 +128,24 @@ def test_subclasses_have_their_own() -> None:
     assert names_of(Less())[0] == {"another"}
     assert names_of(LikeLess())[0] == {"another"}
     assert names_of(Everything())[0] == {"__add__", "method", "static", "of_class"}
+
+
+def test_a_proxy_class_is_for_one_class() -> None:
+    """A subclass that says itself what it exports has no proxy class of the class above, whose methods are others."""
+
+    class Above(Everything):
+        proxy_class = RemoteProxy
+        export_attrs = ("value",)
+
+    class Below(Above):
+        export_methods = ("method",)
+
+    above, below = find_exports(Above()), find_exports(Below())
+
+    assert above is not None
+    assert above.descriptor is RemoteProxy
+    assert below is not None
+    assert below.descriptor == (("method",), ("value",), (), False)
 
 
 def test_a_method_that_is_switched_off() -> None:

@@ -156,13 +156,14 @@ def test_functions() -> None:
     assert back(len) is len
 
 
-def test_code_of_another_python(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Code that another version of Python compiled is refused: it is never run."""
-    monkeypatch.setattr(by_value, "_CACHE_TAG", "cpython-399")
+@pytest.mark.parametrize("tag", ["cpython-399", "cpython-27"])
+def test_code_of_another_python(tag: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Code that another version of Python compiled, newer or older, is refused: it is never run."""
+    monkeypatch.setattr(by_value, "_CACHE_TAG", tag)
     body, _ = dumps(lambda: None, 5, dumps_by_value())
     monkeypatch.undo()
 
-    with pytest.raises(ValueError, match="a function that cpython-399 compiled cannot run on cpython-3"):
+    with pytest.raises(ValueError, match=f"a function that {tag} compiled cannot run on cpython-3"):
         loads(body)
 
 

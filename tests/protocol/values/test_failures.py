@@ -350,6 +350,20 @@ def test_from_none() -> None:
     assert isinstance(found.__cause__, RemoteTraceback)
 
 
+def test_from_none_twice() -> None:
+    """Each exception of a chain that hides its context hides it at the receiver, too."""
+    first, second, third = ValueError("first"), TypeError("second"), KeyError("third")
+    third.__context__, third.__suppress_context__ = second, True
+    second.__context__, second.__suppress_context__ = first, True
+
+    found = arrived(third)
+
+    assert found.__suppress_context__
+    assert repr(found.__context__) == "TypeError('second')"
+    assert found.__context__ is not None
+    assert found.__context__.__suppress_context__
+
+
 def test_long_chains() -> None:
     """Of a long chain the beginning arrives, and its text whole."""
     error: BaseException | None = None

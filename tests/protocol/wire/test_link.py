@@ -67,6 +67,18 @@ def test_byte_by_byte(mode: Mode) -> None:
         )
 
 
+@pytest.mark.parametrize("mode", MODES.values(), ids=MODES)
+def test_bytes_that_came_with_the_handshake(mode: Mode) -> None:
+    """What the peer sent together with the end of its handshake is the beginning of the conversation."""
+    pair = LinkPair(mode)
+    messages = [Message(m.CALL, 1, b"body"), Message(m.CANCEL, 1)]
+    data = b"".join(map(pair.client.data_to_send, messages))
+
+    server = Link(SERVER, pair.server.agreement, data[:50])
+
+    assert receive(server, data[50:]) == messages
+
+
 LATER_MESSAGES = [
     (CLIENT, Message(m.CREDIT, 1 << 40, thread=-3)),
     (SERVER, Message(m.CREDIT, 2**64 - 1, thread=2**63 - 1)),

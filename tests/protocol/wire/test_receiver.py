@@ -116,13 +116,25 @@ def test_a_message_stays_until_it_is_dealt_with() -> None:
 
 
 def test_nothing_to_deal_with() -> None:
-    """Going on when no message is there does nothing."""
+    """Going on when no message is there does nothing, and one may be there: the caller, who may have been interrupted
+    when it went on, looks before it receives."""
     receiver = make_receiver()
+    receiver.receive_data(Writer().messages(Message(m.PING, 1)))
 
-    receiver.advance()
+    assert receiver.advance() is True
 
-    assert receiver.next_message() is None
+    assert drain(receiver) == [Message(m.PING, 1)]
     assert receiver.is_between_frames
+
+
+def test_delivery_tells_whether_there_was_a_message() -> None:
+    """A delivery was one, also if the beginning of the next message came with the last."""
+    writer, receiver = Writer(), make_receiver()
+    first, second = writer.messages(Message(m.PING, 1)), writer.messages(Message(m.PING, 2))
+
+    for data, delivered in ((first + second[:1], True), (second[1:-1], False), (second[-1:], True)):
+        receiver.receive_data(data)
+        assert receiver.deliver(lambda message: None) is delivered
 
 
 @pytest.mark.parametrize("size", [1, 10, 100, 1000, 20_000])
@@ -216,6 +228,17 @@ def test_the_short_way_refuses_the_same(key: bytes | None, payload: bytes) -> No
             outcomes.append(str(error))
 
     assert outcomes[0] == outcomes[1]
+
+
+@pytest.mark.parametrize("bit", range(8 * frames.HEADER_SIZE))
+def test_the_short_way_looks_at_the_whole_header(bit: int) -> None:
+    """No bit of the header of a message that comes alone can be flipped unnoticed."""
+    receiver = make_receiver()
+    data = bytearray(Writer().messages(Message(m.CALL, 1, b"body")))
+    data[bit // 8] ^= 1 << bit % 8
+
+    with pytest.raises(RemoteProtocolError, match="not a frame"):
+        receive(receiver, bytes(data))
 
 
 def test_advance_tells_whether_there_is_more() -> None:
@@ -380,18 +403,19 @@ def test_a_message_that_never_began() -> None:
 
 def test_too_many_messages_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """No more large messages can be under way than the limit, and as many can."""
-    monkeypatch.setattr(frame_reader, "MAX_STREAMS", 3)
+    monkeypatch.setattr(frame_reader, "MAX_STREAMS", 300)
     writer, receiver = Writer(), make_receiver()
-    for number in range(3):
+    for number in range(300):
         receive(receiver, writer.begin(number, Message(m.CALL, number, b"a")))
     assert len(receive(receiver, writer.data(1, b"a"))) == 1
-    receive(receiver, writer.begin(3, Message(m.CALL, 3, b"a")))
+    receive(receiver, writer.begin(300, Message(m.CALL, 300, b"a")))
 
-    with pytest.raises(RemoteProtocolError, match="more than 3 large messages at once"):
-        receive(receiver, writer.begin(4, Message(m.CALL, 4, b"a")))
+    with pytest.raises(RemoteProtocolError, match="more than 300 large messages at once"):
+        receive(receiver, writer.begin(301, Message(m.CALL, 301, b"a")))
 
 
 HEAD = pack_head(Message(m.CALL, 1, b"body"))
+WITHOUT_ITS_TABLE = pack_head(Message(m.CALL, 1, references=[7]))[:HEAD_SIZE]
 
 
 @pytest.mark.parametrize(
@@ -405,6 +429,7 @@ HEAD = pack_head(Message(m.CALL, 1, b"body"))
         pack_head(Message(m.CALL, 1, b"", buffers=[b""])),
         pack_head(Message(m.CALL, 1, b"", buffers=[b"abc"])) + b"abc",
         HEAD + b"body" + pack_head(Message(m.CALL, 1, b"", buffers=[b"abc"])) + b"abc",
+        WITHOUT_ITS_TABLE,
     ],
     ids=[
         "empty",
@@ -415,6 +440,7 @@ HEAD = pack_head(Message(m.CALL, 1, b"body"))
         "no buffers",
         "buffers",
         "buffers in the second",
+        "no table",
     ],
 )
 def test_messages_that_do_not_fit_their_frame(payload: bytes) -> None:

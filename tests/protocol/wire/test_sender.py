@@ -107,6 +107,28 @@ def test_pieces_on_keyed_connections() -> None:
     ]
 
 
+def test_groups_are_filled() -> None:
+    """What is committed at once is as large as a frame may be, to the last byte, and no larger."""
+    head = len(pack_head(Message(m.CALL, 1)))
+    rest = MAX_FRAME_BYTES - head
+
+    assert groups(Sender(), Message(m.CALL, 1, bytes(rest))) == [[(frames.BEGIN, head), (frames.DATA, rest)]]
+    assert groups(Sender(), Message(m.CALL, 1, bytes(rest + 1))) == [
+        [(frames.BEGIN, head)],
+        [(frames.DATA, rest + 1)],
+    ]
+
+
+def test_all_at_once_is_all() -> None:
+    """When the bytes of a large message have been asked for at once, nothing of it is left to send."""
+    sender = new_sender()
+    sender.data_to_send(Message(m.CALL, 1, bytes(MAX_FRAME_BYTES + 10)))
+
+    assert not sender.has_unsent
+    assert sender.unsent() == []
+    assert sender.commit_small(Message(m.PING)) is not None
+
+
 def test_each_large_message_has_a_number() -> None:
     """Large messages are numbered from 1; the number on the wire starts again after 32 bits."""
     sender = Sender()
