@@ -273,9 +273,16 @@ def test_thread_that_reads_in_a_completion_function(spawn: Any, tasks: Tasks) ->
     """Answers count at once also when the thread that reads them is in a completion function that waits."""
     client = spawn()
     last = tasks.start(client, "last", threadid=1)
-    client.add(1, oncomplete=lambda value: last.wait())
+    has_begun = threading.Event()
+
+    def complete(value: int) -> None:
+        has_begun.set()
+        last.wait()
+
+    client.add(1, oncomplete=complete)
     with concurrent.futures.ThreadPoolExecutor(2) as pool:
         reading = pool.submit(client.add, 2)
+        assert has_begun.wait(PATIENCE)  # before this thread reads, and could be the one that calls it
         wait_until(client._easycluster_calls.session.turn.reading.locked)
 
         def finish(name: str) -> None:

@@ -204,6 +204,7 @@ def test_stack_traces_are_the_users(monkeypatch: pytest.MonkeyPatch, name: str, 
 #: What packing an exception imports that the module which packs it has not imported yet.
 IMPORTED_LATE = """
 import sys
+import easycluster_server._serving.session
 from easycluster_server._serving.lazy import load
 failures = load("easycluster_protocol._values.failures")
 import raising
