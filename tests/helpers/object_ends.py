@@ -75,7 +75,7 @@ class Ends:
 
     def rebuild(self, message: Message) -> Any:
         """Return what the client makes of an answer."""
-        return self.references.loads(message, partial(loads_result, message.body, message.buffers))
+        return self.references.load_answer(message, partial(loads_result, message.body, message.buffers))
 
     def loads(self, value: Any) -> Any:
         """Return what the client makes of a value."""
@@ -84,6 +84,6 @@ class Ends:
     def give_back(self) -> None:
         """Let the server take what the client gives back, as messages do that a client sends."""
         while self.references.garbage:
-            message = Message(m.RELEASE, releases=self.references.releases())
+            message = Message(m.RELEASE, releases=self.references.take_releases())
             for arrived in receive(self._pair.server, self._pair.client.data_to_send(message)):
                 self.table._release(arrived.releases)

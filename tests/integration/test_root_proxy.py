@@ -53,7 +53,7 @@ def test_nothing_is_released(client: Any) -> None:
     client.get_root().eval("1")
     gc.collect()
 
-    assert client._easycluster_calls.session.references.releases() == []
+    assert client._easycluster_calls.session.references.take_releases() == []
     assert client.get_root().eval("2") == 2
 
 

@@ -60,10 +60,10 @@ def test_receipts_are_given_back_at_the_end(ends: Ends) -> None:
     thing = Thing()
     proxies = [ends.loads([thing, thing]) for _ in range(5)]
 
-    assert ends.references.releases() == []
+    assert ends.references.take_releases() == []
     del proxies
-    assert ends.references.releases() == [(1, 5)]
-    assert ends.references.releases() == []
+    assert ends.references.take_releases() == [(1, 5)]
+    assert ends.references.take_releases() == []
 
 
 def test_dropping_is_one_append(ends: Ends) -> None:
@@ -86,7 +86,7 @@ def test_answers_that_nobody_reads(ends: Ends) -> None:
     assert not ends.references.garbage
     del message
 
-    assert sorted(ends.references.releases()) == [(1, 1), (2, 1)]
+    assert sorted(ends.references.take_releases()) == [(1, 1), (2, 1)]
 
 
 @pytest.mark.parametrize("keep", [False, True])
@@ -148,7 +148,7 @@ def test_no_table_is_too_long(ends: Ends) -> None:
     messages = [ends.answer(things), ends.answer(things[5:]), ends.answer([Thing()])]
     del proxies, messages
     sizes: list[int] = []
-    while given := ends.references.releases():
+    while given := ends.references.take_releases():
         sizes.append(len(given))
         assert sum(receipts for _, receipts in given) > 0
         ends.table._release(given)
@@ -163,10 +163,10 @@ def test_messages_that_were_not_sent(ends: Ends) -> None:
     thing = Thing()
     proxies = [ends.loads(thing), ends.loads(thing)]
     del proxies
-    pairs = ends.references.releases()
-    ends.references.keep(pairs)
+    pairs = ends.references.take_releases()
+    ends.references.keep_releases(pairs)
 
-    assert ends.references.releases() == pairs == [(1, 2)]
+    assert ends.references.take_releases() == pairs == [(1, 2)]
 
 
 def test_dict_keyed_by_proxies(ends: Ends) -> None:
@@ -250,7 +250,9 @@ def test_more_objects_than_one_table(ends: Ends, how: str, again: bool) -> None:
 def test_numbers_that_no_object_has(ends: Ends, number: Any) -> None:
     """A server that names an object by something else gets no proxy, least of all of its root object."""
     with pytest.raises(TypeError, match="the number of a server object cannot be"):
-        ends.references.loads(ends.answer([Thing()]), lambda: proxies_module.find_proxy(number, RemoteProxy))
+        ends.references.load_answer(
+            ends.answer([Thing()]), lambda: proxies_module.find_proxy(number, RemoteProxy)
+        )
 
     assert not ends.references._live
 
@@ -282,14 +284,14 @@ def test_proxies_with_an_init_of_their_own(ends: Ends) -> None:
     assert ends.references.find_proxy(7, CountedProxy) is proxy
     assert CountedProxy.made == [(proxy, "the client", 7)]
     assert proxy.proxy_object_id == 7
-    assert ends.references.live(7) is proxy
-    assert ends.references.live(8) is None
+    assert ends.references.find_live_proxy(7) is proxy
+    assert ends.references.find_live_proxy(8) is None
 
 
 def test_init_runs_outside_of_the_lock(ends: Ends, other_thread: OtherThread) -> None:
     """What a script does in its ``__init__`` keeps no other thread from using proxies."""
     found: list[Any] = []
-    CountedProxy.act = lambda: found.append(other_thread.run(ends.references.releases))
+    CountedProxy.act = lambda: found.append(other_thread.run(ends.references.take_releases))
     ends.references.find_proxy(7, CountedProxy)
 
     assert found == [[]]
@@ -304,13 +306,13 @@ def test_init_that_fails(ends: Ends) -> None:
     CountedProxy.act = fail
     with pytest.raises(KeyboardInterrupt):
         ends.references.find_proxy(7, CountedProxy)
-    before = ends.references.live(7)
+    before = ends.references.find_live_proxy(7)
     CountedProxy.act = lambda: None
     proxy = ends.references.find_proxy(7, CountedProxy)
 
     assert before is None
     assert CountedProxy.made[1][0] is proxy
-    assert ends.references.live(7) is proxy
+    assert ends.references.find_live_proxy(7) is proxy
 
 
 def test_init_that_fails_after_another_proxy_was_made(ends: Ends) -> None:
@@ -327,7 +329,7 @@ def test_init_that_fails_after_another_proxy_was_made(ends: Ends) -> None:
     with pytest.raises(ValueError, match="^$"):
         ends.references.find_proxy(7, CountedProxy)
 
-    assert ends.references.live(7) is others[0]
+    assert ends.references.find_live_proxy(7) is others[0]
 
 
 # Receipts on their way.
@@ -341,7 +343,7 @@ def test_answers_that_name_objects_ahead_after_they_came(ends: Ends) -> None:
     del message
     gc.collect()
 
-    assert ends.references.releases() == [(5, 1)]
+    assert ends.references.take_releases() == [(5, 1)]
     assert ends.references._ahead == {}
 
 
@@ -354,7 +356,7 @@ def test_objects_that_are_named_twice_ahead(ends: Ends) -> None:
     del message
     gc.collect()
 
-    assert ends.references.releases() == [(5, 1), (6, 1), (7, 1), (8, 1)]
+    assert ends.references.take_releases() == [(5, 1), (6, 1), (7, 1), (8, 1)]
 
 
 def test_context_of_unpickling(ends: Ends) -> None:
@@ -365,13 +367,13 @@ def test_context_of_unpickling(ends: Ends) -> None:
 
     def load() -> int:
         found.append(context.answering)
-        found.append(other.references.loads(inner, lambda: context.answering))
+        found.append(other.references.load_answer(inner, lambda: context.answering))
         found.append(context.answering)
         return 7
 
-    value = ends.references.loads(message, load)
+    value = ends.references.load_answer(message, load)
     with pytest.raises(ZeroDivisionError):
-        ends.references.loads(message, lambda: 1 // 0)
+        ends.references.load_answer(message, lambda: 1 // 0)
 
     assert value == 7
     assert found == [ends.references, other.references, ends.references]
@@ -388,7 +390,7 @@ def test_receipts_are_counted_while_the_value_holds_its_proxies(ends: Ends) -> N
     del value
 
     assert before == []
-    assert ends.references.releases() == [(1, 1)]
+    assert ends.references.take_releases() == [(1, 1)]
 
 
 @pytest.mark.usefixtures("no_collection")
@@ -424,7 +426,7 @@ def test_interrupt_while_an_answer_is_noted() -> None:
         outcome = strike(partial(ends.references.note, message), at)
         ends.references.note(message)
         del message
-        assert sorted(ends.references.releases()) == [(5, 1), (6, 1)], outcome
+        assert sorted(ends.references.take_releases()) == [(5, 1), (6, 1)], outcome
         return outcome.struck > 0
 
     assert places(once) > 5
@@ -436,14 +438,14 @@ def test_interrupt_while_an_answer_is_noted() -> None:
 def test_no_more_objects_than_asked_for(ends: Ends) -> None:
     """Receipts are given back in the order of dropping, of so many objects at most; the rest comes next time."""
     ends.references.garbage.extend([[5, 6, 5], [7, 6], [8]])
-    first = ends.references.releases(2)
-    second = ends.references.releases(2)
-    third = ends.references.releases(2)
+    first = ends.references.take_releases(2)
+    second = ends.references.take_releases(2)
+    third = ends.references.take_releases(2)
 
     assert first == [(5, 1), (6, 1)]
     assert second == [(7, 1), (6, 1)]
     assert third == [(8, 1), (5, 1)]
-    assert ends.references.releases(2) == []
+    assert ends.references.take_releases(2) == []
 
 
 def test_proxy_that_is_made_again_before_the_old_one_is_given_back(ends: Ends) -> None:
@@ -454,21 +456,21 @@ def test_proxy_that_is_made_again_before_the_old_one_is_given_back(ends: Ends) -
     del proxy
     assert old() is None
     new = ends.loads(thing)
-    given_back = ends.references.releases()
+    given_back = ends.references.take_releases()
 
     assert given_back == []
-    assert ends.references.live(1) is new
+    assert ends.references.find_live_proxy(1) is new
     del new
-    assert ends.references.releases() == [(1, 2)]
+    assert ends.references.take_releases() == [(1, 2)]
 
 
 def test_receipts_that_stay(ends: Ends) -> None:
     """Pairs that a message did not take along are given back in full later."""
-    ends.references.keep([(5, 2), (6, 1)])
-    ends.references.keep([])
+    ends.references.keep_releases([(5, 2), (6, 1)])
+    ends.references.keep_releases([])
 
     assert list(ends.references.garbage) == [[5, 5], [6]]
-    assert ends.references.releases() == [(5, 2), (6, 1)]
+    assert ends.references.take_releases() == [(5, 2), (6, 1)]
 
 
 def test_new_locks_after_a_fork(ends: Ends, other_thread: OtherThread) -> None:
@@ -480,7 +482,7 @@ def test_new_locks_after_a_fork(ends: Ends, other_thread: OtherThread) -> None:
     for references in (ends.references, alone):
         with references_are_locked(references):
             references.renew_locks()
-            assert references.releases() == []
+            assert references.take_releases() == []
 
     assert renewed == [1]
 

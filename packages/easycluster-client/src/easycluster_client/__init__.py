@@ -1,4 +1,4 @@
-"""The client of EasyCluster: what runs on the master.
+"""The client of EasyCluster, which runs on the master.
 
 Scripts use these names as ``easycluster.Client`` and so on.
 """

@@ -47,7 +47,7 @@ def format_peername(host: str, port: int) -> str:
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
-def peername_of(connection: socket.socket) -> str:
+def get_peername(connection: socket.socket) -> str:
     """Return the name of a socket's peer as messages show it."""
     try:
         address: tuple[str, int] | tuple[str, int, int, int] | str | bytes = connection.getpeername()

@@ -42,7 +42,7 @@ class Client(Connection):
         host: host name or address; None: connect later, by `connect`.
         port: TCP port; None: the default of EasyCluster, or of ssh.
         definitions: the definitions module in which names are looked up first.
-        enable_compression: whether to compress what is sent.
+        enable_compression: whether to compress messages, in both directions.
         ssh: True: use SSH; a text: the path of the ssh program; False: never; None: without a key.
         user: the user to log in as.
         rpython: the Python to run on the host.

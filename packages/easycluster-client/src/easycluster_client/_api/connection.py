@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 from types import TracebackType
 from typing import NoReturn
 
-from easycluster_client._address import Address, peername_of
+from easycluster_client._address import Address, get_peername
 from easycluster_client._calls.keywords import encode_threadid, parse_options
 from easycluster_client._calls.maker import CallMaker
 from easycluster_client._connect.connected import OpenConnection
@@ -35,7 +35,7 @@ class Connection:
     Args:
         calls: makes the calls.
         key: the key that is shared with the server, or None.
-        compress: whether to compress what is sent.
+        compress: whether to compress messages, in both directions.
         connect_timeout: how long making a connection may take, in seconds.
 
     Raises:
@@ -64,7 +64,7 @@ class Connection:
         """
         self._easycluster_check_not_connected()
         self._easycluster_address = None
-        name = peername or peername_of(sock)
+        name = peername or get_peername(sock)
         self._easycluster_use(
             connect_socket(
                 sock,

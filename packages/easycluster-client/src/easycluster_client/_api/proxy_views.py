@@ -130,7 +130,7 @@ class ProxyView(View):
 
 
 class PrefetchView(ProxyView):
-    """The proxy of an iterator whose values are requested ahead, and the values that have not been taken."""
+    """The proxy of an iterator whose values are requested ahead."""
 
     __slots__ = ("_easycluster_prefetcher",)
 

@@ -50,7 +50,7 @@ class _Reader:
             self._loop.remove_reader(self._descriptor)
 
     def read(self) -> None:
-        """Read what has come, and call the completion functions of the answers."""
+        """Receive the answers that have come, and call their completion functions."""
         self.session.receive_available()
         self._calls.run_completions(self.session)
 

@@ -25,7 +25,7 @@ _Callback = Callable[[Any], object]
 
 
 class FutureMethods(PendingCall):
-    """Base class of `NonblockingResponse`."""
+    """The methods that a response shares with futures; the base class of `NonblockingResponse`."""
 
     client: Owner
     call_session: ClientSession

@@ -230,7 +230,7 @@ class CallMaker:
 
 def _get_label(function: Value) -> str:
     if not callable(function):
-        raise TypeError(f"what is called must be a function or the name of one, not {function!r}")
+        raise TypeError(f"the target of a call must be a function or the name of one, not {function!r}")
     return name_function(function)
 
 

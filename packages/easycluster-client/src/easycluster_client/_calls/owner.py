@@ -88,7 +88,7 @@ class Owner(Protocol):
     def raw_call(
         self, name: str, args: Iterable[Value], kwargs: Kwargs | None = None, **options: Value
     ) -> Value:
-        """Call ``name`` with arguments that are given as they are."""
+        """Call a function whose keyword arguments may have any names."""
         ...
 
     def read_response(self, block: bool = True) -> bool:

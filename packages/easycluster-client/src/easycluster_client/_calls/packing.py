@@ -69,6 +69,6 @@ def pack_and_hold(kind: int, values: Args, session: ClientSession, response: Non
     finally:
         context.passed = before
     if kind == m.INVOKE and values[0]:
-        passed.append(session.references.live(values[0]))
+        passed.append(session.references.find_live_proxy(values[0]))
     response.call_proxies = passed
     return packed

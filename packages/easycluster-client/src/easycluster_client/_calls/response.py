@@ -98,7 +98,7 @@ class NonblockingResponse(FutureMethods):
                 `options` says, else for ever.
 
         Raises:
-            Exception: what the remote code raised, see ``origexc``.
+            Exception: the exception of the remote code, see ``origexc``.
             ConnectionLost: the connection ended before the answer came.
             CallTimeout: there is no answer yet. The call goes on, and can be waited for again.
         """
@@ -227,7 +227,7 @@ class NonblockingResponse(FutureMethods):
             if message.receipts is None:
                 error, text = unpack_exception(message.body, peername)
             else:  # the value of StopIteration, with which a generator ends, may be a server object
-                error, text = self.call_session.references.loads(
+                error, text = self.call_session.references.load_answer(
                     message, partial(unpack_exception, message.body, peername)
                 )
         except Exception as failure:
@@ -240,7 +240,7 @@ class NonblockingResponse(FutureMethods):
                 return loads(message.body, buffers=message.buffers), None, None
             if message.damage is None:
                 load = partial(loads_result, message.body, message.buffers)
-                return self.call_session.references.loads(message, load), None, None
+                return self.call_session.references.load_answer(message, load), None, None
             failure: BaseException = MemoryError(message.damage)
         except (Exception, SystemExit) as error:  # unpickling a value must not end the master
             failure = error

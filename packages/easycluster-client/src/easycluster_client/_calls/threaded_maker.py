@@ -85,7 +85,7 @@ class ThreadedCallMaker(CallMaker):
         start_background(session, self.ended)
 
     def prepare(self) -> None:
-        """Make a new connection ready; in the server's main thread, as definitions may ask for that."""
+        """Prepare a new connection, in the server's main thread: definitions may need that thread."""
         local = self._local
         number, local.number = local.number, 0
         try:
@@ -101,7 +101,7 @@ class ThreadedCallMaker(CallMaker):
         options: Mapping[str, Value] = NO_OPTIONS,
         session: ClientSession | None = None,
     ) -> Value:
-        """Send a call; see `CallMaker.make`."""
+        """Make a call; see `CallMaker.make`."""
         session = session or self.session
         if not isinstance(session, ThreadedSession):
             return super().make(kind, values, label, options)  # raises ConnectionLost

@@ -50,7 +50,7 @@ def add_key_options(
         raise TypeError(f"{type(parser).__name__} is not a parser of argparse or optparse")
     if key_option is not None:
         add(
-            *_names(key_option, "--key"),
+            *_list_names(key_option, "--key"),
             dest="key",
             metavar="KEY",
             help="the key shared with the servers: 64 hexadecimal digits, or any text. "
@@ -58,14 +58,14 @@ def add_key_options(
         )
     if keyfile_option is not None:
         add(
-            *_names(keyfile_option, "--keyfile"),
+            *_list_names(keyfile_option, "--keyfile"),
             dest="keyfile",
             metavar="FILE",
             help="read the key shared with the servers from FILE",
         )
 
 
-def _names(short: str, long: str) -> list[str]:
+def _list_names(short: str, long: str) -> list[str]:
     return [short, long] if short else [long]
 
 

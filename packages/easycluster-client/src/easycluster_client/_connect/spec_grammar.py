@@ -78,7 +78,7 @@ def split_spec(spec: str, custom: Collection[str] | None) -> SpecParts:
     if host is None:
         host = head["ipv6"]
         if not _is_ipv6(host):
-            raise MalformedSpec("what stands in brackets is not an IPv6 address")
+            raise MalformedSpec("the text in brackets is not an IPv6 address")
     else:
         _check_host(host)
     port = None
@@ -133,7 +133,7 @@ def _parse_options(text: str, custom: Collection[str] | None) -> dict[str, str]:
 def _explain_malformed_option(text: str, at: int, previous: str) -> str:
     if _SECRET.search(previous):  # the message must not quote the text: it may be a part of the key
         return (
-            f"what follows option {previous!r} is not name=value (a key with a ':' has to be in a key file)"
+            f"the text after option {previous!r} is not name=value (a key with a ':' has to be in a key file)"
         )
     piece = _PIECE.match(text, at)
     return f"malformed option {piece[1] if piece else ''!r}: it must be name=value"

@@ -31,7 +31,7 @@ def close_at_exit(connection: Finishable) -> None:
 
 
 def block_at_exit() -> None:
-    """Block a thread that has lost its connection for good, if the reason is the end of the interpreter."""
+    """Block the calling thread for good, if it has lost its connection because the interpreter ends."""
     if _is_ending and threading.get_ident() != threading.main_thread().ident:
         threading.Event().wait()
 

@@ -113,9 +113,9 @@ class _Background:
             if reported or session.has_leftovers:
                 self._read(session)
             self._stop_threads(session)
-            timeout = _earliest(session.keep_alive.check(session), self._give_back(session))
+            timeout = _choose_earliest(session.keep_alive.check(session), self._give_back(session))
             if session.resend_posted():
-                timeout = _earliest(timeout, _POSTED_INTERVAL)
+                timeout = _choose_earliest(timeout, _POSTED_INTERVAL)
         _run_completions(session)
         # A thread that is reading arms the watch when it has read.
         if session.error is None and not session.turn.reading.locked():
@@ -123,7 +123,7 @@ class _Background:
         return timeout
 
     def _read(self, session: ThreadedSession) -> None:
-        """Receive what is there, unless another thread receives: then that thread takes in everything."""
+        """Receive everything that has come, unless another thread receives: then that is up to it."""
         while not session.turn.reading.locked():
             if session.turn.take_to_read():
                 try:
@@ -133,11 +133,11 @@ class _Background:
                 finally:
                     session.turn.hand_over()
                 return
-            if self._holder_is_absent(session):
+            if self._is_holder_absent(session):
                 session.receive_in_background()
                 return
 
-    def _holder_is_absent(self, session: ThreadedSession) -> bool:
+    def _is_holder_absent(self, session: ThreadedSession) -> bool:
         """Return whether the thread that has the turn does not read: it was interrupted and may not come
         back."""
         holder = session.turn.holder
@@ -175,7 +175,7 @@ class _Background:
             pass
 
 
-def _earliest(*timeouts: float | None) -> float | None:
+def _choose_earliest(*timeouts: float | None) -> float | None:
     return min((each for each in timeouts if each is not None), default=None)
 
 

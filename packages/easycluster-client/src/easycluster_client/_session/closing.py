@@ -100,7 +100,7 @@ class SessionEnd:
         """Call ``send``, for whose message no thread waits: the loss of the connection is noted, not raised.
 
         Returns:
-            What ``send`` returned; None: the connection was lost.
+            The result of ``send``; None: the connection was lost.
         """
         try:
             return send()

@@ -20,7 +20,7 @@ class Delivery:
         calls: the calls that answers belong to.
         turn: where threads wait for answers.
         references: takes the receipts of answers that name server objects.
-        channel: sends what the server asks for.
+        channel: sends the answers to pings.
     """
 
     def __init__(self, calls: PendingCalls, turn: ReadTurn, references: References, channel: Channel) -> None:

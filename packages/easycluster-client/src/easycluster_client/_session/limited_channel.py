@@ -45,9 +45,9 @@ class SendLimit:
             CallTimeout: the time is over; the error says whether the call was sent.
         """
         if time.monotonic() >= self.deadline:
-            raise self._error(peername)
+            raise self._make_error(peername)
 
-    def _error(self, peername: str) -> CallTimeout:
+    def _make_error(self, peername: str) -> CallTimeout:
         if self.has_begun:
             text = (
                 f"the call was sent in part to {peername} within its limit: the server does not read at"

@@ -142,7 +142,7 @@ class References:
     def find_proxy(self, oid: int, descriptor: Value) -> RemoteProxy:
         """Return the proxy of an object, which is made unless there is one."""
         with self._lock:
-            found = self.live(oid)
+            found = self.find_live_proxy(oid)
             if found is not None:
                 return found
             cls = make_proxy_class(descriptor)
@@ -175,7 +175,7 @@ class References:
         receipts, gone.receipts = gone.receipts, 0
         return receipts
 
-    def live(self, oid: int) -> RemoteProxy | None:
+    def find_live_proxy(self, oid: int) -> RemoteProxy | None:
         """Return the proxy of an object, or None if there is none."""
         reference = self._live.get(oid)
         return None if reference is None else reference()
@@ -199,7 +199,7 @@ class References:
         if message.request not in self._noted:  # else the answer has come already and is being repeated
             self._ahead.setdefault(message.request, {}).update(dict.fromkeys(message.references))
 
-    def loads(self, message: Message, load: Callable[[], _Loaded]) -> _Loaded:
+    def load_answer(self, message: Message, load: Callable[[], _Loaded]) -> _Loaded:
         """Return the value of an answer that names server objects.
 
         Args:
@@ -230,12 +230,12 @@ class References:
                     reference.receipts += 1
             receipts.oids = left
 
-    def keep(self, pairs: Sequence[tuple[int, int]]) -> None:
+    def keep_releases(self, pairs: Sequence[tuple[int, int]]) -> None:
         """Keep receipts for later: the message that was to take them along was not sent."""
         for oid, receipts in pairs:
             self.garbage.append([oid] * receipts)
 
-    def releases(self, limit: int = MAX_TABLE_ENTRIES) -> list[tuple[int, int]]:
+    def take_releases(self, limit: int = MAX_TABLE_ENTRIES) -> list[tuple[int, int]]:
         """Return the receipts to give back now, as pairs of an object's number and a number of receipts, and
         forget them.
 

@@ -144,7 +144,7 @@ class ClientSession:
         call.request_id = number
         message = Message(kind, number, body, thread, buffers)
         if self.references.garbage:
-            message.releases = self.references.releases()
+            message.releases = self.references.take_releases()
         self._calls.by_number[number] = call
         try:
             if self._channel.limits:
@@ -155,7 +155,7 @@ class ClientSession:
             if not end.is_end(error):
                 self._calls.by_number.pop(number, None)
                 if _is_unsent(error):  # otherwise the message may be on its way nevertheless
-                    self.references.keep(message.releases)
+                    self.references.keep_releases(message.releases)
                 raise
             # The server may have given the reason before it ended, and that may still be read.
             end.fail(f"the connection to {self.peername} was lost", error)
@@ -171,7 +171,7 @@ class ClientSession:
         """
         garbage = self.references.garbage
         while garbage and self.turn.error is None and wait(-1, self.transport.write_fileno(), 0)[1]:
-            releases = self.references.releases(_RELEASES_PER_MESSAGE)
+            releases = self.references.take_releases(_RELEASES_PER_MESSAGE)
             if releases:
                 self._post(Message(m.RELEASE, releases=releases))
 
@@ -270,7 +270,7 @@ class ClientSession:
         return came
 
     def receive_available(self) -> bool:
-        """Receive what is there, without waiting.
+        """Receive once, without waiting.
 
         Returns:
             False if another thread has the turn and reads in its place.
@@ -308,7 +308,7 @@ class ClientSession:
         self._end.abandon()
 
     def _when_ended(self) -> None:
-        """React to the end of the connection; subclasses have something to do."""
+        """Called when the connection has ended; subclasses override it."""
 
     def _post(self, message: Message) -> None:
         """Send a small message, or leave it to a thread that is sending; a lost connection is only noted."""
@@ -347,8 +347,8 @@ class ClientSession:
         return True
 
     def _while_blocked(self) -> None:
-        """Receive what arrives while the kernel accepts no more to send: the server may be unable to read on
-        before this end does."""
+        """Receive once while the kernel accepts no more to send: the server may be unable to read on before
+        this end does."""
         patience = self._channel.patience()
         has_turn = self.turn.take_to_read()
         try:

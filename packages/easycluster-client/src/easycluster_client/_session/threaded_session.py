@@ -122,7 +122,7 @@ class ThreadedSession(ClientSession):
             # An earlier reader may have been interrupted after it had received the answer of this one.
             (watch.rouse if self._channel.has_leftovers else watch.arm)()
         except BaseException as error:
-            # An interrupt. The background thread has to finish what this reader leaves half done.
+            # An interrupt. The background thread has to finish the work of this reader.
             try:
                 watch.rouse()
             except OSError as gone:
@@ -141,7 +141,7 @@ class ThreadedSession(ClientSession):
         return self._channel.has_leftovers
 
     def arm(self) -> None:
-        """Let the background thread read again; if an interrupted reader has left something, at once."""
+        """Let the background thread read again, at once if an interrupted reader has left something."""
         try:
             if self._channel.has_leftovers and not self.turn.reading.locked():
                 self.watch.rouse()
@@ -157,7 +157,7 @@ class ThreadedSession(ClientSession):
         return isinstance(error, OSError) and error.errno in _GONE and self.transport.fileno() < 0
 
     def receive_in_background(self) -> bool:
-        """Receive what is there, unless another thread receives; return whether anything came.
+        """Receive once, without waiting, unless another thread receives; return whether anything came.
 
         Only for the background thread, which never waits for another thread and is never interrupted.
         """
@@ -178,7 +178,7 @@ class ThreadedSession(ClientSession):
         return came
 
     def _while_blocked(self) -> None:
-        """Receive what arrives while the kernel accepts no more to send, unless another thread reads.
+        """Receive once while the kernel accepts no more to send, unless another thread reads.
 
         This thread takes the turn only to receive: the background thread assumes that a holder of the turn
         which does not read was interrupted.

@@ -80,7 +80,7 @@ class Watch:
         return bool(ready)
 
     def close(self) -> None:
-        """Close the descriptors at once, as in a forked process; otherwise the last holder does by going."""
+        """Close the descriptors, as in a forked process; otherwise they are closed with the last holder."""
         self._close_waiting()
         while self._pipe:
             os.close(self._pipe.pop())

@@ -57,7 +57,7 @@ def _list_folder(folder: str) -> Iterator[str]:
                 yield from _list_folder(entry.path)
 
 
-def _head(state: bytes, content: bytes) -> bytes:
+def _make_header(state: bytes, content: bytes) -> bytes:
     return b"%s\n%08x\n" % (state, zlib.crc32(content))
 
 
@@ -67,8 +67,8 @@ def _read(path: str, state: bytes) -> bytes | None:
             data = file.read()
     except OSError:
         return None
-    content = data[len(_head(state, b"")) :]
-    return content if data.startswith(_head(state, content)) else None
+    content = data[len(_make_header(state, b"")) :]
+    return content if data.startswith(_make_header(state, content)) else None
 
 
 def _write(path: str, state: bytes, content: bytes) -> None:
@@ -76,7 +76,7 @@ def _write(path: str, state: bytes, content: bytes) -> None:
     try:
         os.makedirs(os.path.dirname(path), exist_ok=True)
         with open(temporary, "xb") as file:
-            file.write(_head(state, content) + content)
+            file.write(_make_header(state, content) + content)
         os.replace(temporary, path)
     except OSError:
         try:

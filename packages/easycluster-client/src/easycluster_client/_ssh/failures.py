@@ -1,4 +1,4 @@
-"""Failures of ssh: the words that ssh printed and its exit status become one error that says what to do.
+"""Failures of ssh: the words that ssh printed and its exit status become one error with advice.
 
 The known words are those of OpenSSH 7 to 10, which does not translate them. Others are only quoted.
 """
@@ -16,7 +16,7 @@ class _Cause(NamedTuple):
 
     Attributes:
         words: a regular expression for the words that are printed.
-        text: their meaning and what to do; ``{by_hand}`` and ``{known_name}`` are filled in.
+        text: their meaning and some advice; ``{by_hand}`` and ``{known_name}`` are filled in.
         cls: the class of the error.
     """
 

@@ -195,8 +195,7 @@ class SshProcess:
             self.connection.close()
 
     def _drain(self, process: subprocess.Popen[bytes], deadline: float) -> None:
-        """Wait until ssh ends, and read what it still sends: it does not end before it has sent
-        everything."""
+        """Wait for the end of ssh, and read its last output: ssh does not end before it has sent that."""
         try:
             self.connection.shutdown(socket.SHUT_WR)
             while (left := deadline - time.monotonic()) > 0 and process.poll() is None:

@@ -18,7 +18,7 @@ def is_prompting(pid: int) -> bool:
 
 
 def _is_asking(pid: int) -> bool:
-    return _has_terminal(pid) or _asks_in_window(pid)
+    return _has_terminal(pid) or _is_asking_in_window(pid)
 
 
 def _find_descendants(pid: int) -> list[int]:
@@ -44,7 +44,7 @@ def _read_links(folder: str) -> Iterable[str]:
         return
 
 
-def _asks_in_window(pid: int) -> bool:
+def _is_asking_in_window(pid: int) -> bool:
     try:
         with open(f"/proc/{pid}/comm") as file:
             name = file.read().rstrip("\n")
