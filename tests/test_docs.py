@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
+PAGES_ABOUT_MODULES = [ROOT / "docs" / "architecture.md", *sorted((ROOT / "docs" / "decisions").glob("*.md"))]
 
 
 def python_blocks(path: Path) -> list[str]:
@@ -56,3 +57,12 @@ def test_states_are_drawn_from_the_tables() -> None:
     shown = (ROOT / "docs" / "architecture.md").read_text().partition("<!-- begin of the states")[2]
 
     assert shown.partition("-->")[2].partition("<!-- end of the states -->")[0].strip() == drawn.strip()
+
+
+@pytest.mark.parametrize("page", PAGES_ABOUT_MODULES, ids=lambda page: page.name)
+def test_modules_that_pages_name_exist(page: Path) -> None:
+    """A module that a page about the packages names by its folder is there."""
+    named = set(re.findall(r"`(_[a-z_]+/[a-z_]+)(?:\.py)?`", page.read_text(encoding="utf-8")))
+    there = {f"{path.parent.name}/{path.stem}" for path in (ROOT / "packages").glob("*/src/*/*/*.py")}
+
+    assert named - there == set()
