@@ -169,7 +169,9 @@ def _unnoticed(tree: ast.Module) -> Iterator[tuple[Place, Place]]:
     """Yield where a change shows in no behaviour, or not on the Python that runs here."""
     for node in ast.walk(tree):
         found: list[ast.AST | None] = []
-        if isinstance(node, ast.arg | ast.AnnAssign):
+        if isinstance(node, ast.ClassDef) and any(ast.unparse(base) == "Protocol" for base in node.bases):
+            found.append(node)
+        elif isinstance(node, ast.arg | ast.AnnAssign):
             found.append(node.annotation)
         elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             found.append(node.returns)

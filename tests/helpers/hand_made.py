@@ -9,6 +9,8 @@ from collections.abc import Callable, Sequence
 from types import SimpleNamespace
 from typing import Any
 
+import pytest
+
 from easycluster_client._calls.response import NonblockingResponse
 from easycluster_client._session.pending import PendingCall
 from easycluster_client._session.session import ClientSession
@@ -132,6 +134,19 @@ def drop_proxies(server: HandMadeServer, *oids: int) -> None:
     """Drop proxies of these server objects, with one receipt each."""
     for oid in oids:
         server.session.references.drop([oid])
+
+
+def note_receptions(server: HandMadeServer, patch: pytest.MonkeyPatch) -> list[bool]:
+    """Return a list to which each reception of the session adds whether it waits until something comes."""
+    noted: list[bool] = []
+    receive = server.session._channel.receive
+
+    def note(deliver: Any, block: bool) -> bool:
+        noted.append(block)
+        return receive(deliver, block)
+
+    patch.setattr(server.session._channel, "receive", note)
+    return noted
 
 
 def raise_timeout(*arguments: Any) -> None:

@@ -17,7 +17,8 @@ from easycluster_client._session.pending import PendingCall
 from easycluster_protocol._wire import messages as m
 from easycluster_protocol._wire.messages import Message
 from easycluster_protocol.errors import CallTimeout, ConnectionLost, LocalProtocolError
-from helpers.client_states import another_thread_sends
+from helpers.client_states import another_thread_sends, send_by_clock
+from helpers.clocks import Clock
 from helpers.hand_made import HandMadeServer, drop_proxies, raise_timeout, send_call
 from helpers.other_thread import OtherThread
 from helpers.states import in_the_middle_of_sending
@@ -406,11 +407,15 @@ def test_query(server: HandMadeServer) -> None:
 
 def test_query_waits_for_no_other_thread(server: HandMadeServer) -> None:
     """While another thread sends no query is sent, and none is waited for."""
+    clock = Clock()
+    send_by_clock(server.session._channel, clock)
     response = server.request()
+    before = clock.now
     with another_thread_sends(server.session._channel):
         server.session.query_status(response)
     send_call(server)
 
+    assert clock.now == before
     assert [message.kind for message in server.receive(2)] == [m.CALL, m.CALL]
 
 
@@ -455,7 +460,7 @@ def test_messages_that_cannot_be_sent_any_more(server: HandMadeServer) -> None:
 
 def test_descriptor(server: HandMadeServer) -> None:
     """A descriptor is good as long as it is one; after that the error of the connection is raised."""
-    assert server.session.check_descriptor(0) == 0
+    assert [server.session.check_descriptor(descriptor) for descriptor in (0, 1, 7)] == [0, 1, 7]
     server.session.close("closed")
     with pytest.raises(ConnectionLost, match="^closed$"):
         server.session.check_descriptor(server.session.transport.fileno())

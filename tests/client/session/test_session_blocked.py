@@ -12,7 +12,7 @@ from easycluster_client._session import limited_channel, session as session_modu
 from easycluster_client._session.pending import PendingCall
 from easycluster_server._io.transport import wait
 from helpers.clocks import Clock
-from helpers.hand_made import HandMadeServer, send_call, start_reader
+from helpers.hand_made import HandMadeServer, note_receptions, send_call, start_reader
 from helpers.other_thread import OtherThread
 from helpers.waiting import PATIENCE
 from helpers.waits import NotedWait
@@ -49,13 +49,17 @@ def test_sender_waits_for_room(server: HandMadeServer, noted: NotedWait) -> None
     assert server.receive(1)[0].body == LARGE
 
 
-def test_sender_takes_in_answers(server: HandMadeServer, noted: NotedWait) -> None:
-    """A thread that cannot send takes in what arrives meanwhile."""
+def test_sender_takes_in_answers(
+    server: HandMadeServer, noted: NotedWait, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A thread that cannot send takes in what has come, without waiting for more."""
+    receptions = note_receptions(server, monkeypatch)
     response = server.request()
     server.answer(response)
     send_call(server, body=LARGE)
 
     assert response.have_response
+    assert set(receptions) == {False}
 
 
 def test_sender_leaves_the_reading_to_others(

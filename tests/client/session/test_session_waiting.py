@@ -18,7 +18,14 @@ from easycluster_protocol._wire.messages import Message
 from easycluster_protocol.errors import ConnectionLost
 from helpers.checkpoints import places, strike
 from helpers.clocks import Clock
-from helpers.hand_made import HandMadeServer, drop_proxies, raise_timeout, send_call, start_reader
+from helpers.hand_made import (
+    HandMadeServer,
+    drop_proxies,
+    note_receptions,
+    raise_timeout,
+    send_call,
+    start_reader,
+)
 from helpers.other_thread import OtherThread
 from helpers.waits import NotedWait
 
@@ -54,8 +61,10 @@ def test_waiting_for_an_answer_that_is_there(server: HandMadeServer, other_threa
     assert server.session.turn.holder == other_thread.ident
 
 
-def test_waiting_until_the_answer_comes(server: HandMadeServer) -> None:
-    """A thread that waits reads until its own answer is there, leaves the rest unread and gives back the turn."""
+def test_waiting_until_the_answer_comes(server: HandMadeServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A thread that waits reads until its own answer is there, asleep in the kernel, leaves the rest unread and gives
+    back the turn."""
+    receptions = note_receptions(server, monkeypatch)
     responses = [server.request() for _ in range(3)]
     server.answer(responses[0])
     for response in responses[1:]:
@@ -63,6 +72,7 @@ def test_waiting_until_the_answer_comes(server: HandMadeServer) -> None:
     server.session.wait(responses[1])
 
     assert [each.have_response for each in responses] == [True, True, False]
+    assert set(receptions) == {True}
     assert server.session.turn.holder is None
     assert server.session.turn.reader == 0
     assert not server.session.turn.reading.locked()

@@ -21,7 +21,7 @@ from easycluster_protocol._wire.messages import Message
 from easycluster_protocol.errors import CompletionError, ConnectionLost, RemoteProtocolError
 from helpers.checkpoints import Struck, places, strike
 from helpers.clocks import Clock
-from helpers.hand_made import HandMadeServer, drop_proxies, raise_timeout, send_call
+from helpers.hand_made import HandMadeServer, drop_proxies, note_receptions, raise_timeout, send_call
 from helpers.hand_made_threaded import NotedWatch, SilentKeepAlive, ThreadedHandMadeServer
 from helpers.other_thread import OtherThread
 from helpers.waits import NotedWait
@@ -527,9 +527,13 @@ def test_sender_waits_for_room(server: ThreadedHandMadeServer, noted: NotedWait)
     assert server.keep_alive.checks == 0
 
 
-def test_sender_takes_in_answers(server: ThreadedHandMadeServer, noted: NotedWait) -> None:
-    """A thread that cannot send takes in what arrives meanwhile, and has the turn no longer than that."""
+def test_sender_takes_in_answers(
+    server: ThreadedHandMadeServer, noted: NotedWait, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A thread that cannot send takes in what has come, without waiting for more, and has the turn no longer than
+    that."""
     holders: list[int | None] = []
+    receptions = note_receptions(server, monkeypatch)
     response = server.request()
     server.answer(response)
 
@@ -541,6 +545,7 @@ def test_sender_takes_in_answers(server: ThreadedHandMadeServer, noted: NotedWai
     send_call(server, body=LARGE)
 
     assert response.have_response
+    assert set(receptions) == {False}
     assert set(holders) == {None}
     assert server.session.turn.holder is None
 
@@ -622,12 +627,17 @@ def test_ping(server: ThreadedHandMadeServer) -> None:
     assert isinstance(server.session.error, ConnectionLost)
 
 
-def test_bytes_that_no_thread_has_read(server: ThreadedHandMadeServer) -> None:
+def test_bytes_that_no_thread_has_read(
+    server: ThreadedHandMadeServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Whether something has come is looked at without waiting, and without taking it."""
+    noted = NotedWait()
+    monkeypatch.setattr(threaded_session, "wait", noted)
     before = server.session.has_bytes()
     server.send(Message(m.PING, 1))
 
     assert (before, server.session.has_bytes(), server.session.has_bytes()) == (False, True, True)
+    assert set(noted.calls) == {(server.session.transport.fileno(), -1, 0)}
 
 
 def test_giving_up(server: ThreadedHandMadeServer, watch: NotedWatch) -> None:
