@@ -38,7 +38,6 @@ WITHOUT_TEST_FILES: dict[str, set[str]] = {
         "easycluster_client/_calls/packing.py",
         "easycluster_client/_calls/prefetch.py",
         "easycluster_client/_calls/proxy_state.py",
-        "easycluster_client/_calls/response.py",
         "easycluster_client/_calls/threaded_maker.py",
         "easycluster_client/_connect/by_ssh.py",
         "easycluster_client/_parallel/group.py",
