@@ -39,13 +39,10 @@ WITHOUT_TEST_FILES: dict[str, set[str]] = {
         "easycluster_client/_calls/prefetch.py",
         "easycluster_client/_calls/proxy_state.py",
         "easycluster_client/_calls/threaded_maker.py",
-        "easycluster_client/_connect/by_ssh.py",
         "easycluster_client/_parallel/group.py",
         "easycluster_client/_parallel/multi.py",
         "easycluster_client/_parallel/reading.py",
         "easycluster_client/_parallel/waiting.py",
-        "easycluster_client/_process/exit.py",
-        "easycluster_client/_process/forks.py",
         "easycluster_client/_ssh/dead_man_helper.py",
     },
 }
