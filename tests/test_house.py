@@ -43,7 +43,6 @@ WITHOUT_TEST_FILES: dict[str, set[str]] = {
         "easycluster_client/_parallel/multi.py",
         "easycluster_client/_parallel/reading.py",
         "easycluster_client/_parallel/waiting.py",
-        "easycluster_client/_ssh/dead_man_helper.py",
     },
 }
 
