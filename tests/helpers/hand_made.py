@@ -84,6 +84,11 @@ class HandMadeServer:
         body = pickle.dumps(value)
         self.send(*(Message(m.RESULT, response.request_id, body) for response in responses))
 
+    def close_session(self, text: str) -> None:
+        """Close the session, and wait for nothing: this server has no more to say."""
+        self.socket.shutdown(socket.SHUT_WR)
+        self.session.close(text)
+
     def close(self) -> None:
         """End everything."""
         self.socket.close()

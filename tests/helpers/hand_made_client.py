@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import pickle
+from collections.abc import Callable
 from typing import Any
 
 from easycluster_client._calls.maker import CallMaker
+from easycluster_client._calls.owner import Owner
 from easycluster_client._calls.response import NonblockingResponse
 from easycluster_protocol._definitions import modules
+from easycluster_protocol._types import Value
 from easycluster_protocol._values.failures import pack_exception
 from easycluster_protocol._wire import messages as m
 from easycluster_protocol._wire.messages import Message
@@ -19,8 +22,9 @@ class HandMadeClient:
     """The owner of calls.
 
     Args:
-        server: the other end.
+        server: the other end; None: the client is not connected.
         definitions: the module of definitions in which the server looks names up first.
+        new_maker: makes the maker of its calls.
 
     Attributes:
         calls: makes its calls.
@@ -30,12 +34,24 @@ class HandMadeClient:
 
     peername = "the server"
 
-    def __init__(self, server: HandMadeServer, definitions: str = modules.DEFAULT_NAME) -> None:
-        self.server = server
-        self.calls = self._easycluster_calls = CallMaker(self, definitions)
-        self.calls.open(server.session)
+    def __init__(
+        self,
+        server: HandMadeServer | None,
+        definitions: str = modules.DEFAULT_NAME,
+        new_maker: Callable[[Owner, str], CallMaker] = CallMaker,
+    ) -> None:
+        self._server = server
+        self.calls = self._easycluster_calls = new_maker(self, definitions)
+        if server is not None:
+            self.calls.open(server.session)
         self.reported: list[RemoteException] = []
         self.reads: list[bool] = []
+
+    @property
+    def server(self) -> HandMadeServer:
+        """The other end."""
+        assert self._server is not None
+        return self._server
 
     def raw_call(self, name: str, args: Any, kwargs: Any = None, **options: Any) -> Any:
         """Call a function whose keyword arguments may have any names."""
@@ -55,6 +71,18 @@ class HandMadeClient:
         response = NonblockingResponse(self, "f", self.server.session, options)
         self.server.session.request(response, m.CALL, b"", (), 0)
         return response
+
+    def answer(self, number: int, value: Value) -> None:
+        """Let the server answer the call of this number, which may be the next one, by a value."""
+        self.server.send(value_message(value, number))
+
+    def fail(self, number: int, error: BaseException) -> None:
+        """Let the server answer the call of this number, which may be the next one, by an error."""
+        self.server.send(failure_message(error, number))
+
+    def sent(self, count: int) -> list[tuple[int, Value]]:
+        """Return the first calls that were made: the server thread of each, and its values."""
+        return [(each.thread, pickle.loads(each.body)) for each in self.server.receive(count)[:count]]
 
     def answered(self, answer: Message, **options: Any) -> NonblockingResponse:
         """Make a call, and let this be its answer; return its response."""

@@ -6,10 +6,13 @@ import threading
 from functools import partial
 from queue import SimpleQueue
 
+import pytest
+
 from easycluster_client._session.background import EndedThreads, start_background
 from easycluster_client._session.keep_alive import KeepAlive, WatchedServer
 from easycluster_client._session.threaded_session import ThreadedSession
 from easycluster_client._session.watch import NoWatch
+from helpers.checkpoints import Struck
 from helpers.hand_made import HandMadeServer
 from helpers.waiting import PATIENCE
 
@@ -133,3 +136,16 @@ class Background:
         self._watch.wake_up(reported=reported)
         self.thread.join(PATIENCE)
         assert not self.thread.is_alive()
+
+
+def leave_half_done(server: ThreadedHandMadeServer) -> None:
+    """Let a reader be interrupted and leave something half done."""
+
+    def interrupted(*arguments: object) -> bool:
+        raise Struck
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(server.session.transport, "receive", interrupted)
+        with pytest.raises(Struck):
+            server.session.read(block=True)
+    server.watch.take_events()

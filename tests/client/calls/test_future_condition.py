@@ -12,8 +12,6 @@ import pytest
 
 from easycluster_client._calls.future_condition import FutureCondition
 from easycluster_client._calls.response import NonblockingResponse
-from easycluster_protocol._wire import messages as m
-from easycluster_protocol._wire.messages import Message
 from helpers.hand_made import HandMadeServer
 from helpers.waiting import PATIENCE
 
@@ -117,41 +115,6 @@ def test_answer_is_not_kept() -> None:
         assert reference() is None
     finally:
         gc.enable()
-
-
-def failed(message: Message | None, *, resolved: bool) -> bool:
-    """Whether a response with this answer, or with none because the connection ended, counts as failed."""
-    server = HandMadeServer()
-    response = server.request(origexc="quiet")
-    if message is None:
-        server.session.close("closed")
-    else:
-        server.session._deliver(message)
-    if resolved:
-        response.exception()
-    server.close()
-    return response.call_has_failed
-
-
-@pytest.mark.parametrize("resolved", [False, True])
-@pytest.mark.parametrize(
-    ("message", "expected"),
-    [
-        (Message(m.RESULT, 1, b"N."), False),
-        (Message(m.FAILURE, 1, b"N."), True),
-        (None, True),
-    ],
-    ids=["result", "failure", "lost"],
-)
-def test_what_counts_as_an_error(message: Message | None, expected: bool, resolved: bool) -> None:
-    """Failures and lost answers are errors, whether they have been unpickled or not."""
-    assert failed(message, resolved=resolved) == expected
-
-
-def test_values_are_not_unpickled_for_it() -> None:
-    """Whoever reads tells of an answer without unpickling it; what cannot be is an error from then on."""
-    assert not failed(Message(m.RESULT, 1, b"no pickle"), resolved=False)
-    assert failed(Message(m.RESULT, 1, b"no pickle"), resolved=True)
 
 
 def test_conditions_are_given_back_after_an_error(server: HandMadeServer) -> None:

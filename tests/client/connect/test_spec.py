@@ -126,6 +126,30 @@ def test_the_default_port() -> None:
     assert parse_connection_spec("u@h")["port"] is None
 
 
+@pytest.mark.parametrize(("text", "expected"), [("5", 5.0), ("0.5", 0.5), ("86400", 86400.0)])
+def test_time_to_connect(text: str, expected: float) -> None:
+    """A spec may say how long connecting may take; one that does not leaves it to the client."""
+    assert parse_connection_spec(f"user@host:connect_timeout={text}")["connect_timeout"] == expected
+    assert "connect_timeout" not in parse_connection_spec("user@host")
+
+
+@pytest.mark.parametrize("text", ["0", "-1", "soon", "nan", "86401"])
+def test_time_to_connect_that_is_none(text: str) -> None:
+    """Anything else is refused, without the context of the number's own error."""
+    with pytest.raises(
+        SpecError, match="option 'connect_timeout' must be a number of seconds above 0"
+    ) as caught:
+        parse_connection_spec(f"user@host:connect_timeout={text}")
+
+    assert caught.value.__context__ is None
+
+
+def test_time_to_connect_without_a_value() -> None:
+    """An option without a value is refused."""
+    with pytest.raises(SpecError, match="option 'connect_timeout' has no value"):
+        parse_connection_spec("user@host:connect_timeout=")
+
+
 @pytest.mark.parametrize(
     ("host", "port", "peername"),
     [("h", 11999, "h:11999"), ("192.0.2.1", 22, "192.0.2.1:22"), ("::1", 22, "[::1]:22")],

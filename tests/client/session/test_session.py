@@ -292,9 +292,18 @@ def test_message_after_the_server_has_gone(server: HandMadeServer) -> None:
             server.session.control(m.STOP_THREAD, 9)
         errors.append(caught.value)
 
-    assert isinstance(errors[0].__cause__, BrokenPipeError)
+    assert [type(error.__cause__) for error in errors] == [BrokenPipeError] * 2
     assert errors[0] is not errors[1]
     assert isinstance(call.call_loss, ConnectionLost)
+
+
+def test_message_after_a_close(server: HandMadeServer) -> None:
+    """A message that has no answer is refused after a close, with the reason and no other."""
+    server.session.close("closed")
+    with pytest.raises(ConnectionLost, match="^closed$") as caught:
+        server.session.control(m.STOP_THREAD, 9)
+
+    assert caught.value.__cause__ is None
 
 
 def test_timeout_error_while_a_message_is_sent(
@@ -314,10 +323,14 @@ def test_message_ahead_of_the_first_call(server: HandMadeServer) -> None:
     server.session.send_before_first_call(m.MODULES, lambda: next(bodies))
     assert next(bodies) == b"first"
     bodies = iter([b"modules"])
-    for _ in range(2):
-        send_call(server)
+    server.session.request(PendingCall(), m.INVOKE, b"body", [b"beside"], 3)
+    send_call(server)
 
-    assert server.receive(3) == [Message(m.MODULES, 0, b"modules"), Message(m.CALL, 1), Message(m.CALL, 2)]
+    assert server.receive(3) == [
+        Message(m.MODULES, 0, b"modules"),
+        Message(m.INVOKE, 1, b"body", 3, [b"beside"]),
+        Message(m.CALL, 2),
+    ]
 
 
 def test_message_ahead_of_a_call_that_is_interrupted(
@@ -417,6 +430,17 @@ def test_query_waits_for_no_other_thread(server: HandMadeServer) -> None:
 
     assert clock.now == before
     assert [message.kind for message in server.receive(2)] == [m.CALL, m.CALL]
+
+
+def test_query_is_sent_at_once(server: HandMadeServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A query waits neither for room nor for another thread."""
+    sent: list[tuple[Any, ...]] = []
+    monkeypatch.setattr(server.session._channel, "send_at_once", lambda *arguments: sent.append(arguments))
+    call = PendingCall()
+    call.request_id = 7
+    server.session.query_status(call)
+
+    assert sent == [(Message(m.STATUS_QUERY, 7), 0.0)]
 
 
 def test_query_to_a_server_that_has_gone(server: HandMadeServer) -> None:

@@ -27,6 +27,7 @@ from helpers.hand_made import (
     start_reader,
 )
 from helpers.other_thread import OtherThread
+from helpers.waiting import PATIENCE, wait_until
 from helpers.waits import NotedWait
 
 
@@ -114,6 +115,7 @@ def test_waiting_with_a_deadline(server: HandMadeServer, clock: Clock, noted: No
     server.session.wait(response, clock.now)
 
     assert noted.calls == [(server.session.transport.fileno(), -1, 5.0)]
+    assert server.session.turn.reader == 0
     assert now == 1005.0
     assert response.have_response
     assert server.session.turn.holder is None
@@ -212,6 +214,57 @@ def test_thread_that_waits_beside_a_reader(server: HandMadeServer, clock: Clock)
     assert (response.have_response, gates) == (False, {})
 
 
+def test_thread_that_waits_until_its_answer_is_read(
+    server: HandMadeServer, other_thread: OtherThread
+) -> None:
+    """A thread that waits while another one reads goes on when its own answer is there, and not before: when the turn is
+    free it reads itself."""
+    reader = start_reader(server)
+    call = send_call(server)
+    waiting = other_thread.start(server.session.wait, call)
+    wait_until(lambda: server.session.turn.gates)
+    server.answer(reader.response)
+    reader.result()
+    wait_until(lambda: server.session.turn.holder == other_thread.ident)
+    before = (waiting.done(), call.call_is_answered)
+    server.send(Message(m.RESULT, call.request_id, b"N."))
+    waiting.result(PATIENCE)
+
+    assert before == (False, False)
+    assert call.call_is_answered
+
+
+class AnsweringLock:
+    """Stands for the lock of reading: another thread has read the answer until this one has it."""
+
+    def __init__(self, call: PendingCall) -> None:
+        self._call = call
+
+    def __enter__(self) -> None:
+        self._call.call_is_answered = True
+
+    def __exit__(self, *error: object) -> None:
+        pass
+
+    def locked(self) -> bool:
+        """Return whether it is locked."""
+        return False
+
+
+@pytest.mark.parametrize("deadline", [None, float("inf")])
+def test_answer_that_another_thread_has_read_just_now(
+    server: HandMadeServer, noted: NotedWait, monkeypatch: pytest.MonkeyPatch, deadline: float | None
+) -> None:
+    """A thread that comes to read when its answer has been read neither receives nor waits."""
+    call = send_call(server)
+    monkeypatch.setattr(server.session.turn, "reading", AnsweringLock(call))
+    monkeypatch.setattr(server.session._channel, "receive", raise_timeout)
+    server.session.wait(call, deadline)
+
+    assert noted.calls == []
+    assert server.session.turn.holder is None
+
+
 def test_interrupt_while_a_thread_waits(server: HandMadeServer) -> None:
     """Wherever a thread is interrupted that waits for an answer, it can wait again, and the reading is free then."""
 
@@ -269,6 +322,16 @@ def test_reading_at_the_end(server: HandMadeServer) -> None:
 
     assert errors[0] is not errors[1]
     assert server.session.turn.holder is None
+
+
+def test_reading_after_the_end_beside_another_thread(
+    server: HandMadeServer, other_thread: OtherThread
+) -> None:
+    """`read` raises the end of the connection also while another thread has the turn."""
+    assert other_thread.run(server.session.turn.take_to_read)
+    server.session.close("closed")
+    with pytest.raises(ConnectionLost, match="^closed$"):
+        server.session.read(block=False)
 
 
 def test_receiving_what_is_there(server: HandMadeServer, other_thread: OtherThread) -> None:

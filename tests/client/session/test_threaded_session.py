@@ -22,7 +22,12 @@ from easycluster_protocol.errors import CompletionError, ConnectionLost, RemoteP
 from helpers.checkpoints import Struck, places, strike
 from helpers.clocks import Clock
 from helpers.hand_made import HandMadeServer, drop_proxies, note_receptions, raise_timeout, send_call
-from helpers.hand_made_threaded import NotedWatch, SilentKeepAlive, ThreadedHandMadeServer
+from helpers.hand_made_threaded import (
+    NotedWatch,
+    SilentKeepAlive,
+    ThreadedHandMadeServer,
+    leave_half_done,
+)
 from helpers.other_thread import OtherThread
 from helpers.waits import NotedWait
 
@@ -58,15 +63,6 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 def of_a_closed_descriptor() -> OSError:
     """The error of a watch whose connection was closed."""
     return OSError(errno.EBADF, "Bad file descriptor")
-
-
-def leave_half_done(server: ThreadedHandMadeServer) -> None:
-    """A reader is interrupted and leaves something half done."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(server.session.transport, "receive", partial(raise_struck))
-        with pytest.raises(Struck):
-            server.session.read(block=True)
-    server.watch.take_events()
 
 
 def raise_struck(*arguments: Any) -> Any:
