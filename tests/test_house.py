@@ -32,10 +32,6 @@ WITHOUT_TEST_FILES: dict[str, set[str]] = {
         "easycluster_client/_api/remote_names.py",
         "easycluster_client/_api/root_proxy.py",
         "easycluster_client/_api/threaded_client.py",
-        "easycluster_client/_parallel/group.py",
-        "easycluster_client/_parallel/multi.py",
-        "easycluster_client/_parallel/reading.py",
-        "easycluster_client/_parallel/waiting.py",
     },
 }
 
