@@ -24,12 +24,9 @@ WITHOUT_TEST_FILES: dict[str, set[str]] = {
         "easycluster_protocol/_types.py",
     },
     "its test files are being written; what it does is tested in other files": {
-        "easycluster_client/_api/call_options.py",
         "easycluster_client/_api/client.py",
         "easycluster_client/_api/connection.py",
-        "easycluster_client/_api/option_views.py",
         "easycluster_client/_api/proxy_views.py",
-        "easycluster_client/_api/remote_names.py",
         "easycluster_client/_api/root_proxy.py",
         "easycluster_client/_api/threaded_client.py",
     },
