@@ -70,7 +70,9 @@ def test_behind_another_sender(server: HandMadeServer, clock: Clock, body: bytes
     server.request(b"the next")
 
     assert (error.state, error.response) == ("not sent", None)
-    assert "will not be run" in str(error)
+    assert str(error).startswith(
+        "the call was not sent to the server within its limit, and will not be run there"
+    )
     assert [message.body[:8] for message in server.receive(2)] == [LARGE[:8], b"the next"]
     assert len(server.session._calls.by_number) == 2
     assert not server.session._channel.limits

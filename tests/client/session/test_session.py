@@ -516,6 +516,20 @@ def test_abandoned_session(server: HandMadeServer) -> None:
     assert session.references._lock is not lock
 
 
+def test_objects_that_answers_name(server: HandMadeServer) -> None:
+    """The receipts of an answer that names objects, ahead of it too, are given back with the answer."""
+    response = server.request()
+    server.send(
+        Message(m.REFERENCES, response.request_id, references=[6]),
+        Message(m.RESULT, response.request_id, b"N.", references=[5]),
+    )
+    server.session.wait(response)
+    del response
+    send_call(server)
+
+    assert server.receive(2)[1].releases == [(6, 1), (5, 1)]
+
+
 def test_call_that_no_script_holds_is_forgotten(server: HandMadeServer) -> None:
     """When a call has its answer the session holds it no longer."""
     response = server.request()

@@ -16,7 +16,7 @@ from easycluster_client._session.session import ClientSession
 from easycluster_protocol._wire import messages as m
 from easycluster_protocol._wire.messages import Message
 from easycluster_protocol.errors import ConnectionLost
-from helpers.checkpoints import places, strike
+from helpers.checkpoints import Struck, places, strike
 from helpers.clocks import Clock
 from helpers.hand_made import (
     HandMadeServer,
@@ -181,6 +181,21 @@ def test_waiting_for_a_call_after_the_end(server: HandMadeServer) -> None:
 
     assert str(call.call_loss) == "closed"
     assert call.call_loss is not server.session.error
+
+
+def test_interrupt_of_a_timed_wait(server: HandMadeServer, clock: Clock, noted: NotedWait) -> None:
+    """An interrupt that comes while a thread waits with a deadline leaves the reading to others."""
+
+    def interrupted() -> None:
+        raise Struck
+
+    noted.act = interrupted
+    with pytest.raises(Struck):
+        server.session.wait(send_call(server), clock.now + 5)
+
+    assert server.session.turn.reader == 0
+    assert not server.session.turn.reading.locked()
+    assert server.session.turn.holder is None
 
 
 def test_signal_handler_that_waits(server: HandMadeServer) -> None:
