@@ -39,8 +39,8 @@ class State:
         self.sent.append((name, args[1:], options))
         return self.answer
 
-    def get_attribute(self, proxy: Any, name: str) -> Any:
-        self.sent.append(("get", name))
+    def get_attribute(self, proxy: Any, name: str, options: Any = None) -> Any:
+        self.sent.append(("get", name) if options is None else ("get", name, options))
         if isinstance(self.answer, BaseException):
             raise self.answer
         return self.answer
