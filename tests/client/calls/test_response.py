@@ -170,7 +170,7 @@ def test_value_with_buffers(client: HandMadeClient) -> None:
     assert bytes(taken.call_take_value(message)) == b"large"
 
 
-def test_limit_that_is_over(client: HandMadeClient) -> None:
+def test_limit_that_is_over(client: HandMadeClient, waits: NotedWait) -> None:
     """With the limit 0 nothing is waited for or asked; the error has the response, whose call goes on."""
     response = client.request()
     with pytest.raises(CallTimeout) as caught:
@@ -261,6 +261,22 @@ def test_completion_functions_of_others_while_waiting(client: HandMadeClient) ->
     assert got == ["first"]
 
 
+def test_answers_that_another_thread_deals_with(
+    client: HandMadeClient, waits: NotedWait, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A thread that finds no answer to deal with, as another one takes them, calls the functions of the next ones."""
+    run_completions, last = client.calls.run_completions, client.request()
+    counts = [0]
+
+    def run(session: Any) -> int:
+        return counts.pop() if counts else run_completions(session)
+
+    monkeypatch.setattr(client.calls, "run_completions", run)
+    client.answered(value_message(None), oncomplete=lambda _: client.server.answer(last))
+
+    assert last.wait(timeout=3) == "value"
+
+
 def test_completion_functions_while_waiting_inside_of_one(client: HandMadeClient) -> None:
     """A thread that waits inside a completion function leaves those of other answers until it has ended."""
     events: list[str] = []
@@ -328,9 +344,10 @@ def test_modes_of_errors(
         assert each.text == ["ValueError: bad\n"]
 
 
-def test_original_is_the_default(client: HandMadeClient) -> None:
-    """Without an option the original is printed and raised, with the place where it was raised first."""
-    response = client.answered(failure_message(ValueError("bad")))
+@pytest.mark.parametrize("options", [{}, {"threadid": 1}], ids=str)
+def test_original_is_the_default(client: HandMadeClient, options: dict[str, Any]) -> None:
+    """Without that option the original is printed and raised, with the place where it was raised first."""
+    response = client.answered(failure_message(ValueError("bad")), **options)
     with pytest.raises(ValueError, match="^bad$") as caught:
         response.wait()
 
@@ -422,6 +439,27 @@ def test_value_that_cannot_be_rebuilt(client: HandMadeClient, error: BaseExcepti
         response.wait()
     assert again.value is caught.value
     assert client.reported == []
+
+
+Failures: list[str] = []
+
+
+def fail() -> None:
+    """Note the failure."""
+    Failures.append("bad")
+    raise ValueError("bad")
+
+
+def test_value_that_cannot_be_rebuilt_is_unpickled_once(client: HandMadeClient) -> None:
+    """A pickle whose code has failed is not run again, however often its value is taken."""
+    Failures.clear()
+    message = value_message(Trap(fail))
+    response = client.answered(message)
+    for _ in range(2):
+        with pytest.raises(DeserializationError, match="ValueError: bad$"):
+            response.call_take_value(message) if not Failures else response.wait()
+
+    assert Failures == ["bad"]
 
 
 Interrupts: list[BaseException] = []
