@@ -275,6 +275,7 @@ def test_answers_that_another_thread_deals_with(
     client.answered(value_message(None), oncomplete=lambda _: client.server.answer(last))
 
     assert last.wait(timeout=3) == "value"
+    assert not any(waits.timeouts)
 
 
 def test_completion_functions_while_waiting_inside_of_one(client: HandMadeClient) -> None:
