@@ -23,12 +23,6 @@ WITHOUT_TEST_FILES: dict[str, set[str]] = {
         "easycluster_client/_calls/owner.py",
         "easycluster_protocol/_types.py",
     },
-    "its test files are being written; what it does is tested in other files": {
-        "easycluster_client/_api/client.py",
-        "easycluster_client/_api/connection.py",
-        "easycluster_client/_api/root_proxy.py",
-        "easycluster_client/_api/threaded_client.py",
-    },
 }
 
 FAKE_PYTHON = """#!/bin/sh
