@@ -127,11 +127,10 @@ def test_values_are_checked(
 # Prefetching.
 
 
-@pytest.mark.parametrize("kind", [GeneratorProxy, SelfIterProxy, ((("__next__"),), (), (), False)])
+@pytest.mark.parametrize("kind", [GeneratorProxy, SelfIterProxy, (("__next__",), (), (), False)])
 @pytest.mark.parametrize("threadid", [None, 3])
 def test_prefetching_from_iterators(kind: Any, threadid: int | None) -> None:
     """Every iterator can be asked ahead, from 1 value on, in any one thread."""
-    kind = (("__next__",), (), (), False) if isinstance(kind, tuple) else kind
     settings = {"prefetch": 1, "threadid": threadid, "nonblocking": False, "oncomplete": None, "timeout": 5}
 
     assert isinstance(options(make(kind), **settings), PrefetchView)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import copy
+import gc
 import pickle
+import weakref
 from typing import Any
 
 import pytest
@@ -371,6 +373,18 @@ def test_classes_of_views(proxy: Any) -> None:
     assert len({type(each) for each in (*views, ahead)}) == 3
     assert [type(each).__name__ for each in (*views, ahead)] == ["ProxyView"] * 3 + ["PrefetchView"]
     assert type(views[0]).__dictoffset__ == 0
+
+
+@pytest.mark.xfail(strict=True, reason="a class of views holds the class of its proxies, by its operators")
+def test_class_of_views_that_is_not_needed_any_more() -> None:
+    """A class of proxies that is not in use any more is not kept by its views."""
+    cls = type("Temporary", (RemoteProxy,), {})
+    make_proxy_view(make(cls), WAITING)
+    found = weakref.ref(cls)
+    del cls
+    gc.collect()
+
+    assert found() is None
 
 
 # Iterators that are asked ahead.
