@@ -168,3 +168,16 @@ def test_new_connection_with_definitions_of_its_own(server: HandMadeServer) -> N
     client.calls.prepare()
 
     assert client.sent(1) == [(0, (0, "use_definitions", ("other",), {}))]
+
+
+def test_definitions_on_the_next_connection(client: HandMadeClient) -> None:
+    """When a client gets another connection all definitions are sent there, also the ones that were sent before."""
+    easycluster.define_common("x = 1")
+    client.calls.update_definitions({"nonblocking": True})
+    following = HandMadeClient(HandMadeServer())
+    client.calls.open(following.server.session)
+    client.calls.update_definitions({"nonblocking": True})
+    ((_, values),) = following.sent(1)
+    following.server.close()
+
+    assert [source for _, _, source in values[2][0]] == ["x = 1"]
