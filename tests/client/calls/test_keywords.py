@@ -109,6 +109,9 @@ class Index:
     def __index__(self) -> Any:
         return self._value
 
+    def __repr__(self) -> str:
+        return f"Index({self._value!r})"
+
 
 @pytest.mark.parametrize(
     ("threadid", "number"),
