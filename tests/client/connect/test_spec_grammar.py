@@ -36,6 +36,9 @@ MALFORMED = [
     (".example.com", "blank or too long"),
     ("a" * 64, "blank or too long"),
     (".".join(["a" * 50] * 6), "blank or too long"),
+    (".".join(["a" * 62] * 3 + ["a" * 65]), "blank or too long"),
+    (".".join(["a" * 63] * 3 + ["a" * 62]), "blank or too long"),  # 254 in all
+    ("a." + "b" * 64 + ".", "blank or too long"),
     ("ü" * 63, "not an internationalized domain name"),
     # Signs that become ASCII ones when the name is looked up, or that look like them.
     ("exa\uff0fmple.com", "the host name contains '\uff0f'"),
@@ -67,7 +70,8 @@ MALFORMED = [
     ("[::1", "the '[' is never closed"),
     ("user@[::1", "the '[' is never closed"),
     ("[::1:kf=x", "the '[' is never closed"),
-    ("[::1]9999", "only a ':' can follow the ']'"),
+    ("[::1]9999", "only a ':' can follow the ']', not '9'"),
+    ("[::1]xy", "only a ':' can follow the ']', not 'x'"),
     ("[::1]]:9999", "only a ':' can follow the ']'"),
     ("[]", "not an IPv6 address"),
     ("[host]", "not an IPv6 address"),
@@ -132,6 +136,15 @@ MALFORMED = [
 def shown(spec: str) -> str:
     """The spec as a message quotes it when there is nothing to hide."""
     return f"'{spec}'" if spec.isprintable() else ascii(spec)
+
+
+def test_longest_host_name() -> None:
+    """A name of 253 characters is the longest that can be looked up; a dot at its end is no further part."""
+    longest = ".".join(["a" * 63] * 3 + ["a" * 61])
+
+    assert len(longest) == 253
+    assert parse_connection_spec(longest)["host"] == longest
+    assert parse_connection_spec("a.b.")["host"] == "a.b."
 
 
 @pytest.mark.parametrize(("spec", "fragment"), MALFORMED, ids=[ascii(spec)[:60] for spec, _ in MALFORMED])
