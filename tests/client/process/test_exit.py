@@ -151,9 +151,10 @@ def test_other_threads_go_on() -> None:
 
 
 def test_registration(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The exit function is registered when the module is imported, before those that a script adds later."""
+    """The exit function is registered when the module is imported, and the end has not come then."""
     registered: list[Callable[[], None]] = []
     monkeypatch.setattr(atexit, "register", registered.append)
     names = runpy.run_path(exit_module.__file__)
 
     assert registered == [names["_finish_all"]]
+    assert names["_is_ending"] is False

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import os
+import runpy
 import signal
 import sys
 from collections.abc import Callable
@@ -295,3 +297,18 @@ def test_no_proc_any_more(run: Run) -> None:
     run(system, "10:500", "11:0")
 
     assert system.signals == [(11, KILL)]
+
+
+def test_script(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The module does its work when it is run as a script, and nothing when it is only imported."""
+    system = System({10: Entry(1, 500)})
+    system.has_proc = False
+    monkeypatch.setattr(os, "kill", system.kill)
+    monkeypatch.setattr(os, "listdir", system.listdir)
+    monkeypatch.setattr(sys, "argv", ["the script", "10:0"])
+    runpy.run_path(dead_man_helper.__file__, run_name="imported")
+    before = list(system.signals)
+    runpy.run_path(dead_man_helper.__file__, run_name="__main__")
+
+    assert before == []
+    assert system.signals == [(10, KILL)]
