@@ -95,7 +95,7 @@ def test_waiting_for_several_calls(client: HandMadeClient) -> None:
         tasks = await let_begin(*(wait(client, call) for call in calls))
         (reader,) = asyncio_waiting._readers[asyncio.get_running_loop()].values()
         found: list[bool] = []
-        for number in (1, 0, 2):
+        for number in (2, 0, 1):
             answer(client, calls[number])
             await tasks[number]
             readers = asyncio_waiting._readers[asyncio.get_running_loop()]
@@ -193,7 +193,10 @@ def test_answer_after_the_waiting(client: HandMadeClient) -> None:
     """An answer that comes again when a task has been told already does no harm."""
     call = send_call(client.server)
 
+    errors: list[Any] = []
+
     async def run() -> None:
+        asyncio.get_running_loop().set_exception_handler(lambda loop, context: errors.append(context))
         (task,) = await let_begin(wait(client, call))
         for _ in range(3):
             call.call_tell_watchers()
@@ -201,6 +204,8 @@ def test_answer_after_the_waiting(client: HandMadeClient) -> None:
         await asyncio.sleep(0)
 
     asyncio.run(run())
+
+    assert errors == []
 
 
 def test_loop_that_was_closed(client: HandMadeClient, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -316,6 +321,22 @@ def test_connection_that_ended_with_an_open_descriptor(client: HandMadeClient) -
         assert asyncio_waiting._readers.get(asyncio.get_running_loop()) is None
 
     asyncio.run(run())
+
+
+def test_descriptor_that_was_closed(client: HandMadeClient) -> None:
+    """Where the descriptor is closed already, and the error comes a moment later, the loop waits for that."""
+    call = send_call(client.server)
+    client.server.session.transport.close()
+
+    async def run() -> None:
+        (task,) = await let_begin(wait(client, call))
+        assert not task.done()
+        client.server.session._end.fail("closed")
+        await task
+
+    asyncio.run(run())
+
+    assert str(call.call_loss) == "closed"
 
 
 def test_connection_that_ends_meanwhile(client: HandMadeClient) -> None:

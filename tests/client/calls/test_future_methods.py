@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import pickle
+import weakref
 from concurrent.futures import as_completed, wait
 from typing import Any
 
@@ -73,6 +75,26 @@ def test_result_of_a_remote_exception(client: HandMadeClient) -> None:
         response.result()
 
     assert len(client.reported) == 1
+
+
+def test_result_keeps_nothing_alive(client: HandMadeClient) -> None:
+    """A response whose error was raised by `result` goes when it is dropped, without a collection."""
+    response = request(client, origexc="quiet")
+    client.fail(1, KeyError("missing"))
+    reference = weakref.ref(response)
+    gc.collect()
+    gc.disable()
+    try:
+        try:
+            response.result()
+        except KeyError:
+            pass
+        del response
+        gone = reference() is None
+    finally:
+        gc.enable()
+
+    assert gone
 
 
 def test_result_with_a_limit(client: HandMadeClient, clock: Clock) -> None:
@@ -287,6 +309,27 @@ def test_wait_of_asyncio(client: HandMadeClient) -> None:
     assert [each._tasks for each in responses] == [{}, {}]
 
 
+def test_wait_of_asyncio_for_a_later_answer(client: HandMadeClient) -> None:
+    """`asyncio.wait` reads answers that come while it waits, and calls the completion functions of others."""
+    called: list[Any] = []
+
+    async def run() -> Any:
+        response: Any = request(client)
+        client.calls.call("g", (), {"oncomplete": called.append})
+        waiting = asyncio.ensure_future(asyncio.wait([response]))
+        for _ in range(3):  # until its task waits
+            await asyncio.sleep(0)
+        client.server.send(result("completed", 2), result("value", 1))
+        done, _ = await waiting
+        return response, done
+
+    response, done = asyncio.run(run())
+
+    assert done == {response}
+    assert response.wait() == "value"
+    assert called == ["completed"]
+
+
 def test_callback_of_asyncio_after_the_answer(client: HandMadeClient) -> None:
     """A callback of asyncio's that is added after the answer is called by the loop, too, and is forgotten then."""
     called: list[Any] = []
@@ -344,6 +387,7 @@ def test_removed_callbacks_of_asyncio(client: HandMadeClient) -> None:
         for _ in range(2):
             response.add_done_callback(callback)
         await asyncio.sleep(0)
+        assert response.remove_done_callback(called.append) == 0
         count = response.remove_done_callback(callback)
         client.answer(1, "value")
         assert response.done()
@@ -368,6 +412,22 @@ def test_awaiting(client: HandMadeClient) -> None:
         return await response
 
     assert asyncio.run(run()) == "value"
+
+
+def test_awaiting_a_later_answer(client: HandMadeClient) -> None:
+    """While a response is awaited its loop reads, and calls the completion functions of other answers."""
+    called: list[Any] = []
+
+    async def run() -> Any:
+        response = request(client)
+        client.calls.call("g", (), {"oncomplete": called.append})
+        waiting = asyncio.ensure_future(response)
+        await asyncio.sleep(0)
+        client.server.send(result("completed", 2), result("value", 1))
+        return await waiting
+
+    assert asyncio.run(run()) == "value"
+    assert called == ["completed"]
 
 
 def test_awaiting_an_answer_that_is_there(client: HandMadeClient) -> None:

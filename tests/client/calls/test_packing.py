@@ -197,7 +197,7 @@ def test_values_that_exist_only_here(
 
     assert found == [(b"by value", ())] * 2
     assert [arguments[1:] for arguments in packed_by_value] == [(session, "f")] * 2
-    assert packed_by_value[1][0] == ("f", ([script],), {})
+    assert [arguments[0][1][0][0].__name__ for arguments in packed_by_value] == ["<lambda>", "script"]
 
 
 def test_values_with_names(session: Any, packed_by_value: list[tuple[Any, ...]]) -> None:

@@ -72,6 +72,7 @@ def test_server_threads(client: HandMadeClient, other_thread: OtherThread) -> No
     third.close()
 
     assert threads(client, 4) == [0, FIRST_THREAD, FIRST_THREAD + 1, FIRST_THREAD]
+    assert FIRST_THREAD == 2**32  # far from the numbers that scripts give
 
 
 def test_server_threads_of_two_clients(client: HandMadeClient, other_thread: OtherThread) -> None:
@@ -185,6 +186,7 @@ def test_call_that_does_not_wait(client: HandMadeClient, watch: StepWatch, optio
     response = client.calls.raw_call("f", (), {}, options)
 
     assert isinstance(response, NonblockingResponse)
+    assert response.call_label == "f"
     assert watch.take_events() == ["disarm", "arm"]
 
 
