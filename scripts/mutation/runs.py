@@ -17,7 +17,7 @@ import signal
 import sys
 import time
 import traceback
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Container, Generator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -142,16 +142,33 @@ class Run:
 
 
 class Chosen:
-    """Leaves out all tests but the chosen ones, and runs the quick ones first."""
+    """Leaves out all tests but the chosen ones, and runs the quick ones first.
 
-    def __init__(self, tests: dict[str, float]) -> None:
+    Args:
+        tests: the chosen tests, with their times.
+        known: all tests.
+    """
+
+    def __init__(self, tests: dict[str, float], known: Container[str]) -> None:
         self._tests = tests
+        self._known = known
+        self._functions = {_function_of(test) for test in tests}
 
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
-        """Choose."""
+        """Choose. A test whose parameters, and hence its name, are new with the mutant is chosen by its function."""
         items[:] = sorted(
-            (item for item in items if item.nodeid in self._tests), key=lambda item: self._tests[item.nodeid]
+            (
+                item
+                for item in items
+                if item.nodeid in self._tests
+                or (item.nodeid not in self._known and _function_of(item.nodeid) in self._functions)
+            ),
+            key=lambda item: self._tests.get(item.nodeid, 0.0),
         )
+
+
+def _function_of(test: str) -> str:
+    return test.partition("[")[0]
 
 
 class _Measured:

@@ -36,6 +36,11 @@ def registrations_restored() -> Iterator[None]:
     exports._registered.update(registered)
     exports._singletons.clear()
     exports._singletons.update(singletons)
+    forget_exports()
+
+
+def forget_exports() -> None:
+    """The exports of no class have been looked for yet: that keeps classes alive."""
     exports._exports_by_class.clear()
 
 

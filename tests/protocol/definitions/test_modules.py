@@ -239,11 +239,15 @@ def test_sent_blocks_that_fail(code: str, where: str, cause: Any) -> None:
 
 
 def test_sent_blocks_whose_error_has_no_text() -> None:
-    """An error that cannot be asked for its text fails the block like any other."""
+    """An error that cannot be asked for its text fails the block like any other; blocks are counted from 1."""
     code = "class Mute(Exception):\n    def __str__(self):\n        raise ValueError\nraise Mute\n"
 
-    with pytest.raises(DefinitionError, match="line 4: Mute: <its text is not available>"):
-        define_sent(Block(NAME, 0, code))
+    for number in range(3):
+        with pytest.raises(
+            DefinitionError,
+            match=rf"block {number + 1} of .* failed, line 4: Mute: <its text is not available>",
+        ):
+            define_sent(Block(NAME, number, code))
 
 
 def test_a_name_that_is_taken_on_the_server() -> None:

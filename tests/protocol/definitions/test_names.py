@@ -35,6 +35,18 @@ def test_names_of_a_client(module: Any) -> None:
     assert (get_global("len"), len("ab")) == ("own", 2)
 
 
+def test_names_of_a_server(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In remote code names are looked up where its client does, unless another place is named."""
+    modules.define_common("value = 'of another'", OTHER_NAME)
+    names = names_module.NameResolver(sys.modules[OTHER_NAME])
+    monkeypatch.setattr(names_module, "server_names", names)
+
+    assert get_global("value") == "of another"
+    set_global("value", "changed")
+    assert get_global("value", OTHER_NAME) == "changed"
+    assert get_global("value", modules.DEFAULT_NAME) == 5
+
+
 @pytest.mark.parametrize("by_name", [True, False], ids=["name", "module"])
 def test_context(by_name: bool) -> None:
     """Any module may be where they are looked up: of definitions or an ordinary one, by its name or itself."""

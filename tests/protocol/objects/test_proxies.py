@@ -14,11 +14,15 @@ import pytest
 
 from easycluster_protocol._objects import proxies
 from easycluster_protocol._objects.proxies import (
+    ATTRIBUTE,
+    CACHED,
+    METHOD,
     ProxyMethod,
     RemoteProxy,
     find_method,
     find_object,
     find_proxy,
+    get_forwarded_kind,
     reduce_method,
 )
 from helpers.fake_proxies import NAMES, References, make, sent
@@ -254,6 +258,20 @@ def test_which_methods_are_the_servers() -> None:
     assert reduce_method(proxy.g) is None
     assert reduce_method(proxy.raw_call_method) is None
     assert reduce_method(of_a_list) is None
+
+
+def test_kinds_of_names() -> None:
+    """A name is that of a method, an attribute or a cached attribute, or no name that the proxy forwards."""
+    cls = type(make(NAMES))
+
+    assert [get_forwarded_kind(cls, name) for name in ("method", "__add__", "val", "constant")] == [
+        METHOD,
+        METHOD,
+        ATTRIBUTE,
+        CACHED,
+    ]
+    for name in ("nothing", "__init__", "raw_call_method", "__doc__"):
+        assert get_forwarded_kind(cls, name) == ""
 
 
 def test_bound_methods_without_a_name() -> None:

@@ -7,6 +7,7 @@ import gc
 import subprocess
 import sys
 import threading
+import weakref
 from importlib import import_module
 from types import ModuleType, SimpleNamespace
 from typing import Any
@@ -16,6 +17,8 @@ import pytest
 from easycluster_protocol._types import Dumps
 from easycluster_protocol._values import by_value
 from easycluster_protocol._values.serialize import dumps, find_dumps_by_value, loads
+from helpers.fake_proxies import NAMES, make as make_proxy
+from helpers.states import forget_exports
 
 cloudpickle = import_module("cloudpickle")  # it has no types
 
@@ -63,6 +66,26 @@ def test_cloudpickle_without_reducer() -> None:
     plain: Any = SimpleNamespace(Pickler=object, dumps=object())
 
     assert by_value.make_dumps_for_result(plain) is plain.dumps
+    assert by_value.make_dumps_for_call(plain) is plain.dumps
+
+
+def test_methods_in_calls(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In a call the method of a proxy becomes that of the object, and any other method goes with its function."""
+    monkeypatch.setattr(by_value, "reduce_method", lambda method: (str, (method.__name__,)))
+    proxy: Any = make_proxy(NAMES)
+    call_dumps = by_value.make_dumps_for_call(cloudpickle)
+    of_proxy = loads(dumps([proxy.method], 5, call_dumps)[0])
+    monkeypatch.undo()
+
+    class Thing:
+        def value(self) -> int:
+            return 7
+
+    of_thing, function = loads(dumps([Thing().value, abs], 5, call_dumps)[0])
+
+    assert of_proxy == ["method"]
+    assert of_thing() == 7
+    assert function is abs
 
 
 @pytest.mark.parametrize("protocol", [4, 5])
@@ -106,12 +129,19 @@ def test_a_class_that_is_new(counter: Any) -> None:
 def test_a_class_that_is_no_more(counter: Any) -> None:
     """A class that was deleted here while its instance was away is made again."""
     body, _ = dumps(counter.Counter(), 5, dumps_by_value())
+    before = weakref.ref(counter.Counter)
     del counter.Counter
+    forget_exports()
     gc.collect()
+    assert before() is None
 
-    instance = loads(body)
+    instance, another = loads(body), loads(body)
     instance.bump()
-    assert type(instance).__name__ == "Counter"
+    another.bump()
+
+    assert type(instance) is type(another)
+    assert type(instance).bump.__globals__["count"] == 2
+    assert not by_value._unfilled
 
 
 def test_classes_of_classes() -> None:
@@ -195,8 +225,13 @@ def test_by_threads_at_once() -> None:
 
         return New
 
-    bodies = [dumps(make()(), 5, dumps_by_value())[0] for _ in range(20)]
-    gc.collect()  # from here on the classes are new
+    classes = [make() for _ in range(20)]
+    bodies = [dumps(cls(), 5, dumps_by_value())[0] for cls in classes]
+    before = [weakref.ref(cls) for cls in classes]
+    classes.clear()
+    forget_exports()
+    gc.collect()
+    assert not any(reference() for reference in before)  # from here on the classes are new
     start = threading.Barrier(4)
     found: list[Any] = []
     errors: list[BaseException] = []

@@ -424,6 +424,16 @@ if sys.version_info >= (3, 11):  # noqa: UP036 -- the tests run on 3.10 too
         assert "ValueError: no" in "".join(text)
         assert "Holder" in "".join(journey(raised(group))[1])
 
+    def test_groups_without_members() -> None:
+        """Where only the bases of a group are known, its stand-in has the next base that needs no more than a text."""
+        body = body_without_pickle("ExceptionGroup", "BaseExceptionGroup", "ValueError")
+
+        found, _ = unpack_exception(body, "h")
+
+        assert isinstance(found, ValueError)
+        assert isinstance(found, UnknownRemoteError)
+        assert not isinstance(found, BaseExceptionGroup)
+
     def test_groups_that_cannot_be_pickled() -> None:
         """A group arrives as a group, also when some of its exceptions, at any depth, arrive as stand-ins."""
 
@@ -595,15 +605,15 @@ def test_the_body_is_made_of_plain_values() -> None:
     assert link["text"][-1].endswith("Holder: no\n")
 
 
-def test_a_body_of_a_peer_that_is_no_python() -> None:
-    """A peer that sends type, bases and text only is understood."""
-    body = pickle.dumps(
+def body_without_pickle(*bases: str) -> bytes:
+    """The body of an exception that has these bases, of a peer that cannot pickle."""
+    return pickle.dumps(
         [
             {
                 "type": "NotFound",
                 "module": "peer",
                 "message": "gone",
-                "bases": ["Unheard", "print", "LookupError"],
+                "bases": bases,
                 "pickled": None,
                 "reason": "not Python",
                 "relation": "cause",
@@ -614,7 +624,10 @@ def test_a_body_of_a_peer_that_is_no_python() -> None:
         2,
     )
 
-    found, text = unpack_exception(body, "h")
+
+def test_a_body_of_a_peer_that_is_no_python() -> None:
+    """A peer that sends type, bases and text only is understood."""
+    found, text = unpack_exception(body_without_pickle("Unheard", "print", "LookupError"), "h")
 
     assert isinstance(found, LookupError)
     assert isinstance(found, UnknownRemoteError)
