@@ -156,17 +156,19 @@ def test_default_thread() -> None:
     assert iterator.waits == []
 
 
-def test_values_that_another_thread_takes() -> None:
+@pytest.mark.parametrize(("before", "after"), [(0, 9), (9, 1)])
+def test_values_that_another_thread_takes(before: int, after: int) -> None:
     """When another thread takes values, its server thread begins when the last call of the other one has ended."""
     iterator = FakeIterator()
+    iterator.default_thread = before
     prefetcher = prefetch(iterator, 2)
     first = prefetcher.take()
-    iterator.default_thread = 9
+    iterator.default_thread = after
     second = prefetcher.take()
     third = prefetcher.take()
 
     assert (first, second, third) == (0, 1, 2)
-    assert [options["threadid"] for options in iterator.calls] == [0, 0, 0, 9, 9]
+    assert [options["threadid"] for options in iterator.calls] == [before] * 3 + [after] * 2
     assert iterator.waits == [(2, None)]
 
 
