@@ -57,7 +57,7 @@ class ClientGroup:
             The number of answers that were dealt with.
 
         Raises:
-            TypeError, ValueError: ``timeout`` is not a number, or is negative.
+            TypeError, ValueError: ``timeout`` is not a number, or is NaN.
             CompletionError: a completion function of a ThreadedClient would wait for its own end.
         """
         deadline = deadline_after(timeout)

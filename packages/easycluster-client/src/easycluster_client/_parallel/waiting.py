@@ -44,7 +44,7 @@ def wait(
 
     Raises:
         TypeError: one of the responses is not a response, or ``timeout`` is not a number.
-        ValueError: ``timeout`` is negative, or ``return_when`` is none of these values.
+        ValueError: ``timeout`` is NaN, or ``return_when`` is none of these values.
     """
     if return_when not in _RETURN_WHEN:
         raise ValueError(f"return_when must be one of {', '.join(_RETURN_WHEN)}, not {return_when!r}")
@@ -77,7 +77,7 @@ def as_completed(
 
     Raises:
         TypeError: one of the responses is not a response, or ``timeout`` is not a number.
-        ValueError: ``timeout`` is negative.
+        ValueError: ``timeout`` is NaN.
         CallTimeout: the iterator raises this if some responses are not done in time. Their calls go on.
     """
     return _as_completed(_AwaitedResponses(responses, timeout), timeout)
