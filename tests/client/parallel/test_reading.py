@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import os
 import select
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from easycluster_client import _deadlines
 from easycluster_client._parallel import reading
 from easycluster_client._parallel.reading import ConnectionReader, ReadSource
 from easycluster_client._session.session import ClientSession
@@ -74,22 +73,6 @@ class NotedCalls:
         self.completed.append(session)
         session.arrived.clear()
         return 1
-
-
-@pytest.fixture
-def other() -> Iterator[HandMadeServer]:
-    """A second server."""
-    server = HandMadeServer()
-    yield server
-    server.close()
-
-
-@pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    """The clock by which limits are counted."""
-    clock = Clock()
-    monkeypatch.setattr(_deadlines, "time", clock)
-    return clock
 
 
 @pytest.fixture

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from easycluster_client import _deadlines
 from easycluster_client._calls.response import NonblockingResponse
 from easycluster_client._parallel.waiting import (
     ALL_COMPLETED,
@@ -24,22 +22,6 @@ from easycluster_protocol._wire.messages import Message
 from easycluster_protocol.errors import CallTimeout
 from helpers.clocks import Clock
 from helpers.hand_made import HandMadeServer, note_receptions
-
-
-@pytest.fixture
-def other() -> Iterator[HandMadeServer]:
-    """A second server."""
-    server = HandMadeServer()
-    yield server
-    server.close()
-
-
-@pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    """The clock by which limits are counted."""
-    clock = Clock()
-    monkeypatch.setattr(_deadlines, "time", clock)
-    return clock
 
 
 def answer_afterwards(server: HandMadeServer, first: NonblockingResponse, *then: NonblockingResponse) -> None:
