@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import itertools
-import socket
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Callable, Optional
 
+from ._io.socket_pairs import make_socket_pair
 from ._processes.fork_server import describe_environment, fork_server
 from ._system.this_process import occupy_standard_descriptors
 
 if TYPE_CHECKING:
+    import socket
+
     from easycluster_protocol._types import Value
 
 _numbers = itertools.count(1)
@@ -29,7 +31,7 @@ def start_local(verbosity: int = 0) -> tuple[socket.socket, str]:
         OSError: the process cannot be started.
     """
     occupy_standard_descriptors()
-    ours, theirs = socket.socketpair()
+    ours, theirs = make_socket_pair()
     try:
         with theirs:
             fork_server.spawn(theirs, {"verbosity": verbosity, **describe_environment()})

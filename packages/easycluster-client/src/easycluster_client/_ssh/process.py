@@ -13,6 +13,7 @@ import easycluster_bootstrap as bootstrap
 from easycluster_client._deadlines import Deadline
 from easycluster_client._process import children
 from easycluster_protocol.errors import ConnectError, EasyClusterError
+from easycluster_server._io.socket_pairs import make_socket_pair
 from easycluster_server._io.transport import wait
 
 from .command import build_command, format_manual_command
@@ -58,7 +59,7 @@ class SshProcess:
         self._output: RemoteOutput | None = None
         self._launching: threading.Event | None = None
         self._failure: Exception | None = None
-        self.connection, self._ssh_end = socket.socketpair()
+        self.connection, self._ssh_end = make_socket_pair()
 
     def start(self) -> None:
         """Start ssh. If this raises, the caller still has to call `explain` or `kill`.

@@ -20,6 +20,7 @@ import threading
 from importlib import import_module
 from typing import TYPE_CHECKING, List, Optional, Tuple
 
+from easycluster_server._io.socket_pairs import make_socket_pair
 from easycluster_server._io.transport import SocketTransport, wait
 from easycluster_server._system import proc
 
@@ -162,7 +163,7 @@ class ForkServer:
     def _start(self) -> None:
         if self._control is not None:
             self._control.close()
-        self._control, theirs = socket.socketpair()
+        self._control, theirs = make_socket_pair()
         code, arguments = _make_command(theirs.fileno())
         with theirs:
             try:
