@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+import os
+from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
 
 import pytest
@@ -71,6 +72,36 @@ def test_waiting(client: HandMadeClient) -> None:
 
     assert call.call_is_answered
     assert not call._watchers
+
+
+@pytest.fixture
+def free_descriptor() -> Iterator[None]:
+    """Descriptor 0 is free, as in a master that was started without standard input."""
+    kept = os.dup(0)
+    os.close(0)
+    yield
+    os.dup2(kept, 0)
+    os.close(kept)
+
+
+@pytest.mark.usefixtures("free_descriptor")
+def test_connection_by_descriptor_0() -> None:
+    """A connection whose descriptor is 0 is read as any other."""
+    client = HandMadeClient(HandMadeServer())
+    call = send_call(client.server)
+    found = client.server.session.transport.fileno()
+
+    async def run() -> bool:
+        (task,) = await let_begin(wait(client, call))
+        before = task.done()
+        answer(client, call)
+        await task
+        return before
+
+    before = asyncio.run(run())
+    client.server.close()
+
+    assert (found, before, call.call_is_answered) == (0, False, True)
 
 
 def test_other_tasks_go_on(client: HandMadeClient) -> None:

@@ -27,7 +27,7 @@ from easycluster_protocol.errors import (
 )
 from helpers.clocks import Clock
 from helpers.fake_proxies import NAMES
-from helpers.hand_made import HandMadeServer
+from helpers.hand_made import HandMadeServer, Waiter
 from helpers.hand_made_client import HandMadeClient, Trap, failure_message, raise_it, value_message
 from helpers.waits import NotedWait
 
@@ -259,6 +259,16 @@ def test_completion_functions_of_others_while_waiting(client: HandMadeClient) ->
 
     assert last.wait() == "last"
     assert got == ["first"]
+
+
+def test_completion_functions_of_later_answers_while_waiting(client: HandMadeClient) -> None:
+    """A thread that waits and has called a completion function calls those of later answers too."""
+    last = client.request()
+    second = client.request(oncomplete=lambda _: client.server.answer(last, value="last"))
+    first = client.request(oncomplete=lambda _: client.server.answer(second))
+    client.server.answer(first)
+
+    assert Waiter(last).result() == "last"
 
 
 def test_answers_that_another_thread_deals_with(
