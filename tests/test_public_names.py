@@ -1,4 +1,4 @@
-"""The tables of public names in docs/compatibility.md are what the code has: no name more, none less."""
+"""The code has the public names and signatures of tests/data/public_names.md: no name more, none less."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from easycluster_server._command_line import _make_parser
 #: The module as it is at run time; type checkers see its stub alone.
 facade: Any = easycluster
 
-DOCUMENT = Path(__file__).parents[1] / "docs" / "compatibility.md"
+DOCUMENT = Path(__file__).parent / "data" / "public_names.md"
 
 
 class Name(NamedTuple):
@@ -29,9 +29,8 @@ class Name(NamedTuple):
 
 def read_tables() -> dict[str, dict[str, Name]]:
     """Return the documented names by the headings of their tables."""
-    _, text = DOCUMENT.read_text().split("\n## Every public name\n")
     tables: dict[str, dict[str, Name]] = {}
-    for section in text.split("\n### ")[1:]:
+    for section in DOCUMENT.read_text().split("\n## ")[1:]:
         heading, *lines = section.splitlines()
         rows = [line.strip("| ").split(" | ") for line in lines if line.startswith("| `")]
         tables[heading.strip("`")] = {
