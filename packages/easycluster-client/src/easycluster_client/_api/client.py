@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING
 
 from easycluster_client._address import Address
 from easycluster_client._calls.keywords import parse_options
@@ -16,6 +17,7 @@ from easycluster_protocol._types import Value
 from easycluster_protocol.errors import RemoteException
 
 from .connection import Connection
+from .definitions_here import has_definition, is_own_attribute
 from .remote_names import RemoteName, check_forwardable
 
 if sys.version_info >= (3, 11):  # novm
@@ -149,6 +151,21 @@ class Client(Connection):
         if name[0] == "_":
             check_forwardable(type(self).__name__, name)
         return RemoteName(self, name)
+
+    if not TYPE_CHECKING:  # type checkers are to report attributes that do not exist
+
+        def __setattr__(self, name: str, value: Value) -> None:
+            calls = vars(self).get("_easycluster_calls")  # a subclass may have attributes before its client
+            if (
+                calls is not None
+                and has_definition(calls.definitions, name)
+                and not is_own_attribute(self, name, Client)
+            ):
+                raise AttributeError(
+                    f"{name} is among the definitions: to set it on {self.peername}, assign to .{name}.value"
+                    " (an attribute of the client would hide it)"
+                )
+            super().__setattr__(name, value)
 
     def call(self, func: str | Callable[..., Value], /, *args: Value, **kwargs: Value) -> Value:
         """Call a function on the server.

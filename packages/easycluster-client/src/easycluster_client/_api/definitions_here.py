@@ -1,0 +1,47 @@
+"""The master's own copy of the definitions, as far as names on a server are concerned."""
+
+from __future__ import annotations
+
+import sys
+from types import FrameType
+
+from easycluster_protocol._definitions.modules import INITIAL_NAMES, DefinitionsModule
+
+
+def has_definition(module: str, name: str) -> bool:
+    """Return whether this process has a definition of that name in a definitions module.
+
+    Names that every definitions module has from the beginning do not count.
+    """
+    found = sys.modules.get(module)
+    return (
+        isinstance(found, DefinitionsModule)
+        and name in vars(found)
+        and name not in INITIAL_NAMES
+        and not name.startswith("__")
+    )
+
+
+def is_own_attribute(owner: object, name: str, base: type) -> bool:
+    """Return whether a name is an attribute of an object itself, although its server may have the name too.
+
+    Args:
+        owner: the object, whose attribute is being set.
+        name: the name.
+        base: the class of the library from which the class of ``owner`` derives.
+
+    Returns:
+        Whether the object or its class has the attribute, or a method of a class that a script has derived
+        from ``base`` is at work on the object.
+    """
+    classes = type(owner).__mro__
+    if name in vars(owner) or any(name in vars(cls) for cls in classes):
+        return True
+    methods = {name for cls in classes[: classes.index(base)] for name in vars(cls)}
+    frame: FrameType | None = sys._getframe(1) if methods else None
+    while frame is not None:
+        code = frame.f_code
+        if code.co_name in methods and code.co_argcount and frame.f_locals.get(code.co_varnames[0]) is owner:
+            return True
+        frame = frame.f_back
+    return False
