@@ -23,3 +23,22 @@ def test_attribute_of_the_client(far: Any) -> None:
     assert (far.limit.value, far.rack) == (3, "left")
     far.limit.value = 5
     assert far.get_limit() == 5
+
+
+def test_name_used_as_a_value(far: Any) -> None:
+    """A name is not its value: using it as if it were says what to write, and that works."""
+    for use in (bool, float, list, lambda name: name + 1, lambda name: 1 in name, lambda name: name[0]):
+        with pytest.raises(TypeError, match=r"write host\.limit\.value to read it, or host\.limit\(\.\.\.\)"):
+            use(far.limit)
+
+    assert far.limit.value + 1 == 4
+    assert bool(far)
+
+
+def test_name_as_a_completion_function(far: Any, spawn: Any) -> None:
+    """A function of another host may be a completion function, although its name has no truth."""
+    other = spawn()
+    response = far.get_limit(oncomplete=other.names.append)
+    other.execblock("names = []")
+    assert response.wait() == 3
+    assert other.names.value == [3]

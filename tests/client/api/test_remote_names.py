@@ -56,7 +56,7 @@ def test_longer_name(client: NotedClient, name: RemoteName) -> None:
     assert noted(client).made == []
 
 
-@pytest.mark.parametrize("missing", ["__len__", "_repr_html_"])
+@pytest.mark.parametrize("missing", ["__iter__", "__contains__", "_repr_html_"])
 def test_attribute_that_is_not_forwarded(name: RemoteName, missing: str) -> None:
     """The error for a name that is missing here names the remote name."""
     with pytest.raises(AttributeError, match=f"^<a.b on .not connected.> has no attribute '{missing}'"):

@@ -11,6 +11,7 @@ from easycluster_client._calls.keywords import (
     ALL_OPTIONS,
     NO_OPTIONS,
     OPTIONS,
+    asks_to_wait,
     encode_threadid,
     parse_options,
 )
@@ -23,6 +24,35 @@ def message(name: str) -> str:
         f"f() got an unexpected keyword argument '{name}': options are nonblocking, oncomplete, onerror,"
         " threadid, origexc, timeout"
     )
+
+
+# Whether the caller waits.
+
+
+class Falsy:
+    """A function that is false, as one with a length of 0 may be."""
+
+    def __len__(self) -> int:
+        return 0
+
+    def __call__(self, *_: Any) -> None: ...
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{}, {"nonblocking": False, "oncomplete": None, "onerror": None}, {"threadid": 1, "timeout": 5}],
+)
+def test_calls_that_wait(options: dict[str, Any]) -> None:
+    """Without nonblocking and without functions the caller waits."""
+    assert asks_to_wait(options)
+
+
+@pytest.mark.parametrize(
+    "options", [{"nonblocking": 1}, {"oncomplete": print}, {"onerror": print}, {"oncomplete": Falsy()}]
+)
+def test_calls_that_do_not_wait(options: dict[str, Any]) -> None:
+    """Any function is one, whatever its truth."""
+    assert not asks_to_wait(options)
 
 
 # Options by position and by name.

@@ -7,7 +7,7 @@ further options of a call, such as a time limit, are given to a view.
 from __future__ import annotations
 
 from easycluster_client._calls import completions
-from easycluster_client._calls.keywords import ALL_OPTIONS, NO_WAIT_OPTIONS, encode_threadid
+from easycluster_client._calls.keywords import ALL_OPTIONS, NO_WAIT_OPTIONS, asks_to_wait, encode_threadid
 from easycluster_client._deadlines import check_timeout
 from easycluster_protocol._constants import SINGLE
 from easycluster_protocol._objects.proxies import METHOD, RemoteProxy, get_forwarded_kind
@@ -73,7 +73,7 @@ def _check_prefetch(target: Value, settings: dict[str, Value]) -> None:
         raise TypeError(f"prefetch must be a number of values, not {count!r}")
     if count < 1:
         raise ValueError(f"prefetch must be at least 1, not {count}")
-    if any(map(settings.get, NO_WAIT_OPTIONS)):
+    if not asks_to_wait(settings):
         raise ValueError(
             f"prefetch does not go with {', '.join(NO_WAIT_OPTIONS)}: iteration waits for the values"
         )

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from .proxy_views import View, make_proxy_view, split_keywords
 from .remote_names import RemoteName
+from .used_as_value import NotAValue
 
 if TYPE_CHECKING:
     from easycluster_protocol._types import Value
@@ -59,10 +60,14 @@ class ClientView(View):
         setattr(self._easycluster_target, name, value)
 
 
-class NameView(View):
+class NameView(View, NotAValue):
     """A dotted name on a server, whose calls carry options; see `RemoteName`."""
 
     __slots__ = ()
+
+    def _easycluster_get_path(self) -> str:
+        target: RemoteName = self._easycluster_target
+        return target._easycluster_path
 
     def __call__(self, /, *args: Value, **kwargs: Value) -> Value:
         name: RemoteName = self._easycluster_target

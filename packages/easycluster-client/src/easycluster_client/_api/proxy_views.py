@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, NoReturn
 from weakref import WeakKeyDictionary
 
-from easycluster_client._calls.keywords import NO_WAIT_OPTIONS, OPTIONS
+from easycluster_client._calls.keywords import NO_WAIT_OPTIONS, OPTIONS, asks_to_wait
 from easycluster_client._calls.prefetch import Prefetcher
 from easycluster_protocol._objects.exports import OPERATORS
 from easycluster_protocol._objects.proxies import (
@@ -190,7 +190,7 @@ def _bind_method(view: ProxyView, name: str) -> Callable[..., Value]:
 def _get_attribute(view: ProxyView, name: str, forwarded: str) -> Value:
     """Return the value of an attribute, or the response if the options ask for that."""
     proxy, options = view._easycluster_target, _get_options(view)
-    if any(map(options.get, NO_WAIT_OPTIONS)):
+    if not asks_to_wait(options):
         return proxy.raw_get_attribute(name, **options)
     state = proxy._easycluster_state
     if forwarded == ATTRIBUTE:

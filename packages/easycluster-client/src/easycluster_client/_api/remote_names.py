@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NoReturn
 
+from .used_as_value import NotAValue
+
 if TYPE_CHECKING:
     from easycluster_client._calls.owner import Owner
     from easycluster_protocol._types import Value
-
-#: Comparing a remote name with one of these means that ``.value`` was forgotten.
-_VALUE_TYPES = (bool, bytes, complex, dict, float, int, list, set, str, tuple)
 
 
 def check_forwardable(owner: str, name: str) -> None:
@@ -24,7 +23,7 @@ def check_forwardable(owner: str, name: str) -> None:
         )
 
 
-class RemoteName:
+class RemoteName(NotAValue):
     """A dotted name on the server.
 
     Calling it calls the function of that name, ``.value`` reads it and ``.value = x`` sets it; any other
@@ -34,6 +33,7 @@ class RemoteName:
     __slots__ = ("_easycluster_client", "_easycluster_path")
 
     _easycluster_client: Owner
+
     _easycluster_path: str
 
     if TYPE_CHECKING:
@@ -43,6 +43,9 @@ class RemoteName:
     def __init__(self, client: Owner, path: str) -> None:
         _set_client(self, client)
         _set_path(self, path)
+
+    def _easycluster_get_path(self) -> str:
+        return self._easycluster_path
 
     def __repr__(self) -> str:
         return f"<{self._easycluster_path} on {self._easycluster_client.peername}>"
@@ -73,11 +76,7 @@ class RemoteName:
                 self._easycluster_client is other._easycluster_client
                 and self._easycluster_path == other._easycluster_path
             )
-        if isinstance(other, _VALUE_TYPES):
-            raise TypeError(
-                f"{self!r} is a name on a server, not a value: compare {self._easycluster_path}.value instead"
-            )
-        return NotImplemented
+        return super().__eq__(other)
 
     def __hash__(self) -> int:
         return hash((id(self._easycluster_client), self._easycluster_path))

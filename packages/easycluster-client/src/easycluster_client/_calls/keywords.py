@@ -20,7 +20,7 @@ OPTIONS = ("nonblocking", "oncomplete", "onerror", "threadid", "origexc")
 #: answer, in seconds.
 ALL_OPTIONS = (*OPTIONS, "timeout")
 
-#: With one of these options the caller of a call does not wait for the answer.
+#: With one of these options the caller of a call does not wait for the answer, see `asks_to_wait`.
 NO_WAIT_OPTIONS = ("nonblocking", "oncomplete", "onerror")
 
 #: The options of a call that has none.
@@ -28,6 +28,16 @@ NO_OPTIONS: Mapping[str, Value] = {}
 
 #: The methods that take the keywords of the remote function as a dictionary.
 _METHODS_WITH_KWARGS = ("raw_call", "raw_call_method", "send_request")
+
+
+def asks_to_wait(options: Mapping[str, Value]) -> bool:
+    """Return whether the caller of a call with these options waits for the answer."""
+    # Completion functions may have a truth value of their own, or none, as names on a server do.
+    return not (
+        options.get("nonblocking")
+        or options.get("oncomplete") is not None
+        or options.get("onerror") is not None
+    )
 
 
 def parse_options(label: str, positional: tuple[Value, ...], options: dict[str, Value]) -> dict[str, Value]:

@@ -15,7 +15,7 @@ from easycluster_protocol._wire import messages as m
 from easycluster_protocol.errors import ConnectionLost
 
 from . import completions
-from .keywords import NO_OPTIONS, NO_WAIT_OPTIONS, OPTIONS, encode_threadid
+from .keywords import NO_OPTIONS, OPTIONS, asks_to_wait, encode_threadid
 from .packing import pack, pack_and_hold
 from .proxy_state import ProxyState
 from .response import NonblockingResponse
@@ -206,7 +206,7 @@ class CallMaker:
         It returns None, or the response if the options ask for that.
         All are tried, each once; the first error is raised in the end.
         """
-        waits = not any(map(options.get, NO_WAIT_OPTIONS))
+        waits = asks_to_wait(options)
         with self._definitions_lock:
             new = modules.defined_blocks[self._definitions_sent :]
             if waits and not new:

@@ -255,7 +255,7 @@ class NonblockingResponse(FutureMethods):
         if self._oncomplete is not None or self._onerror is not None:
             value, error, text = self._resolve()
             if error is not None:
-                completion = self._onerror or completion
+                completion = completion if self._onerror is None else self._onerror
                 # Also errors that the remote code did not raise, as the end of the connection: completion
                 # functions distinguish errors from values by this class.
                 value = RemoteException(error, text or [f"{describe(error)}\n"])

@@ -12,7 +12,7 @@ from easycluster_client._session.background import EndedThreads, start_backgroun
 from easycluster_client._session.session import ClientSession
 from easycluster_client._session.threaded_session import ThreadedSession
 
-from .keywords import NO_OPTIONS, NO_WAIT_OPTIONS
+from .keywords import NO_OPTIONS, asks_to_wait
 from .maker import CallMaker
 
 if TYPE_CHECKING:
@@ -105,7 +105,7 @@ class ThreadedCallMaker(CallMaker):
         session = session or self.session
         if not isinstance(session, ThreadedSession):
             return super().make(kind, values, label, options)  # raises ConnectionLost
-        waits = not options or not any(map(options.get, NO_WAIT_OPTIONS))
+        waits = not options or asks_to_wait(options)
         if waits and get_ident() == session.background:
             session.check_may_wait()  # before anything is sent
         try:
