@@ -19,7 +19,15 @@ def python_blocks(path: Path) -> list[str]:
 
 
 @pytest.mark.parametrize(
-    "name", ["README.md", "docs/guide-parallel.md", "docs/guide-threads.md", "docs/guide-objects.md"]
+    "name",
+    [
+        "README.md",
+        "docs/guide-failures.md",
+        "docs/guide-objects.md",
+        "docs/guide-parallel.md",
+        "docs/guide-threads.md",
+        "docs/recipes.md",
+    ],
 )
 def test_examples_run(name: str) -> None:
     """Each Python example of the document runs as it stands, in a process of its own."""
