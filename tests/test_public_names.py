@@ -65,6 +65,7 @@ KINDS: dict[str, tuple[Any, tuple[str, ...]]] = {
     "Client": (easycluster.Client, ("Connection",)),
     "ThreadedClient": (easycluster.ThreadedClient, ("Connection", "Client")),
     "NonblockingResponse": (easycluster.NonblockingResponse, ()),
+    "Outcome": (easycluster.Outcome, ()),
     "ClientGroup": (easycluster.ClientGroup, ()),
     "RemoteProxy": (easycluster.RemoteProxy, ()),
     "DefaultRemoteProxy": (easycluster.DefaultRemoteProxy, ("RemoteProxy",)),

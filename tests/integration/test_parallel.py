@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+import easycluster
 from easycluster import (
     SINGLE,
     NonblockingResponse,
@@ -374,3 +375,16 @@ def test_stop_remote_thread(client: Any) -> None:
 
     assert "easycluster-7" not in client.eval(names)
     assert client.add(1, threadid=7) == 2
+
+
+def test_outcomes(connect: Any) -> None:
+    """The good results of a call that fails on one host are found by its error, or returned together with it."""
+    clients = [connect(), connect()]
+    clients[1].limit.value = 1
+    with pytest.raises(NameError) as caught:
+        easycluster.eval_multi(clients, "limit")
+    found = easycluster.call_multi(easycluster.options(clients, errors="return"), "divmod", 7, 2)
+
+    first, second = easycluster.outcomes(caught.value)
+    assert (first.host, first.error, second.value) == (clients[0].peername, caught.value, 1)
+    assert found == [easycluster.Outcome(each.peername, (3, 1), None) for each in clients]

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from easycluster_client._api.call_options import options
 from easycluster_client._parallel.multi import call_method_multi, call_multi, eval_multi, execblock_multi
+from easycluster_client._parallel.outcomes import Outcome, outcomes
 from helpers.fake_proxies import NAMES, make, sent
 from helpers.noted_client import NotedClient, call_of, noted, operation_of
 
@@ -26,13 +28,19 @@ class Answer:
         self._events = events
         self._name = name
         self._value = value
+        self.call_session = SimpleNamespace(peername=f"host{name}")
 
-    def wait(self) -> Any:
-        """Return the value."""
+    def result(self) -> Any:
+        """Return the value, which is waited for and may be reported."""
         self._events.append(self._name)
         if isinstance(self._value, BaseException):
             raise self._value
         return self._value
+
+    def exception(self) -> Any:
+        """Return the error, which is waited for."""
+        self._events.append(f"quiet {self._name}")
+        return self._value if isinstance(self._value, BaseException) else None
 
 
 def clients_that_answer(events: list[str], *values: Any) -> list[NotedClient]:
@@ -77,7 +85,7 @@ def test_all_calls_are_made_before_any_is_waited_for() -> None:
     """The first answer is waited for when every client has made its call."""
     made: list[int] = []
     clients = clients_that_answer([], 1, 2, 3)
-    noted(clients[0]).answer.wait = lambda: made.append(len(made_by(clients)))
+    noted(clients[0]).answer.result = lambda: made.append(len(made_by(clients)))
     call_multi(clients, "f")
 
     assert made == [3]
@@ -122,6 +130,83 @@ def test_code_on_many_clients(function: Callable[[Any, str], list[Any]], operati
 
     assert function(clients, "1 + 1") == [1, 2]
     assert made_by(clients) == [operation_of(operation, "1 + 1", nonblocking=True)] * 2
+
+
+# All outcomes.
+
+
+def test_outcomes_of_an_error() -> None:
+    """The error gives the results and errors of all, in order, with the names of the hosts; it is itself among them."""
+    clients = clients_that_answer([], 1, KeyError("second"), ValueError("third"), 4)
+    with pytest.raises(KeyError) as caught:
+        call_multi(clients, "f")
+
+    found = outcomes(caught.value)
+    assert [(each.host, each.value) for each in found] == [
+        ("host1", 1),
+        ("host2", None),
+        ("host3", None),
+        ("host4", 4),
+    ]
+    assert found[1].error is caught.value
+    assert [type(each.error) for each in found] == [type(None), KeyError, ValueError, type(None)]
+    assert vars(caught.value) == {}
+
+
+def test_outcomes_as_the_result() -> None:
+    """With errors='return' errors are outcomes too, and nothing is reported."""
+    events: list[str] = []
+    clients = clients_that_answer(events, 1, KeyError("second"))
+    found = call_multi(options(clients, errors="return"), "f")
+
+    assert found[0] == Outcome("host1", 1, None)
+    assert (found[1].host, type(found[1].error)) == ("host2", KeyError)
+    assert events == ["quiet 1", "1", "quiet 2"]
+
+
+def test_outcomes_of_calls_that_all_succeed() -> None:
+    """With errors='return' the shape is the same whether a call fails or not; with 'raise' values are values."""
+    clients = clients_that_answer([], 1)
+
+    assert call_multi(options(clients, errors="return"), "f") == [Outcome("host1", 1, None)]
+    assert call_multi(options(clients, errors="raise"), "f") == [1]
+
+
+def test_options_of_many() -> None:
+    """Other options of many clients go with each call."""
+    clients = clients_that_answer([], 1, 2)
+    quick = options(options(clients, errors="return"), timeout=3)
+
+    assert [each.value for each in call_multi(quick, "f")] == [1, 2]
+    assert made_by(clients) == [call_of("f", timeout=3, nonblocking=True)] * 2
+
+
+def test_wait_that_ends_too_early() -> None:
+    """An answer that does not come in time is an outcome, too."""
+    (client,) = clients_that_answer([], 1)
+    noted(client).answer.exception = lambda: call_multi([], "f").index("no answer yet")
+    (found,) = call_multi(options([client], errors="return"), "f")
+
+    assert type(found.error) is ValueError
+
+
+def test_text_in_the_place_of_a_client() -> None:
+    """The keys of a mapping from specs to clients are no clients, and the error says what to write."""
+    with pytest.raises(
+        TypeError, match="'lab1' is a text: give the client itself, as the values.. of a mapping do"
+    ):
+        call_multi({"lab1": NotedClient()}, "f")  # type: ignore[dict-item]
+
+
+def test_call_that_cannot_be_made_is_an_outcome() -> None:
+    """Its host is named as far as it is known: by proxies, by views, and by clients that had an address."""
+    proxy, client = make(NAMES), NotedClient()
+    noted(client).answer = proxy._easycluster_state.answer = ConnectionError("not sent")
+    proxy._easycluster_state.invoke = lambda *_: call_multi([client], "f")
+    found = call_method_multi(options([proxy, client], errors="return", timeout=1), "f")
+
+    assert [each.host for each in found] == ["host:1", "(not connected)"]
+    assert {type(each.error) for each in found} == {ConnectionError}
 
 
 # Methods.

@@ -12,6 +12,7 @@ from easycluster_client._connect.key_options import add_key_options, key_from_op
 from easycluster_client._connect.spec import parse_connection_spec
 from easycluster_client._parallel.group import ClientGroup
 from easycluster_client._parallel.multi import call_method_multi, call_multi, eval_multi, execblock_multi
+from easycluster_client._parallel.outcomes import Outcome, outcomes
 from easycluster_client._parallel.waiting import as_completed, wait
 
 __all__ = [
@@ -20,6 +21,7 @@ __all__ = [
     "ClientGroup",
     "Connection",
     "NonblockingResponse",
+    "Outcome",
     "ThreadedClient",
     "add_key_options",
     "as_completed",
@@ -29,6 +31,7 @@ __all__ = [
     "execblock_multi",
     "key_from_options",
     "options",
+    "outcomes",
     "parse_connection_spec",
     "wait",
 ]

@@ -6,6 +6,7 @@ from easycluster_client import (
     ClientGroup as ClientGroup,
     Connection as Connection,
     NonblockingResponse as NonblockingResponse,
+    Outcome as Outcome,
     ThreadedClient as ThreadedClient,
     add_key_options as add_key_options,
     as_completed as as_completed,
@@ -15,6 +16,7 @@ from easycluster_client import (
     execblock_multi as execblock_multi,
     key_from_options as key_from_options,
     options as options,
+    outcomes as outcomes,
     parse_connection_spec as parse_connection_spec,
     wait as wait,
 )

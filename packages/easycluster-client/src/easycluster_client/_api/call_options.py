@@ -6,6 +6,8 @@ further options of a call, such as a time limit, are given to a view.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from easycluster_client._calls import completions
 from easycluster_client._calls.keywords import ALL_OPTIONS, NO_WAIT_OPTIONS, asks_to_wait, encode_threadid
 from easycluster_client._deadlines import check_timeout
@@ -14,7 +16,7 @@ from easycluster_protocol._objects.proxies import METHOD, RemoteProxy, get_forwa
 from easycluster_protocol._types import Value
 
 from .client import Client
-from .option_views import ClientView, NameView
+from .option_views import ClientView, NameView, TargetViews
 from .proxy_views import View, make_proxy_view
 from .remote_names import RemoteName
 
@@ -26,19 +28,25 @@ def options(target: Value, /, **settings: Value) -> Value:
     of ``check_output`` can still be passed to it. An option of a call takes precedence over that of the view.
 
     Args:
-        target: a client, a dotted name on one, the proxy of a server object, or such a view.
+        target: a client, a dotted name on one, the proxy of a server object, or such a view; or several
+            clients or proxies, for `call_multi` and its kin.
         settings: the five keywords of every call (``nonblocking``, ``oncomplete``, ``onerror``, ``threadid``,
             ``origexc``), and ``timeout``: how long to wait for an answer, in seconds. Each wait for the
             response of a nonblocking call has that limit, unless it is given another one. For proxies of
-            iterators also ``prefetch``: how many values to request beyond the one that is asked for.
+            iterators also ``prefetch``: how many values to request beyond the one that is asked for. For
+            several clients or proxies also ``errors``: ``'raise'``, or ``'return'``: `call_multi` and its kin
+            return a list of `Outcome`.
 
     Raises:
         TypeError: there is no option of that name, an option cannot have that value, ``target`` makes no
-            calls, or ``prefetch`` is given for something that is not an iterator.
+            calls, ``prefetch`` is given for something that is not an iterator, or ``errors`` for a single
+            target.
         ValueError: a number is too small, or options contradict each other.
     """
     if isinstance(target, View):
         target, settings = target._easycluster_target, {**target._easycluster_options, **settings}
+    if _is_several(target):
+        return _make_views(target, settings)
     _check(settings)
     if "prefetch" in settings:
         _check_prefetch(target, settings)
@@ -51,8 +59,24 @@ def options(target: Value, /, **settings: Value) -> Value:
     raise TypeError(f"options are for clients and proxies, not for {target!r}")
 
 
+def _is_several(target: Value) -> bool:
+    single = (RemoteName, Client, RemoteProxy, str, bytes)
+    return isinstance(target, Iterable) and not isinstance(target, single)
+
+
+def _make_views(targets: Iterable[Value], settings: dict[str, Value]) -> TargetViews:
+    returns_errors = isinstance(targets, TargetViews) and targets.returns_errors
+    errors = settings.pop("errors", "return" if returns_errors else "raise")
+    if errors not in ("raise", "return"):
+        raise ValueError(f"errors must be 'raise' or 'return', not {errors!r}")
+    _check(settings)
+    return TargetViews((options(each, **settings) for each in targets), errors == "return")
+
+
 def _check(settings: dict[str, Value]) -> None:
     known = (*ALL_OPTIONS, "prefetch")
+    if "errors" in settings:
+        raise TypeError("errors is an option for several clients: options([client, ...], errors='return')")
     for name in settings:
         if name not in known:
             raise TypeError(f"there is no option {name!r}; there are {', '.join(known)}")

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterable, Iterator
+
+from easycluster_protocol._types import Value
 
 from .proxy_views import View, make_proxy_view, split_keywords
 from .remote_names import RemoteName
 from .used_as_value import NotAValue
-
-if TYPE_CHECKING:
-    from easycluster_protocol._types import Value
-
 
 #: The methods of a client that make calls, and whose keywords are all options.
 _CALL_METHODS = ("eval", "execblock", "import_module", "import_modules", "send_request", "update_definitions")
@@ -94,3 +91,22 @@ def _call_operation(
     name: RemoteName, operation: str, args: tuple[Value, ...], options: dict[str, Value]
 ) -> Value:
     return name._easycluster_client._easycluster_calls.operation(operation, args, options)
+
+
+class TargetViews:
+    """Several clients or proxies, whose calls carry options: for `call_multi` and its kin.
+
+    Args:
+        views: the view of each.
+        returns_errors: whether errors are returned with the results, and not raised.
+    """
+
+    def __init__(self, views: Iterable[Value], returns_errors: bool) -> None:
+        self._views = tuple(views)
+        self.returns_errors = returns_errors
+
+    def __iter__(self) -> Iterator[Value]:
+        return iter(self._views)
+
+    def __len__(self) -> int:
+        return len(self._views)

@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING
 
 from easycluster_client._api.client import Client
-from easycluster_client._api.option_views import ClientView
-from easycluster_client._api.proxy_views import split_keywords
+from easycluster_client._api.option_views import ClientView, TargetViews
+from easycluster_client._api.proxy_views import View, split_keywords
+from easycluster_protocol._objects.proxies import RemoteProxy
 from easycluster_protocol._types import Value
+
+from .outcomes import Outcome, drop_tracebacks, raise_first
+
+if TYPE_CHECKING:
+    from easycluster_client._calls.response import NonblockingResponse
 
 
 def call_multi(
@@ -15,13 +22,22 @@ def call_multi(
 ) -> list[Value]:
     """Call ``func`` with the same arguments on every connection, at once.
 
+    Args:
+        connections: the clients; with ``options(clients, errors='return')`` the outcomes are returned.
+        func: the function, see `Client.call`.
+        args: its arguments.
+        kwargs: its keyword arguments, and the five keywords of every call.
+
     Returns:
-        The results, in the order of ``connections``.
+        The results, in the order of ``connections``; or a list of `Outcome`, see above.
 
     Raises:
-        Exception: the first error, in the order of ``connections``, after all calls have ended.
+        Exception: the first error, in the order of ``connections``, after all calls have ended. `outcomes`
+            gives the results and errors of all.
     """
-    return _gather(connections, lambda client: client.call(func, *args, **{**kwargs, "nonblocking": True}))
+    return _gather(
+        connections, lambda client: _check_client(client).call(func, *args, **{**kwargs, "nonblocking": True})
+    )
 
 
 def call_method_multi(objects: Iterable[Value], method: str, /, *args: Value, **kwargs: Value) -> list[Value]:
@@ -55,30 +71,76 @@ def _can_call_methods(target: object) -> bool:
 
 def eval_multi(connections: Iterable[Client], code: str) -> list[Value]:
     """Evaluate an expression on every connection, at once; see `call_multi`."""
-    return _gather(connections, lambda client: client.eval(code, nonblocking=True))
+    return _gather(connections, lambda client: _check_client(client).eval(code, nonblocking=True))
 
 
 def execblock_multi(connections: Iterable[Client], code: str) -> list[Value]:
     """Execute statements on every connection, at once; see `call_multi`."""
-    return _gather(connections, lambda client: client.execblock(code, nonblocking=True))
+    return _gather(connections, lambda client: _check_client(client).execblock(code, nonblocking=True))
 
 
 def _gather(targets: Iterable[Value], start: Callable[[Value], Value]) -> list[Value]:
-    """Start a call on every target; return the results when all calls have ended."""
-    responses: list[Value] = []
-    errors: list[tuple[int, Exception]] = []
-    for index, target in enumerate(targets):
-        try:
-            responses.append(start(target))
-        except Exception as error:
-            responses.append(None)
-            errors.append((index, error))
-    results: list[Value] = []
-    for index, response in enumerate(responses):
-        try:
-            results.append(None if response is None else response.wait())
-        except Exception as error:
-            errors.append((index, error))
-    if errors:
-        raise min(errors, key=lambda pair: pair[0])[1]
-    return results
+    """Start a call on every target; return the results, or the outcomes, when all calls have ended."""
+    returns_errors = isinstance(targets, TargetViews) and targets.returns_errors
+    calls = [_start(target, start) for target in targets]
+    take = _take_outcome if returns_errors else _take_and_report
+    found = [each if isinstance(each, Outcome) else take(each) for each in calls]
+    del calls  # errors hold this frame, and must not hold themselves by the responses
+    if returns_errors:
+        drop_tracebacks(found)
+        return found
+    raise_first(found)
+    return [each.value for each in found]
+
+
+def _start(target: Value, start: Callable[[Value], Value]) -> Value:
+    """Return the response of a call, or its outcome if it cannot be made."""
+    try:
+        return start(target)
+    except Exception as error:
+        return Outcome(_name_host(target), None, error)
+
+
+def _check_client(target: Value) -> Value:
+    if isinstance(target, str):
+        raise TypeError(f"{target!r} is a text: give the client itself, as the values() of a mapping do")
+    return target
+
+
+def _take_and_report(response: NonblockingResponse) -> Outcome:
+    """Wait for the outcome of a call; the stack trace of an error is printed."""
+    host = response.call_session.peername
+    try:
+        return Outcome(host, response.result(), None)
+    except Exception as error:
+        return Outcome(host, None, error)
+    finally:
+        del response  # see `_gather`
+
+
+def _take_outcome(response: NonblockingResponse) -> Outcome:
+    """Wait for the outcome of a call; nothing is printed."""
+    host = response.call_session.peername
+    try:
+        error = response.exception()
+        if error is None:
+            return Outcome(host, response.result(), None)
+    except Exception as failure:  # it did not end in time
+        error = failure
+    try:
+        assert isinstance(error, Exception)
+        return Outcome(host, None, error)
+    finally:
+        del response, error
+
+
+def _name_host(target: Value) -> str:
+    """Return the name of the server on which a call could not be made."""
+    if isinstance(target, View):
+        target = target._easycluster_target
+    if isinstance(target, RemoteProxy):
+        return str(target._easycluster_state.peername)
+    if not isinstance(target, Client):
+        return ""
+    address = target._easycluster_address
+    return target.peername if target.connected or address is None else address.peername
