@@ -69,6 +69,7 @@ def test_special_methods(local: Any) -> None:
     """Formatting and paths work by proxies; what only Python 2 called may stand among the names."""
     define_common(
         "class Shown(ServerObject):\n"
+        "    export_methods = '@auto', '__fspath__'\n"
         "    def __format__(self, how): return 'shown ' + how\n"
         "    def __fspath__(self): return '/shown'\n"
         "class Old(ServerObject):\n"

@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 
 from easycluster_client._api.proxy_views import ProxyView, View, make_proxy_view, split_keywords
-from easycluster_protocol._objects.proxies import ProxyMethod, RemoteProxy
+from easycluster_protocol._objects.proxies import RemoteProxy
 from easycluster_protocol._objects.proxy_classes import DefaultRemoteProxy, GeneratorProxy
+from easycluster_protocol._objects.proxy_methods import ProxyMethod
 from helpers.fake_proxies import make, sent
 
 #: With options of every kind: those that do not wait, and one that only iterators have.

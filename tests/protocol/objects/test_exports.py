@@ -145,7 +145,7 @@ def test_a_proxy_class_is_for_one_class() -> None:
     assert above is not None
     assert above.descriptor is RemoteProxy
     assert below is not None
-    assert below.descriptor == (("method",), ("value",), (), False)
+    assert below.descriptor == (("method",), ("value",), (), False, ())
 
 
 def test_a_method_that_is_switched_off() -> None:

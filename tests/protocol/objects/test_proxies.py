@@ -6,8 +6,6 @@ import copy
 import pickle
 import rlcompleter
 from collections.abc import Sequence
-from functools import partial
-from types import MethodType
 from typing import Any
 
 import pytest
@@ -17,14 +15,12 @@ from easycluster_protocol._objects.proxies import (
     ATTRIBUTE,
     CACHED,
     METHOD,
-    ProxyMethod,
     RemoteProxy,
-    find_method,
     find_object,
     find_proxy,
     get_forwarded_kind,
-    reduce_method,
 )
+from easycluster_protocol._objects.proxy_methods import ProxyMethod
 from helpers.fake_proxies import NAMES, References, make, sent
 
 # What is forwarded.
@@ -223,7 +219,6 @@ def test_repr_and_dir() -> None:
         assert {"method", "meter", "val", "met", "proxy_object_id", "raw_call_method"} <= set(dir(proxy))
         completed = rlcompleter.Completer({"proxy": proxy}).attr_matches("proxy.me")
         assert {each.rstrip("()") for each in completed} == {"proxy.met", "proxy.meter", "proxy.method"}
-        assert repr(ProxyMethod(proxy, "f")) == "<method f of <RemoteProxy for oid 7 on host:1>>"
         assert sent(proxy) == []
 
 
@@ -241,25 +236,6 @@ def test_identity() -> None:
 # Pickling.
 
 
-def test_which_methods_are_the_servers() -> None:
-    """A bound method is that of the object if the proxy forwards it; the function of another class is not."""
-
-    class Mine(RemoteProxy):
-        proxy_methods = ("f", "g", "__len__")
-
-        def g(self) -> None:
-            """Local."""
-
-    proxy: Any = make(Mine)
-    of_a_list: Any = [].append
-
-    assert reduce_method(proxy.f) == (find_method, (proxy, "f"))
-    assert reduce_method(proxy.__len__) == (find_method, (proxy, "__len__"))
-    assert reduce_method(proxy.g) is None
-    assert reduce_method(proxy.raw_call_method) is None
-    assert reduce_method(of_a_list) is None
-
-
 def test_kinds_of_names() -> None:
     """A name is that of a method, an attribute or a cached attribute, or no name that the proxy forwards."""
     cls = type(make(NAMES))
@@ -272,14 +248,6 @@ def test_kinds_of_names() -> None:
     ]
     for name in ("nothing", "__init__", "raw_call_method", "__doc__"):
         assert get_forwarded_kind(cls, name) == ""
-
-
-def test_bound_methods_without_a_name() -> None:
-    """Whatever can be bound to an object can be a method, also a callable that has no name."""
-    method = MethodType(partial(max, 3), 5)
-
-    assert not hasattr(method, "__name__")
-    assert reduce_method(method) is None
 
 
 def test_pickling_outside_of_calls(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -306,14 +274,3 @@ def test_numbers_without_a_connection(monkeypatch: pytest.MonkeyPatch) -> None:
         find_proxy(3, NAMES)
     with pytest.raises(TypeError, match="server object 3 has a meaning only on its own server"):
         find_object(3)
-
-
-def test_methods_as_values() -> None:
-    """A method of a proxy can be called later, knows its proxy, and is the object's own on the server."""
-    proxy = make(NAMES)
-    method = find_method(proxy, "method")
-
-    assert method(1, x=2) == "answer"
-    assert (method.__self__, method.__name__) == (proxy, "method")
-    assert sent(proxy) == [("method", (1,), {"x": 2})]
-    assert find_method("abc", "upper")() == "ABC"

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from easycluster_protocol._objects.exports import ServerObject, make_server_class
-from easycluster_protocol._objects.proxies import ProxyMethod
 from easycluster_protocol._objects.proxy_classes import RemoteIterator
+from easycluster_protocol._objects.proxy_methods import ProxyMethod
 from easycluster_server import _objects
 from easycluster_server._objects.access import delete_attribute, get_attribute, get_method, set_attribute
 from helpers.states import registrations_restored

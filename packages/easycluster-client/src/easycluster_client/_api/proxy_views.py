@@ -14,11 +14,11 @@ from easycluster_protocol._objects.proxies import (
     ATTRIBUTE,
     CACHED,
     METHOD,
-    ProxyMethod,
     RemoteProxy,
     get_forwarded_kind,
 )
 from easycluster_protocol._objects.proxy_classes import DefaultRemoteProxy
+from easycluster_protocol._objects.proxy_methods import ProxyMethod
 
 if TYPE_CHECKING:
     from easycluster_protocol._types import Value

@@ -21,6 +21,8 @@ from typing import (
     Union,
 )
 
+from .process_bound import find_refused
+
 if TYPE_CHECKING:  # novm
     from typing import Protocol
 
@@ -33,8 +35,9 @@ if TYPE_CHECKING:  # novm
     Settings = Dict[str, Value]
 
     #: All that a client needs to make a proxy: its class; or the names of methods, of attributes and of those
-    #: attributes that never change, and whether other attributes may be asked for.
-    Descriptor = Union[type, Tuple[Tuple[str, ...], Tuple[str, ...], Tuple[str, ...], bool]]
+    #: attributes that never change, whether other attributes may be asked for, and the names of methods that
+    #: the proxy refuses to call, see `process_bound`.
+    Descriptor = Union[type, Tuple[Tuple[str, ...], Tuple[str, ...], Tuple[str, ...], bool, Tuple[str, ...]]]
 
     class ObjectNumbers(Protocol):
         """Gives numbers to server objects."""
@@ -118,6 +121,7 @@ class Exports:
     Attributes:
         methods, attrs, cached: the names; `cached` are those of attributes that never change.
         any_attribute: whether clients may ask for other attributes, too.
+        refused: those of the methods that proxies refuse to call, see `process_bound`.
         descriptor: all that a client needs to make a proxy.
     """
 
@@ -127,17 +131,20 @@ class Exports:
         attrs: FrozenSet[str],
         cached: FrozenSet[str],
         any_attribute: bool,
+        refused: FrozenSet[str],
         proxy_class: Optional[type],
     ) -> None:
         self.methods = methods
         self.attrs = attrs
         self.cached = cached
         self.any_attribute = any_attribute
+        self.refused = refused
         self.descriptor: Descriptor = proxy_class or (
-            tuple(sorted(methods)),
+            tuple(sorted(methods - refused)),
             tuple(sorted(attrs)),
             tuple(sorted(cached)),
             any_attribute,
+            tuple(sorted(refused)),
         )
 
 
@@ -227,10 +234,13 @@ def _make_exports(cls: type, settings: Settings) -> Exports:
     methods, auto_methods = _read_names(cls, settings, "export_methods", AUTO)
     attrs, any_attribute = _read_names(cls, settings, "export_attrs", AUTO)
     cached, _ = _read_names(cls, settings, "export_attrs_cache", ())
+    refused: FrozenSet[str] = frozenset()
     if auto_methods:
-        methods |= frozenset(_find_methods(cls))
+        found = frozenset(_find_methods(cls))
+        refused = find_refused(cls, found) - methods - attrs - cached
+        methods |= found
     attrs -= cached
-    return Exports(methods, attrs, cached, any_attribute, settings.get("proxy_class"))
+    return Exports(methods, attrs, cached, any_attribute, refused, settings.get("proxy_class"))
 
 
 def _read_names(cls: type, settings: Settings, setting: str, default: Names) -> Tuple[FrozenSet[str], bool]:

@@ -13,8 +13,7 @@ from typing import TYPE_CHECKING, Any, Callable, Dict, Iterable, Iterator, Mappi
 from .exports import can_be_exported, describe_names
 
 if TYPE_CHECKING:  # novm
-    from types import BuiltinMethodType, MethodType
-    from typing import Protocol, Union
+    from typing import Protocol
 
     from easycluster_protocol._types import Args, Kwargs, Value
 
@@ -72,8 +71,6 @@ if TYPE_CHECKING:  # novm
             """Raise TypeError unless the proxy is pickled for a call on its own connection."""
             ...
 
-    #: A function and its arguments, as `__reduce__` returns them.
-    Reduced = Tuple[Callable[..., Value], Args]
 
 #: On a client, for each thread. `references`: those of the connection for which a call is being pickled;
 #: `answering`: those of the connection whose answer is being unpickled, which may make calls; `passed`: the
@@ -119,11 +116,6 @@ def find_object(oid: int) -> Value:
     if server_objects is None:
         raise TypeError(f"server object {oid} has a meaning only on its own server")
     return server_objects.get(oid)
-
-
-def find_method(owner: Value, name: str) -> Value:
-    """Return a method of a server object: on the client one of its proxy, on the server one of the object."""
-    return ProxyMethod(owner, name) if isinstance(owner, RemoteProxy) else getattr(owner, name)
 
 
 def _read_names(cls: type, setting: str) -> Tuple[str, ...]:
@@ -333,26 +325,10 @@ _OWN_NAMES = frozenset(name for name in vars(RemoteProxy) if not name.startswith
 }
 
 
-class ProxyMethod:
-    """A method of a server object: on the client as an attribute of the proxy, on the server as a result."""
-
-    def __init__(self, owner: Any, name: str) -> None:
-        self.__self__ = owner
-        self.__name__ = name
-
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        return self.__self__._easycluster_state.call(self.__name__, args, kwargs)
-
-    def __repr__(self) -> str:
-        return f"<method {self.__name__} of {self.__self__!r}>"
-
-    def __reduce__(self) -> Tuple[Callable[..., Any], Tuple[Any, ...]]:
-        return find_method, (self.__self__, self.__name__)
-
-
 def get_forwarded_kind(cls: type, name: str) -> str:
-    """Return `METHOD`, `ATTRIBUTE` or `CACHED` for a name that proxies of this class forward; "" for one that
-    they do not have, or have themselves."""
+    """Return `METHOD`, `ATTRIBUTE` or `CACHED` for a name that proxies of this class forward,
+    `process_bound.REFUSED` for a method that they refuse to call; "" for one that they do not have, or have
+    themselves."""
     for base in cls.__mro__:
         if name in vars(base):
             found: object = vars(base)[name]
@@ -360,16 +336,6 @@ def get_forwarded_kind(cls: type, name: str) -> str:
                 return str(vars(found).get("_easycluster_kind", ""))
             return found.kind if isinstance(found, (_Attribute, _Cached)) else ""
     return ""
-
-
-def reduce_method(method: Union[MethodType, BuiltinMethodType]) -> Optional[Reduced]:
-    """Return how a bound method is pickled that a proxy forwards; None for any other."""
-    owner = method.__self__
-    if isinstance(owner, RemoteProxy):  # only then: what others are bound to may have no name
-        name = method.__name__
-        if get_forwarded_kind(type(owner), name) == METHOD:
-            return find_method, (owner, name)
-    return None
 
 
 def explain_missing(cls: type, name: str) -> str:

@@ -8,6 +8,7 @@ from types import GeneratorType, ModuleType
 from typing import TYPE_CHECKING, Any, Iterable, Iterator, Optional, Tuple
 
 from .exports import ServerObject, copy_instances, make_server_class, registered_by_name
+from .process_bound import ATTRIBUTES as PROCESS_BOUND_ATTRIBUTES, REFUSED, make_refusal, make_refusals
 from .proxies import (
     ATTRIBUTE,
     CACHED,
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 _MAX_NAMES = 1 << 14
 
 #: Kind of a forwarded attribute → why it cannot be set.
-_WHY_NOT_SET = {METHOD: "it is a method", "": "every proxy has it"}
+_WHY_NOT_SET = {METHOD: "it is a method", REFUSED: "it is a method", "": "every proxy has it"}
 
 
 def _is_local(proxy: RemoteProxy, name: str) -> bool:
@@ -42,7 +43,7 @@ class DefaultRemoteProxy(RemoteProxy):
     """A proxy that forwards every attribute that its class does not define, methods included."""
 
     def __getattr__(self, name: str) -> Any:
-        if name.startswith("__"):
+        if name.startswith("__") or name in PROCESS_BOUND_ATTRIBUTES:
             raise AttributeError(explain_missing(type(self), name))
         raise_missing(self, name)
         return self._easycluster_state.get_attribute(self, name)
@@ -107,7 +108,6 @@ class FileProxy(SelfIterProxy):
         "__next__",
         "close",
         "detach",
-        "fileno",
         "flush",
         "getvalue",
         "isatty",
@@ -139,7 +139,6 @@ class FileProxy(SelfIterProxy):
 
         def close(self, **options: Value) -> Value: ...
         def detach(self, **options: Value) -> Value: ...
-        def fileno(self, **options: Value) -> Value: ...
         def flush(self, **options: Value) -> Value: ...
         def isatty(self, **options: Value) -> Value: ...
         def peek(self, size: int = ..., **options: Value) -> Value: ...
@@ -156,6 +155,8 @@ class FileProxy(SelfIterProxy):
         def writable(self, **options: Value) -> Value: ...
         def write(self, data: Value, **options: Value) -> Value: ...
         def writelines(self, lines: Iterable[Value], **options: Value) -> Value: ...
+
+    fileno = make_refusal("fileno")
 
     def __enter__(self) -> Self:
         return self
@@ -207,15 +208,15 @@ def make_proxy_class(descriptor: Value) -> Type[RemoteProxy]:
     """
     if isinstance(descriptor, type) and issubclass(descriptor, RemoteProxy):
         return descriptor
-    if type(descriptor) is tuple and len(descriptor) == 4:  # pyright: ignore[reportUnknownArgumentType]
-        _check_names(*descriptor[:3])  # pyright: ignore[reportUnknownArgumentType]
+    if type(descriptor) is tuple and len(descriptor) in (4, 5):  # pyright: ignore[reportUnknownArgumentType]
+        _check_names(*descriptor[:3], *descriptor[4:])  # pyright: ignore[reportUnknownArgumentType]
         return _make_dynamic_class(*descriptor)  # pyright: ignore[reportUnknownArgumentType]
     raise TypeError(f"a server object's proxy class must derive from RemoteProxy, not be {descriptor!r:.200}")
 
 
 def _check_names(*parts: Value) -> None:
     if any(type(part) is not tuple for part in parts) or sum(map(len, parts)) > _MAX_NAMES:
-        raise TypeError(f"a server object exports three tuples of {_MAX_NAMES} names at most")
+        raise TypeError(f"a server object exports tuples of {_MAX_NAMES} names at most")
     for part in parts:
         for name in part:
             if type(name) is not str:
@@ -224,14 +225,19 @@ def _check_names(*parts: Value) -> None:
 
 @lru_cache(maxsize=1024)
 def _make_dynamic_class(
-    methods: Tuple[str, ...], attrs: Tuple[str, ...], cached: Tuple[str, ...], any_attribute: bool
+    methods: Tuple[str, ...],
+    attrs: Tuple[str, ...],
+    cached: Tuple[str, ...],
+    any_attribute: bool,
+    refused: Tuple[str, ...] = (),
 ) -> Type[RemoteProxy]:
-    name = "_".join(("dynamic_proxy", *sorted(methods), *sorted(attrs), *sorted(cached)))
+    name = "_".join(("dynamic_proxy", *sorted((*methods, *refused)), *sorted(attrs), *sorted(cached)))
     base = _DynamicDefaultProxy if any_attribute else _DynamicProxy
     cls: Type[RemoteProxy] = type(  # pyright: ignore[reportAssignmentType]
         name,
         (base,),
         {
+            **make_refusals(refused),
             "__module__": __name__,
             "proxy_methods": methods,
             "proxy_attrs": attrs,

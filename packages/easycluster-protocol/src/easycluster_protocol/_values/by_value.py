@@ -16,7 +16,8 @@ from types import CodeType, MethodType
 from typing import TYPE_CHECKING, Any, Callable, Dict, Optional, Set, Tuple
 
 from easycluster_protocol._objects.exports import can_any_value_stay, name_object
-from easycluster_protocol._objects.proxies import find_proxy, reduce_method
+from easycluster_protocol._objects.proxies import find_proxy
+from easycluster_protocol._objects.proxy_methods import reduce_method
 
 if TYPE_CHECKING:
     from types import ModuleType

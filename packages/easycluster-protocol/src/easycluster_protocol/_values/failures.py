@@ -24,7 +24,7 @@ from .object_pickle import dumps_copy, loads_result
 from .serialize import PLAIN_TYPES, describe, find_dumps_by_value, get_text
 
 if TYPE_CHECKING:
-    from easycluster_protocol._objects.proxies import Reduced
+    from easycluster_protocol._objects.proxy_methods import Reduced
     from easycluster_protocol._types import Args, Buffer, Value
 
     #: An exception as built-in types. ``type``, ``module``, ``message``; ``bases``: the names of its built-in

@@ -7,8 +7,8 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Callable
 
 from easycluster_protocol._objects.exports import describe_names, find_exports, is_method
-from easycluster_protocol._objects.proxies import ProxyMethod
 from easycluster_protocol._objects.proxy_classes import RemoteIterator
+from easycluster_protocol._objects.proxy_methods import ProxyMethod, RefusedMethod
 
 if TYPE_CHECKING:
     from easycluster_protocol._types import Value
@@ -40,7 +40,11 @@ def get_attribute(owner: Value, name: str) -> Value:
     if not (name[:2] == "__" and _is_data(owner, name)):
         _check(owner, name, methods_too=True)
     value = getattr(owner, name)
-    return ProxyMethod(owner, name) if _is_method_of(owner, name, value) else value
+    if not _is_method_of(owner, name, value):
+        return value
+    exports = find_exports(owner)
+    is_refused = exports is not None and name in exports.refused
+    return RefusedMethod(owner, name) if is_refused else ProxyMethod(owner, name)
 
 
 def set_attribute(owner: Value, name: str, value: Value) -> None:
