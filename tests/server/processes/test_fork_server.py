@@ -10,7 +10,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 import pytest
 
@@ -20,7 +20,10 @@ from easycluster_server._io.handshake import shake_hands
 from easycluster_server._io.transport import SocketTransport
 from easycluster_server._processes import fork_server as fork_server_module
 from easycluster_server._processes.fork_server import ForkServer, describe_environment
-from helpers.waiting import PATIENCE
+from easycluster_server._system.proc import find_descendants, read_processes
+from helpers.masters import identify, wait_until_gone
+from helpers.namespaces import WITHOUT_PROC
+from helpers.waiting import PATIENCE, wait_until
 
 if TYPE_CHECKING:
     from easycluster_server._processes.worker import Config
@@ -194,10 +197,68 @@ def test_master_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> 
     }
 
 
+def raise_os_error(*arguments: object) -> NoReturn:
+    """Take the place of a function that fails."""
+    raise OSError(*arguments)
+
+
+def test_umask_without_proc(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where there is no /proc a shell tells the umask."""
+    monkeypatch.setattr(fork_server_module, "open", raise_os_error, raising=False)
+    before = os.umask(0o037)
+    try:
+        assert describe_environment()["umask"] == 0o037
+    finally:
+        os.umask(before)
+
+
 def test_umask_that_is_not_known(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where the system does not tell the umask, it is not passed on; nor is it touched."""
-    monkeypatch.setattr(
-        fork_server_module, "open", lambda path: (_ for _ in ()).throw(OSError(path)), raising=False
-    )
+    monkeypatch.setattr(fork_server_module, "open", raise_os_error, raising=False)
+    monkeypatch.setattr(subprocess, "check_output", raise_os_error)
 
     assert "umask" not in describe_environment()
+
+
+# Its guardians.
+
+
+def test_guardians_are_reaped(fork_server: ForkServer) -> None:
+    """Guardians that have ended leave no zombies behind, although nobody asks for a worker again."""
+    spawn(fork_server)
+    assert fork_server._process is not None
+    pid = fork_server._process.pid
+
+    wait_until(lambda: not find_descendants(pid, read_processes()))
+    wait_until(lambda: all(process.parent != pid for process in read_processes().values()))
+    assert spawn(fork_server)
+    assert fork_server._process.pid == pid
+
+
+@pytest.mark.parametrize("prefix", [(), pytest.param(WITHOUT_PROC, marks=pytest.mark.needs_mounts)])
+def test_workers_end_with_their_owner(prefix: tuple[str, ...]) -> None:
+    """When the owner closes the fork server its workers end, although their masters live; /proc is not needed."""
+    script = """
+import os, sys
+from easycluster_client import Client
+from easycluster_server._processes.fork_server import fork_server
+from easycluster_server._spawn import start_local
+
+clients = [Client(), Client()]
+for client in clients:
+    client.set_socket(*start_local())
+print(*(client.call("os.getpid") for client in clients), flush=True)
+sys.stdin.read(1)
+fork_server.close()
+sys.stdin.read(1)
+"""
+    with subprocess.Popen(
+        [*prefix, sys.executable, "-c", script], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as owner:
+        assert owner.stdin is not None
+        assert owner.stdout is not None
+        workers = identify(*map(int, owner.stdout.readline().split()))
+        owner.stdin.write(b"x")
+        owner.stdin.flush()
+        wait_until_gone(workers)
+        assert owner.poll() is None

@@ -13,6 +13,7 @@ import pytest
 
 from easycluster_server._system.proc import Process, find_descendants, read_process, read_processes
 from helpers.masters import end, identify, lives, wait_until_gone
+from helpers.namespaces import WITHOUT_PROC
 from helpers.waiting import PATIENCE, wait_until
 
 pytestmark = pytest.mark.integration
@@ -22,6 +23,7 @@ SCRIPT = """
 import os, signal, socket, subprocess, sys, time
 from easycluster_server._processes import guardian
 from easycluster_server._system import control, this_process
+from easycluster_server._system.detach import detach
 from easycluster_server._io.transport import SocketTransport
 
 guardian.REPORT_GRACE, guardian.CLOSE_GRACE, guardian.KILL_GRACE = map(float, sys.argv[3:6])
@@ -36,7 +38,8 @@ def start(*arguments, leave=False):
     return process
 
 def say(*values):
-    print(*values, flush=True)
+    # At once: other processes say something, too.
+    os.write(1, (" ".join(map(str, values)) + "\\n").encode())
 
 def wait():
     sys.stdin.read(1)
@@ -205,7 +208,7 @@ def test_detached_processes_stay(watch: Watch) -> None:
     code = (
         "start(); detached = start()\n"
         "family = subprocess.Popen(['sh', '-c', 'sleep 600 & echo $!; wait'])\n"
-        "say(family.pid); control.detach(detached); control.detach(family.pid)\n"
+        "say(family.pid); detach(detached); detach(family.pid)\n"
         "wait(); os.kill(os.getpid(), 9)"
     )
     watched = watch(code, 3)
@@ -284,7 +287,62 @@ def test_proc_of_other_processes(watch: Watch) -> None:
     """In a namespace whose /proc shows other processes the worker is all that the guardian knows to end."""
     # It has the id 1 there; what that /proc shows below 1 does not end.
     code = "signal.signal(15, signal.SIG_IGN); link.recv(1); report('lost'); wait()"
-    watched = watch(code, 0, prefix=("unshare", "--pid", "--fork"))
+    watched = watch(code, 0, (600, 600, 0.1), ("unshare", "--pid", "--fork"))
     watched.link.close()
 
     assert watched.wait() == 0
+
+
+# Where there is no /proc.
+
+
+@pytest.mark.needs_mounts
+@pytest.mark.parametrize(
+    "how", ["report('lost'); time.sleep(600)", "os._exit(0)", "os.kill(os.getpid(), 11)"]
+)
+def test_lost_connection_without_proc(watch: Watch, how: str) -> None:
+    """The worker's group ends, whether the worker still lives or ended first; a daemon stays."""
+    watched = watch(f"start(); start(leave=True); link.recv(1); {how}", 3, prefix=WITHOUT_PROC)
+    worker, child, daemon = watched.processes
+    watched.link.close()
+
+    assert watched.wait() == 0
+    wait_until_gone([worker, child])
+    end(daemon)
+
+
+@pytest.mark.needs_mounts
+def test_deaf_processes_without_proc(watch: Watch) -> None:
+    """What ignores signals is killed, after the worker too."""
+    code = (
+        "for number in (1, 2, 15): signal.signal(number, signal.SIG_IGN)\n"
+        "start(); start(); wait(); os._exit(0)"
+    )
+    watched = watch(code, 3, (600, 600, 0.1), WITHOUT_PROC)
+    watched.go()
+
+    assert watched.wait() == 0
+    wait_until_gone(watched.processes)
+
+
+@pytest.mark.needs_mounts
+@pytest.mark.parametrize("ignored", ["", "signal.signal(1, signal.SIG_IGN); "], ids=["", "deaf"])
+def test_closed_connection_without_proc(watch: Watch, ignored: str) -> None:
+    """When the client closes, the worker ends by itself, and then its group."""
+    code = f"{ignored}start(); start(leave=True); link.recv(1); report('closed')"
+    watched = watch(code, 3, (600, 600, 0.1 if ignored else 600), WITHOUT_PROC)
+    worker, child, daemon = watched.processes
+    watched.link.close()
+
+    assert watched.wait() == 0
+    wait_until_gone([worker, child])
+    end(daemon)
+
+
+@pytest.mark.needs_mounts
+def test_worker_that_stays_without_proc(watch: Watch) -> None:
+    """A worker that does not end is killed with its group."""
+    watched = watch("start(); report('closed'); time.sleep(600)", 2, (600, 0.1, 5), WITHOUT_PROC)
+
+    assert watched.wait() == 0
+    wait_until_gone(watched.processes)

@@ -11,7 +11,7 @@ from easycluster_server._standalone.servers import (
     server_check_runner,
     stop_server,
 )
-from easycluster_server._system.control import detach
+from easycluster_server._system.detach import detach
 
 __all__ = [
     "QuietServer",

@@ -18,11 +18,11 @@ import subprocess
 import sys
 import threading
 from importlib import import_module
-from typing import TYPE_CHECKING, List, Optional, Tuple
+from itertools import starmap
+from typing import TYPE_CHECKING, List, Optional, Set, Tuple
 
 from easycluster_server._io.socket_pairs import make_socket_pair
 from easycluster_server._io.transport import SocketTransport, wait
-from easycluster_server._system import proc
 
 from .worker import run_guardian_and_worker
 
@@ -43,6 +43,9 @@ _WORKER_MODULES = (
     "easycluster_server._serving.sent_modules",
 )
 
+#: In the fork server: the guardians that it has not reaped.
+_guardians: Set[int] = set()
+
 _REQUEST = b"f"
 _DESCRIPTORS_PER_REQUEST = 4
 
@@ -53,7 +56,7 @@ _WARM_UP_DELAY = 0.05
 def main(control_descriptor: int) -> None:
     """Run the fork server on the socket with this descriptor; does not return."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the owner
-    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # guardians are reaped by the kernel
+    signal.signal(signal.SIGCHLD, _reap_guardians)
     control = socket.socket(fileno=control_descriptor)
     for name in _WORKER_MODULES:
         import_module(name)
@@ -68,7 +71,9 @@ def main(control_descriptor: int) -> None:
         if descriptors is None:
             _end_sessions()
             os._exit(0)
-        if os.fork() == 0:
+        # One C call: the signal that a guardian has ended cannot come between forking and noting it.
+        _guardians.update(starmap(os.fork, [()]))
+        if 0 in _guardians:
             control.close()
             _become_guardian(descriptors)
         for descriptor in descriptors:
@@ -84,10 +89,25 @@ def _warm_up() -> None:
         getattr(easycluster, name)
 
 
+def _reap_guardians(*_: object) -> None:
+    """Reap the guardians that have ended."""
+    try:
+        while True:
+            pid, _status = os.waitpid(-1, os.WNOHANG)
+            if pid == 0:
+                return
+            _guardians.discard(pid)
+    except ChildProcessError:
+        pass
+
+
 def _end_sessions() -> None:
     """Let every guardian end its worker: the owner is gone, or stops."""
-    processes = proc.read_processes().values()
-    proc.send_signal([each for each in processes if each.parent == os.getpid()], signal.SIGTERM)
+    signal.signal(
+        signal.SIGCHLD, signal.SIG_DFL
+    )  # from here on the ids that are noted stay those of guardians
+    for pid in _guardians:
+        os.kill(pid, signal.SIGTERM)
 
 
 def _receive_descriptors(control: socket.socket) -> Optional[List[int]]:
@@ -233,7 +253,7 @@ def describe_environment() -> Config:
 
 
 def _read_umask() -> Optional[int]:
-    """Return the umask. ``os.umask`` would change it for a moment, for all threads."""
+    """Return the umask, or None. ``os.umask`` would change it for a moment, for all threads."""
     try:
         with open("/proc/self/status") as file:
             for line in file:
@@ -241,7 +261,10 @@ def _read_umask() -> Optional[int]:
                     return int(line.split()[1], 8)
     except OSError:
         pass
-    return None
+    try:  # a shell inherits it
+        return int(subprocess.check_output(["/bin/sh", "-c", "umask"]), 8)
+    except (OSError, ValueError, subprocess.SubprocessError):
+        return None
 
 
 fork_server = ForkServer()

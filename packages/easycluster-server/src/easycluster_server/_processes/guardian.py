@@ -9,6 +9,9 @@ What ends when::
                                         left that session stay, as after any program
     the link or the master was lost,    everything that the worker started, daemons too, but for the
     or the worker died                  processes given to `detach`
+
+Where there is no /proc that shows these processes, as in a chroot and on macOS, both rows mean the worker and
+the processes of its process group.
 """
 
 from __future__ import annotations
@@ -120,9 +123,9 @@ class Guardian:
             if self._outcome:
                 self._wait_until(lambda: self._worker_ended, LOSS_GRACE)
             self._end_everything()
-            if self._outcome is None:
-                _report_signal(self._worker_status)
-        self._reap()  # zombies that are left behind burden a system whose init does not reap
+        self._reap_all()  # zombies that are left behind burden a system whose init does not reap
+        if self._outcome is None:
+            _report_signal(self._worker_status)
 
     def _wait_for_event(self, timeout: Optional[float]) -> None:
         for descriptor, _ in self._poll.poll(None if timeout is None else timeout * 1000):
@@ -151,6 +154,28 @@ class Guardian:
         return not ended
 
     def _reap(self) -> None:
+        """Reap the children that have ended, but for the worker.
+
+        Its session and its group are found by its id, which another process might get then.
+        """
+        if not hasattr(os, "waitid"):  # on macOS before Python 3.13
+            self._reap_all()
+            return
+        while not self._worker_ended:
+            try:
+                ended = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+            except ChildProcessError:
+                self._worker_ended = True
+                return
+            if ended is None:
+                return
+            if ended.si_pid == self._worker:
+                self._worker_ended = True
+            else:
+                os.waitpid(ended.si_pid, 0)
+
+    def _reap_all(self) -> None:
+        """Reap all children that have ended."""
         while True:
             try:
                 pid, status = os.waitpid(-1, os.WNOHANG)
@@ -180,13 +205,26 @@ class Guardian:
         self._kill(self._find_everything)
 
     def _find_session_members(self) -> List[proc.Process]:
-        processes = proc.read_processes().values()
-        return [process for process in processes if process.session == self._worker and process.state != "Z"]
+        table = proc.read_processes()
+        members = [each for each in table.values() if each.session == self._worker and each.state != "Z"]
+        return members if table else self._find_group()
 
     def _find_everything(self) -> List[proc.Process]:
         table = proc.read_processes()
         spared = {pid for pid, started in self._spared if pid in table and table[pid].started == started}
-        return proc.find_descendants_except(spared, os.getpid(), table)
+        return proc.find_descendants_except(spared, os.getpid(), table) if table else self._find_group()
+
+    def _find_group(self) -> List[proc.Process]:
+        """Return the worker's process group as one, the second best where no /proc shows the processes."""
+        if self._worker_ended:
+            self._reap_all()  # a zombie is a member as well; while there are others no process gets this id
+        for pid in (-self._worker,) if self._worker_ended else (-self._worker, self._worker):
+            try:
+                os.kill(pid, 0)
+            except OSError:  # it does not exist, or the worker has not made its group yet
+                continue
+            return [proc.Process(pid, 0, 0, 0, "")]
+        return []
 
     def _wait_until(self, condition: Callable[[], bool], seconds: float) -> None:
         """Wait until the condition holds, or for so many seconds."""
@@ -206,13 +244,6 @@ class Guardian:
                 break
             proc.send_signal(remaining, signal.SIGKILL)
             self._wait_until(lambda: not members(), _POLL_INTERVAL)
-        if not self._worker_ended:  # there is no /proc: its process group is all that can be found
-            for kill in (os.killpg, os.kill):
-                try:
-                    kill(self._worker, signal.SIGKILL)
-                except OSError:
-                    pass
-            self._reap()
 
 
 def _report_signal(status: int) -> None:
