@@ -67,6 +67,15 @@ def test_states_are_drawn_from_the_tables() -> None:
     assert shown.partition("-->")[2].partition("<!-- end of the states -->")[0].strip() == drawn.strip()
 
 
+def test_reference_is_made_from_the_docstrings() -> None:
+    """The reference is the page that `scripts/make_reference` makes; its ``--write`` brings it up to date."""
+    made = subprocess.run(
+        [sys.executable, str(ROOT / "scripts" / "make_reference")], check=True, capture_output=True, text=True
+    ).stdout
+
+    assert (ROOT / "docs" / "reference.md").read_text() == made
+
+
 @pytest.mark.parametrize("page", PAGES_ABOUT_MODULES, ids=lambda page: page.name)
 def test_modules_that_pages_name_exist(page: Path) -> None:
     """A module that a page about the packages names by its folder is there."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ast
 import builtins
+import pydoc
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -114,3 +116,11 @@ def test_the_stub_names_what_the_facade_imports() -> None:
 
     assert imported == {**facade._HOMES, **dict.fromkeys(facade._SUBMODULES)}
     assert set(starred) == set(easycluster.__all__)
+
+
+def test_help_shows_every_name() -> None:
+    """``help(easycluster)`` shows each public name."""
+    shown = pydoc.render_doc(easycluster, renderer=pydoc.plaintext)
+    names = {*facade.__all__, *facade._HOMES, *facade._SUBMODULES}
+
+    assert {name for name in names if not re.search(rf"\b{name}\b", shown)} == set()

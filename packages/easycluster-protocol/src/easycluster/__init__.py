@@ -1,12 +1,31 @@
 """EasyCluster: run Python on other machines.
 
-This package only re-exports names: each is imported from its own module when it is first used, so
-that a server never imports the client. Type checkers read `__init__.pyi` instead::
+`spawn_local` of `easycluster.server` starts a second Python for a first try; `Client` connects to a host.
+Beside the names of ``from easycluster import *``, which stand below, there are::
 
-    easycluster_protocol    definitions, keys, errors
-    easycluster_client      clients, responses, calls on many hosts; on masters only
-    easycluster_server      the server
+    as_completed, wait              several responses at once
+    options                         limits and other options of calls
+    outcomes, Outcome               the values and errors of a call on several hosts
+    get_global, set_global          names of the definitions
+    NonblockingResponse             the class of responses
+    FileProxy, GeneratorProxy       classes of proxies, for annotations
+    DEFAULT_PORT, SINGLE, VERSION   constants
+    remote_code, server             modules
+
+and these errors, all derived from `EasyClusterError`::
+
+    AuthenticationError   CallTimeout           CompletionError     ConnectError     ConnectionLost
+    DefinitionError       DeserializationError  KeyFileError        ProtocolError    RemoteException
+    RemoteTraceback       SerializationError    SpecError           UnknownRemoteError
+    VersionError
 """
+
+# This package only re-exports names: each is imported from its own module when it is first used, so that a
+# server never imports the client. Type checkers read `__init__.pyi` instead.
+#
+#     easycluster_protocol    definitions, keys, errors
+#     easycluster_client      clients, responses, calls on many hosts; on masters only
+#     easycluster_server      the server
 
 from __future__ import annotations
 
