@@ -120,7 +120,7 @@ def test_the_stub_names_what_the_facade_imports() -> None:
 
 def test_help_shows_every_name() -> None:
     """``help(easycluster)`` shows each public name."""
-    shown = pydoc.render_doc(easycluster, renderer=pydoc.plaintext)
+    shown = pydoc.plain(pydoc.render_doc(easycluster))
     names = {*facade.__all__, *facade._HOMES, *facade._SUBMODULES}
 
     assert {name for name in names if not re.search(rf"\b{name}\b", shown)} == set()
