@@ -33,6 +33,7 @@ class HandMadeServer:
     Attributes:
         session: the session under test.
         received: the messages that it sent.
+        sender: makes the frames that this server sends.
     """
 
     def __init__(
@@ -44,6 +45,7 @@ class HandMadeServer:
         ours, self.socket = socket.socketpair()
         self.socket.settimeout(PATIENCE)
         self._link = links.server
+        self.sender = self._link.sender
         self.received: list[Message] = []
         for message in early:
             links.client.receive_data(self._link.data_to_send(message))

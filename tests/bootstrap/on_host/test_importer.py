@@ -226,7 +226,7 @@ def main(config):
 
 
 def test_modules_that_come_later(host: Host, python: str) -> None:
-    """The entry can add modules, which are found in front of those on disk, show their lines and leave no bytecode."""
+    """The entry can add modules, which are found in front of those on disk, show their lines and leave no bytecode. Damaged ones, and more than 16 MiB, are refused."""
     host.write("lib/later.py", "WHERE = 'disk'\n")
     host.env["PYTHONPATH"] = str(host.home / "lib")
     later = {"later": ("from .inner import fail\nWHERE = __file__\n", True), "later.inner": (FAILING, False)}
@@ -245,15 +245,17 @@ def main(config):
         later.fail()
     except KeyError:
         traceback.print_exc()
-    try:
-        bootstrap.add(config[:-1])
-    except Exception as error:
-        print(type(error).__name__)
+    import zlib
+    for damaged in (config[:-1], b"no", zlib.compress(b"big 0 17825792\\n" + bytes(17 << 20))):
+        try:
+            bootstrap.add(damaged)
+        except Exception as error:
+            print(type(error).__name__)
 """,
         config=pack(later),
     )
 
-    assert outcome.output == b"easycluster-bundle/later/__init__.py []\nerror\n"
+    assert outcome.output == b"easycluster-bundle/later/__init__.py []\nValueError\nerror\nValueError\n"
     assert '"easycluster-bundle/later/inner.py", line 2, in fail\n    raise KeyError' in outcome.errors
     assert sorted(host.home.rglob("*")) == [host.home / "lib", host.home / "lib" / "later.py"]
 

@@ -336,7 +336,7 @@ def test_many_tiny_pieces() -> None:
 def test_messages_without_memory(size: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """A message for which there is no memory arrives damaged; those around it arrive whole."""
 
-    def allocate(size: int) -> memoryview:
+    def allocate(size: int, sparing: bool) -> memoryview:
         raise MemoryError
 
     monkeypatch.setattr(streams, "allocate", allocate)

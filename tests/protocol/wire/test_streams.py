@@ -1,8 +1,12 @@
 from __future__ import annotations
 
+import errno
+import gc
+import mmap
 import sys
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 
 from easycluster_protocol._limits import OUT_OF_BAND_BYTES
@@ -114,7 +118,7 @@ def test_no_memory_is_asked_for_before_it_is_needed(monkeypatch: pytest.MonkeyPa
     """The memory of a part is asked for when its first bytes come, and not when its length is announced."""
     asked: list[int] = []
 
-    def allocate(size: int) -> memoryview:
+    def allocate(size: int, sparing: bool) -> memoryview:
         asked.append(size)
         return memoryview(bytearray(size))
 
@@ -135,7 +139,7 @@ def test_parts_that_are_too_large(monkeypatch: pytest.MonkeyPatch, error: type[E
     """Where there is no memory for a part, the message is received to nowhere and says so: that call fails,
     the connection lives."""
 
-    def allocate(size: int) -> memoryview:
+    def allocate(size: int, sparing: bool) -> memoryview:
         if size > 10:
             raise error
         return memoryview(bytearray(size))
@@ -164,23 +168,35 @@ def test_lengths_that_no_machine_has() -> None:
 
     assert stream.find_place(0, 1) is None
 
-    assert stream.message.damage is not None
+    assert stream.damage is not None
 
 
-def test_allocate_without_numpy(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where NumPy is not loaded, memory is a bytearray."""
+@pytest.fixture
+def no_numpy(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process that has not imported NumPy."""
     monkeypatch.delitem(sys.modules, "numpy", raising=False)
 
-    view = streams.allocate(OUT_OF_BAND_BYTES)
 
-    assert isinstance(view.obj, bytearray)
-    assert (view.nbytes, view.format, view.readonly) == (OUT_OF_BAND_BYTES, "B", False)
+@pytest.mark.usefixtures("no_numpy")
+@pytest.mark.parametrize("has_mmap", [True, False])
+@pytest.mark.parametrize("sparing", [True, False])
+@pytest.mark.parametrize("size", [0, 1, 4096, 4097, OUT_OF_BAND_BYTES, 1 << 20, (1 << 20) + 1, 5 << 20])
+def test_allocate(size: int, sparing: bool, has_mmap: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Memory of any size is zeros that can be written to, and the view alone keeps it."""
+    if not has_mmap:
+        monkeypatch.setattr(streams, "mmap", None)
+
+    view = streams.allocate(size, sparing)
+
+    assert (view.nbytes, view.format, view.readonly) == (size, "B", False)
+    view[size // 2 :] = b"x" * (size - size // 2)
+    gc.collect()
+    assert bytes(view) == bytes(size // 2) + b"x" * (size - size // 2)
 
 
 def test_allocate_with_numpy(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where NumPy is loaded, large memory is an array of bytes, and small memory is not."""
-    import numpy as np
-
+    """Where NumPy is loaded, large memory is an array of bytes, unless it has to be spared, and small memory is
+    not."""
     monkeypatch.setitem(sys.modules, "numpy", np)
 
     view = streams.allocate(OUT_OF_BAND_BYTES)
@@ -188,6 +204,7 @@ def test_allocate_with_numpy(monkeypatch: pytest.MonkeyPatch) -> None:
     assert isinstance(view.obj, np.ndarray)
     assert (view.nbytes, view.format, view.readonly) == (OUT_OF_BAND_BYTES, "B", False)
     assert isinstance(streams.allocate(OUT_OF_BAND_BYTES - 1).obj, bytearray)
+    assert isinstance(streams.allocate(OUT_OF_BAND_BYTES, sparing=True).obj, mmap.mmap)
 
 
 def test_allocate_while_numpy_is_loading(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -195,3 +212,53 @@ def test_allocate_while_numpy_is_loading(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setitem(sys.modules, "numpy", SimpleNamespace())  # half a module
 
     assert isinstance(streams.allocate(OUT_OF_BAND_BYTES).obj, bytearray)
+
+
+@pytest.mark.usefixtures("no_numpy")
+@pytest.mark.parametrize("sparing", [True, False])
+def test_more_than_the_system_has(sparing: bool) -> None:
+    """Memory that the system does not give is a MemoryError, as everywhere in Python."""
+    with pytest.raises(MemoryError):
+        streams.allocate(1 << 62, sparing)
+
+
+@pytest.mark.parametrize("number", [errno.EINVAL, errno.EIO])
+def test_kernels_without_huge_pages(number: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A kernel that knows no huge pages does not mind; another error is not hidden."""
+
+    class Memory(mmap.mmap):
+        def madvise(self, *_: int) -> None:
+            raise OSError(number, "for the test")
+
+    monkeypatch.setattr(mmap, "mmap", Memory)
+    monkeypatch.setattr(mmap, "MADV_NOHUGEPAGE", 15, raising=False)
+
+    if number == errno.EINVAL:
+        assert len(streams.allocate(5000, sparing=True)) == 5000
+    else:
+        with pytest.raises(OSError, match="for the test"):
+            streams.allocate(5000, sparing=True)
+
+
+def test_errors_of_handlers_are_not_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An OSError that a signal handler raises while memory is asked for comes through."""
+
+    def raise_it(*_: int) -> None:
+        raise TimeoutError
+
+    monkeypatch.setattr(mmap, "mmap", raise_it)
+
+    with pytest.raises(TimeoutError):
+        streams.allocate(5000, sparing=True)
+
+
+def test_tables_stay_as_they_came() -> None:
+    """Until a message is complete its envelope is held as it came, and the lengths are read from it; then the
+    message has all its tables."""
+    whole = Message(CALL, 1, b"a", 7, [b"b", b"", b"cd"], [5, 6], [(7, 8), (9, 10)])
+    stream = IncomingStream(memoryview(pack_head(whole)), BEGIN)
+    for sequence, data in enumerate([b"a", b"b", b"c", b"d"]):
+        fill(stream, sequence, data)
+
+    assert stream.finish() == whole
+    assert stream.finish() == whole

@@ -24,8 +24,12 @@ MAX_HANDSHAKE_BYTES = 4096
 HANDSHAKE_SECONDS = 10.0
 
 #: The most large messages that one peer may have under way at once: every thread of a large master may
-#: send one.
-MAX_STREAMS = 1 << 14
+#: send one. Each may make the receiver hold 5 KiB more than has come, see `_wire.streams`.
+MAX_STREAMS = 1 << 13
+
+#: While at most this many are under way, each may make the receiver hold 2 MiB more than has come, because
+#: that is faster.
+FEW_STREAMS = 8
 
 #: The most entries in one table of a message (object ids, releases, buffers): a table always fits a frame.
 MAX_TABLE_ENTRIES = 1 << 15

@@ -140,9 +140,13 @@ def add(packed: bytes) -> None:
         packed: the modules, in the form that `pack` of the bundle gives them.
 
     Raises:
-        ValueError, zlib.error: they are not in that form.
+        ValueError, zlib.error: they are not in that form, or have more than 16 MiB.
     """
-    _add(zlib.decompress(packed))
+    engine = zlib.decompressobj()
+    modules = engine.decompress(packed, 1 << 24)
+    if not engine.eof:
+        raise ValueError("modules are cut short, or exceed 16 MiB")
+    _add(modules)
 
 
 def _add(modules: bytes) -> None:

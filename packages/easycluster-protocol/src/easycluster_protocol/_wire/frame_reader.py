@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Dict, List, Optional, Sequence, Tuple
 
-from easycluster_protocol._limits import MAX_STREAMS
+from easycluster_protocol._limits import FEW_STREAMS, MAX_STREAMS
 from easycluster_protocol.errors import RemoteProtocolError
 
 from . import frames
@@ -92,7 +92,7 @@ class FrameReader:
         if kind == frames.BEGIN:
             return _count(number, self._begin(number, payload, sequence), 0, sequence)
         stream = self._find_stream(number)
-        place = stream.find_place(sequence, len(payload))
+        place = stream.find_place(sequence, len(payload), len(self.streams) > FEW_STREAMS)
         if place is not None:
             place[:] = payload
         return _count(number, stream, len(payload), sequence)
@@ -142,7 +142,7 @@ class FrameReader:
         _, _, number, length = header
         start = offset + self.prefix_size
         stream = self._find_stream(number)
-        whole = stream.find_place(sequence, length)
+        whole = stream.find_place(sequence, length, len(self.streams) > FEW_STREAMS)
         if whole is None:  # the payload has no place: receive it and forget it
             whole = memoryview(bytearray(length))
         here = len(data) - start
