@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import socket
+import sys
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
-from easycluster_client._address import Address, format_peername, get_peername
+from easycluster_client._address import Address, format_peername, get_peername, name_host
 from helpers.pair import KEY
 
 PLAIN = Address(None, "h", None, None, None, None, (), False)
@@ -99,3 +101,50 @@ def test_name_of_a_socket_without_an_address(connection: socket.socket) -> None:
     names.append(get_peername(local))
 
     assert names == ["socket"] * 3
+
+
+# The names of servers in errors.
+
+
+def with_notes(*notes: Any) -> ValueError:
+    """Return an error with notes."""
+    error = ValueError("no")
+    if notes:
+        error.__dict__["__notes__"] = list(notes)
+    return error
+
+
+@pytest.mark.skipif(sys.version_info < (3, 11), reason="notes came with Python 3.11")
+def test_note_of_the_server() -> None:
+    """A note names the server once, after other notes; another server is named, too."""
+    error = with_notes("mine")
+    for name in ("h1:22", "h2:22", "h1:22"):
+        name_host(error, name)
+
+    assert vars(error) == {"__notes__": ["mine", "on h1:22", "on h2:22"]}
+
+
+@pytest.mark.skipif(sys.version_info < (3, 11), reason="notes came with Python 3.11")
+def test_error_that_takes_no_note() -> None:
+    """An error whose notes are no list stays as it is; one that forbids attributes has the note all the same."""
+
+    class Frozen(Exception):
+        def __setattr__(self, name: str, value: object) -> None:
+            raise AttributeError(name)
+
+    odd, frozen = with_notes(), Frozen()
+    odd.__dict__["__notes__"] = 5
+    name_host(odd, "h1:22")
+    name_host(frozen, "h1:22")
+
+    assert vars(odd) == {"__notes__": 5}
+    assert vars(frozen) == {"__notes__": ["on h1:22"]}
+
+
+@pytest.mark.skipif(sys.version_info >= (3, 11), reason="notes came with Python 3.11")
+def test_python_without_notes() -> None:
+    """Where there are no notes, nothing is set on the error."""
+    error = with_notes()
+    name_host(error, "h1:22")
+
+    assert vars(error) == {}

@@ -16,9 +16,12 @@ import signal
 import socket
 import subprocess
 import sys
+import traceback
 from collections.abc import Mapping
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
+from unittest import mock
 
 import pytest
 
@@ -74,6 +77,15 @@ def corrected(text: str, *corrections: tuple[str, str]) -> str:
     return text
 
 
+def _format_without_notes(cls: type[BaseException], error: BaseException) -> list[str]:
+    lines = traceback.format_exception_only(cls, error)
+    return lines[: len(lines) - len(getattr(error, "__notes__", ()))]
+
+
+#: In the place of `traceback`: the documentation is older than notes, and doctest takes a note for the message.
+_WITHOUT_NOTES = SimpleNamespace(**{**vars(traceback), "format_exception_only": _format_without_notes})
+
+
 class Session:
     """An interactive session, in which examples are typed; its names go on from one to the next.
 
@@ -89,7 +101,8 @@ class Session:
         test = doctest.DocTestParser().get_doctest(text, self.names, "documentation", None, None)
         printed: list[str] = []
         runner = doctest.DocTestRunner(checker, verbose=False)
-        runner.run(test, out=printed.append, clear_globs=False)
+        with mock.patch.object(doctest, "traceback", _WITHOUT_NOTES):
+            runner.run(test, out=printed.append, clear_globs=False)
         self.names = test.globs
         assert runner.failures == 0, "".join(printed)
         assert runner.tries > 0

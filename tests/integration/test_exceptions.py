@@ -284,11 +284,11 @@ def test_suppressed_context(client: Any) -> None:
 
 @since_3_11
 def test_notes(client: Any) -> None:
-    """Notes arrive with their exception, and in the printed trace."""
+    """Notes arrive with their exception, and in the printed trace; one more names the host."""
     with pytest.raises(RemoteException) as caught:
         client.noted(origexc=False)
 
-    assert caught.value.orig.__notes__ == ["first note", "second note"]
+    assert caught.value.orig.__notes__ == ["first note", "second note", f"on {client.peername}"]
     assert "second note" in str(caught.value)
 
 

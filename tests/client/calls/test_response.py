@@ -359,10 +359,11 @@ def test_modes_of_errors(
 def test_original_is_the_default(client: HandMadeClient, options: dict[str, Any]) -> None:
     """Without that option the original is printed and raised, with the place where it was raised first."""
     response = client.answered(failure_message(ValueError("bad")), **options)
-    with pytest.raises(ValueError, match="^bad$") as caught:
+    with pytest.raises(ValueError, match="^bad") as caught:
         response.wait()
 
     assert len(client.reported) == 1
+    assert str(caught.value) == "bad"
     assert isinstance(caught.value.__cause__, RemoteTraceback)
     assert caught.value.__cause__.host == "the server"
 
@@ -370,15 +371,30 @@ def test_original_is_the_default(client: HandMadeClient, options: dict[str, Any]
 def test_remote_exception(client: HandMadeClient) -> None:
     """A `RemoteException` has the original and its text, and the cause of the original."""
     response = client.answered(failure_message(ValueError("bad")))
-    with pytest.raises(RemoteException, match=r"^ValueError: bad$") as caught:
+    with pytest.raises(RemoteException, match="^ValueError: bad") as caught:
         response.wait(origexc=False)
 
     error = caught.value
+    assert str(error) == "ValueError: bad"
     assert isinstance(error.orig, ValueError)
     assert error.__cause__ is error.orig.__cause__ is not None
     with pytest.raises(ValueError, match="bad") as again:
         response.wait(origexc="quiet")
     assert again.value is error.orig
+
+
+def test_error_is_reported_once(client: HandMadeClient) -> None:
+    """Its stack trace is printed the first time that it is raised, and not before or after that."""
+    response = client.answered(failure_message(ValueError("bad")))
+    response.exception()
+    with pytest.raises(RemoteException):
+        response.wait(origexc=False)
+    assert client.reported == []
+    for wait in (response.result, response.wait, response.result):
+        with pytest.raises(ValueError, match="bad"):
+            wait()
+
+    assert len(client.reported) == 1
 
 
 def test_stack_trace_does_not_grow(client: HandMadeClient) -> None:
@@ -513,7 +529,7 @@ def test_error_that_cannot_be_rebuilt(client: HandMadeClient) -> None:
     """An answer that should describe an error and does not is an error of the call."""
     response = client.answered(Message(m.FAILURE, 0, b"junk"), origexc=False)
     with pytest.raises(
-        DeserializationError, match="^the exception that f raised arrived but cannot be rebuilt"
+        DeserializationError, match="^the exception that f raised on the server arrived but cannot be rebuilt"
     ):
         response.wait()
 

@@ -1,8 +1,9 @@
-"""Addresses: the server that a client connects to, the way to it, and its name in messages."""
+"""Addresses: the server that a client connects to, the way to it, and its name in messages and errors."""
 
 from __future__ import annotations
 
 import socket
+import sys
 from typing import NamedTuple
 
 from easycluster_protocol._constants import DEFAULT_PORT
@@ -55,3 +56,21 @@ def get_peername(connection: socket.socket) -> str:
         return "socket"
     # Only addresses of IP are tuples.
     return format_peername(address[0], address[1]) if isinstance(address, tuple) else "socket"
+
+
+if sys.version_info >= (3, 11):  # novm
+
+    def name_host(error: BaseException, peername: str) -> None:
+        """Add a note that names the server an exception comes from, unless it is there already."""
+        note = f"on {peername}"
+        try:
+            if note not in getattr(error, "__notes__", ()):
+                error.__dict__.setdefault("__notes__", []).append(note)
+        except Exception:  # its notes are no list
+            pass
+
+else:
+
+    def name_host(error: BaseException, peername: str) -> None:
+        """Do nothing: this Python knows no notes, so the cause of an exception, the stack trace of the host,
+        names the server."""

@@ -24,6 +24,7 @@ Each derives from `EasyClusterError` and from the built-in exception that script
 
 from __future__ import annotations
 
+import sys
 from typing import Any, Dict, List, Optional, Sequence, Tuple
 
 from ._pickling import PicklingError, UnpicklingError
@@ -135,7 +136,9 @@ class RemoteTraceback(EasyClusterError):
         self.text: List[str] = list(text)
 
     def __str__(self) -> str:
-        return "on {}\n{}".format(self.host, "".join(self.text).rstrip("\n"))
+        # From Python 3.11 on, a note of the exception itself names the host.
+        where = "the stack trace there:" if sys.version_info >= (3, 11) else "on " + self.host  # novm
+        return where + "\n" + "".join(self.text).rstrip("\n")
 
 
 class UnknownRemoteError(EasyClusterError):

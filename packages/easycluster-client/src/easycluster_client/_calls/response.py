@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from functools import partial
 from typing import TYPE_CHECKING, NoReturn
 
+from easycluster_client._address import name_host
 from easycluster_client._deadlines import check_timeout, deadline_after, new_timeout_error, query_margin
 from easycluster_protocol._types import Value
 from easycluster_protocol._values.failures import unpack_exception
@@ -54,6 +55,8 @@ class NonblockingResponse(FutureMethods):
     #: The limit of each wait that is given no other, in seconds.
     call_timeout: float | None = None
     _outcome: _Outcome | None = None
+    #: Whether the stack trace of its error has been printed: once is enough.
+    _is_reported = False
     #: The proxies that the call was given, see `pack_and_hold`.
     call_proxies: list[Value] | None = None
 
@@ -137,7 +140,7 @@ class NonblockingResponse(FutureMethods):
 
     def call_timeout_error(self, timeout: float) -> CallTimeout:
         """Return the error for an answer that did not come within so many seconds."""
-        where = f"{self.call_label} on {self.client.peername}"
+        where = f"{self.call_label} on {self.call_session.peername}"
         state = "started" if self.call_is_started else "sent"
         text = f"no answer from {where} within {timeout:g} seconds: the call was {state}, and goes on there"
         return new_timeout_error(text, state, self)
@@ -188,9 +191,10 @@ class NonblockingResponse(FutureMethods):
             if text is not None:
                 mode = self._origexc if origexc is None else origexc
                 if mode is not None and not mode:
-                    raise RemoteException(error, text) from error.__cause__
-                if mode != "quiet":
-                    self.client.report_exception(RemoteException(error, text))
+                    raise self._make_remote(error, text) from error.__cause__
+                if mode != "quiet" and not self._is_reported:
+                    self._is_reported = True
+                    self.client.report_exception(self._make_remote(error, text))
             raise error.with_traceback(None)
         finally:
             # The error holds this frame and the response holds the error, which must not become a circle.
@@ -201,7 +205,12 @@ class NonblockingResponse(FutureMethods):
         _, error, text = self._resolve()
         if error is None or text is None or self._origexc is None or self._origexc:
             return error
-        return RemoteException(error, text)
+        return self._make_remote(error, text)
+
+    def _make_remote(self, error: BaseException, text: list[str]) -> RemoteException:
+        remote = RemoteException(error, text)
+        name_host(remote, self.call_session.peername)
+        return remote
 
     def _resolve(self) -> _Outcome:
         """Unpickle the answer, once, in the thread that wants the value, under no lock of the library."""
@@ -222,7 +231,7 @@ class NonblockingResponse(FutureMethods):
         return outcome
 
     def _resolve_failure(self, message: Message) -> _Outcome:
-        peername = self.client.peername
+        peername = self.call_session.peername
         try:
             if message.receipts is None:
                 error, text = unpack_exception(message.body, peername)
@@ -231,7 +240,9 @@ class NonblockingResponse(FutureMethods):
                     message, partial(unpack_exception, message.body, peername)
                 )
         except Exception as failure:
-            return None, explain_loads(f"the exception that {self.call_label} raised", failure), None
+            where = f"the exception that {self.call_label} raised on {peername}"
+            return None, explain_loads(where, failure), None
+        name_host(error, peername)
         return None, error, text
 
     def _resolve_result(self, message: Message) -> _Outcome:
@@ -247,7 +258,7 @@ class NonblockingResponse(FutureMethods):
         return None, self._explain(failure), None
 
     def _explain(self, error: BaseException) -> BaseException:
-        return explain_loads(f"the result of {self.call_label} on {self.client.peername}", error)
+        return explain_loads(f"the result of {self.call_label} on {self.call_session.peername}", error)
 
     def call_complete(self) -> None:
         """Call the completion functions, if there are any."""
@@ -258,7 +269,7 @@ class NonblockingResponse(FutureMethods):
                 completion = completion if self._onerror is None else self._onerror
                 # Also errors that the remote code did not raise, as the end of the connection: completion
                 # functions distinguish errors from values by this class.
-                value = RemoteException(error, text or [f"{describe(error)}\n"])
+                value = self._make_remote(error, text or [f"{describe(error)}\n"])
             if completion is not None:
                 completions.call(completion, value, self)
         self._call_back()
