@@ -145,7 +145,7 @@ def test_a_proxy_class_is_for_one_class() -> None:
     assert above is not None
     assert above.descriptor is RemoteProxy
     assert below is not None
-    assert below.descriptor == (("method",), ("value",), (), False, ())
+    assert below.descriptor == (("method",), ("value",), (), False, (), ())
 
 
 def test_a_method_that_is_switched_off() -> None:
@@ -155,6 +155,35 @@ def test_a_method_that_is_switched_off() -> None:
         method = None  # type: ignore[assignment]
 
     assert "method" not in names_of(Off())[0]
+
+
+def test_operators_that_are_switched_off() -> None:
+    """The value None switches an operator off, for subclasses too unless they define it; names other than those
+    of operators, and the repr, are not switched off."""
+
+    class Off(Everything):
+        __add__ = __repr__ = __sizeof__ = method = None  # type: ignore[assignment]
+        __eq__ = object.__eq__
+        __hash__ = None  # type: ignore[assignment]
+
+    class On(Off):
+        def __add__(self, other: Any) -> Any:  # type: ignore[override]
+            return other
+
+    def off(value: Any) -> set[str]:
+        exports = find_exports(value)
+        assert exports is not None
+        return set(exports.switched_off)
+
+    assert off(Everything()) == set()
+    assert off(Off()) == {"__add__", "__hash__"}
+    assert off(On()) == {"__hash__"}
+    assert "__add__" in names_of(On())[0]
+    # Of the names that a class lists itself, and the hash together with the equality.
+    for methods, expected in (("__add__", {"__add__"}), ("__eq__", {"__hash__"}), ("itself", set())):
+        make_server_class(Off, export_methods=methods)
+        assert off(Off()) == expected
+        assert names_of(Off())[0] == {methods} - expected
 
 
 @pytest.mark.parametrize(

@@ -60,7 +60,7 @@ def test_what_is_refused(cls: type, refused: set[str]) -> None:
 
     assert exports.refused - {"share"} == refused  # sockets of Windows have it
     assert exports.refused <= exports.methods
-    methods, *_, names = exports.descriptor  # type: ignore[misc]
+    methods, *_, names, _ = exports.descriptor  # type: ignore[misc]
     assert set(names) == exports.refused
     assert not exports.refused.intersection(methods)
 

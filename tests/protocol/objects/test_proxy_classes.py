@@ -165,6 +165,17 @@ def test_one_type_for_each_set_of_names() -> None:
     assert make_proxy_class((("b", "a"), ("d", "c"), ("e",), True)) is not kind
 
 
+def test_operators_that_are_switched_off() -> None:
+    """They are None, as in the class of the object; every other name is left out."""
+    off = ("__hash__", "__repr__", "__reduce_ex__", "raw_call_method", "later")
+    kind = make_proxy_class((("__eq__",), (), (), False, (), off))
+
+    assert vars(kind)["__hash__"] is None
+    assert not {*off[1:]} & {*vars(kind)}
+    assert kind.__name__ == "dynamic_proxy___eq__"
+    assert kind is not make_proxy_class((("__eq__",), (), (), False))
+
+
 def descriptor_of(value: Any) -> Any:
     """The description of a server object that the client gets."""
     exports = find_exports(value)
@@ -194,7 +205,8 @@ def test_proxies_by_themselves() -> None:
         int,
         ((), (), ()),
         ((), (), (), True, 5),
-        ((), (), (), True, (), ()),
+        ((), (), (), True, (), 5),
+        ((), (), (), True, (), (), ()),
         [(), (), (), True],
         ("ab", (), (), True),
         ((), ["a"], (), True),

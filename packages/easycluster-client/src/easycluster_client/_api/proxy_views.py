@@ -223,6 +223,9 @@ def _make_operator(cls: type, name: str) -> Value:
     return operate
 
 
+#: Stands for an operator that a class does not have; None is one that it switches off.
+_MISSING = object()
+
 #: The classes of views by the classes of their proxies and by their bases.
 _view_classes: WeakKeyDictionary[type, dict[type, Value]] = WeakKeyDictionary()
 
@@ -234,8 +237,8 @@ def make_proxy_view(proxy: RemoteProxy, options: dict[str, Value]) -> Value:
     if base not in classes:
         namespace: dict[str, Value] = {"__slots__": ()}
         for name in OPERATORS - {"__repr__"} - vars(base).keys():
-            found = getattr(cls, name, None)
-            if found is not getattr(object, name, None):
+            found = getattr(cls, name, _MISSING)
+            if found is not getattr(object, name, _MISSING):
                 namespace[name] = None if found is None else _make_operator(cls, name)
         classes[base] = type(base.__name__, (base,), namespace)
     return classes[base](proxy, options)

@@ -35,9 +35,12 @@ if TYPE_CHECKING:  # novm
     Settings = Dict[str, Value]
 
     #: All that a client needs to make a proxy: its class; or the names of methods, of attributes and of those
-    #: attributes that never change, whether other attributes may be asked for, and the names of methods that
-    #: the proxy refuses to call, see `process_bound`.
-    Descriptor = Union[type, Tuple[Tuple[str, ...], Tuple[str, ...], Tuple[str, ...], bool, Tuple[str, ...]]]
+    #: attributes that never change, whether other attributes may be asked for, the names of methods that the
+    #: proxy refuses to call, see `process_bound`, and those of operators that the class switches off.
+    Descriptor = Union[
+        type,
+        Tuple[Tuple[str, ...], Tuple[str, ...], Tuple[str, ...], bool, Tuple[str, ...], Tuple[str, ...]],
+    ]
 
     class ObjectNumbers(Protocol):
         """Gives numbers to server objects."""
@@ -87,6 +90,10 @@ OPERATORS = frozenset(
     ).split()
 )
 
+#: Those that a class switches off for its proxies, too, by the value None, as ``__hash__ = None`` does. Every
+#: proxy has a `repr`.
+SWITCHABLE_OPERATORS = OPERATORS - {"__repr__", "__str__"}
+
 #: The special methods of Python 2, which scripts for both export beside their successors. Nothing calls them.
 _OBSOLETE_OPERATORS = frozenset(
     f"__{name}__"
@@ -122,6 +129,7 @@ class Exports:
         methods, attrs, cached: the names; `cached` are those of attributes that never change.
         any_attribute: whether clients may ask for other attributes, too.
         refused: those of the methods that proxies refuse to call, see `process_bound`.
+        switched_off: the operators that the class switches off, see `_find_switched_off`.
         descriptor: all that a client needs to make a proxy.
     """
 
@@ -132,6 +140,7 @@ class Exports:
         cached: FrozenSet[str],
         any_attribute: bool,
         refused: FrozenSet[str],
+        switched_off: FrozenSet[str],
         proxy_class: Optional[type],
     ) -> None:
         self.methods = methods
@@ -139,12 +148,14 @@ class Exports:
         self.cached = cached
         self.any_attribute = any_attribute
         self.refused = refused
+        self.switched_off = switched_off
         self.descriptor: Descriptor = proxy_class or (
             tuple(sorted(methods - refused)),
             tuple(sorted(attrs)),
             tuple(sorted(cached)),
             any_attribute,
             tuple(sorted(refused)),
+            tuple(sorted(switched_off)),
         )
 
 
@@ -239,8 +250,19 @@ def _make_exports(cls: type, settings: Settings) -> Exports:
         found = frozenset(_find_methods(cls))
         refused = find_refused(cls, found) - methods - attrs - cached
         methods |= found
-    attrs -= cached
-    return Exports(methods, attrs, cached, any_attribute, refused, settings.get("proxy_class"))
+    switched_off = frozenset(_find_switched_off(cls))
+    if not auto_methods:
+        # Without the operator `==` of their objects, proxies compare, and are hashed, by identity.
+        switched_off &= methods | ({"__hash__"} if "__eq__" in methods else set())
+    return Exports(
+        methods - switched_off,
+        attrs - cached,
+        cached,
+        any_attribute,
+        refused,
+        switched_off,
+        settings.get("proxy_class"),
+    )
 
 
 def _read_names(cls: type, settings: Settings, setting: str, default: Names) -> Tuple[FrozenSet[str], bool]:
@@ -264,13 +286,28 @@ def can_be_exported(name: str) -> bool:
 
 def _find_methods(cls: type) -> Iterator[str]:
     """Yield the names of all methods that a class defines or inherits, except from `object`."""
+    for name, value in _find_attributes(cls):
+        if can_be_exported(name) and is_method(value):
+            yield name
+
+
+def _find_switched_off(cls: type) -> Iterator[str]:
+    """Yield the operators that a class has the value None for: Python then behaves as if there were none, and
+    asks no base class, nor the other operand."""
+    for name, value in _find_attributes(cls):
+        if value is None and name in SWITCHABLE_OPERATORS:
+            yield name
+
+
+def _find_attributes(cls: type) -> Iterator[Tuple[str, Value]]:
+    """Yield the names and values of all that a class defines or inherits, except from `object`."""
     seen: Set[str] = set()
     for base in cls.__mro__:
         if base is object or base is ServerObject:
             continue
         for name, value in vars(base).items():
-            if name not in seen and can_be_exported(name) and is_method(value):
-                yield name
+            if name not in seen:
+                yield name, value
             seen.add(name)
 
 

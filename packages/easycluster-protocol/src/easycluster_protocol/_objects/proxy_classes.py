@@ -7,7 +7,7 @@ from functools import lru_cache
 from types import GeneratorType, ModuleType
 from typing import TYPE_CHECKING, Any, Iterable, Iterator, Optional, Tuple
 
-from .exports import ServerObject, copy_instances, make_server_class, registered_by_name
+from .exports import SWITCHABLE_OPERATORS, ServerObject, copy_instances, make_server_class, registered_by_name
 from .process_bound import ATTRIBUTES as PROCESS_BOUND_ATTRIBUTES, REFUSED, make_refusal, make_refusals
 from .proxies import (
     ATTRIBUTE,
@@ -208,7 +208,7 @@ def make_proxy_class(descriptor: Value) -> Type[RemoteProxy]:
     """
     if isinstance(descriptor, type) and issubclass(descriptor, RemoteProxy):
         return descriptor
-    if type(descriptor) is tuple and len(descriptor) in (4, 5):  # pyright: ignore[reportUnknownArgumentType]
+    if type(descriptor) is tuple and 4 <= len(descriptor) <= 6:  # pyright: ignore[reportUnknownArgumentType]
         _check_names(*descriptor[:3], *descriptor[4:])  # pyright: ignore[reportUnknownArgumentType]
         return _make_dynamic_class(*descriptor)  # pyright: ignore[reportUnknownArgumentType]
     raise TypeError(f"a server object's proxy class must derive from RemoteProxy, not be {descriptor!r:.200}")
@@ -230,6 +230,7 @@ def _make_dynamic_class(
     cached: Tuple[str, ...],
     any_attribute: bool,
     refused: Tuple[str, ...] = (),
+    switched_off: Tuple[str, ...] = (),
 ) -> Type[RemoteProxy]:
     name = "_".join(("dynamic_proxy", *sorted((*methods, *refused)), *sorted(attrs), *sorted(cached)))
     base = _DynamicDefaultProxy if any_attribute else _DynamicProxy
@@ -238,6 +239,7 @@ def _make_dynamic_class(
         (base,),
         {
             **make_refusals(refused),
+            **dict.fromkeys(SWITCHABLE_OPERATORS.intersection(switched_off)),
             "__module__": __name__,
             "proxy_methods": methods,
             "proxy_attrs": attrs,
