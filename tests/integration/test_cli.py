@@ -161,6 +161,17 @@ def test_key_as_text(start_server: StartServer) -> None:
         assert client.eval("2") == 2
 
 
+@pytest.mark.parametrize(("key", "warnings"), [("abc", 1), ("s3cret", 0)])
+def test_key_that_is_easily_guessed(start_server: StartServer, key: str, warnings: int) -> None:
+    """A server with a short text as its key says so where it was started, without the text, and serves."""
+    server = start_server("-K", key)
+
+    assert server.log.count("a key of fewer than 6 characters is easily guessed") == warnings
+    with Client.from_spec(f"127.0.0.1:{server.port}:key={key}") as client:
+        assert client.eval("1") == 1
+    assert key not in server.log
+
+
 def test_key_file_of_published_version(start_server: StartServer, tmp_path: Path) -> None:
     """A key file of EasyCluster 0.x, 16 bytes in hexadecimal, goes on working."""
     path = tmp_path / "old.key"

@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 
+from easycluster import define_common, eval_multi
+
 MORE = """
 limit = 3
 
@@ -42,3 +44,16 @@ def test_name_as_a_completion_function(far: Any, spawn: Any) -> None:
     other.execblock("names = []")
     assert response.wait() == 3
     assert other.names.value == [3]
+
+
+def test_code_that_is_no_text(far: Any) -> None:
+    """A function where code is wanted is refused in this process, and `call` takes it."""
+    function: Any = abs
+    for use in (far.eval, far.execblock, define_common, lambda function: eval_multi([far], function)):
+        with pytest.raises(TypeError, match=r"the text of .* host\.call\("):
+            use(function)
+
+    assert far.call(abs, -3) == 3
+    with pytest.raises(TypeError, match=r"write host\.get_limit\(\.\.\.\) or call\('get_limit', \.\.\.\)"):
+        far.call(far.get_limit)
+    assert far.call("get_limit") == 3

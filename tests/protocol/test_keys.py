@@ -16,7 +16,9 @@ from easycluster_protocol.keys import (
     MAX_KEY_FILE,
     check_key,
     decode_key,
+    decode_key_quietly,
     generate_key,
+    is_text,
     read_key_file,
     require_private,
     write_key_file,
@@ -119,6 +121,50 @@ def test_only_text_is_decoded(text: Any) -> None:
     """Neither None nor a number is the text of a key."""
     with pytest.raises(TypeError):
         decode_key(text)
+
+
+@pytest.mark.parametrize("text", ["abc", " 1234\n", b"abc"])
+def test_short_text(text: Any, caplog: pytest.LogCaptureFixture) -> None:
+    """A text that is soon guessed makes a key, and a warning in which it is not."""
+    assert decode_key(text) == decode_key_quietly(text)
+
+    (record,) = caplog.records
+    assert (record.name, record.levelname) == ("easycluster.spec", "WARNING")
+    assert record.getMessage() == (
+        "a key of fewer than 6 characters is easily guessed; `easycluster -g FILE` makes a good one"
+    )
+
+
+@pytest.mark.parametrize("text", ["s3cret", KEY.hex(), "00" * 16, "", " ", bytes(range(224, 256))])
+def test_text_that_is_long_enough(text: Any, caplog: pytest.LogCaptureFixture) -> None:
+    """Other texts, keys and no key at all make no warning."""
+    decode_key(text)
+
+    assert caplog.records == []
+
+
+def test_short_text_in_a_file(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """The text in a key file may be too short, too."""
+    (tmp_path / "key").write_text("abc\n")
+    read_key_file(tmp_path / "key")
+
+    assert [record.levelname for record in caplog.records] == ["WARNING"]
+
+
+def test_generated_key_as_a_text() -> None:
+    """A key that `generate_key` has made is itself, and is not taken for a text that has 32 bytes."""
+    key = b"\xff" + generate_key()[1:]
+
+    assert decode_key(key) == key
+    assert not is_text(key)
+
+
+@pytest.mark.parametrize("text", [b"0123456789abcdef" * 2, b"this text has 31 letters a-z 0-9\n"[-32:]])
+def test_text_of_the_size_of_a_key(text: bytes) -> None:
+    """A text of 32 bytes is stretched like any other."""
+    assert len(text) == KEY_SIZE
+    assert is_text(text)
+    assert decode_key(text) == decode_key(text.decode()) != text
 
 
 # Checking.

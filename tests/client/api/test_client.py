@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+import easycluster
 from easycluster_client._address import Address
 from easycluster_client._api import client as client_module
 from easycluster_client._api.client import Client
 from easycluster_client._api.remote_names import RemoteName
+from easycluster_client._api.threaded_client import ThreadedClient
 from easycluster_protocol._constants import DEFAULT_PORT
 from easycluster_protocol._definitions.modules import DEFAULT_NAME
-from easycluster_protocol.errors import ConnectError, RemoteException
+from easycluster_protocol.errors import ConnectError, KeyFileError, RemoteException
 from helpers.hand_made_host import HandMadeHost, let_clients_connect, session_of
 from helpers.noted_client import NotedClient, call_of, noted, operation_of
 
@@ -72,6 +75,35 @@ def test_ports_that_are_not_given(addresses: list[Address]) -> None:
 
     assert (first.remote_port, second.remote_port) == (DEFAULT_PORT, None)
     assert addresses[1] == Address(None, "host", None, None, None, None, (), False, 30.0)
+
+
+@pytest.mark.parametrize("key", ["you@lab1", "s3cret", Path("secret.key"), 5], ids=repr)
+@pytest.mark.parametrize("kind", [Client, ThreadedClient])
+def test_spec_as_the_key(kind: Any, key: Any) -> None:
+    """A client whose key is none, and that has no host, says how to connect by a spec; the key is not shown."""
+    with pytest.raises(KeyFileError) as raised:
+        kind(key)
+
+    assert str(raised.value) == (
+        f"the first argument of {kind.__name__} must be a key, not {type(key).__name__}: to connect by a spec"
+        f" write {kind.__name__}.from_spec('user@host'); read_key_file() reads a key from a file, and"
+        " decode_key() makes one from text"
+    )
+
+
+@pytest.mark.parametrize("key", [None, b"", "", KEY])
+def test_client_without_a_host(key: Any) -> None:
+    """A client may have a key, or none, before it connects."""
+    assert not Client(key).connected
+
+
+def test_key_as_the_host(addresses: list[Address]) -> None:
+    """A key in the place of the host is refused, and not shown."""
+    key: Any = KEY
+    with pytest.raises(TypeError, match=r"^the host is its name or address, a str, not bytes$"):
+        Client(KEY, key)
+
+    assert addresses == []
 
 
 def test_client_that_is_connected(addresses: list[Address]) -> None:
@@ -187,6 +219,40 @@ def test_operations(client: NotedClient, method: str) -> None:
     assert noted(client).made == [operation_of(method, "text", nonblocking=True, oncomplete=print, timeout=3)]
     with pytest.raises(TypeError, match=rf"^{method}\(\) got an unexpected keyword argument 'a'"):
         getattr(client, method)("text", a=1)
+
+
+@pytest.mark.parametrize(("method", "kind"), [("eval", "an expression"), ("execblock", "statements")])
+@pytest.mark.parametrize("code", [len, lambda: 3, None], ids=["builtin", "lambda", "None"])
+def test_code_that_is_no_text(client: NotedClient, method: str, kind: str, code: Any) -> None:
+    """A function where the text of code is wanted is refused, with the way to call it; nothing is sent."""
+    with pytest.raises(TypeError) as raised:
+        getattr(client, method)(code)
+
+    assert str(raised.value) == (
+        f"{method} takes the text of {kind}, not {type(code).__name__}: to call a function of this script on the"
+        " host write host.call(function, ...)"
+    )
+    assert noted(client).made == []
+
+
+def test_one_module_for_several(client: NotedClient) -> None:
+    """One name where several are wanted is refused, and not taken for a name per letter."""
+    with pytest.raises(TypeError, match=r"write import_modules\(\['os'\]\), or import_module\('os'\)$"):
+        client.import_modules("os")
+
+    assert noted(client).made == []
+
+
+def test_name_as_a_function(client: NotedClient) -> None:
+    """A name on a server is not a function of this process; the error says how to call it."""
+    for name in (client.a.f, easycluster.options(client.a.f, timeout=3)):
+        for call in (client.call, client.raw_call):
+            with pytest.raises(TypeError) as raised:
+                call(name, ())
+            assert str(raised.value) == (
+                f"{name!r} is the name of a function: write host.a.f(...) or call('a.f', ...)"
+            )
+    assert noted(client).made == []
 
 
 def test_several_modules(client: NotedClient) -> None:

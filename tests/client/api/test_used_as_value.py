@@ -62,7 +62,7 @@ USES: dict[str, Callable[[Any], Any]] = {
     "right +": lambda name: 1 + name,
     "+ of texts": lambda name: "text" + name,
     "+ of lists": lambda name: [1] + name,  # noqa: RUF005 -- the operator is tested
-    "+=": lambda name: operator.iadd(name, 1),
+    "+=": lambda name: operator.iadd(name, 1),  # type: ignore[no-untyped-call]
     "*": lambda name: name * 2,
     "right *": lambda name: 2 * name,
     "**": lambda name: pow(name, 2, 5),

@@ -51,6 +51,46 @@ def test_possible_ports(taken: list[Any], port: int | None, ssh: bool) -> None:
     assert [address.port for _, address in taken] == [port]
 
 
+SPEC = "cannot connect to {0}: this is a connection spec, not the name of a host; write Client.from_spec({0})"
+
+
+@pytest.mark.parametrize(
+    ("host", "ssh", "shown"),
+    [
+        ("you@lab1", False, "'you@lab1'"),
+        ("lab1:12000", False, "'lab1:12000'"),
+        ("[::1]", False, "'[::1]'"),
+        ("lab1:key=s3cret", False, "'lab1:key=***'"),
+        ("lab1:2222:ssh=yes", True, "'lab1:2222:ssh=yes'"),
+    ],
+)
+def test_spec_as_a_host(taken: list[Any], host: str, ssh: bool, shown: str) -> None:
+    """A connection spec where the name of a host is wanted is refused, without its key, before anything is tried."""
+    with pytest.raises(ConnectError) as caught:
+        connect(PLAIN._replace(host=host, ssh=ssh))
+
+    assert str(caught.value) == SPEC.format(shown)
+    assert taken == []
+
+
+@pytest.mark.parametrize(
+    ("host", "ssh"),
+    [
+        ("lab1.example.com", False),
+        ("192.0.2.1", False),
+        ("fe80::1%eth0", False),
+        ("::1", False),
+        ("you@lab1", True),
+        ("ssh://you@lab1:2222", True),
+    ],
+)
+def test_possible_hosts(taken: list[Any], host: str, ssh: bool) -> None:
+    """Names and addresses are not taken for specs; ssh itself may be told the user and the port."""
+    connect(PLAIN._replace(host=host, ssh=ssh))
+
+    assert [address.host for _, address in taken] == [host]
+
+
 @pytest.mark.parametrize("port", [-1, 65536])
 @pytest.mark.parametrize("ssh", [False, True])
 def test_impossible_ports(taken: list[Any], port: int, ssh: bool) -> None:

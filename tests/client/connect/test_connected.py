@@ -149,6 +149,17 @@ def test_failure_of_a_special_kind() -> None:
     assert str(found) == "cannot connect to h:1: why"
 
 
+@pytest.mark.parametrize(
+    ("key", "hint"),
+    [(b"k" * 32, "; the key that was given is a text: decode_key() makes a key from it"), (bytes(32), "")],
+)
+def test_text_as_a_key(key: bytes, hint: str) -> None:
+    """Where the key is the reason and looks like a text the error says how to make a key from it."""
+    text = str(explain_failure(AuthenticationError("why"), "h:1", key))
+
+    assert text.endswith("or with -k or -K)" + hint)
+
+
 def test_failure_of_the_key() -> None:
     """Where the key is the reason the error says how to give another."""
     found = explain_failure(AuthenticationError("why"), "h:1")

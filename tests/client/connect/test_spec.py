@@ -117,6 +117,18 @@ def test_hosts_and_ports(spec: str, meaning: ConnectionParams) -> None:
     assert parse_connection_spec(spec) == meaning
 
 
+@pytest.mark.parametrize("port", [bytes(range(32)), "s3cret", ["9"]])
+def test_key_as_the_default_port(port: Any) -> None:
+    """A key in the place of the default port is refused, and no error has it."""
+    with pytest.raises(TypeError) as caught:
+        parse_connection_spec("h", port)
+
+    assert str(caught.value) == (
+        f"the default port is a number, not {type(port).__name__}: a key goes into default_key="
+    )
+    assert caught.value.__context__ is None
+
+
 def test_the_default_port() -> None:
     """A default port is that of every spec without one; without it SSH is left to choose."""
     ports = [parse_connection_spec(spec, default_port=12000)["port"] for spec in ("h", "u@h", "h:9", "u@h:9")]

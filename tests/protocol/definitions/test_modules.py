@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import pathlib
 import pickle
 import sys
 import traceback
@@ -109,6 +110,31 @@ def test_blocks_that_fail(code: str, error: type[BaseException]) -> None:
     define_common("a = 1\n", NAME)
 
     assert [(block.number, block.source) for block in definitions.defined_blocks[before:]] == [(0, "a = 1\n")]
+
+
+@pytest.mark.parametrize(
+    "code",
+    [test_blocks_that_fail, None, pathlib.Path("a.py"), pickle],
+    ids=["function", "None", "path", "module"],
+)
+def test_definitions_that_are_no_text(code: Any) -> None:
+    """Anything but a text is refused, with the way to define or to call a function; nothing is defined."""
+    with pytest.raises(TypeError) as raised:
+        definitions.define_common(code)
+
+    assert str(raised.value) == (
+        f"definitions must be the text of Python code, not {type(code).__name__}; for a function f that is"
+        " inspect.getsource(f), and host.call(f, ...) calls it without a definition"
+    )
+    assert definitions.defined_blocks == []
+
+
+def test_definitions_in_bytes() -> None:
+    """Bytes are a text, too."""
+    code: Any = b"x = 1"
+    definitions.define_common(code)
+
+    assert easycluster.remote_code.x == 1
 
 
 def test_stack_traces_show_the_source() -> None:

@@ -18,12 +18,20 @@ KEY_SIZE = 32
 #: The most bytes that a key file may have. A key takes 65; a larger file was named by mistake.
 MAX_KEY_FILE = 4096
 
+#: A text with fewer characters is soon guessed by those who have seen how a connection was made.
+_SHORT_TEXT = 6
+
 #: Iterations of PBKDF2 for a key given as text: about 50 ms on a desktop computer of 2023, too short to be
 #: noticed once per connection, but enough to slow guessing down. Both ends must use the same number.
 _PBKDF2_ITERATIONS = 200_000
 
 #: Both ends must derive the same key from the text alone, so the salt cannot be random.
 _SALT = b"EasyCluster key from text, 1"
+
+#: Where warnings about keys go, those of masters too.
+_LOGGER = "easycluster.spec"
+
+_HOW_TO_MAKE_ONE = "decode_key() makes one from text, read_key_file() reads one from a file"
 
 _HEX_DIGITS = frozenset("0123456789abcdefABCDEF")
 
@@ -43,11 +51,12 @@ def decode_key(text: str | bytes) -> bytes:
 
     64 hexadecimal digits are the key itself. Any other text is stretched to a key by
     PBKDF2-HMAC-SHA256 (RFC 8018, section 5.2); that includes the 32 digits in the key files of
-    published EasyCluster, which therefore still work. A blank text gives ``b""``, which is
-    refused when a key is needed, see `check_key`.
+    published EasyCluster, which therefore still work; a short one logs a warning. A blank text gives ``b""``,
+    which is refused when a key is needed, see `check_key`.
 
     Args:
-        text: the text that the user typed or that a file contains (UTF-8).
+        text: the text that the user typed or that a file contains (UTF-8); or a key of `generate_key`, which
+            is returned as it is.
 
     Returns:
         `KEY_SIZE` bytes, or none for a blank text.
@@ -56,13 +65,37 @@ def decode_key(text: str | bytes) -> bytes:
         KeyFileError: the text has a character that cannot be encoded (a lone surrogate).
         TypeError: it is neither str nor bytes.
     """
+    key = decode_key_quietly(text)
+    if key and len(text.strip()) < _SHORT_TEXT:
+        import logging  # few keys are texts, and fewer are short
+
+        logging.getLogger(_LOGGER).warning(
+            "a key of fewer than %d characters is easily guessed; `easycluster -g FILE` makes a good one",
+            _SHORT_TEXT,
+        )
+    return key
+
+
+def decode_key_quietly(text: str | bytes) -> bytes:
+    """Return the key that a text stands for, as `decode_key` does, and log nothing."""
     if not isinstance(text, str):
+        if len(text) == KEY_SIZE and not is_text(text):
+            return bytes(text)
         text = str(text, "utf-8", "surrogateescape")
     text = text.strip()
     if len(text) == 2 * KEY_SIZE and _HEX_DIGITS.issuperset(text):
         return bytes.fromhex(text)
     encoded = _encode(text)
     return _stretch(encoded) if encoded else b""
+
+
+def is_text(key: bytes) -> bool:
+    """Return whether bytes are a text; a key of `generate_key` is none, but for one in a hundred million."""
+    try:
+        text = key.decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+    return all(character.isprintable() or character.isspace() for character in text)
 
 
 def _encode(text: str) -> bytes:
@@ -96,11 +129,9 @@ def check_key(key: object, where: str) -> None:
     if not key:
         problem = f"{where} needs a key, and none or a blank one was given"
     elif not isinstance(key, bytes):
-        problem = f"the key for {where} is {type(key).__name__}, not bytes (decode_key() makes one from text)"
+        problem = f"the key for {where} is {type(key).__name__}, not bytes ({_HOW_TO_MAKE_ONE})"
     elif len(key) != KEY_SIZE:
-        problem = (
-            f"the key for {where} has {len(key)} bytes, not {KEY_SIZE} (decode_key() makes one from text)"
-        )
+        problem = f"the key for {where} has {len(key)} bytes, not {KEY_SIZE} ({_HOW_TO_MAKE_ONE})"
     else:
         return
     raise KeyFileError(
@@ -109,7 +140,7 @@ def check_key(key: object, where: str) -> None:
 
 
 def read_key_file(path: str | bytes | os.PathLike[str]) -> bytes:
-    """Return the key in a file that `write_key_file` or a user with an editor wrote.
+    """Return the key in a file that `write_key_file` or a user with an editor wrote; see `decode_key`.
 
     The key is the first line that is not blank; notes may follow.
 
@@ -120,6 +151,11 @@ def read_key_file(path: str | bytes | os.PathLike[str]) -> bytes:
         KeyFileError: the file is blank, is not UTF-8 text or has more than `MAX_KEY_FILE` bytes.
         OSError: it cannot be read, for example because it does not exist.
     """
+    return decode_key(read_key_text(path))
+
+
+def read_key_text(path: str | bytes | os.PathLike[str]) -> str:
+    """Return the text of the key in a file, see `read_key_file`."""
     name = _decode_path(path)
     with open(name, "rb") as stream:
         content = stream.read(MAX_KEY_FILE + 1)
@@ -132,10 +168,10 @@ def read_key_file(path: str | bytes | os.PathLike[str]) -> bytes:
         raise KeyFileError(
             f"{name!r} is not a key file: it is not text in UTF-8 (`easycluster -g FILE` makes one)"
         )
-    key = decode_key(text.strip().partition("\n")[0])
-    if not key:
+    first_line = text.strip().partition("\n")[0].strip()
+    if not first_line:
         raise KeyFileError(f"the key file {name!r} is blank (`easycluster -g FILE` makes one)")
-    return key
+    return first_line
 
 
 def write_key_file(path: str | bytes | os.PathLike[str], key: bytes, overwrite: bool = False) -> bool:

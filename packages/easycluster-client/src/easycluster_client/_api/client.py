@@ -14,7 +14,7 @@ from easycluster_client._connect.spec import parse_connection_spec
 from easycluster_client._deadlines import CONNECT_TIMEOUT
 from easycluster_protocol._definitions.modules import DEFAULT_NAME
 from easycluster_protocol._types import Value
-from easycluster_protocol.errors import RemoteException
+from easycluster_protocol.errors import KeyFileError, RemoteException
 
 from .connection import Connection
 from .definitions_here import has_definition, is_own_attribute
@@ -24,6 +24,21 @@ if sys.version_info >= (3, 11):  # novm
     from typing import Self
 else:
     from typing_extensions import Self
+
+
+def check_code(label: str, kind: str, code: object) -> None:
+    """Raise `TypeError` unless the argument of a method of clients is the text of code.
+
+    Args:
+        label: the method.
+        kind: the code that it takes.
+        code: the argument.
+    """
+    if not isinstance(code, (str, bytes)):
+        raise TypeError(
+            f"{label} takes the text of {kind}, not {type(code).__name__}: to call a function of this script"
+            " on the host write host.call(function, ...)"
+        )
 
 
 class Client(Connection):
@@ -54,7 +69,7 @@ class Client(Connection):
 
     Raises:
         ConnectError: the connection could not be made.
-        KeyFileError: the key is not valid.
+        KeyFileError: the key is not valid, or it is a connection spec.
         ValueError: ``connect_timeout`` is not a positive number.
         DefinitionError: the definitions failed on the server.
     """
@@ -77,7 +92,9 @@ class Client(Connection):
             self._easycluster_new_call_maker(definitions), key, enable_compression, connect_timeout
         )
         self._easycluster_name: str | None = None
-        if host is not None:
+        if host is None:
+            self._easycluster_check_key()
+        else:
             self.connect(host, port, user=user, ssh=ssh, rpython=rpython, extra_args=extra_args)
 
     @classmethod
@@ -118,6 +135,9 @@ class Client(Connection):
             ValueError: the client is connected already.
         """
         self._easycluster_check_not_connected()
+        if not isinstance(host, str):  # pyright: ignore[reportUnnecessaryIsInstance]
+            # It may be the key, which no message shows.
+            raise TypeError(f"the host is its name or address, a str, not {type(host).__name__}")
         self._easycluster_address = Address(
             self._easycluster_key,
             host,
@@ -143,6 +163,17 @@ class Client(Connection):
             raise ValueError("reconnect() needs a client that was connected to a host before")
         self.close()
         self._easycluster_use(connect(self._easycluster_address), self._easycluster_name)
+
+    def _easycluster_check_key(self) -> None:
+        """Raise `KeyFileError` for a key that is none, as a connection spec is."""
+        key: Value = self._easycluster_key
+        if key and not isinstance(key, bytes):
+            name = type(self).__name__
+            raise KeyFileError(
+                f"the first argument of {name} must be a key, not {type(key).__name__}: to connect by a spec"
+                f" write {name}.from_spec('user@host'); read_key_file() reads a key from a file, and"
+                " decode_key() makes one from text"
+            )
 
     def _easycluster_new_call_maker(self, definitions: str) -> CallMaker:
         return CallMaker(self, definitions)
@@ -181,10 +212,12 @@ class Client(Connection):
 
     def eval(self, expr: str, *positional: Value, **options: Value) -> Value:
         """Return the value of an expression that is evaluated in the definitions module."""
+        check_code("eval", "an expression", expr)
         return self._easycluster_calls.operation("eval", (expr,), parse_options("eval", positional, options))
 
     def execblock(self, code: str, *positional: Value, **options: Value) -> Value:
         """Execute statements in the definitions module; return the value that they pass to `exec_return`."""
+        check_code("execblock", "statements", code)
         return self._easycluster_calls.operation(
             "execblock", (code,), parse_options("execblock", positional, options)
         )
@@ -198,6 +231,11 @@ class Client(Connection):
     def import_modules(self, names: Iterable[str], *positional: Value, **options: Value) -> Value:
         """Import several modules on the server."""
         settings = parse_options("import_modules", positional, options)
+        if isinstance(names, str):
+            raise TypeError(
+                f"import_modules takes several names: write import_modules([{names!r}]), or"
+                f" import_module({names!r})"
+            )
         return self._easycluster_calls.operation("import_modules", (list(names),), settings)
 
     def update_definitions(self, *positional: Value, **options: Value) -> Value:

@@ -231,6 +231,12 @@ class CallMaker:
 def _get_label(function: Value) -> str:
     if not callable(function):
         raise TypeError(f"the target of a call must be a function or the name of one, not {function!r}")
+    get_path: Value = getattr(type(function), "_easycluster_get_path", None)
+    if get_path is not None:
+        path = get_path(function)
+        raise TypeError(
+            f"{function!r} is the name of a function: write host.{path}(...) or call({path!r}, ...)"
+        )
     return name_function(function)
 
 

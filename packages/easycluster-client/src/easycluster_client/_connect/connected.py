@@ -8,6 +8,7 @@ from collections.abc import Callable
 from easycluster_client._process.exit import close_at_exit
 from easycluster_protocol._wire.link import Link
 from easycluster_protocol.errors import AuthenticationError, ConnectError
+from easycluster_protocol.keys import is_text
 from easycluster_server._io.transport import SocketTransport
 
 
@@ -54,10 +55,18 @@ def _release(transport: SocketTransport, finish: Callable[[], None] | None) -> N
         finish()
 
 
-def explain_failure(error: OSError, peername: str) -> ConnectError:
-    """Return the error for a connection that could not be made, with the name of the server."""
+def explain_failure(error: OSError, peername: str, key: bytes | None = None) -> ConnectError:
+    """Return the error for a connection that could not be made, with the name of the server.
+
+    Args:
+        error: the reason.
+        peername: the name of the server.
+        key: the key that the client has given, or None.
+    """
     cls = type(error) if isinstance(error, ConnectError) else ConnectError
     text = f"cannot connect to {peername}: {error}"
     if isinstance(error, AuthenticationError):
         text += " (give the server's key with kf=FILE or key=KEY in the spec, or with -k or -K)"
+        if key is not None and is_text(key):
+            text += "; the key that was given is a text: decode_key() makes a key from it"
     return cls(text)

@@ -10,7 +10,7 @@ import os
 from typing import Any, Protocol
 
 from easycluster_protocol.errors import KeyFileError, SpecError
-from easycluster_protocol.keys import decode_key, read_key_file, require_private
+from easycluster_protocol.keys import decode_key, decode_key_quietly, read_key_text, require_private
 
 logger = logging.getLogger("easycluster.spec")
 # Without a handler of its own, logging would print warnings to the terminal of every master script.
@@ -99,7 +99,7 @@ def key_from_text(text: str, where: str, warn: bool) -> bytes:
     """Return the key that a text gives; with ``warn``, log that ``where`` is not a safe place for it."""
     if warn:
         logger.warning("other users of this machine may see the key in %s; a key file is safer", where)
-    return decode_key(text)
+    return decode_key(text) if warn else decode_key_quietly(text)
 
 
 def key_from_file(path: str | os.PathLike[str], warn: bool) -> bytes:
@@ -109,4 +109,5 @@ def key_from_file(path: str | os.PathLike[str], warn: bool) -> bytes:
             require_private(path)
         except KeyFileError as error:
             logger.warning("%s", error)
-    return read_key_file(path)
+    text = read_key_text(path)
+    return decode_key(text) if warn else decode_key_quietly(text)

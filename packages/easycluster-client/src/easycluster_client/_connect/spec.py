@@ -114,6 +114,7 @@ def parse_connection_spec(
     """
     if not isinstance(spec, str):  # pyright: ignore[reportUnnecessaryIsInstance]
         raise SpecError(f"a connection spec is a str such as 'user@host', not {type(spec).__name__}")
+    _check_default_port(default_port)
     custom = _get_custom_names(custom_options)
     where = f"connection spec {quote_spec(spec, custom)}"
     try:
@@ -145,6 +146,17 @@ def parse_connection_spec(
         return (params, options) if custom_options else params
     # Raised out here, so that no error which contains a part of the spec becomes its context.
     raise SpecError(f"{reason} (in {where})")
+
+
+def _check_default_port(port: int | str | None) -> None:
+    try:
+        int(port or 0)
+    except (TypeError, ValueError):
+        pass
+    else:
+        return
+    # It may be the key, which no error holds.
+    raise TypeError(f"the default port is a number, not {type(port).__name__}: a key goes into default_key=")
 
 
 def _get_custom_names(custom_options: Collection[str] | bool | None) -> Collection[str] | None:

@@ -41,7 +41,7 @@ def connect_tcp(address: Address) -> OpenConnection:
     except BaseException as error:
         connection.close()
         if isinstance(error, OSError):
-            raise explain_failure(error, address.peername) from error
+            raise explain_failure(error, address.peername, key) from error
         raise
     return OpenConnection(link, transport, address.peername)
 
@@ -56,7 +56,7 @@ def connect_socket(
     except BaseException as error:
         transport.close()
         if isinstance(error, OSError):
-            raise explain_failure(error, peername) from error
+            raise explain_failure(error, peername, key) from error
         raise
     return OpenConnection(link, transport, peername)
 

@@ -74,6 +74,12 @@ class DefinitionsModule(ModuleType):
             SyntaxError: the block does not compile, and is not added.
             Exception: executing it here raised this; it is not added.
         """
+        given: Value = code
+        if not isinstance(given, (str, bytes)):
+            raise TypeError(
+                f"definitions must be the text of Python code, not {type(given).__name__}; for a function f"
+                " that is inspect.getsource(f), and host.call(f, ...) calls it without a definition"
+            )
         namespace = self.__dict__
         block = Block(self.__name__, namespace["__easycluster_blocks__"], code)
         if local:
