@@ -21,16 +21,23 @@ facade: Any = easycluster
 
 STUB = Path(easycluster.__file__ or "").with_suffix(".pyi")
 
-#: What the published package gives by ``from easycluster import *``.
+#: What the published package gives by ``from easycluster import *``, and the six errors that a script must be able to
+#: catch. The list is complete for good.
 STARRED = {
     "AutoThreadingClient",
+    "CallTimeout",
     "Client",
     "ClientGroup",
+    "ConnectError",
     "Connection",
+    "ConnectionLost",
     "DefaultRemoteProxy",
+    "DeserializationError",
+    "EasyClusterError",
     "RemoteException",
     "RemoteProxy",
     "SelfIterProxy",
+    "SerializationError",
     "ServerObject",
     "ThreadedClient",
     "add_key_options",
@@ -53,7 +60,6 @@ STARRED = {
 
 #: What a script that imports all gets no name for: what it uses itself may bear that name.
 BY_NAME = {
-    "CallTimeout",
     "NonblockingResponse",
     "as_completed",
     "get_global",

@@ -299,3 +299,23 @@ def test_failed_block_here_is_not_sent(client: Any) -> None:
     client.update_definitions()
 
     assert client.trace.value == ("only",)
+
+
+def test_errors_have_their_names(connect: Any) -> None:
+    """The errors of the star import have their names in definitions, on the host and here, and in blocks of code."""
+    easycluster.define_common(
+        "def kinds():\n    return [ConnectionLost, CallTimeout, ConnectError, EasyClusterError]\n"
+    )
+    client = connect()
+
+    assert client.kinds() == [
+        easycluster.ConnectionLost,
+        easycluster.CallTimeout,
+        easycluster.ConnectError,
+        easycluster.EasyClusterError,
+    ]
+    assert client.eval("[SerializationError, DeserializationError]") == [
+        easycluster.SerializationError,
+        easycluster.DeserializationError,
+    ]
+    assert client.kinds() == easycluster.remote_code.kinds()

@@ -109,15 +109,21 @@ def test_spec_that_cannot_be_used(script: Path) -> None:
 
 
 def test_every_feature_is_shown() -> None:
-    """Every name of the star import is used, but those that make keys and files, and names of the same thing."""
+    """Every name of the star import is used, but those that make keys and files, names of the same thing, and those of
+    single errors."""
     import easycluster
 
     source = DEMO.read_text()
     elsewhere = {
         "AutoThreadingClient",
+        "CallTimeout",
+        "ConnectError",
         "Connection",
+        "ConnectionLost",
         "DefaultRemoteProxy",
+        "DeserializationError",
         "SelfIterProxy",
+        "SerializationError",
         "definitions_module",
         "generate_key",
         "read_key_file",

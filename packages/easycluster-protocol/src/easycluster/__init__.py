@@ -53,6 +53,11 @@ _STARRED: Dict[str, str] = {
     "read_key_file": "easycluster_protocol.keys",
     "write_key_file": "easycluster_protocol.keys",
 }
+# What a script must be able to catch.
+_STARRED_ERRORS = (
+    "CallTimeout ConnectError ConnectionLost DeserializationError EasyClusterError SerializationError"
+)
+_STARRED.update(dict.fromkeys(_STARRED_ERRORS.split(), "easycluster_protocol.errors"))
 _CLIENT_STARRED: Dict[str, str] = dict.fromkeys(
     (
         "AutoThreadingClient",
@@ -71,10 +76,8 @@ _CLIENT_STARRED: Dict[str, str] = dict.fromkeys(
     "easycluster_client",
 )
 _ERRORS = (
-    "AuthenticationError CallTimeout CompletionError ConnectError ConnectionLost DefinitionError "
-    "DeserializationError "
-    "EasyClusterError KeyFileError ProtocolError RemoteTraceback SerializationError SpecError "
-    "UnknownRemoteError VersionError"
+    "AuthenticationError CompletionError DefinitionError KeyFileError ProtocolError RemoteTraceback "
+    "SpecError UnknownRemoteError VersionError"
 )
 _BY_NAME: Dict[str, str] = {
     "FileProxy": "easycluster_protocol._objects.proxy_classes",

@@ -21,10 +21,11 @@ if TYPE_CHECKING:
 DEFAULT_NAME = "easycluster.remote_code"
 
 _STARRED_NAMES = (
-    "AutoThreadingClient Client ClientGroup Connection DefaultRemoteProxy RemoteException RemoteProxy "
-    "SelfIterProxy ServerObject ThreadedClient add_key_options call_method_multi call_multi decode_key "
-    "define_common definitions_module eval_multi exec_return execblock_multi generate_key key_from_options "
-    "make_server_class make_singleton parse_connection_spec read_key_file write_key_file"
+    "AutoThreadingClient CallTimeout Client ClientGroup ConnectError Connection ConnectionLost "
+    "DefaultRemoteProxy DeserializationError EasyClusterError RemoteException RemoteProxy SelfIterProxy "
+    "SerializationError ServerObject ThreadedClient add_key_options call_method_multi call_multi "
+    "decode_key define_common definitions_module eval_multi exec_return execblock_multi generate_key "
+    "key_from_options make_server_class make_singleton parse_connection_spec read_key_file write_key_file"
 )
 
 #: The names that each definitions module has from the beginning: ``easycluster``, and those that ``from
