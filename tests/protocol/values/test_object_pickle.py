@@ -10,7 +10,7 @@ import pytest
 from easycluster_protocol._limits import OUT_OF_BAND_BYTES
 from easycluster_protocol._objects.exports import ServerObject, make_singleton
 from easycluster_protocol._objects.proxy_classes import RemoteIterator, SelfIterProxy
-from easycluster_protocol._values.object_pickle import dumps_copy, dumps_result, loads_result
+from easycluster_protocol._values.object_pickle import dumps_result, loads_result
 from helpers.fake_proxies import Numbers, answering
 from helpers.states import registrations_restored
 
@@ -30,7 +30,7 @@ class Fails:
 @pytest.mark.parametrize("protocol", [4, 5])
 def test_results(by_identity: bool, protocol: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Server objects in a result become proxies wherever they stand; either way of pickling names them the same."""
-    monkeypatch.setattr("easycluster_protocol._values.object_pickle._OVERRIDES", not by_identity)
+    monkeypatch.setattr("easycluster_protocol._values.object_pickle.can_any_value_stay", lambda: by_identity)
     iterator = RemoteIterator(iter("ab"))
 
     body, buffers, named = dumps_result(
@@ -91,14 +91,6 @@ def test_a_result_that_cannot_be_pickled() -> None:
         dumps_result([Thing(), Fails()], 5, objects)
 
     assert objects.given_back == [8]
-
-
-@pytest.mark.parametrize("protocol", [4, 5])
-def test_copies(protocol: int) -> None:
-    """A value that is to be copied with everything in it may hold no server object."""
-    assert pickle.loads(dumps_copy({"a": [1]}, protocol)) == {"a": [1]}
-    with pytest.raises(pickle.PicklingError, match="a server object of type Thing is never copied"):
-        dumps_copy({"a": [Thing()]}, protocol)
 
 
 def test_another_pickler() -> None:

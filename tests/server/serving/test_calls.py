@@ -255,11 +255,11 @@ def test_failure_that_is_interrupted(runner: CallRunner, monkeypatch: pytest.Mon
     original = pack_exception
     attempts: list[int] = []
 
-    def pack(error: BaseException, protocol: int, ready: Any = None) -> bytes:
+    def pack(error: BaseException, protocol: int, *objects: Any) -> bytes:
         attempts.append(protocol)
         if len(attempts) == 1:
             raise Struck
-        return original(error, protocol, ready)
+        return original(error, protocol, *objects)
 
     monkeypatch.setattr(calls, "_pack_exception", pack)
     error, _ = described(runner.pack_failure(REQUEST, KeyError("k")))

@@ -56,6 +56,9 @@ def pack(values: Args, session: ClientSession, label: str) -> Packed:
         body, buffers = dumps(values, session.pickle_protocol, _get_dumps())
     except Exception as error:
         raise _explain(values, label, error) from error
+    if _CODE_MARK in body and not _same_bytecode(session.link.agreement.peer):
+        # Perhaps all of it is that of named tuples, which can do without.
+        body, buffers = dumps(values, session.pickle_protocol, _get_dumps(copy_tuples=True))
     if _BY_VALUE_MARK in body:
         if _CODE_MARK in body or not _can_run_cloudpickle(session.link.agreement.peer):
             _check_python(session, label)
@@ -68,7 +71,7 @@ def pack(values: Args, session: ClientSession, label: str) -> Packed:
 
 def _check_python(session: ClientSession, label: str) -> None:
     peer, own = session.link.agreement.peer, describe_self()
-    if _identify_bytecode(own) != _identify_bytecode(peer):
+    if not _same_bytecode(peer):
         raise SerializationError(
             f"the call of {label} holds a function or class that exists only here and would go by value,"
             f" but {session.peername} runs {_name_python(peer)} and this is {_name_python(own)}: their"
@@ -79,6 +82,10 @@ def _check_python(session: ClientSession, label: str) -> None:
 
 def _can_run_cloudpickle(hello: Hello) -> bool:
     return tuple(map(int, re.findall(r"\d+", hello.python)[:2])) >= (3, 8)
+
+
+def _same_bytecode(peer: Hello) -> bool:
+    return _identify_bytecode(describe_self()) == _identify_bytecode(peer)
 
 
 def _identify_bytecode(hello: Hello) -> tuple[str, ...]:
@@ -94,9 +101,9 @@ def _pack_sources() -> bytes:
     return bootstrap.pack(bootstrap.collect(_PACKAGE))
 
 
-def _get_dumps() -> Callable[[Value, int], bytes]:
+def _get_dumps(copy_tuples: bool = False) -> Callable[[Value, int], bytes]:
     # cloudpickle is imported only when a value is sent by value: it takes a while.
-    return make_dumps_for_call(import_module("cloudpickle"))
+    return make_dumps_for_call(import_module("cloudpickle"), copy_tuples)
 
 
 def _explain(values: Args, label: str, error: Exception) -> SerializationError:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from easycluster_client._session.session import ClientSession
 from easycluster_protocol import _pickling
 from easycluster_protocol._objects.proxies import context
+from easycluster_protocol._values.reductions import dumps_value
 from easycluster_protocol._values.serialize import PLAIN_TYPES, dumps
 from easycluster_protocol._wire import messages as m
 
@@ -47,7 +48,7 @@ def pack(values: Args, session: ClientSession, label: str) -> Packed:
 
 def _pack_any(values: Args, session: ClientSession, label: str) -> Packed:
     try:
-        body, buffers = dumps(values, session.pickle_protocol)
+        body, buffers = dumps(values, session.pickle_protocol, dumps_value)
     except Exception:
         return by_value.pack(values, session, label)
     if by_value.NAME_OF_MAIN in body:

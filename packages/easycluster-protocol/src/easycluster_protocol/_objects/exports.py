@@ -7,6 +7,7 @@ server, and so does each object given to `make_singleton`. A class names its exp
 
 from __future__ import annotations
 
+from types import FunctionType
 from typing import (
     TYPE_CHECKING,
     Any,
@@ -174,7 +175,7 @@ _exports_by_class: Dict[type, Optional[Exports]] = {}
 _MAX_CACHED_CLASSES = 4096
 
 #: Types that pickling knows so well that it asks for no instance, unless it is made to ask for every value.
-_COMMON_TYPES = frozenset((dict, list, set, frozenset, bytearray))
+_COMMON_TYPES = frozenset((dict, list, set, frozenset, bytearray, FunctionType))
 
 #: Types of which every message is made.
 _MESSAGE_TYPES = (object, type, type(None), bool, int, float, complex, str, bytes, tuple)
@@ -188,7 +189,11 @@ def find_exports(value: Value) -> Optional[Exports]:
         found = _singletons.get(id(value))
         if found is not None:
             return found[1]
-    cls = _type_of(value)
+    return find_class_exports(_type_of(value))
+
+
+def find_class_exports(cls: type) -> Optional[Exports]:
+    """Return the exports of a class, None for one whose instances are copied."""
     try:
         return _exports_by_class[cls]
     except KeyError:

@@ -12,12 +12,15 @@ from __future__ import annotations
 import sys
 from functools import lru_cache
 from io import BytesIO
-from types import CodeType, MethodType
-from typing import TYPE_CHECKING, Any, Callable, Dict, Optional, Set, Tuple
+from types import CodeType, FunctionType, MethodType
+from typing import TYPE_CHECKING, Any, Callable, Dict, Mapping, Optional, Set, Tuple
 
 from easycluster_protocol._objects.exports import can_any_value_stay, name_object
 from easycluster_protocol._objects.proxies import find_proxy
 from easycluster_protocol._objects.proxy_methods import reduce_method
+
+from .named_tuples import has_no_name, has_only_fields, is_always_copied, is_never_copied
+from .reductions import Reductions
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -28,13 +31,52 @@ if TYPE_CHECKING:
 #: The ids of classes that are being made here and have no attributes yet.
 _unfilled: Set[str] = set()
 
+_type_of: Callable[[object], type] = type  # for type checkers, which make no class of `type(value)`
+
 _CACHE_TAG = sys.implementation.cache_tag
 
 
-def make_dumps_for_call(cloudpickle: ModuleType) -> Dumps:
-    """Return the function that the client pickles with."""
+class _ReductionsByValue(Reductions):
+    """The reductions for values that cloudpickle has none of its own for.
+
+    Args:
+        protocol: the pickle protocol.
+        may_be_copied: see `Reductions`.
+        others: the dispatch table of cloudpickle, which comes first.
+    """
+
+    def __init__(
+        self, protocol: int, may_be_copied: Callable[[type], bool], others: Mapping[type, Any]
+    ) -> None:
+        super().__init__(protocol, may_be_copied)
+        self._others = others
+
+    def reduce(self, value: Value) -> Any:
+        """Return how a value is pickled, or NotImplemented where cloudpickle knows."""
+        cls = _type_of(value)
+        if cls in self._others or issubclass(cls, (type, FunctionType)):
+            return NotImplemented
+        return self[cls](value)
+
+    def choose(self, cls: Any) -> Any:
+        if has_no_name(cls) and not self.may_be_copied(cls) and issubclass(cls, tuple):
+            return None  # its class goes by value
+        return super().choose(cls)
+
+
+def make_dumps_for_call(cloudpickle: ModuleType, copy_tuples: bool = False) -> Dumps:
+    """Return the function that the client pickles with.
+
+    Args:
+        cloudpickle: the module.
+        copy_tuples: whether classes of named tuples do not go by value: an equal tuple arrives, with the same
+            names of its fields.
+    """
     cls = cloudpickle.Pickler
-    return _make_call_dumps(cls) if hasattr(cls, "reducer_override") else cloudpickle.dumps  # PyPy
+    if not hasattr(cls, "reducer_override"):
+        plain: Dumps = cloudpickle.dumps  # PyPy
+        return plain
+    return _make_call_dumps(cls, copy_tuples)
 
 
 def make_dumps_for_result(cloudpickle: ModuleType) -> Optional[Dumps]:
@@ -48,19 +90,29 @@ def make_dumps_for_result(cloudpickle: ModuleType) -> Optional[Dumps]:
 @lru_cache(maxsize=1)
 def _make_code_pickler(cls: Any) -> Any:
     class Pickler(cls):  # type: ignore[misc]
+        #: Whether a class of named tuples that has no name may be replaced by one with the same fields.
+        may_be_copied = staticmethod(is_never_copied)
+
+        def __init__(self: Any, file: Any, protocol: int, buffer_callback: Any = None) -> None:
+            cls.__init__(self, file, protocol, buffer_callback)
+            self.reductions = _ReductionsByValue(protocol, self.may_be_copied, self.dispatch_table)
+
         def reducer_override(self: Any, value: Value) -> Any:
             if type(value) is CodeType:
                 return make_code, (_CACHE_TAG, value.co_filename, *self.dispatch_table[CodeType](value))
-            return cls.reducer_override(self, value)
+            reduced = cls.reducer_override(self, value)
+            return self.reductions.reduce(value) if reduced is NotImplemented else reduced
 
     return Pickler
 
 
-@lru_cache(maxsize=1)
-def _make_call_dumps(cls: Any) -> Dumps:
+@lru_cache(maxsize=2)
+def _make_call_dumps(cls: Any, copy_tuples: bool) -> Dumps:
     base: Any = _make_code_pickler(cls)
 
     class Pickler(base):  # type: ignore[misc]
+        may_be_copied = staticmethod(is_always_copied if copy_tuples else is_never_copied)
+
         def reducer_override(self: Any, value: Value) -> Any:
             if type(value) is MethodType:
                 # Cloudpickle would send the forwarding function instead of the object's own method.
@@ -82,6 +134,8 @@ def _make_result_dumps(cls: Any) -> Dumps:
     base: Any = _make_code_pickler(cls)
 
     class ByType(base):  # type: ignore[misc]
+        may_be_copied = staticmethod(has_only_fields)
+
         def reducer_override(self: Any, value: Value) -> Any:
             named = name_object(self, value)
             if named is not None:

@@ -2,9 +2,9 @@
 
 The text of an exception always travels: type, message, stack trace. The exception itself travels
 with it if this end could rebuild it from its pickle, so that a class which cannot be pickled
-fails here, where its text is known, and not at the receiver. A receiver that still cannot rebuild it
-(it does not have the class) makes a class of the same name, derived from the original's nearest
-built-in base.
+fails here, where its text is known, and not at the receiver. What cannot be pickled goes as text; server
+objects go as such. A receiver that still cannot rebuild the exception (it does not have the class) makes a
+class of the same name, derived from the original's nearest built-in base.
 
 The body of a FAILURE message is a pickle of built-in types only: a list with one dictionary for
 the exception and one for each link of its chain of causes.
@@ -15,17 +15,20 @@ from __future__ import annotations
 import builtins
 import sys
 import traceback
-from typing import TYPE_CHECKING, Any, Dict, List, Optional, Set, Tuple, Type, cast
+from typing import TYPE_CHECKING, Any, Dict, List, Optional, Set, Tuple
 
 from easycluster_protocol._pickling import dumps, loads
 from easycluster_protocol.errors import RemoteTraceback, UnknownRemoteError
 
-from .object_pickle import dumps_copy, loads_result
-from .serialize import PLAIN_TYPES, describe, find_dumps_by_value, get_text
+from .exception_pickle import ExceptionPickler
+from .exceptions import set_attribute
+from .object_pickle import NoObjects, loads_result
+from .serialize import PLAIN_TYPES, describe, get_text
 
 if TYPE_CHECKING:
+    from easycluster_protocol._objects.exports import ObjectTable
     from easycluster_protocol._objects.proxy_methods import Reduced
-    from easycluster_protocol._types import Args, Buffer, Value
+    from easycluster_protocol._types import Buffer, Value
 
     #: An exception as built-in types. ``type``, ``module``, ``message``; ``bases``: the names of its built-in
     #: bases; ``pickled``: its pickle, or None with the ``reason``; ``attributes``: those of plain types. In a
@@ -39,36 +42,38 @@ _MAX_CHAIN_LINKS = 32
 #: A longer attribute, as the output of a program, is left out of a stand-in.
 _MAX_ATTRIBUTE_LENGTH = 4096
 
-#: The class of groups of exceptions, from Python 3.11 on.
-_GROUP_TYPES: Any = getattr(builtins, "BaseExceptionGroup", ())
 
-#: Also sets attributes of exceptions that forbid it, as frozen dataclasses do.
-_set_attribute = BaseException.__setattr__
-
-
-def pack_exception(error: BaseException, protocol: int, ready: Optional[bytes] = None) -> bytes:
+def pack_exception(
+    error: BaseException,
+    protocol: int,
+    objects: ObjectTable = NoObjects,
+    listed: Optional[Dict[int, None]] = None,
+) -> bytes:
     """Return the body of the FAILURE message for ``error``.
 
     Args:
         error: the exception; its traceback is cut down to the user's own frames.
         protocol: the pickle protocol that both ends understand.
-        ready: a pickle of it, if there is one that is known to be good.
+        objects: the server's objects.
+        listed: takes the numbers of the objects that the body names, and perhaps of others. They have their
+            receipts, also when this raises an error.
     """
+    pickler = ExceptionPickler(protocol, objects, {} if listed is None else listed, _reduce_member)
     chain: List[Link] = []
     link: Optional[BaseException] = error
     seen: Set[int] = set()
     while link is not None and id(link) not in seen and len(chain) < _MAX_CHAIN_LINKS:
         seen.add(id(link))
         following, relation = _find_next(link)
-        described = _describe_one(link, protocol, ready if link is error else None)
+        described = _describe_one(link, pickler)
         chain.append({**described, "relation": relation, "suppress": link.__suppress_context__})
         link = following
     chain[0]["text"] = _format(error)
     return dumps(chain, protocol)
 
 
-def _describe_one(error: BaseException, protocol: int, ready: Optional[bytes] = None) -> Link:
-    pickled, reason = (ready, None) if ready else _pickle_exception(error, protocol)
+def _describe_one(error: BaseException, pickler: ExceptionPickler) -> Link:
+    pickled, reason = pickler.pickle(error)
     return {
         "type": str(type(error).__name__),
         "module": str(type(error).__module__),
@@ -78,6 +83,10 @@ def _describe_one(error: BaseException, protocol: int, ready: Optional[bytes] = 
         "reason": reason,
         "attributes": _copy_plain_attributes(error),
     }
+
+
+def _reduce_member(error: BaseException, pickler: ExceptionPickler) -> Reduced:
+    return rebuild_link, (_describe_one(error, pickler),)
 
 
 def _copy_plain_attributes(error: BaseException) -> Dict[str, Value]:
@@ -129,104 +138,6 @@ if "easycluster_server._serving.session" in sys.modules:
     _warm_up_traceback()
 
 
-def _pickle_exception(error: BaseException, protocol: int) -> Tuple[Optional[bytes], Optional[str]]:
-    """Return a pickle that has rebuilt ``error`` here, or None and the reason why there is none."""
-    reason = None
-    for value in (error, _Bare(error, False, protocol), _Bare(error, True, protocol)):
-        try:
-            pickled = _dumps(value, protocol)
-            if _is_same(loads(pickled), error, value):
-                return pickled, None
-        except KeyboardInterrupt:
-            raise
-        except BaseException as failure:
-            reason = reason or describe(failure)
-    return None, reason or "its pickle gives something else"
-
-
-def _dumps(value: Value, protocol: int) -> bytes:
-    try:
-        return dumps_copy(value, protocol)
-    except Exception:
-        by_value = find_dumps_by_value()
-        if by_value is None:
-            raise
-        return by_value(value, protocol)
-
-
-def _is_same(copy: Value, error: BaseException, value: Value) -> bool:
-    """Whether unpickling has rebuilt ``error``; a constructor may take its own text for its argument."""
-    if type(copy) is not type(error):
-        return False
-    return value is not error or repr(copy.args) == repr(error.args)
-
-
-def _make_safe(value: Value) -> Value:
-    """Return a plain value as it is, and the repr of any other."""
-    if type(value) in PLAIN_TYPES:
-        return value
-    try:
-        return repr(value)
-    except Exception:
-        return f"<{type(value).__name__}>"
-
-
-class _Bare:
-    """Pickles an exception without its constructor: by class, ``args`` and attributes.
-
-    Args:
-        error: the exception.
-        as_text: whether only the repr of values that are not plain is sent. The exceptions of a group are
-            each sent as well as possible.
-        protocol: the pickle protocol, for the exceptions of a group.
-    """
-
-    def __init__(self, error: BaseException, as_text: bool, protocol: int) -> None:
-        self._error = error
-        self._as_text = as_text
-        self._protocol = protocol
-
-    def __reduce__(self) -> Reduced:
-        args, attributes = self._error.args, dict(self._error.__dict__)
-        if self._as_text:
-            if isinstance(self._error, _GROUP_TYPES):
-                members: Any = cast("Any", self._error).exceptions
-                args = args[0], [_Member(each, self._protocol) for each in members]
-            else:
-                args = tuple(map(_make_safe, args))
-            notes = attributes.pop("__notes__", None)
-            attributes = {name: _make_safe(value) for name, value in attributes.items()}
-            if isinstance(notes, (list, tuple)):
-                attributes["__notes__"] = list(map(_make_safe, notes))  # pyright: ignore[reportUnknownArgumentType]
-        return _rebuild, (type(self._error), args, attributes)
-
-
-class _Member:
-    """Pickles an exception of a group so that the receiver gets it, or a stand-in if it cannot be rebuilt."""
-
-    def __init__(self, error: BaseException, protocol: int) -> None:
-        self._error = error
-        self._protocol = protocol
-
-    def __reduce__(self) -> Reduced:
-        return _rebuild_link, (_describe_one(self._error, self._protocol),)
-
-
-def _rebuild(cls: Type[BaseException], args: Args, attributes: Dict[str, Value]) -> BaseException:
-    error = cls.__new__(cls, *args)
-    _set_attribute(error, "args", args)
-    _set_value(error)
-    error.__dict__.update(attributes)
-    return error
-
-
-def _set_value(error: BaseException) -> None:
-    """Finish an exception that was made without its constructor: the interpreter crashes when it looks for
-    the value of a StopIteration that has none."""
-    if isinstance(error, StopIteration):
-        StopIteration.__init__(error, *error.args)
-
-
 def unpack_exception(body: Buffer, host: str) -> Tuple[BaseException, List[str]]:
     """Rebuild the exception in the body of a FAILURE message.
 
@@ -240,23 +151,23 @@ def unpack_exception(body: Buffer, host: str) -> Tuple[BaseException, List[str]]
     """
     chain = loads(body)
     text: List[str] = chain[0]["text"]
-    error = last = _rebuild_link(chain[0])
+    error = last = rebuild_link(chain[0])
     shown: Optional[BaseException] = None
     for before, link in zip(chain, chain[1:]):
-        following = _rebuild_link(link)
+        following = rebuild_link(link)
         if before["relation"] == "cause":
-            _set_attribute(last, "__cause__", following)
+            set_attribute(last, "__cause__", following)
         else:
-            _set_attribute(last, "__context__", following)
+            set_attribute(last, "__context__", following)
             if before["suppress"] and shown is None:  # links after ``raise ... from None`` are not shown
                 shown = last
-        _set_attribute(last, "__suppress_context__", before["suppress"])
+        set_attribute(last, "__suppress_context__", before["suppress"])
         last = following
-    _set_attribute(last if shown is None else shown, "__cause__", RemoteTraceback(host, text))
+    set_attribute(last if shown is None else shown, "__cause__", RemoteTraceback(host, text))
     return error, text
 
 
-def _rebuild_link(link: Link) -> BaseException:
+def rebuild_link(link: Link) -> BaseException:
     reason = link["reason"]
     if link["pickled"] is not None:
         try:
@@ -282,10 +193,13 @@ def _make_stand_in(link: Link, reason: Optional[str]) -> BaseException:
         except TypeError:  # a base whose instances need more than a text
             continue
         error.args = (link["message"],)
-        _set_value(error)
+        if isinstance(
+            error, StopIteration
+        ):  # the interpreter crashes when it looks for a value that is not there
+            StopIteration.__init__(error, link["message"])
         attributes: Dict[str, Value] = link.get("attributes", {})
         for name, value in attributes.items():
-            _set_attribute(error, name, value)
+            set_attribute(error, name, value)
         error.__dict__.update(remote_type=f"{link['module']}.{link['type']}", reason=reason)
         return error
     raise AssertionError("an Exception can always be made")

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import sys
 from functools import partial
 from io import BytesIO
 from typing import TYPE_CHECKING, Any, Dict, Optional, Sequence, Tuple
 
-from easycluster_protocol._objects.exports import can_any_value_stay, name_object
+from easycluster_protocol._objects.exports import can_any_value_stay, find_class_exports, name_object
 from easycluster_protocol._objects.proxies import find_proxy
 from easycluster_protocol._pickling import Pickler, PicklingError, Unpickler
 
+from .named_tuples import has_only_fields
+from .reductions import Reductions
 from .serialize import dumps
 
 if TYPE_CHECKING:
@@ -35,31 +36,33 @@ def dumps_result(
     """
     listed: Dict[int, None] = {}
     try:
-        body, buffers = dumps(value, protocol, partial(pickle_it or _pickle, objects=objects, listed=listed))
+        body, buffers = dumps(
+            value, protocol, partial(pickle_it or pickle_objects, objects=objects, listed=listed)
+        )
     except BaseException:
         objects.give_back(listed)
         raise
     return body, buffers, list(listed)
 
 
-class _NoObjects:
+class NoObjects:
     """Refuses every server object."""
 
     @staticmethod
     def add(value: Value, listed: Dict[int, None]) -> int:  # noqa: ARG004 -- as a table of objects does
         raise PicklingError(f"a server object of type {type(value).__qualname__} is never copied")
 
+    @staticmethod
+    def get(oid: int) -> Value:
+        """Refuse to find an object, as a table does that has none."""
+        raise ReferenceError(f"there is no object {oid}")
 
-def dumps_copy(value: Value, protocol: int) -> bytes:
-    """Pickle a value that is to be copied with everything in it.
-
-    Raises:
-        PicklingError: there is a server object in it.
-    """
-    return _pickle(value, protocol, objects=_NoObjects, listed={})
+    @staticmethod
+    def give_back(listed: Dict[int, None]) -> None:
+        """Take no receipts back."""
 
 
-def _pickle(
+def pickle_objects(
     value: Value,
     protocol: int,
     buffer_callback: Any = None,
@@ -67,42 +70,58 @@ def _pickle(
     objects: ObjectNumbers,
     listed: Dict[int, None],
 ) -> bytes:
+    """Pickle a value in which server objects become numbers; see `dumps_result`."""
     file = BytesIO()
-    cls = _ByIdentity if can_any_value_stay() or not _OVERRIDES else _ByType
-    pickler = (
-        cls(file, protocol)
-        if buffer_callback is None
-        else cls(file, protocol, buffer_callback=buffer_callback)
-    )
-    pickler.objects, pickler.listed = objects, listed
+    cls = _ByIdentity if can_any_value_stay() else Pickler
+    kwargs = {} if buffer_callback is None else {"buffer_callback": buffer_callback}
+    pickler: Any = cls(file, protocol, **kwargs)
+    names = Names(objects, listed)
+    pickler.dispatch_table = ObjectReductions(protocol, names)
+    if cls is not Pickler:
+        pickler.names = names
     pickler.dump(value)
     return file.getvalue()
 
 
-class _ByType(Pickler):
-    """Asks for every value, except for those of the most common types, which no server object has."""
+class Names:
+    """Gives the server objects in one pickle their names; see `exports.ObjectPickler`."""
 
-    if TYPE_CHECKING:
-        objects: ObjectNumbers
-        listed: Dict[int, None]
+    def __init__(self, objects: ObjectNumbers, listed: Dict[int, None]) -> None:
+        self.objects = objects
+        self.listed = listed
 
-    def reducer_override(self, value: Value) -> Any:
-        named = name_object(self, value)
-        return NotImplemented if named is None else (find_proxy, named)
+
+class ObjectReductions(Reductions):
+    """The dispatch table of a server's pickler: server objects become numbers, of whatever class they are.
+
+    Args:
+        protocol: the pickle protocol.
+        names: gives the objects their names.
+    """
+
+    def __init__(self, protocol: int, names: Names) -> None:
+        super().__init__(protocol, has_only_fields)
+        self._names = names
+
+    def __missing__(self, cls: type) -> Any:
+        if find_class_exports(cls) is None:
+            return super().__missing__(cls)
+        reduction = self[cls] = partial(_reduce_object, self._names)
+        return reduction
+
+
+def _reduce_object(names: Names, value: Value) -> Any:
+    return find_proxy, name_object(names, value)
 
 
 class _ByIdentity(Pickler):
-    """Asks for every value: older Pythons know no other way, and singletons may be of any type."""
+    """Asks for every value: singletons may be of any type, also one for which the table is not asked."""
 
     if TYPE_CHECKING:
-        objects: ObjectNumbers
-        listed: Dict[int, None]
+        names: Names
 
     def persistent_id(self, value: Value) -> Optional[Tuple[int, Descriptor]]:
-        return name_object(self, value)
-
-
-_OVERRIDES = sys.version_info >= (3, 8)
+        return name_object(self.names, value)
 
 
 class ProxyUnpickler(Unpickler):

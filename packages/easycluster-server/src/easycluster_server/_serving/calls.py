@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from typing import TYPE_CHECKING, Callable, Optional, Sequence, Tuple
+from typing import TYPE_CHECKING, Callable, Dict, Optional, Sequence, Tuple
 
 from easycluster_protocol import _pickling
 from easycluster_protocol._definitions import names as global_names
@@ -108,33 +108,20 @@ class CallRunner:
         """Return the answer to a call that raised ``error``."""
         # Not by assignment: classes of exceptions may forbid it, as frozen dataclasses do.
         BaseException.with_traceback(error, _skip_our_frames(error.__traceback__))
-        references: Sequence[int] = ()
+        named: Dict[int, None] = {}
         try:
-            ready = None
-            if type(error) is StopIteration and error.value is not None:
-                ready, references = self._pickle_end(error)
-            body = _pack_exception(error, self._protocol, ready)
+            body = _pack_exception(error, self._protocol, self.objects, named)
         except BaseException:
-            self.objects.give_back(references)
-            references = ()
-            body = self._pack_hostile(error)
-        return Message(m.FAILURE, request.request, body, request.thread, (), references)
+            self.objects.give_back(named)
+            named = {}
+            body = self._pack_hostile(error, named)
+        return Message(m.FAILURE, request.request, body, request.thread, (), list(named))
 
-    def _pickle_end(self, error: StopIteration) -> Tuple[Optional[bytes], Sequence[int]]:
-        """Pickle the end of a generator, whose value is as good as a result.
-
-        If it cannot be pickled, that harms no client that only wants to iterate.
-        """
-        try:
-            body, _, references = self._pickle(error, min(self._protocol, 4))  # 4 has no buffers beside it
-        except Exception:
-            return None, ()
-        return body, references
-
-    def _pack_hostile(self, error: BaseException) -> bytes:
+    def _pack_hostile(self, error: BaseException, named: Dict[int, None]) -> bytes:
         """Pack an exception that failed to be packed."""
         try:
-            return _pack_exception(error, self._protocol)  # perhaps a signal handler was to blame
+            # Perhaps a signal handler was to blame.
+            return _pack_exception(error, self._protocol, self.objects, named)
         except BaseException as second:  # even describing it fails
             text = f"the call raised {type(error).__name__}, which cannot be sent: {describe(second)}"
             return _pack_exception(RuntimeError(text), self._protocol)
@@ -184,7 +171,7 @@ def _measure(function: Callable[..., Value], name: str, on_call: OnCall) -> Call
 
 def _advise(value: Value) -> str:
     name: str = type(value).__qualname__
-    if type(value).__module__ == "builtins":
+    if type(value).__module__ == "builtins" or isinstance(value, (BaseException, tuple)):
         return ""
     return f" (make_server_class({name}) lets such objects stay on the server)"
 
@@ -196,9 +183,9 @@ def _get_name(function: Value) -> str:
     return name_function(function)
 
 
-def _pack_exception(error: BaseException, protocol: int, ready: Optional[bytes] = None) -> bytes:
+def _pack_exception(error: BaseException, *args: Value) -> bytes:
     # Most sessions never need it; over ssh it comes with the first call.
-    packed: bytes = load("easycluster_protocol._values.failures").pack_exception(error, protocol, ready)
+    packed: bytes = load("easycluster_protocol._values.failures").pack_exception(error, *args)
     return packed
 
 
