@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
 
-from easycluster import define_common, eval_multi
+from easycluster import RemoteException, define_common, eval_multi, execblock_multi
 
 MORE = """
 limit = 3
@@ -57,3 +58,64 @@ def test_code_that_is_no_text(far: Any) -> None:
     with pytest.raises(TypeError, match=r"write host\.get_limit\(\.\.\.\) or call\('get_limit', \.\.\.\)"):
         far.call(far.get_limit)
     assert far.call("get_limit") == 3
+
+
+#: Exceptions that `except Exception` does not catch, raised by remote code.
+ENDS = {
+    "SystemExit": "sys.exit(3)",
+    "KeyboardInterrupt": "raise KeyboardInterrupt",
+    "GeneratorExit": "raise GeneratorExit",
+    "CancelledError": "import asyncio; raise asyncio.CancelledError",
+}
+
+
+@pytest.mark.parametrize("name", ENDS)
+def test_exceptions_that_end_a_process(client: Any, name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """A plain call and `wait` raise them as they are; as the outcome of a future they end nothing here."""
+    code = f"import sys; {ENDS[name]}"
+    for call in (client.execblock, lambda code: client.execblock(code, nonblocking=True).wait()):
+        with pytest.raises(BaseException) as plain:  # noqa: PT011 -- the class is looked at
+            call(code)
+        assert type(plain.value).__name__ == name
+    capsys.readouterr()
+
+    response = client.execblock(code, nonblocking=True)
+    with pytest.raises(RemoteException) as raised:
+        response.result()
+    with pytest.raises(RemoteException) as gathered:
+        execblock_multi([client], code)
+    errors: list[Any] = [raised.value, response.exception(), gathered.value]
+
+    assert [type(error.orig).__name__ for error in errors] == [name] * 3
+    assert all(name in error.text[-1] for error in errors)
+    assert raised.value.__cause__ is None  # the text of the error is its own
+    assert capsys.readouterr().err.count("Traceback") == 2  # each is reported once
+    assert client.eval("1 + 1") == 2
+
+
+@pytest.mark.parametrize("name", ENDS)
+def test_exceptions_that_end_a_process_in_asyncio(client: Any, name: str) -> None:
+    """An awaited call that ends so raises an error that the task can catch, and the loop goes on."""
+
+    async def main() -> str:
+        code = f"import sys; {ENDS[name]}"
+        options = {"nonblocking": True, "origexc": "quiet"}
+        with pytest.raises(RemoteException) as raised:
+            await client.execblock(code, **options)
+        first: Any
+        second: Any
+        first, second = await asyncio.gather(
+            client.execblock(code, **options), client.eval("2", **options), return_exceptions=True
+        )
+        assert type(first) is RemoteException
+        assert second == 2
+        return type(raised.value.orig).__name__
+
+    assert asyncio.run(main()) == name
+
+
+def test_exit_status(client: Any) -> None:
+    """The status of a remote `sys.exit` can be read from the error."""
+    response = client.sys.exit(3, nonblocking=True, origexc="quiet")
+
+    assert response.exception().orig.code == 3

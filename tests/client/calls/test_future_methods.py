@@ -77,6 +77,23 @@ def test_result_of_a_remote_exception(client: HandMadeClient) -> None:
     assert len(client.reported) == 1
 
 
+@pytest.mark.parametrize(("mode", "reports"), [(True, 1), ("quiet", 0), (False, 0)])
+def test_result_of_an_exit(client: HandMadeClient, mode: Any, reports: int) -> None:
+    """`result` and `exception` wrap what is no `Exception`; `wait` raises it, unless the option says otherwise."""
+    response = request(client, origexc=mode)
+    client.fail(1, SystemExit(3))
+    with pytest.raises(RemoteException) as raised:
+        response.result()
+    found = response.exception()
+    with pytest.raises(SystemExit if mode else RemoteException):
+        response.wait()
+
+    assert isinstance(found, RemoteException)
+    assert (repr(raised.value.orig), repr(found.orig)) == ("SystemExit(3)", "SystemExit(3)")
+    assert (raised.value.__cause__ is None) == bool(mode)
+    assert len(client.reported) == reports
+
+
 def test_result_keeps_nothing_alive(client: HandMadeClient) -> None:
     """A response whose error was raised by `result` goes when it is dropped, without a collection."""
     response = request(client, origexc="quiet")

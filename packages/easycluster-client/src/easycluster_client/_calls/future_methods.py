@@ -40,20 +40,21 @@ class FutureMethods(PendingCall):
     if TYPE_CHECKING:
 
         def call_wait(self, timeout: float | None) -> None: ...
-        def call_take_result(self, origexc: Value = None) -> Value: ...
+        def call_take_result(self, origexc: Value = None, as_future: bool = False) -> Value: ...
         def call_timeout_error(self, timeout: float) -> CallTimeout: ...
         def _exception(self) -> BaseException | None: ...
         def _call_back(self) -> None: ...
 
     def result(self, timeout: float | None = None) -> Value:
-        """Return the value; see `NonblockingResponse.wait`.
+        """Return the value; see `NonblockingResponse.wait`. Where that would raise an exception that is no
+        `Exception`, such as SystemExit, this raises a `RemoteException` with it as ``orig``.
 
         Args:
             timeout: how long to wait, in seconds; None: as long as the call's own ``timeout`` says.
         """
         try:
             self.call_wait(timeout)
-            return self.call_take_result()
+            return self.call_take_result(as_future=True)
         finally:
             del self  # see `NonblockingResponse.call_take_result`
 
@@ -146,7 +147,7 @@ class FutureMethods(PendingCall):
             ).__await__()
         if limit is not None and not self.call_is_answered:
             raise self.call_timeout_error(limit)
-        return self.call_take_result()
+        return self.call_take_result(as_future=True)
 
     @property
     def call_has_failed(self) -> bool:

@@ -182,8 +182,14 @@ class NonblockingResponse(FutureMethods):
         finally:
             del self  # see there
 
-    def call_take_result(self, origexc: Value = None) -> Value:
-        """Return the value of the answer, or raise its error; see `wait`."""
+    def call_take_result(self, origexc: Value = None, as_future: bool = False) -> Value:
+        """Return the value of the answer, or raise its error; see `wait`.
+
+        Args:
+            origexc: see `wait`.
+            as_future: whether to raise an exception that is no `Exception` as a `RemoteException`: a
+                SystemExit, for example, would end this process, or the loop of asyncio.
+        """
         value, error, text = self._resolve()
         if error is None:
             return value
@@ -195,17 +201,20 @@ class NonblockingResponse(FutureMethods):
                 if mode != "quiet" and not self._is_reported:
                     self._is_reported = True
                     self.client.report_exception(self._make_remote(error, text))
+                if as_future and not isinstance(error, Exception):
+                    raise self._make_remote(error, text) from None
             raise error.with_traceback(None)
         finally:
             # The error holds this frame and the response holds the error, which must not become a circle.
             del self, error
 
     def _exception(self) -> BaseException | None:
-        """Return the error that `call_take_result` would raise, or None."""
+        """Return the error that `result` would raise, or None."""
         _, error, text = self._resolve()
-        if error is None or text is None or self._origexc is None or self._origexc:
+        if error is None or text is None:
             return error
-        return self._make_remote(error, text)
+        is_original = self._origexc is None or self._origexc
+        return error if is_original and isinstance(error, Exception) else self._make_remote(error, text)
 
     def _make_remote(self, error: BaseException, text: list[str]) -> RemoteException:
         remote = RemoteException(error, text)
