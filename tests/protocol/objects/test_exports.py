@@ -13,7 +13,6 @@ from easycluster_protocol._objects import exports as exports_module
 from easycluster_protocol._objects.exports import (
     ServerObject,
     can_any_value_stay,
-    can_be_exported,
     find_exports,
     make_server_class,
     make_singleton,
@@ -196,14 +195,6 @@ def test_what_cannot_be_exported(setting: str, name: Any) -> None:
 
     with pytest.raises(TypeError, match=f"{setting} of Wrong holds {name!r}, which cannot be exported"):
         find_exports(kind())
-
-
-def test_operators() -> None:
-    """Of special methods those can be exported that operators and built-in functions call."""
-    for name in ("__add__", "__iter__", "__next__", "__getitem__", "__call__", "__repr__", "__exit__"):
-        assert can_be_exported(name)
-    for name in ("__new__", "__del__", "__setattr__", "__reduce_ex__", "__subclasshook__", "__weakref__"):
-        assert not can_be_exported(name)
 
 
 def test_make_server_class() -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from easycluster_protocol._objects.exports import OPERATORS, can_be_exported
+from easycluster_protocol._objects.operators import OPERATORS, can_be_exported
 from easycluster_protocol._objects.proxies import RemoteProxy
 from easycluster_protocol._objects.proxy_classes import (
     _MAX_NAMES,

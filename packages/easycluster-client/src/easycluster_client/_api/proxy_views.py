@@ -9,7 +9,7 @@ from weakref import WeakKeyDictionary
 
 from easycluster_client._calls.keywords import NO_WAIT_OPTIONS, OPTIONS, asks_to_wait
 from easycluster_client._calls.prefetch import Prefetcher
-from easycluster_protocol._objects.exports import OPERATORS
+from easycluster_protocol._objects.operators import OPERATORS
 from easycluster_protocol._objects.proxies import (
     ATTRIBUTE,
     CACHED,

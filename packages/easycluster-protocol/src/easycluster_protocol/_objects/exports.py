@@ -22,6 +22,7 @@ from typing import (
     Union,
 )
 
+from .operators import OBSOLETE_OPERATORS, SWITCHABLE_OPERATORS, can_be_exported
 from .process_bound import find_refused
 
 if TYPE_CHECKING:  # novm
@@ -78,30 +79,6 @@ if TYPE_CHECKING:  # novm
 AUTO = "@auto"
 
 _SETTINGS: Tuple[str, ...] = ("export_methods", "export_attrs", "export_attrs_cache", "proxy_class")
-
-#: The special methods that can be exported: those that Python calls for operators and built-in functions.
-OPERATORS = frozenset(
-    f"__{name}__"
-    for name in (  # noqa: SIM905 -- half as long
-        "abs add and bool bytes call ceil complex contains delitem divmod enter eq exit float floor "
-        "floordiv format fspath ge getitem gt hash iadd iand ifloordiv ilshift imatmul imod imul index "
-        "int invert ior ipow irshift isub iter itruediv ixor le len length_hint lshift lt matmul missing "
-        "mod mul ne neg next or pos pow radd rand rdivmod repr reversed rfloordiv rlshift rmatmul rmod "
-        "rmul ror round rpow rrshift rshift rsub rtruediv rxor setitem str sub truediv trunc xor"
-    ).split()
-)
-
-#: Those that a class switches off for its proxies, too, by the value None, as ``__hash__ = None`` does. Every
-#: proxy has a `repr`.
-SWITCHABLE_OPERATORS = OPERATORS - {"__repr__", "__str__"}
-
-#: The special methods of Python 2, which scripts for both export beside their successors. Nothing calls them.
-_OBSOLETE_OPERATORS = frozenset(
-    f"__{name}__"
-    for name in (  # noqa: SIM905
-        "cmp coerce delslice div getslice hex idiv long nonzero oct rcmp rdiv setslice unicode"
-    ).split()
-)
 
 
 class ServerObject:
@@ -273,7 +250,7 @@ def _make_exports(cls: type, settings: Settings) -> Exports:
 def _read_names(cls: type, settings: Settings, setting: str, default: Names) -> Tuple[FrozenSet[str], bool]:
     """Return the names of one setting without ``@auto``, and whether ``@auto`` was among them."""
     given: Value = settings.get(setting, default) or ()  # None means none, too
-    names = ({given} if isinstance(given, str) else set(given)) - _OBSOLETE_OPERATORS
+    names = ({given} if isinstance(given, str) else set(given)) - OBSOLETE_OPERATORS
     for name in names:
         if name != AUTO and not (isinstance(name, str) and can_be_exported(name)):
             raise TypeError(
@@ -281,12 +258,6 @@ def _read_names(cls: type, settings: Settings, setting: str, default: Names) -> 
                 "names of methods and attributes can, and special methods of operators"
             )
     return frozenset(names) - {AUTO}, AUTO in names
-
-
-def can_be_exported(name: str) -> bool:
-    """Whether a proxy may have an attribute of that name: an identifier; if special, one of an operator."""
-    special = name.startswith("__") and name.endswith("__")
-    return name in OPERATORS if special else name.isidentifier()
 
 
 def _find_methods(cls: type) -> Iterator[str]:

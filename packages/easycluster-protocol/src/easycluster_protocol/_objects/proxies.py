@@ -10,7 +10,8 @@ from _thread import _local
 from types import FunctionType
 from typing import TYPE_CHECKING, Any, Callable, Dict, Iterable, Iterator, Mapping, Optional, Tuple
 
-from .exports import can_be_exported, describe_names
+from .exports import describe_names
+from .operators import can_be_exported
 
 if TYPE_CHECKING:  # novm
     from typing import Protocol

@@ -7,7 +7,8 @@ from functools import lru_cache
 from types import GeneratorType, ModuleType
 from typing import TYPE_CHECKING, Any, Iterable, Iterator, Optional, Tuple
 
-from .exports import SWITCHABLE_OPERATORS, ServerObject, copy_instances, make_server_class, registered_by_name
+from .exports import ServerObject, copy_instances, make_server_class, registered_by_name
+from .operators import SWITCHABLE_OPERATORS
 from .process_bound import ATTRIBUTES as PROCESS_BOUND_ATTRIBUTES, REFUSED, make_refusal, make_refusals
 from .proxies import (
     ATTRIBUTE,

@@ -20,7 +20,9 @@ from easycluster_protocol._objects.proxies import find_proxy
 from easycluster_protocol._objects.proxy_methods import reduce_method
 
 from .named_tuples import has_no_name, has_only_fields, is_always_copied, is_never_copied
+from .object_pickle import reduce_iterator
 from .reductions import Reductions
+from .views import is_sequence_iterator
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -140,6 +142,8 @@ def _make_result_dumps(cls: Any) -> Dumps:
             named = name_object(self, value)
             if named is not None:
                 return find_proxy, named
+            if is_sequence_iterator(_type_of(value)):
+                return reduce_iterator(self, value)
             reduced: Any = base.reducer_override(self, value)
             if _is_class_by_value(value, reduced):
                 make, args, state, _, _, fill = reduced

@@ -6,16 +6,23 @@ from functools import partial
 from io import BytesIO
 from typing import TYPE_CHECKING, Any, Dict, Optional, Sequence, Tuple
 
-from easycluster_protocol._objects.exports import can_any_value_stay, find_class_exports, name_object
+from easycluster_protocol._objects.exports import (
+    can_any_value_stay,
+    find_class_exports,
+    find_exports,
+    name_object,
+)
 from easycluster_protocol._objects.proxies import find_proxy
+from easycluster_protocol._objects.proxy_classes import RemoteIterator
 from easycluster_protocol._pickling import Pickler, PicklingError, Unpickler
 
 from .named_tuples import has_only_fields
 from .reductions import Reductions
 from .serialize import dumps
+from .views import is_sequence_iterator
 
 if TYPE_CHECKING:
-    from easycluster_protocol._objects.exports import Descriptor, ObjectNumbers, ObjectTable
+    from easycluster_protocol._objects.exports import Descriptor, ObjectNumbers, ObjectPickler, ObjectTable
     from easycluster_protocol._types import Buffer, Dumps, Value
 
 
@@ -105,13 +112,25 @@ class ObjectReductions(Reductions):
 
     def __missing__(self, cls: type) -> Any:
         if find_class_exports(cls) is None:
-            return super().__missing__(cls)
-        reduction = self[cls] = partial(_reduce_object, self._names)
+            if not is_sequence_iterator(cls):
+                return super().__missing__(cls)
+            reduction = partial(reduce_iterator, self._names)
+        else:
+            reduction = partial(_reduce_object, self._names)
+        self[cls] = reduction
         return reduction
 
 
-def _reduce_object(names: Names, value: Value) -> Any:
+def _reduce_object(names: ObjectPickler, value: Value) -> Any:
     return find_proxy, name_object(names, value)
+
+
+def reduce_iterator(names: ObjectPickler, iterator: Any) -> Any:
+    """Return how an iterator over a sequence is pickled: it stays if the sequence stays."""
+    reduced = iterator.__reduce__()
+    if all(find_exports(part) is None for part in reduced[1]):
+        return reduced
+    return _reduce_object(names, RemoteIterator(iterator))
 
 
 class _ByIdentity(Pickler):

@@ -15,6 +15,7 @@ from easycluster_protocol._pickling import Pickler
 
 from .exceptions import choose_for_exceptions
 from .named_tuples import choose_for_tuples, is_never_copied
+from .views import REDUCTIONS
 
 if TYPE_CHECKING:
     from easycluster_protocol._types import Value
@@ -59,7 +60,7 @@ class Reductions(Dict[type, "Reduction"]):
             return choose_for_exceptions(cls, self.protocol)
         if issubclass(cls, tuple):
             return choose_for_tuples(cls, self.protocol, self.may_be_copied)
-        return None
+        return REDUCTIONS.get(cls)
 
 
 def dumps_value(value: Value, protocol: int, buffer_callback: Any = None) -> bytes:

@@ -1,0 +1,18 @@
+"""The special methods that can be exported."""
+
+from __future__ import annotations
+
+from easycluster_protocol._objects.operators import OBSOLETE_OPERATORS, OPERATORS, can_be_exported
+
+
+def test_operators() -> None:
+    """Of special methods those can be exported that operators and built-in functions call."""
+    for name in ("__add__", "__iter__", "__next__", "__getitem__", "__call__", "__repr__", "__exit__"):
+        assert can_be_exported(name)
+    for name in ("__new__", "__del__", "__setattr__", "__reduce_ex__", "__subclasshook__", "__weakref__"):
+        assert not can_be_exported(name)
+
+
+def test_operators_of_python_2() -> None:
+    """Those are others."""
+    assert not OPERATORS & OBSOLETE_OPERATORS
