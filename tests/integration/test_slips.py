@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+import easycluster
 from easycluster import RemoteException, define_common, eval_multi, execblock_multi
 
 MORE = """
@@ -14,6 +15,16 @@ limit = 3
 
 def get_limit():
     return limit
+
+def nap(seconds, timeout=0):
+    return timeout
+
+def get_limit_soon():
+    return get_limit(timeout=3)
+
+class Meter(ServerObject):
+    def read(self):
+        return 5
 """
 
 
@@ -119,3 +130,33 @@ def test_exit_status(client: Any) -> None:
     response = client.sys.exit(3, nonblocking=True, origexc="quiet")
 
     assert response.exception().orig.code == 3
+
+
+@pytest.mark.parametrize("nonblocking", [False, True])
+def test_limit_as_an_argument(far: Any, nonblocking: bool) -> None:
+    """A time limit that the remote function does not take says how to limit the call; one that it takes is its own."""
+
+    def call(function: Any, *args: Any) -> Any:
+        result = function(*args, timeout=3, nonblocking=nonblocking, origexc="quiet")
+        return result.wait() if nonblocking else result
+
+    host = r"\(.* write easycluster\.options\(host, timeout=3\)\)"
+    for function in (far.get_limit, far.len, easycluster.options(far, threadid=1).get_limit, far.Meter):
+        with pytest.raises(TypeError, match=host):
+            call(function)
+    with pytest.raises(TypeError, match=host.replace("host", "proxy")):
+        call(far.Meter().read)
+
+    assert call(far.nap, 0) == 3
+    with pytest.raises(TypeError) as raised:
+        far.get_limit_soon(origexc="quiet")
+    assert str(raised.value).endswith("'timeout'")  # user code makes the mistake
+    assert easycluster.options(far, timeout=60).get_limit() == 3
+
+
+def test_limit_as_an_argument_is_reported(far: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    """What is printed has the hint, too."""
+    with pytest.raises(TypeError):
+        far.get_limit(timeout=3)
+
+    assert "write easycluster.options(host, timeout=3)" in capsys.readouterr().err

@@ -16,6 +16,7 @@ from easycluster_protocol.errors import ConnectionLost
 
 from . import completions
 from .keywords import NO_OPTIONS, OPTIONS, asks_to_wait, encode_threadid
+from .misplaced_options import find_misplaced_options
 from .packing import pack, pack_and_hold
 from .proxy_state import ProxyState
 from .response import NonblockingResponse
@@ -152,6 +153,9 @@ class CallMaker:
         if session is None:
             session = self.session or self.get_session()
         response = NonblockingResponse(self.client, label, session, options)
+        if values[-1]:
+            target = "host" if kind == m.CALL else "proxy"
+            response.call_misplaced = find_misplaced_options(values[-1], target)
         if options:
             thread = encode_threadid(options.get("threadid"), self.default_thread)
             body, buffers = pack_and_hold(kind, values, session, response)

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from easycluster_client._session.session import ClientSession
 
     from .completions import Completion
+    from .misplaced_options import MisplacedOptions
 
 #: The value of a call, its exception, and the remote stack trace, which is None for an error that was raised
 #: here.
@@ -57,6 +58,8 @@ class NonblockingResponse(FutureMethods):
     _outcome: _Outcome | None = None
     #: Whether the stack trace of its error has been printed: once is enough.
     _is_reported = False
+    #: The keywords of the function that may have been meant as options.
+    call_misplaced: MisplacedOptions | None = None
     #: The proxies that the call was given, see `pack_and_hold`.
     call_proxies: list[Value] | None = None
 
@@ -251,6 +254,8 @@ class NonblockingResponse(FutureMethods):
         except Exception as failure:
             where = f"the exception that {self.call_label} raised on {peername}"
             return None, explain_loads(where, failure), None
+        if self.call_misplaced is not None:
+            self.call_misplaced.explain(error, text)
         name_host(error, peername)
         return None, error, text
 
