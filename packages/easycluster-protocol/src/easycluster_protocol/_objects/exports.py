@@ -169,6 +169,11 @@ def find_exports(value: Value) -> Optional[Exports]:
     return find_class_exports(_type_of(value))
 
 
+def is_singleton(value: Value) -> bool:
+    """Whether one object stays that was given to `make_singleton`."""
+    return id(value) in _singletons
+
+
 def find_class_exports(cls: type) -> Optional[Exports]:
     """Return the exports of a class, None for one whose instances are copied."""
     try:

@@ -22,6 +22,7 @@ from easycluster_protocol._objects.proxy_methods import reduce_method
 from .named_tuples import has_no_name, has_only_fields, is_always_copied, is_never_copied
 from .object_pickle import reduce_iterator
 from .reductions import Reductions
+from .states import States
 from .views import is_sequence_iterator
 
 if TYPE_CHECKING:
@@ -152,8 +153,18 @@ def _make_result_dumps(cls: Any) -> Dumps:
             return reduced
 
     class ByIdentity(ByType):
+        def __init__(self: Any, file: Any, protocol: int, buffer_callback: Any = None) -> None:
+            ByType.__init__(self, file, protocol, buffer_callback)
+            self.states = States()
+
         def persistent_id(self: Any, value: Value) -> Any:  # see `object_pickle`
-            return name_object(self, value)
+            return None if id(value) in self.states else name_object(self, value)
+
+        def reducer_override(self: Any, value: Value) -> Any:
+            cls, reduced = _type_of(value), super().reducer_override(value)
+            if reduced is NotImplemented and cls in self.dispatch_table:
+                reduced = self.dispatch_table[cls](value)
+            return self.states.note(cls, reduced)
 
     def dumps(
         value: Value,

@@ -19,6 +19,7 @@ from easycluster_protocol._pickling import Pickler, PicklingError, Unpickler
 from .named_tuples import has_only_fields
 from .reductions import Reductions
 from .serialize import dumps
+from .states import States
 from .views import is_sequence_iterator
 
 if TYPE_CHECKING:
@@ -83,9 +84,11 @@ def pickle_objects(
     kwargs = {} if buffer_callback is None else {"buffer_callback": buffer_callback}
     pickler: Any = cls(file, protocol, **kwargs)
     names = Names(objects, listed)
-    pickler.dispatch_table = ObjectReductions(protocol, names)
-    if cls is not Pickler:
-        pickler.names = names
+    if cls is Pickler:
+        pickler.dispatch_table = ObjectReductions(protocol, names)
+    else:
+        pickler.names, pickler.states = names, States()
+        pickler.dispatch_table = _ReductionsByIdentity(protocol, names, pickler.states)
     pickler.dump(value)
     return file.getvalue()
 
@@ -138,9 +141,33 @@ class _ByIdentity(Pickler):
 
     if TYPE_CHECKING:
         names: Names
+        states: States
 
     def persistent_id(self, value: Value) -> Optional[Tuple[int, Descriptor]]:
-        return name_object(self.names, value)
+        return None if id(value) in self.states else name_object(self.names, value)
+
+
+class _ReductionsByIdentity(ObjectReductions):
+    """The dispatch table beside `_ByIdentity`, which notes the states of objects.
+
+    Args:
+        protocol: the pickle protocol.
+        names: gives the objects their names.
+        states: gets the states.
+    """
+
+    def __init__(self, protocol: int, names: Names, states: States) -> None:
+        super().__init__(protocol, names)
+        self._states = states
+
+    def __missing__(self, cls: type) -> Any:
+        reduce, note = super().__missing__(cls), self._states.note
+
+        def reduction(value: Value) -> Any:
+            return note(cls, reduce(value))
+
+        self[cls] = reduction
+        return reduction
 
 
 class ProxyUnpickler(Unpickler):
