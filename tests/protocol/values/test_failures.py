@@ -123,7 +123,7 @@ def test_the_stack_trace_is_the_last_cause() -> None:
     assert isinstance(cause, RemoteTraceback)
     assert (cause.host, cause.text) == ("host1:9999", text)
     assert "test_failures.py" in "".join(text)
-    assert "on host1:9999" in "".join(traceback.format_exception(type(found), found, None))
+    assert "the stack trace there:" in "".join(traceback.format_exception(type(found), found, None))
 
 
 @pytest.mark.parametrize("error", [Holder(), Holder("text", 5)])

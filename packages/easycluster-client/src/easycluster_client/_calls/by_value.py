@@ -62,11 +62,19 @@ def pack(values: Args, session: ClientSession, label: str) -> Packed:
     if _BY_VALUE_MARK in body:
         if _CODE_MARK in body or not _can_run_cloudpickle(session.link.agreement.peer):
             _check_python(session, label)
-        if _PACKAGE not in session.sent_packages:
-            session.control(m.MODULES, 0, _pack_sources())
-            # Only now: another thread that finds the package here relies on its being on its way.
-            session.sent_packages.add(_PACKAGE)
+        send_package(session)
     return body, buffers
+
+
+def send_package(session: ClientSession) -> bool:
+    """Send the server the source of cloudpickle, once; return whether it can run there."""
+    if not _can_run_cloudpickle(session.link.agreement.peer):
+        return False
+    if _PACKAGE not in session.sent_packages:
+        session.control(m.MODULES, 0, _pack_sources())
+        # Only now: another thread that finds the package here relies on its being on its way.
+        session.sent_packages.add(_PACKAGE)
+    return True
 
 
 def _check_python(session: ClientSession, label: str) -> None:

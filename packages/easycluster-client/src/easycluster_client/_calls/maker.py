@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING
 from easycluster_client._deadlines import deadline_after
 from easycluster_client._session.references import References
 from easycluster_client._session.session import ClientSession
+from easycluster_protocol._constants import SINGLE
 from easycluster_protocol._definitions import modules
 from easycluster_protocol._values.serialize import name_function
 from easycluster_protocol._wire import messages as m
 from easycluster_protocol.errors import ConnectionLost
 
 from . import completions
+from .by_value import send_package
 from .keywords import NO_OPTIONS, OPTIONS, asks_to_wait, encode_threadid
 from .misplaced_options import find_misplaced_options
 from .packing import pack, pack_and_hold
@@ -24,6 +26,7 @@ from .response import NonblockingResponse
 if TYPE_CHECKING:
     from easycluster_protocol._types import Args, Buffer, Kwargs, Value
 
+    from .completions import Completion
     from .owner import Owner
 
 
@@ -93,6 +96,22 @@ class CallMaker:
     ) -> Value:
         """Call an operation of the server's root object."""
         return self.make(m.INVOKE, (0, name, args, {}), name, options or NO_OPTIONS, session)
+
+    def ask_for_result(
+        self, oid: int, label: str, session: ClientSession, completed: Completion | None = None
+    ) -> NonblockingResponse:
+        """Ask for a result that the server has kept; see `late_results`.
+
+        Args:
+            oid: the number of the result.
+            label: the name of the function that returned it, for messages.
+            session: the connection.
+            completed: called when it has come, or an error.
+        """
+        values: Args = (0, "get_result", (oid, send_package(session)), {})
+        options = {"nonblocking": True, "threadid": SINGLE, "oncomplete": completed}  # others may be busy
+        response: NonblockingResponse = self.make(m.INVOKE, values, label, options, session)
+        return response
 
     def invoke(
         self,

@@ -11,6 +11,7 @@ from easycluster_client._address import name_host
 from easycluster_client._deadlines import check_timeout, deadline_after, new_timeout_error, query_margin
 from easycluster_protocol._types import Value
 from easycluster_protocol._values.failures import unpack_exception
+from easycluster_protocol._values.late_results import LateResult, find_late_result
 from easycluster_protocol._values.object_pickle import loads_result
 from easycluster_protocol._values.serialize import describe, explain_loads, loads
 from easycluster_protocol._wire import messages as m
@@ -60,6 +61,8 @@ class NonblockingResponse(FutureMethods):
     _is_reported = False
     #: The keywords of the function that may have been meant as options.
     call_misplaced: MisplacedOptions | None = None
+    #: The response of the call that asks for the result, if the server has kept it.
+    _later: NonblockingResponse | None = None
     #: The proxies that the call was given, see `pack_and_hold`.
     call_proxies: list[Value] | None = None
 
@@ -265,17 +268,48 @@ class NonblockingResponse(FutureMethods):
                 return loads(message.body, buffers=message.buffers), None, None
             if message.damage is None:
                 load = partial(loads_result, message.body, message.buffers)
-                return self.call_session.references.load_answer(message, load), None, None
+                value = self.call_session.references.load_answer(message, load)
+                return self._wait_for(value) if type(value) is LateResult else (value, None, None)
             failure: BaseException = MemoryError(message.damage)
         except (Exception, SystemExit) as error:  # unpickling a value must not end the master
             failure = error
         return None, self._explain(failure), None
 
+    def _wait_for(self, late: LateResult) -> _Outcome:
+        """Return the outcome of a call whose result the server has kept."""
+        try:
+            later = self._later or self._ask_for(late)
+        except ConnectionLost as error:
+            return None, error, None
+        later.call_wait_until(None)
+        return later._resolve()
+
+    def _ask_for(self, late: LateResult, completed: Completion | None = None) -> NonblockingResponse:
+        calls = self.client._easycluster_calls
+        return calls.ask_for_result(late.oid, self.call_label, self.call_session, completed)
+
     def _explain(self, error: BaseException) -> BaseException:
         return explain_loads(f"the result of {self.call_label} on {self.call_session.peername}", error)
 
     def call_complete(self) -> None:
-        """Call the completion functions, if there are any."""
+        """Call the completion functions, if there are any.
+
+        The background thread of a `ThreadedClient` cannot wait for a result that the server has kept. So they
+        are called when it has come.
+        """
+        answer = self.call_answer
+        late = None
+        if answer is not None and answer.kind == m.RESULT and answer.receipts and answer.damage is None:
+            late = find_late_result(answer.body)
+        if late is not None:
+            try:
+                self._later = self._ask_for(late, lambda _: self._complete())
+                return
+            except ConnectionLost:
+                pass
+        self._complete()
+
+    def _complete(self) -> None:
         completion = self._oncomplete
         if self._oncomplete is not None or self._onerror is not None:
             value, error, text = self._resolve()

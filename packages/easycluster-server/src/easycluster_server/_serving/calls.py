@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Callable, Dict, Optional, Sequence, Tuple
 from easycluster_protocol import _pickling
 from easycluster_protocol._definitions import names as global_names
 from easycluster_protocol._values import pathlib_local
+from easycluster_protocol._values.late_results import KeptResult, LateResult
 from easycluster_protocol._values.serialize import (
     PLAIN_TYPES,
     describe,
@@ -138,22 +139,41 @@ class CallRunner:
             if type(value) in PLAIN_TYPES:
                 body = _pickling.dumps(value, self._protocol)
                 return Message(m.RESULT, request.request, body, request.thread)
-            body, buffers, references = self._pickle(value, self._protocol)
+            if type(value) is KeptResult:
+                name, value = value.name, value.value
+                body, buffers, references = self._pickle(value)
+            else:
+                body, buffers, references = self._pickle_or_keep(_get_name(name), value)
         except BaseException as error:
             explained = explain_dumps(f"the result of {_get_name(name)}", error, _advise(value))
             return self.pack_failure(request, explained)
         return Message(m.RESULT, request.request, body, request.thread, buffers, references)
 
-    def _pickle(self, value: Value, protocol: int) -> Pickled:
+    def _pickle_or_keep(self, name: str, value: Value) -> Pickled:
+        """Pickle a value as `_pickle` does, or let the client send what that takes, and ask again."""
+        try:
+            return self._pickle(value)
+        except Exception:
+            if find_dumps_by_value() is not None:
+                raise
+        listed: Dict[int, None] = {}
+        try:
+            number = self.objects.add(KeptResult(name, value), listed)
+            return _pickling.dumps(LateResult(number), self._protocol), (), list(listed)
+        except BaseException:
+            self.objects.give_back(listed)
+            raise
+
+    def _pickle(self, value: Value) -> Pickled:
         """Pickle functions and classes by name where that can be done, and otherwise by value."""
         dumps_result: Callable[..., Pickled] = load_server_objects().dumps_result
         try:
-            return dumps_result(value, protocol, self.objects)
+            return dumps_result(value, self._protocol, self.objects)
         except Exception:
             by_value = find_dumps_by_value()
             if by_value is None:
                 raise
-            return dumps_result(value, protocol, self.objects, by_value)
+            return dumps_result(value, self._protocol, self.objects, by_value)
 
 
 def _measure(function: Callable[..., Value], name: str, on_call: OnCall) -> Callable[..., Value]:

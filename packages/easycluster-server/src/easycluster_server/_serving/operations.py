@@ -18,9 +18,10 @@ from easycluster_protocol._definitions.modules import (
     prepare_for,
 )
 from easycluster_protocol._definitions.names import NameResolver
+from easycluster_protocol._values.late_results import KeptResult
 from easycluster_protocol.errors import DefinitionError
 
-from .lazy import load_server_objects
+from .lazy import load, load_server_objects
 
 if TYPE_CHECKING:
     from easycluster_protocol._types import Value
@@ -58,6 +59,7 @@ class Operations:
             "eval",
             "execblock",
             "get_attribute",
+            "get_result",
             "get_value",
             "import_module",
             "import_modules",
@@ -115,6 +117,21 @@ class Operations:
     def delete_attribute(self, owner: Value, name: str) -> None:
         """Delete an attribute of a server object."""
         load_server_objects().delete_attribute(owner, name)
+
+    def get_result(self, oid: int, by_value: bool) -> KeptResult:
+        """Return a result that was kept.
+
+        Args:
+            oid: its number among the server objects.
+            by_value: whether the client has sent what it takes to send functions and classes by value.
+        """
+        objects: Value = load_server_objects().object_table
+        kept: Value = objects.get(oid)
+        if type(kept) is not KeptResult:
+            raise TypeError(f"object {oid} is not a result that was kept")
+        if by_value:
+            load("cloudpickle")
+        return kept
 
     def import_module(self, name: str) -> None:
         """Import a module, so that its dotted names resolve."""

@@ -1,0 +1,181 @@
+"""Results that go by value although nothing was sent by value before: the same the first time and later."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from easycluster import Client, ConnectionLost, ThreadedClient, define_common
+from easycluster_protocol.errors import DeserializationError, SerializationError
+from helpers.pythons import every_python, find_pythons
+from helpers.server_objects import KEPT, kept
+from helpers.sshd import Sshd
+from helpers.waiting import wait_until
+
+DEFINITIONS = """
+import collections, threading, time, typing
+
+def closure(x):
+    return [lambda y: x + y]
+
+def instance():
+    class Local:
+        def __init__(self, x):
+            self.x = x
+        def double(self):
+            return 2 * self.x
+    return {'it': Local(4)}
+
+def named():
+    class Named(typing.NamedTuple):
+        x: int
+        def double(self):
+            return 2 * self.x
+    return Named(5)
+
+def keys():
+    return {'a': 1}.keys()
+
+def locked():
+    return [lambda: 1, threading.Lock()]
+
+def fail():
+    return 1 / 0
+
+event = threading.Event()
+
+def wait():
+    event.wait()
+    return closure(3)
+"""
+
+KINDS: dict[str, Callable[[Any], Any]] = {
+    "closure": lambda value: value[0](2),
+    "instance": lambda value: value["it"].double(),
+    "named": lambda value: (value, value.x, value.double()),
+    "keys": list,
+}
+
+
+@pytest.fixture
+def client(connect: Any) -> Any:
+    """A client with the definitions above."""
+    define_common(DEFINITIONS)
+    return connect()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_first_and_later(client: Any, kind: str) -> None:
+    """A result that needs cloudpickle arrives as the first of a connection as it does after a lambda was sent."""
+    args = (3,) if kind == "closure" else ()
+
+    first = KINDS[kind](client.call(kind, *args))
+    client.call(lambda: 5)
+    later = KINDS[kind](client.call(kind, *args))
+
+    assert first == later
+    if kind == "keys":
+        assert first == ["a"]
+    kept(client, 0)
+
+
+def test_what_cannot_be_sent(client: Any) -> None:
+    """What no pickle can hold is the same error each time, and names the function."""
+    texts = []
+    for _ in range(2):
+        with pytest.raises(
+            SerializationError, match=r"^the result of locked cannot be sent: TypeError"
+        ) as caught:
+            client.locked(origexc="quiet")
+        texts.append(str(caught.value))
+
+    assert texts[0] == texts[1]
+    kept(client, 0)
+
+
+def test_while_the_server_is_busy(client: Any) -> None:
+    """Asking for such a result waits for no thread of the server: the thread that made it may be busy again."""
+    first = client.closure(1, nonblocking=True)
+    busy = client.wait(nonblocking=True)
+
+    assert first.wait()[0](1) == 2
+    assert not busy.have_response
+    client.event.set(threadid=3)
+    assert busy.wait()[0](1) == 4
+
+
+@pytest.mark.parametrize("clientclass", [Client, ThreadedClient])
+def test_completions(connect: Any, clientclass: Any) -> None:
+    """Completion functions get the result, and errors as always."""
+    define_common(DEFINITIONS)
+    client = connect(clientclass)
+    found: list[Any] = []
+
+    client.closure(3, oncomplete=lambda value: found.append(value[0](4)))
+    client.locked(onerror=lambda error: found.append(type(error.orig)))
+    if clientclass is Client:
+        while len(found) < 2:
+            client.read_response()
+    wait_until(lambda: len(found) == 2)
+
+    assert found == [7, SerializationError]
+
+
+def test_unread(client: Any) -> None:
+    """A result that nobody asks for is dropped with its response."""
+    response = client.closure(3, nonblocking=True)
+    while not response.have_response:
+        client.read_response()
+    assert client.eval(KEPT) == 1
+    del response
+
+    kept(client, 0)
+
+
+def test_after_the_end(spawn: Callable[..., Any]) -> None:
+    """When the connection has ended before the result was asked for, that is the error."""
+    define_common(DEFINITIONS)
+    client = spawn()
+    response = client.closure(3, nonblocking=True)
+    while not response.have_response:
+        client.read_response()
+    client.close()
+
+    with pytest.raises(ConnectionLost):
+        response.wait()
+
+
+def test_numbers_of_others(client: Any) -> None:
+    """Only results that were kept are given in this way."""
+    proxy = client.open("/dev/null")
+
+    with pytest.raises(TypeError, match="is not a result that was kept"):
+        client._easycluster_calls.operation(
+            "get_result", (proxy.proxy_object_id, False), {"origexc": "quiet"}
+        )
+    with pytest.raises(ReferenceError):
+        client._easycluster_calls.operation("get_result", (999, False), {"origexc": "quiet"})
+
+
+@pytest.mark.needs_sshd
+@every_python()
+def test_other_pythons(sshd: Sshd, version: str) -> None:
+    """Under another Python, whose code cannot run here, it is the same clear error each time."""
+    define_common(DEFINITIONS)
+    way: Any = {"host": "h", "ssh": True, "rpython": find_pythons()[version], "extra_args": sshd.options}
+    with Client(**way) as client:
+        if version == f"3.{sys.version_info[1]}":
+            assert client.closure(1)[0](2) == 3
+            return
+        texts = set()
+        for _ in range(2):
+            with pytest.raises((SerializationError, DeserializationError)) as caught:
+                client.closure(1, origexc="quiet")
+            texts.add(str(caught.value).split(" at 0x")[0])
+        assert len(texts) == 1
+        assert "the result of closure" in texts.pop()
+        if version not in {"3.6", "3.7"}:
+            assert list(client.keys()) == ["a"]
