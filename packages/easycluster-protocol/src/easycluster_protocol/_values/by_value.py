@@ -154,7 +154,7 @@ def _make_result_dumps(cls: Any) -> Dumps:
 
     class ByIdentity(ByType):
         def __init__(self: Any, file: Any, protocol: int, buffer_callback: Any = None) -> None:
-            ByType.__init__(self, file, protocol, buffer_callback)
+            base.__init__(self, file, protocol, buffer_callback)
             self.states = States()
 
         def persistent_id(self: Any, value: Value) -> Any:  # see `object_pickle`
