@@ -3,6 +3,7 @@ from __future__ import annotations
 import os
 import shlex
 import shutil
+import subprocess
 import sys
 
 import pytest
@@ -28,7 +29,7 @@ def quoted(command: str) -> list[str]:
     return command.split("'")[1::2]
 
 
-@pytest.mark.parametrize("given", [None, "python3", "sudo -n python3"])
+@pytest.mark.parametrize("given", [None, "python3", "sudo -n python3", "su app -s /usr/bin/python3"])
 def test_command_means_the_same_to_every_shell(given: str | None) -> None:
     """Nothing within the single quotes is special to any shell, and no word is too long for an old csh."""
     command = remote_command(given)
@@ -138,3 +139,33 @@ def test_old_python_is_named(host: Host, old_python: str | None) -> None:
     assert result.stderr.decode() == (
         f"EasyCluster needs Python 3.6 or newer on the host; {path} is Python {version}\n"
     )
+
+
+@pytest.mark.parametrize("command", ["su", "bin/su"])
+@pytest.mark.parametrize("user", [0, 1000])
+def test_su_reads_no_password(host: Host, python: str, user: int, command: str) -> None:
+    """Only root's su asks for no password; any other would take our code for one, and is not run."""
+    host.write("bin/id", f"#!/bin/sh\necho {user}\n")
+    host.write("bin/su", f'#!/bin/sh\necho "$1 runs" >&2; shift; exec {shlex.quote(python)} "$@"\n')
+    for name in ("id", "su"):
+        (host.home / "bin" / name).chmod(0o755)
+    host.env["PATH"] = f"{host.home}/bin:{os.defpath}"
+
+    outcome = host.start(f"{command} app", ECHO, config=b"config", then=b"input")
+
+    if user:
+        assert outcome.errors.startswith("EasyCluster: su would take the code on its standard input")
+    else:
+        assert outcome.errors == "app runs\n"
+        assert outcome.output == b"configinput"
+
+
+def test_terminals_are_refused(host: Host, python: str) -> None:
+    """A standard input that is a terminal would change our bytes: nothing is read from it."""
+    ours, theirs = os.openpty()
+    with open(ours, "wb"), open(theirs, "rb") as terminal:
+        done = subprocess.run(
+            ["/bin/sh", "-c", remote_command(python)], stdin=terminal, capture_output=True, check=False
+        )
+
+    assert (done.returncode, done.stderr) == (1, b"EasyCluster got a terminal as its standard input\n")

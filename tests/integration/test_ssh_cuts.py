@@ -142,6 +142,11 @@ def test_client_when_code_is_lost(
 
     text = str(caught.value)
     first = "cannot connect to h:22 by SSH: Python ran there, but our code did not start"
+    if not size:
+        first += (
+            ": nothing came through its standard input (docker, podman and kubectl exec pass it on only with -i,"
+            " ssh only without -n)"
+        )
     assert text.startswith(f"{first}\nssh printed:\n    EasyCluster could not start: ")
     assert text.count("\n") == 2
     assert capfd.readouterr() == ("", "")

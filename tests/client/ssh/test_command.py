@@ -206,14 +206,17 @@ def test_path_of_ssh(fake: FakeSsh, processes: list[SshProcess], monkeypatch: py
     assert fake.started()[-2] == "h"
 
 
-@pytest.mark.parametrize("ssh", ["/no/such/ssh", "no-such-ssh", "/", "/etc/passwd"])
-def test_no_ssh(ssh: str) -> None:
+@pytest.mark.parametrize(
+    ("ssh", "way"),
+    [("/no/such/ssh", "SSH"), ("no-such-ssh", "no-such-ssh"), ("/", "/"), ("/etc/passwd", "passwd")],
+)
+def test_no_ssh(ssh: str, way: str) -> None:
     """A program that does not exist or cannot be run is named, and the error says what to do."""
     with pytest.raises(ConnectError) as caught:
         connect(address(ssh))
 
     assert str(caught.value) == (
-        f"cannot connect to h:22 by SSH: there is no program {ssh!r} "
+        f"cannot connect to h:22 by {way}: there is no program {ssh!r} "
         "(install OpenSSH's client, or name another program with ssh=PATH)"
     )
 

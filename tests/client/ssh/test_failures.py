@@ -9,6 +9,7 @@ from easycluster_client._ssh.failures import SshFailure, explain_failure
 
 NOTHING = SshFailure(
     peername="example:2222",
+    program="ssh",
     by_hand="ssh -p 2222 me@example",
     known_name="[example]:2222",
     rpython=None,

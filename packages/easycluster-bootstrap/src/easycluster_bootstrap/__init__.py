@@ -20,6 +20,18 @@ from __future__ import annotations
 
 from easycluster_bootstrap._bundle import bundle, complete, new_marker, pack, prepare
 from easycluster_bootstrap._command import remote_command
+from easycluster_bootstrap._framing import has_piece_of, is_from_terminal, is_header_returned
 from easycluster_bootstrap._sources import collect
 
-__all__ = ["bundle", "collect", "complete", "new_marker", "pack", "prepare", "remote_command"]
+__all__ = [
+    "bundle",
+    "collect",
+    "complete",
+    "has_piece_of",
+    "is_from_terminal",
+    "is_header_returned",
+    "new_marker",
+    "pack",
+    "prepare",
+    "remote_command",
+]

@@ -28,6 +28,13 @@ _SCRIPT = (
     "exit 127"
 )
 
+# su reads a password from its standard input where no terminal is, unless root calls it.
+_SU = (
+    '[ "$(id -u)" = 0 ] && exec "$@"; '
+    'echo "EasyCluster: su would take the code on its standard input for a password" >&2; '
+    "exit 1"
+)
+
 # The importer removes the names that these leave in __main__.
 _STATEMENTS = [
     "import sys",
@@ -51,6 +58,7 @@ _STATEMENTS = [
     # been removed.
     "E,S=os.path.exists,os.path.samefile",
     'sys.path[:]=[x for x in sys.path if not(E(x)and E(".")and S(x,"."))]',
+    'os.isatty(0)and sys.exit("EasyCluster got a terminal as its standard input")',
     "import zlib",
     # R reads until B is n bytes long, never more; at the end of the file the index raises.
     'R=lambda n:([B.extend(c)for c in iter(lambda:os.read(0,n-len(B)),b"")],B[n-1])',
@@ -72,9 +80,10 @@ def remote_command(python: Optional[str] = None) -> str:
 
     Args:
         python: the command that starts Python on the host, passed to the host's shell as it is written, so
-            that it may have arguments (``sudo -n python3``). If None, the command searches for a Python. A
-            command with arguments cannot protect Python 3.13 and newer from a current folder with files such
-            as ``re.py``: its own start fails there, unless one of the arguments is ``-P``.
+            that it may have arguments (``sudo -n python3``). ``su`` is run only where the login is root's. If
+            None, the command searches for a Python. A command with arguments cannot protect Python 3.13 and
+            newer from a current folder with files such as ``re.py``: its own start fails there, unless one of
+            the arguments is ``-P``.
 
     Returns:
         One line, for the login shell of the host or for ``sh -c``.
@@ -89,6 +98,8 @@ def remote_command(python: Optional[str] = None) -> str:
         raise ValueError(f"the command for the remote Python must be one line and not blank, not {python!r}")
     elif python.lstrip().startswith("-"):
         raise ValueError(f"the command for the remote Python must not begin with a dash: {python!r}")
+    elif re.match(r"\s*(\S*/)?su\s", python):
+        return f"sh -c '{_SU}' easycluster {python.strip()} -c '{_LINE}'"
     elif re.fullmatch(r"[A-Za-z0-9_./~+-]+", python) is None:
         return f"{python} -c '{_LINE}'"
     return f"sh -c '{_SCRIPT}' easycluster '{_LINE}' {python}"

@@ -14,7 +14,9 @@ from typing import TYPE_CHECKING
 
 import easycluster_bootstrap as bootstrap
 from easycluster_client._process import children
-from easycluster_protocol.errors import ConnectError
+from easycluster_protocol.errors import ConnectError, SpecError
+
+from .standard_input import check_standard_input
 
 if TYPE_CHECKING:
     from easycluster_client._address import Address
@@ -50,18 +52,30 @@ def build_command(address: Address) -> list[str]:
 
     Raises:
         ConnectError: there is no such program.
+        SpecError: the command for Python cannot work, or a command would take our code for passwords.
     """
     program, *arguments = _build_arguments(address)
     path = shutil.which(program)
     if path is None:
-        raise ConnectError(
-            f"there is no program {program!r} "
-            "(install OpenSSH's client, or name another program with ssh=PATH)"
-        )
+        advice = "install OpenSSH's client, or name another program with ssh=PATH"
+        raise ConnectError(f"there is no program {program!r} ({advice})")
+    check_standard_input([program, *address.extra_args], "the command of ssh=")
+    try:
+        remote_command = bootstrap.remote_command(address.rpython)
+    except ValueError as error:
+        raise SpecError(f"rpython cannot be used: {error}") from None
+    check_standard_input(_split(address.rpython or ""), "rpython")
     first, last = _choose_options(_read_settings(address))
     # "--" ends the options, so ssh can take no host name for an option.
-    remote = ["--", address.host, bootstrap.remote_command(address.rpython)]
+    remote = ["--", address.host, remote_command]
     return [*_IGNORE_INTERRUPTS, path, *first, *arguments, *last, *remote]
+
+
+def _split(command: str) -> list[str]:
+    try:
+        return shlex.split(command)
+    except ValueError:  # the host's shell may understand it all the same
+        return command.split()
 
 
 def format_manual_command(address: Address) -> str:
@@ -69,6 +83,12 @@ def format_manual_command(address: Address) -> str:
     port = ["-p", str(address.port)] if address.port is not None else []
     login = address.host if address.user is None else f"{address.user}@{address.host}"
     return shlex.join([_get_program(address), *address.extra_args, *port, login])
+
+
+def get_program_name(address: Address) -> str:
+    """Return the name of the program that is called as ssh, without its folder."""
+    program = _get_program(address)
+    return os.path.basename(program) or program
 
 
 def _get_program(address: Address) -> str:

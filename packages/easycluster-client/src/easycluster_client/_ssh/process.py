@@ -16,7 +16,7 @@ from easycluster_protocol.errors import ConnectError, EasyClusterError
 from easycluster_server._io.socket_pairs import make_socket_pair
 from easycluster_server._io.transport import wait
 
-from .command import build_command, format_manual_command
+from .command import build_command, format_manual_command, get_program_name
 from .dead_man import dead_man
 from .failures import SshFailure, explain_failure
 from .output import RemoteOutput
@@ -54,6 +54,9 @@ class SshProcess:
         self._marker = bootstrap.new_marker()
         self._noise = b""  # the latest bytes that came before the marker
         self._has_answered = False
+        self._sent = b""  # our code, until the host has answered
+        self._has_terminal = False
+        self._is_returned = False  # whether the host sends back what we sent
         self._owner = os.getpid()
         self._process: subprocess.Popen[bytes] | None = None
         self._output: RemoteOutput | None = None
@@ -103,7 +106,8 @@ class SshProcess:
             ConnectError: the time is over.
             OSError: ssh has ended.
         """
-        rest = memoryview(startup_bundle(self._marker, client.pickle_protocol, bool(client.compress)))
+        self._sent = startup_bundle(self._marker, client.pickle_protocol, bool(client.compress))
+        rest = memoryview(self._sent)
         while rest:
             deadline.wait(-1, self.connection.fileno())
             rest = rest[self.connection.send(rest, socket.MSG_DONTWAIT) :]
@@ -130,17 +134,24 @@ class SshProcess:
             data = self.connection.recv(stop - len(end))
             if found >= 0:
                 self._has_answered = True
+                self._sent = b""
                 return
             count += len(data)
             self._note_noise(data)
-            if not data:
+            if not data or self._has_terminal:
                 raise ConnectError
             if count > _MAX_NOISE:
                 raise ConnectError(f"the login prints without end ({count >> 20} MiB so far)")
             end = window[max(0, len(window) - len(marker) + 1) :]
 
     def _note_noise(self, data: bytes) -> None:
-        self._noise = (self._noise + data)[-_QUOTED_NOISE:]
+        noise = self._noise + data
+        self._noise = noise[-_QUOTED_NOISE:]
+        self._is_returned = self._is_returned or bootstrap.is_header_returned(noise)
+        if not self._is_returned and not self._has_terminal:
+            self._has_terminal = bootstrap.is_from_terminal(noise, self._marker) or bootstrap.has_piece_of(
+                self._noise, self._sent
+            )
 
     def _read_rest(self) -> None:
         """Read the noise that has come: ssh may have ended while the code of the server was being sent."""
@@ -164,7 +175,8 @@ class SshProcess:
         reason = str(error) if isinstance(error, EasyClusterError) else ""
         status = None
         if self._process is not None:
-            if not reason or self._process.poll() is not None:
+            is_ending = not reason and not self._has_terminal
+            if is_ending or self._process.poll() is not None:
                 # ssh is ending by itself: wait, because its exit status tells the cause.
                 children.wait_for_end(self._process, children.GRACE)
             status = self._process.poll()
@@ -176,6 +188,7 @@ class SshProcess:
         return explain_failure(
             SshFailure(
                 peername=address.peername,
+                program=get_program_name(address),
                 by_hand=format_manual_command(address),
                 known_name=f"[{address.host}]:{address.port}" if address.port else address.host,
                 rpython=address.rpython,
@@ -183,6 +196,7 @@ class SshProcess:
                 answered=self._noise.decode("utf-8", "backslashreplace"),
                 status=status,
                 reason=reason,
+                has_terminal=self._has_terminal,
             )
         )
 
