@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from typing import Any
 
 import pytest
@@ -11,7 +12,12 @@ import easycluster
 from easycluster import RemoteException, define_common, eval_multi, execblock_multi
 
 MORE = """
+import os
+
 limit = 3
+
+def process(number):
+    return number, os.getpid()
 
 def get_limit():
     return limit
@@ -160,3 +166,29 @@ def test_limit_as_an_argument_is_reported(far: Any, capsys: pytest.CaptureFixtur
         far.get_limit(timeout=3)
 
     assert "write easycluster.options(host, timeout=3)" in capsys.readouterr().err
+
+
+def test_lazy_iterators(far: Any) -> None:
+    """The function of a map is called on the host, when the master asks for its value, and not on the master."""
+    there = far.os.getpid()
+    assert there != os.getpid()
+    assert list(far.map(far.process.value, [1, 2])) == [(1, there), (2, there)]
+    assert list(far.map(lambda number: (number, os.getpid()), [1])) == [(1, there)]
+    assert list(far.filter(lambda number: os.getpid() == number, [1, there])) == [there]
+    assert list(far.itertools.starmap(far.process.value, [(1,)])) == [(1, there)]
+    assert next(far.iter(far.os.getpid.value, 0)) == there
+
+
+def test_lazy_iterators_are_proxies(far: Any) -> None:
+    """They may stand inside of a result, be passed back, be asked ahead, and be given an iterator of the host."""
+    inside, generator = far.eval("[[zip('ab', [1, 2])], (number for number in range(3))]")
+
+    assert dict(inside[0]) == {"a": 1, "b": 2}
+    assert list(far.enumerate(generator)) == [(0, 0), (1, 1), (2, 2)]
+    assert far.list(far.map(str, [1, 2])) == ["1", "2"]
+    assert list(easycluster.options(far.reversed("abcd"), prefetch=2)) == list("dcba")
+    values = far.map(int, ["1", "x", "3"])
+    assert next(values) == 1
+    with pytest.raises(ValueError, match="'x'"):
+        next(easycluster.options(values, origexc="quiet"))
+    assert list(values) == [3]

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import io
+import itertools
 import pickle
 import re
 import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -228,6 +230,24 @@ def test_files_in_memory_are_copied() -> None:
         assert find_exports(value) is None
     with tempfile.NamedTemporaryFile() as file:
         assert descriptor_of(file) is FileProxy
+
+
+def test_lazy_iterators() -> None:
+    """Iterators that compute their values stay on the server; those over values that exist are copied."""
+    lazy = [
+        map(abs, []),
+        filter(None, []),
+        zip(),
+        enumerate([]),
+        reversed("ab"),
+        iter(int, 1),
+        re.finditer("a", ""),
+    ]
+    of_itertools = [itertools.chain(), itertools.starmap(pow, []), itertools.count(), *itertools.tee([])]
+    for value in (*lazy, *of_itertools):
+        assert descriptor_of(value) is SelfIterProxy
+    copied: Any = (iter([]), iter({}.items()), reversed([1]), range(2), {}.keys(), partial(abs, 1))
+    assert not any(map(find_exports, copied))
 
 
 def test_iterators_of_server_objects() -> None:

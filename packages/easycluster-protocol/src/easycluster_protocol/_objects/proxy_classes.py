@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from _io import BytesIO, StringIO, _IOBase  # the base of all files, which `io.IOBase` is not
 from functools import lru_cache
 from types import GeneratorType, ModuleType
@@ -256,6 +257,14 @@ for _class, _proxy_class in (
     (_IOBase, FileProxy),
 ):
     make_server_class(_class, proxy_class=_proxy_class)
+
+# Iterators that compute each value when it is asked for: copies would call their functions on the master.
+# Iterators over values that exist, as that of a list, are copied like the values.
+_LAZY = (enumerate, filter, map, reversed, zip, type(iter(int, 1)))
+_ITERTOOLS = (value for value in vars(itertools).values() if isinstance(value, type))
+
+for _lazy in (*_LAZY, *(cls for cls in _ITERTOOLS if hasattr(cls, "__next__"))):
+    make_server_class(_lazy, proxy_class=SelfIterProxy)
 
 # Files in memory are copied like other values: exceptions may hold them.
 copy_instances(BytesIO)
