@@ -56,7 +56,7 @@ class References:
     def __init__(self) -> None:
         self.live: dict[int, Any] = {}
 
-    def find_proxy(self, oid: int, descriptor: Any) -> Any:
+    def find_proxy(self, oid: int, descriptor: Any, number: Any = 0) -> Any:
         return self.live.setdefault(oid, make(descriptor, oid))
 
 
@@ -83,6 +83,9 @@ class Numbers:
     def add(self, value: Any, listed: dict[int, None]) -> int:
         listed[8] = None
         return 8
+
+    def describe(self, exports: Any) -> Any:
+        return (exports.descriptor,)
 
     def get(self, oid: int) -> Any:
         raise ReferenceError(oid)

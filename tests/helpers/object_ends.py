@@ -86,4 +86,5 @@ class Ends:
         while self.references.garbage:
             message = Message(m.RELEASE, releases=self.references.take_releases())
             for arrived in receive(self._pair.server, self._pair.client.data_to_send(message)):
+                self.table.note_known_classes(arrived.releases)
                 self.table._release(arrived.releases)

@@ -144,7 +144,8 @@ def test_a_proxy_class_is_for_one_class() -> None:
     assert above is not None
     assert above.descriptor is RemoteProxy
     assert below is not None
-    assert below.descriptor == (("method",), ("value",), (), False, (), ())
+    name = f"{__name__}.{Below.__qualname__}"
+    assert below.descriptor == (("method",), ("value",), (), False, (), (), name)
 
 
 def test_a_method_that_is_switched_off() -> None:

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-from easycluster_protocol._objects.operators import OBSOLETE_OPERATORS, OPERATORS, can_be_exported
+from easycluster_protocol._objects.operators import (
+    OBSOLETE_OPERATORS,
+    OPERATORS,
+    can_be_exported,
+    describe_names,
+)
 
 
 def test_operators() -> None:
@@ -16,3 +21,10 @@ def test_operators() -> None:
 def test_operators_of_python_2() -> None:
     """Those are others."""
     assert not OPERATORS & OBSOLETE_OPERATORS
+
+
+def test_lists_of_names() -> None:
+    """Names are listed in order; of very many there is only the number."""
+    assert describe_names(["b", "a"], []) == "the methods a, b and the attributes (none)"
+    many = describe_names([f"method_{number}" for number in range(500)], ["x"])
+    assert many == "500 methods and 1 attributes, which dir() of the proxy lists"

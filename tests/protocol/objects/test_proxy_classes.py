@@ -178,6 +178,31 @@ def test_operators_that_are_switched_off() -> None:
     assert kind is not make_proxy_class((("__eq__",), (), (), False))
 
 
+def test_names_of_large_classes() -> None:
+    """A class with so many names that they would make a long name is named by the class of the object."""
+    names = ("x" * 186,)
+    kind = make_proxy_class((names, (), (), False, (), (), "torch.Tensor"))
+    longer = make_proxy_class(((*names, "y"), (), (), False, (), (), "torch.Tensor"))
+
+    assert kind.__name__ == f"dynamic_proxy_{names[0]}"
+    assert make_proxy_class((names, (), (), False, (), (), "another.Class")) is kind
+    assert longer.__name__ == longer.__qualname__ == "Proxy[torch.Tensor]"
+    assert make_proxy_class(((*names, "y"), (), (), False, (), (), "torch.Tensor")) is longer
+    assert (
+        make_proxy_class(((*names, "y"), (), (), False, (), (), "another.Class")).__name__
+        == "Proxy[another.Class]"
+    )
+    assert len(make_proxy_class(((*names, "y"), (), (), False, (), (), "z" * 999)).__name__) == 207
+    many = make((tuple(f"method_{number}" for number in range(500)), (), (), False, (), (), "torch.Tensor"))
+    with pytest.raises(
+        AttributeError, match=r"^'Proxy\[torch.Tensor\]' object has no attribute 'x'"
+    ) as caught:
+        _ = many.x
+    assert str(caught.value).endswith(
+        "exported are 500 methods and 0 attributes, which dir() of the proxy lists"
+    )
+
+
 def descriptor_of(value: Any) -> Any:
     """The description of a server object that the client gets."""
     exports = find_exports(value)
@@ -208,7 +233,9 @@ def test_proxies_by_themselves() -> None:
         ((), (), ()),
         ((), (), (), True, 5),
         ((), (), (), True, (), 5),
-        ((), (), (), True, (), (), ()),
+        ((), (), (), True, (), (), "name", ()),
+        (("x" * 200,), (), (), True, (), (), 5),
+        (("x" * 200,), (), (), True, (), (), "a\0name"),
         [(), (), (), True],
         ("ab", (), (), True),
         ((), ["a"], (), True),

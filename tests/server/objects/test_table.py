@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from easycluster_protocol._objects.exports import ServerObject
+from easycluster_protocol._objects.exports import CLASS_KNOWN, ServerObject, find_exports
 from easycluster_protocol._values.object_pickle import dumps_result
 from easycluster_protocol._wire import messages as m
 from easycluster_protocol._wire.messages import Message
@@ -255,3 +255,53 @@ def test_the_reader_only_starts_a_thread(monkeypatch: pytest.MonkeyPatch) -> Non
     function(*arguments)
 
     assert len(table) == 0
+
+
+class Large(Thing):
+    """Exports more names than an answer repeats."""
+
+    export_methods = tuple(f"method_{number}" for number in range(50))
+
+
+def test_classes_that_the_client_knows() -> None:
+    """A large description has a number, which takes its place when the client has said that it knows it."""
+    table = ObjectTable()
+    small, large = find_exports(Thing()), find_exports(Large())
+    assert small is not None
+    assert large is not None
+
+    assert table.describe(small) == (small.descriptor,)
+    assert [table.describe(large), table.describe(large)] == [(large.descriptor, 1)] * 2
+    give_back(table, (CLASS_KNOWN + 7, 1))  # a number that was never given
+    assert table.describe(large) == (large.descriptor, 1)
+    give_back(table, (CLASS_KNOWN + 1, 3))
+    give_back(table, (CLASS_KNOWN + 1, 1))
+    assert table.describe(large) == (1,)
+    assert ObjectTable().describe(large) == (large.descriptor, 1)  # another connection knows nothing
+
+
+def test_known_classes_are_noted_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The answer to the call that says so can rely on it, and no thread is started for that alone."""
+    table, started = ObjectTable(), list[Any]()
+    monkeypatch.setattr(_thread, "start_new_thread", lambda *call: started.append(call))
+    large = find_exports(Large())
+    assert large is not None
+    table.describe(large)
+
+    give_back(table, (CLASS_KNOWN + 1, 1))
+    assert (table.describe(large), started) == ((1,), [])
+    give_back(table, (CLASS_KNOWN + 1, 1), (5, 1))
+    assert len(started) == 1
+
+
+def test_more_classes_than_have_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Classes beyond a limit are described by each answer, so that those made on the fly fill no memory."""
+    monkeypatch.setattr("easycluster_server._objects.table.MAX_NUMBERED_CLASSES", 1)
+    table = ObjectTable()
+    first, second = find_exports(Large()), find_exports(type("More", (Large,), {})())
+    assert first is not None
+    assert second is not None
+
+    assert table.describe(first) == (first.descriptor, 1)
+    assert table.describe(second) == (second.descriptor,)
+    assert table.describe(first) == (first.descriptor, 1)

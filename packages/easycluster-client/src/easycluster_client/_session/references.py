@@ -17,6 +17,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from easycluster_protocol._limits import MAX_TABLE_ENTRIES
+from easycluster_protocol._objects.exports import CLASS_KNOWN, MAX_NUMBERED_CLASSES
 from easycluster_protocol._objects.proxies import RemoteProxy, context
 from easycluster_protocol._objects.proxy_classes import make_proxy_class
 from easycluster_protocol._wire.messages import Message
@@ -110,6 +111,8 @@ class References:
         # A signal handler may unpickle an answer in the middle of another.
         self._lock = threading.RLock()
         self._live: dict[int, _ProxyReference] = {}
+        #: The classes of proxies by the numbers of their descriptions.
+        self._classes: dict[int, type[RemoteProxy]] = {}
         #: The numbers of the latest calls whose answers were noted.
         self._noted: deque[int] = deque(maxlen=16)
         #: For calls whose answer has not come yet, the objects that the messages ahead of the answer named.
@@ -139,13 +142,24 @@ class References:
                 " ask the server for the object again"
             )
 
-    def find_proxy(self, oid: int, descriptor: Value) -> RemoteProxy:
-        """Return the proxy of an object, which is made unless there is one."""
+    def find_proxy(self, oid: int, descriptor: Value, number: Value = 0) -> RemoteProxy:
+        """Return the proxy of an object, which is made unless there is one.
+
+        Args:
+            oid: the number of the object.
+            descriptor: see `proxies.find_proxy`.
+            number: the number of the description, see there.
+
+        Raises:
+            TypeError: no such proxy can be made.
+        """
         with self._lock:
+            if number:
+                self._learn(number, descriptor)
             found = self.find_live_proxy(oid)
             if found is not None:
                 return found
-            cls = make_proxy_class(descriptor)
+            cls = self._find_class(descriptor)
             proxy: RemoteProxy = cls.__new__(cls)
             object.__setattr__(proxy, "_easycluster_state", self.maker.new_proxy_state(oid, self))
             reference = _ProxyReference(proxy, self.drop)
@@ -162,6 +176,24 @@ class References:
                         del self._live[oid]
                 raise
         return proxy
+
+    def _learn(self, number: Value, descriptor: Value) -> None:
+        """Note the class that the server describes under a number, and tell the server that it is known.
+
+        Every description is confirmed, however often it comes: an interrupt may have lost the confirmation.
+        """
+        if type(number) is not int or not 1 <= number <= MAX_NUMBERED_CLASSES:
+            raise TypeError(f"the number of a server object's class cannot be {number!s:.50}")
+        self._classes[number] = make_proxy_class(descriptor)
+        self.garbage.append((CLASS_KNOWN + number,))
+
+    def _find_class(self, descriptor: Value) -> type[RemoteProxy]:
+        if type(descriptor) is not int:
+            return make_proxy_class(descriptor)
+        cls = self._classes.get(descriptor)
+        if cls is None:
+            raise TypeError(f"the server has not described class {descriptor} of its objects")
+        return cls
 
     def _take_receipts(self, oid: int) -> int:
         """Take over the receipts of an earlier proxy that is gone, as far as they have not been given back.

@@ -23,12 +23,12 @@ from typing import (
 )
 
 from .operators import OBSOLETE_OPERATORS, SWITCHABLE_OPERATORS, can_be_exported
-from .process_bound import find_refused
+from .process_bound import find_array_protocols, find_refused
 
 if TYPE_CHECKING:  # novm
     from typing import Protocol
 
-    from easycluster_protocol._types import Value
+    from easycluster_protocol._types import Args, Value
 
     #: One name, or several.
     Names = Union[str, Iterable[str], None]
@@ -36,13 +36,13 @@ if TYPE_CHECKING:  # novm
     #: The values of `_SETTINGS` by name.
     Settings = Dict[str, Value]
 
+    Strings = Tuple[str, ...]
+
     #: All that a client needs to make a proxy: its class; or the names of methods, of attributes and of those
     #: attributes that never change, whether other attributes may be asked for, the names of methods that the
-    #: proxy refuses to call, see `process_bound`, and those of operators that the class switches off.
-    Descriptor = Union[
-        type,
-        Tuple[Tuple[str, ...], Tuple[str, ...], Tuple[str, ...], bool, Tuple[str, ...], Tuple[str, ...]],
-    ]
+    #: proxy refuses to call, see `process_bound`, those of operators that the class switches off, and the
+    #: full name of the object's class.
+    Descriptor = Union[type, Tuple[Strings, Strings, Strings, bool, Strings, Strings, str]]
 
     class ObjectNumbers(Protocol):
         """Gives numbers to server objects."""
@@ -50,6 +50,10 @@ if TYPE_CHECKING:  # novm
         def add(self, value: Value, listed: Dict[int, None]) -> int:
             """Return the number of an object that is being pickled, and count a receipt for each pickle:
             ``listed`` has the numbers in this one."""
+            ...
+
+        def describe(self, exports: Exports) -> Args:
+            """Return the arguments of `proxies.find_proxy` that follow the number of an object."""
             ...
 
     class ObjectTable(ObjectNumbers, Protocol):
@@ -77,6 +81,16 @@ if TYPE_CHECKING:  # novm
 
 #: Stands among exported names for all methods that the class defines, or for any attribute.
 AUTO = "@auto"
+
+#: Where releases name a class, this is added to its number: the client knows the class, see
+#: `easycluster_server._objects.table`.
+CLASS_KNOWN = 1 << 63
+
+#: How many classes have numbers on one connection. Further ones are described by each answer.
+MAX_NUMBERED_CLASSES = 1024
+
+#: Descriptions with more characters than this have a number.
+_LARGE_DESCRIPTION = 100
 
 _SETTINGS: Tuple[str, ...] = ("export_methods", "export_attrs", "export_attrs_cache", "proxy_class")
 
@@ -109,6 +123,7 @@ class Exports:
         refused: those of the methods that proxies refuse to call, see `process_bound`.
         switched_off: the operators that the class switches off, see `_find_switched_off`.
         descriptor: all that a client needs to make a proxy.
+        is_large: whether the descriptor has a number, which takes its place.
     """
 
     def __init__(
@@ -119,6 +134,7 @@ class Exports:
         any_attribute: bool,
         refused: FrozenSet[str],
         switched_off: FrozenSet[str],
+        cls: type,
         proxy_class: Optional[type],
     ) -> None:
         self.methods = methods
@@ -132,9 +148,12 @@ class Exports:
             tuple(sorted(attrs)),
             tuple(sorted(cached)),
             any_attribute,
-            tuple(sorted(refused)),
+            tuple(sorted(refused | find_array_protocols(cls))),
             tuple(sorted(switched_off)),
+            f"{cls.__module__}.{cls.__qualname__}",
         )
+        length = sum(map(len, methods)) + sum(map(len, attrs)) + sum(map(len, cached))
+        self.is_large = proxy_class is None and length > _LARGE_DESCRIPTION
 
 
 #: Class → the settings that `make_server_class` was given. None: the instances are copied, although those of
@@ -187,7 +206,7 @@ def find_class_exports(cls: type) -> Optional[Exports]:
         return exports
 
 
-def name_object(pickler: ObjectPickler, value: Value) -> Optional[Tuple[int, Descriptor]]:
+def name_object(pickler: ObjectPickler, value: Value) -> Optional[Args]:
     """Return the arguments of `proxies.find_proxy` for a server object, None for a value that is copied.
 
     Args:
@@ -195,7 +214,10 @@ def name_object(pickler: ObjectPickler, value: Value) -> Optional[Tuple[int, Des
         value: the value that it is pickling.
     """
     exports = find_exports(value)
-    return None if exports is None else (pickler.objects.add(value, pickler.listed), exports.descriptor)
+    if exports is None:
+        return None
+    objects = pickler.objects
+    return (objects.add(value, pickler.listed), *objects.describe(exports))
 
 
 def can_any_value_stay() -> bool:
@@ -248,6 +270,7 @@ def _make_exports(cls: type, settings: Settings) -> Exports:
         any_attribute,
         refused,
         switched_off,
+        cls,
         settings.get("proxy_class"),
     )
 
@@ -290,14 +313,6 @@ def _find_attributes(cls: type) -> Iterator[Tuple[str, Value]]:
             if name not in seen:
                 yield name, value
             seen.add(name)
-
-
-def describe_names(methods: Iterable[str], attributes: Iterable[str]) -> str:
-    """Return a phrase that lists exported names, for messages."""
-    return (
-        f"the methods {', '.join(sorted(methods)) or '(none)'} "
-        f"and the attributes {', '.join(sorted(attributes)) or '(none)'}"
-    )
 
 
 def is_method(value: Value) -> bool:

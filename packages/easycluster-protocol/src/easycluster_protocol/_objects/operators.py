@@ -1,6 +1,8 @@
-"""The special methods of operators and built-in functions, which proxies forward if exported."""
+"""Names that server objects can export, and how messages list them."""
 
 from __future__ import annotations
+
+from typing import Iterable
 
 #: The special methods that can be exported: those that Python calls for operators and built-in functions.
 OPERATORS = frozenset(
@@ -31,3 +33,18 @@ def can_be_exported(name: str) -> bool:
     """Whether a proxy may have an attribute of that name: an identifier; if special, one of an operator."""
     special = name.startswith("__") and name.endswith("__")
     return name in OPERATORS if special else name.isidentifier()
+
+
+#: The most characters of a list of names in a message.
+_LONGEST_LIST = 1000
+
+
+def describe_names(methods: Iterable[str], attributes: Iterable[str]) -> str:
+    """Return a phrase that lists exported names, for messages; of very many names it gives the number."""
+    methods, attributes = sorted(methods), sorted(attributes)
+    text = (
+        f"the methods {', '.join(methods) or '(none)'} and the attributes {', '.join(attributes) or '(none)'}"
+    )
+    if len(text) <= _LONGEST_LIST:
+        return text
+    return f"{len(methods)} methods and {len(attributes)} attributes, which dir() of the proxy lists"

@@ -8,7 +8,7 @@ names them among its exports. Functions on the host get the object itself, and u
 from __future__ import annotations
 
 from _io import UnsupportedOperation
-from typing import TYPE_CHECKING, Any, Callable, Dict, FrozenSet, Iterable, NoReturn, Tuple, Type
+from typing import TYPE_CHECKING, Any, Callable, Dict, FrozenSet, Iterable, NoReturn, Optional, Tuple, Type
 
 if TYPE_CHECKING:
     from easycluster_protocol._types import Value
@@ -39,6 +39,28 @@ _REASONS: Dict[str, Tuple[Type[Exception], str]] = {
     "buffer_info": (TypeError, _ADDRESS),
 }
 
+#: Methods and attributes by which libraries get at the memory of arrays. A proxy of a class that has one of
+#: them, or of a sequence, would be copied by them in silence, with one call for each element.
+_ARRAY_PROTOCOLS = (
+    "__array__",
+    "__array_interface__",
+    "__arrow_c_array__",
+    "__arrow_c_stream__",
+    "__buffer__",
+    "__cuda_array_interface__",
+    "__dlpack__",
+)
+
+#: What proxies of arrays and sequences refuse in their place: libraries look for these.
+ARRAY_METHODS = frozenset(("__array__", "__arrow_array__", "__dlpack__", "__dlpack_device__"))
+
+#: Methods of a proxy → how they copy the object to this process in one call.
+_COPIES = (
+    (("cpu", "numpy"), ".cpu().numpy()"),  # PyTorch
+    (("to_numpy",), ".to_numpy()"),  # pandas, Arrow
+    (("tolist",), ".tolist()"),  # NumPy, `array`
+)
+
 #: Attributes that mean a pointer or handle to local code, as to `ctypes`.
 ATTRIBUTES = frozenset(("_as_parameter_",))
 
@@ -58,9 +80,25 @@ def find_refused(cls: type, methods: FrozenSet[str]) -> FrozenSet[str]:
     return refused if is_socket else refused - _OF_SOCKETS
 
 
-def make_refusals(names: Iterable[str]) -> Dict[str, Refusal]:
-    """Return the methods of proxies that refuse; names that only a later version knows are left out."""
-    return {name: make_refusal(name) for name in names if name in _REASONS}
+def find_array_protocols(cls: type) -> FrozenSet[str]:
+    """Return the methods that the proxies of a class refuse if its objects are arrays to some library."""
+    has_protocol = any(name in vars(base) for base in cls.__mro__ for name in _ARRAY_PROTOCOLS)
+    return ARRAY_METHODS if has_protocol else frozenset()
+
+
+def make_refusals(names: Iterable[str]) -> Dict[str, Optional[Refusal]]:
+    """Return the attributes of proxies that refuse; names that only a later version knows are left out."""
+    refusals: Dict[str, Optional[Refusal]] = {
+        name: make_refusal(name) for name in names if name in _REASONS or name in ARRAY_METHODS
+    }
+    if "__array__" in refusals:
+        refusals["__array_ufunc__"] = None  # operators of NumPy leave the operation to the proxy
+    return refusals
+
+
+def make_array_refusals() -> Dict[str, Optional[Refusal]]:
+    """Return what proxies of sequences have for libraries that would copy them in silence."""
+    return make_refusals(ARRAY_METHODS)
 
 
 def make_refusal(name: str) -> Refusal:
@@ -77,8 +115,16 @@ def make_refusal(name: str) -> Refusal:
 
 def explain_refusal(proxy: Any, name: str) -> Exception:
     """Return the error for a method that a proxy refuses."""
-    error, reason = _REASONS[name]
     state = proxy._easycluster_state  # not its `repr`, which may be a call
+    if name in ARRAY_METHODS:
+        names = dir(proxy)  # which asks nobody
+        how = [text for methods, text in _COPIES if all(each in names for each in methods)]
+        copy = f"value{how[0]}" if how else "host.call(list, value)"
+        return TypeError(
+            f"{name}() of object {state.oid} on {state.peername}: an array or sequence that stays there is"
+            f" not copied in silence. Copy it by {copy}, or let a function on the host do the work"
+        )
+    error, reason = _REASONS[name]
     return error(
         f"{name}() of object {state.oid} on {state.peername}: {reason}; "
         f"raw_call_method({name!r}, ()) returns its answer there"

@@ -10,8 +10,8 @@ from _thread import _local
 from types import FunctionType
 from typing import TYPE_CHECKING, Any, Callable, Dict, Iterable, Iterator, Mapping, Optional, Tuple
 
-from .exports import describe_names
-from .operators import can_be_exported
+from .operators import can_be_exported, describe_names
+from .process_bound import make_array_refusals
 
 if TYPE_CHECKING:  # novm
     from typing import Protocol
@@ -89,12 +89,14 @@ ATTRIBUTE = "attribute"
 CACHED = "cached"
 
 
-def find_proxy(oid: int, descriptor: object) -> Value:
+def find_proxy(oid: int, descriptor: object, number: object = 0) -> Value:
     """Return the proxy of an object of the server whose answer is being unpickled here.
 
     Args:
         oid: the number of the object.
-        descriptor: how the server describes the proxy, see `proxy_classes.make_proxy_class`.
+        descriptor: how the server describes the proxy, see `proxy_classes.make_proxy_class`; or the number of
+            a description that has come before.
+        number: the number of this description from now on, on this connection; 0: it has none.
 
     Raises:
         TypeError: no answer of a server is being unpickled, or no such proxy can be made.
@@ -104,7 +106,7 @@ def find_proxy(oid: int, descriptor: object) -> Value:
         raise TypeError(f"server object {oid} has a meaning only to the client that was given it")
     if type(oid) is not int or oid < 1:  # 0 is the server itself, which no answer names
         raise TypeError(f"the number of a server object cannot be {oid!s:.50}")
-    return references.find_proxy(oid, descriptor)
+    return references.find_proxy(oid, descriptor, number)
 
 
 def find_object(oid: int) -> Value:
@@ -250,6 +252,10 @@ class RemoteProxy:
         _define_forwarders(cls, "proxy_methods", _make_method)
         _define_forwarders(cls, "proxy_attrs", _make_attribute)
         _define_forwarders(cls, "proxy_attrs_cache", _make_cached)
+        if all(get_forwarded_kind(cls, name) == METHOD for name in ("__getitem__", "__len__")):
+            for name, refusal in make_array_refusals().items():
+                if not hasattr(cls, name):
+                    setattr(cls, name, refusal)
 
     @property
     def proxy_connection(self) -> Any:

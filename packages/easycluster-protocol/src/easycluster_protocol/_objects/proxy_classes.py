@@ -10,7 +10,13 @@ from typing import TYPE_CHECKING, Any, Iterable, Iterator, Optional, Tuple
 
 from .exports import ServerObject, copy_instances, make_server_class, registered_by_name
 from .operators import SWITCHABLE_OPERATORS
-from .process_bound import ATTRIBUTES as PROCESS_BOUND_ATTRIBUTES, REFUSED, make_refusal, make_refusals
+from .process_bound import (
+    ARRAY_METHODS,
+    ATTRIBUTES as PROCESS_BOUND_ATTRIBUTES,
+    REFUSED,
+    make_refusal,
+    make_refusals,
+)
 from .proxies import (
     ATTRIBUTE,
     CACHED,
@@ -32,6 +38,10 @@ if TYPE_CHECKING:
 
 #: More names than any class has. They become a class here, which is kept.
 _MAX_NAMES = 1 << 14
+
+#: The most characters of the published form of a class's name, which consists of all exported names. Where
+#: that is longer, the name is that of the object's class.
+_LONGEST_NAME = 200
 
 #: Kind of a forwarded attribute → why it cannot be set.
 _WHY_NOT_SET = {METHOD: "it is a method", REFUSED: "it is a method", "": "every proxy has it"}
@@ -210,8 +220,7 @@ def make_proxy_class(descriptor: Value) -> Type[RemoteProxy]:
     """
     if isinstance(descriptor, type) and issubclass(descriptor, RemoteProxy):
         return descriptor
-    if type(descriptor) is tuple and 4 <= len(descriptor) <= 6:  # pyright: ignore[reportUnknownArgumentType]
-        _check_names(*descriptor[:3], *descriptor[4:])  # pyright: ignore[reportUnknownArgumentType]
+    if type(descriptor) is tuple and 4 <= len(descriptor) <= 7:  # pyright: ignore[reportUnknownArgumentType]
         return _make_dynamic_class(*descriptor)  # pyright: ignore[reportUnknownArgumentType]
     raise TypeError(f"a server object's proxy class must derive from RemoteProxy, not be {descriptor!r:.200}")
 
@@ -225,7 +234,6 @@ def _check_names(*parts: Value) -> None:
                 raise TypeError(f"a server object exports names, not a {type(name).__qualname__}")
 
 
-@lru_cache(maxsize=1024)
 def _make_dynamic_class(
     methods: Tuple[str, ...],
     attrs: Tuple[str, ...],
@@ -233,8 +241,28 @@ def _make_dynamic_class(
     any_attribute: bool,
     refused: Tuple[str, ...] = (),
     switched_off: Tuple[str, ...] = (),
+    class_name: str = "",
 ) -> Type[RemoteProxy]:
-    name = "_".join(("dynamic_proxy", *sorted((*methods, *refused)), *sorted(attrs), *sorted(cached)))
+    _check_names(methods, attrs, cached, refused, switched_off)
+    names = (*sorted({*methods, *refused} - ARRAY_METHODS), *sorted(attrs), *sorted(cached))
+    name = "_".join(("dynamic_proxy", *names))
+    if len(name) > _LONGEST_NAME and class_name:
+        if type(class_name) is not str or not class_name.isprintable():
+            raise TypeError(f"a server object cannot have a class named {class_name!r:.200}")
+        name = f"Proxy[{class_name[:_LONGEST_NAME]}]"
+    return _make_named_class(name, methods, attrs, cached, any_attribute, refused, switched_off)
+
+
+@lru_cache(maxsize=1024)
+def _make_named_class(
+    name: str,
+    methods: Tuple[str, ...],
+    attrs: Tuple[str, ...],
+    cached: Tuple[str, ...],
+    any_attribute: bool,
+    refused: Tuple[str, ...],
+    switched_off: Tuple[str, ...],
+) -> Type[RemoteProxy]:
     base = _DynamicDefaultProxy if any_attribute else _DynamicProxy
     cls: Type[RemoteProxy] = type(  # pyright: ignore[reportAssignmentType]
         name,

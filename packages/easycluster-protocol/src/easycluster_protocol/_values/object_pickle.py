@@ -23,8 +23,8 @@ from .states import States
 from .views import is_sequence_iterator
 
 if TYPE_CHECKING:
-    from easycluster_protocol._objects.exports import Descriptor, ObjectNumbers, ObjectPickler, ObjectTable
-    from easycluster_protocol._types import Buffer, Dumps, Value
+    from easycluster_protocol._objects.exports import Exports, ObjectNumbers, ObjectPickler, ObjectTable
+    from easycluster_protocol._types import Args, Buffer, Dumps, Value
 
 
 def dumps_result(
@@ -64,6 +64,11 @@ class NoObjects:
     def get(oid: int) -> Value:
         """Refuse to find an object, as a table does that has none."""
         raise ReferenceError(f"there is no object {oid}")
+
+    @staticmethod
+    def describe(exports: Exports) -> Args:
+        """Return the whole description; nothing of this kind is ever named."""
+        return (exports.descriptor,)
 
     @staticmethod
     def give_back(listed: Dict[int, None]) -> None:
@@ -143,7 +148,7 @@ class _ByIdentity(Pickler):
         names: Names
         states: States
 
-    def persistent_id(self, value: Value) -> Optional[Tuple[int, Descriptor]]:
+    def persistent_id(self, value: Value) -> Optional[Args]:
         return None if id(value) in self.states else name_object(self.names, value)
 
 
@@ -173,7 +178,7 @@ class _ReductionsByIdentity(ObjectReductions):
 class ProxyUnpickler(Unpickler):
     """Unpickles an answer that holds server objects."""
 
-    def persistent_load(self, named: Tuple[int, Descriptor]) -> Value:
+    def persistent_load(self, named: Args) -> Value:
         """Return the proxy that `_ByIdentity` has named."""
         return find_proxy(*named)
 

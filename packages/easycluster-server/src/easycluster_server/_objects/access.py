@@ -6,7 +6,8 @@ from functools import partial
 from types import ModuleType
 from typing import TYPE_CHECKING, Callable
 
-from easycluster_protocol._objects.exports import describe_names, find_exports, is_method
+from easycluster_protocol._objects.exports import find_exports, is_method
+from easycluster_protocol._objects.operators import describe_names
 from easycluster_protocol._objects.proxy_classes import RemoteIterator
 from easycluster_protocol._objects.proxy_methods import ProxyMethod, RefusedMethod
 

@@ -4,6 +4,10 @@ Every message that names an object is one receipt, which counts from the moment 
 so an object stays if its proxy is dropped while another answer that names it is on its way. The client gives
 receipts back when a proxy is gone, several at once. An object for which it has none any more is dropped.
 
+The description of a class, with all names that it exports, may have thousands of bytes. So a large one has a
+number, and answers give the number alone from the moment at which the client has said that it knows the
+description. Until then each answer has the description: it may be lost, or never be unpickled.
+
 No user code runs under the lock, nor in the thread that reads: objects are dropped in a thread of
 their own, because their finalisers may take as long as they like.
 """
@@ -14,13 +18,15 @@ import _thread
 import itertools
 import threading
 from collections import deque
-from typing import TYPE_CHECKING, Deque, Dict, Iterable, List, Sequence, Tuple
+from typing import TYPE_CHECKING, Deque, Dict, Iterable, List, Sequence, Set, Tuple
 
+from easycluster_protocol._objects.exports import CLASS_KNOWN, MAX_NUMBERED_CLASSES
 from easycluster_protocol._wire.messages import Message
 from easycluster_server._system.this_process import report
 
 if TYPE_CHECKING:
-    from easycluster_protocol._types import Value
+    from easycluster_protocol._objects.exports import Exports
+    from easycluster_protocol._types import Args, Value
 
     #: Pairs of an object's number and a number of receipts.
     Releases = Sequence[Tuple[int, int]]
@@ -50,6 +56,9 @@ class ObjectTable:
         self._known: Dict[int, int] = {}
         #: The latest lists of receipts that were taken, see `release`. Their messages may be large.
         self._taken: Deque[Releases] = deque(maxlen=_MAX_TAKEN)
+        self._class_numbers: Dict[Exports, int] = {}
+        #: The numbers of the classes that the client knows, as releases name them.
+        self._known_classes: Set[int] = set()
 
     def __len__(self) -> int:
         return len(self._entries)
@@ -87,6 +96,24 @@ class ObjectTable:
                 listed[oid] = None
             return oid
 
+    def describe(self, exports: Exports) -> Args:
+        """Return how a message names the class of an object, see `proxies.find_proxy`.
+
+        Args:
+            exports: those of the class.
+        """
+        descriptor = exports.descriptor
+        if not exports.is_large:
+            return (descriptor,)
+        number = self._class_numbers.get(exports)
+        if number is None:
+            with self._lock:
+                number = len(self._class_numbers) + 1
+                if number > MAX_NUMBERED_CLASSES:
+                    return (descriptor,)
+                number = self._class_numbers.setdefault(exports, number)
+        return (number,) if number + CLASS_KNOWN in self._known_classes else (descriptor, number)
+
     def give_back(self, oids: Iterable[int]) -> None:
         """Take back the receipts of a message that was not sent."""
         gone: List[Value] = []
@@ -100,8 +127,17 @@ class ObjectTable:
 
         An interrupt may let the same message come twice, one right after the other.
         """
-        # One C call: the thread is started or it is not.
-        _thread.start_new_thread(self._release, (message.releases,))
+        releases = message.releases
+        # At once: the answer to the call that comes with them gives the numbers.
+        if self.note_known_classes(releases) < len(releases):
+            # One C call: the thread is started or it is not.
+            _thread.start_new_thread(self._release, (releases,))
+
+    def note_known_classes(self, releases: Releases) -> int:
+        """Note the classes that releases say the client knows; return how many they are."""
+        known = [number for number, _ in releases if number >= CLASS_KNOWN]
+        self._known_classes.update(known)
+        return len(known)
 
     def _release(self, releases: Releases) -> None:
         gone: List[Value] = []
