@@ -125,7 +125,7 @@ class _RebuildingHere:
     def __exit__(self, *error: object) -> None:
         context.answering = self._before
 
-    def find_proxy(self, oid: int, descriptor: object) -> Value:
+    def find_proxy(self, oid: int, descriptor: object, number: object) -> Value:
         return self._objects.get(oid)
 
 
