@@ -118,6 +118,72 @@ def test_main(how: dict[str, Any], tmp_path: Path) -> None:
     assert master.errors == ""
 
 
+DECORATED = """
+import functools, typing
+from easycluster_protocol.errors import SerializationError
+
+@functools.lru_cache
+def twice(x):
+    return 2 * x
+
+@functools.lru_cache(maxsize=None)
+def fibonacci(n):
+    return n if n < 2 else fibonacci(n - 1) + fibonacci(n - 2)
+
+@functools.singledispatch
+def kind(x):
+    return "any"
+
+@kind.register
+def _(x: int):
+    return "int"
+
+class Cached:
+    @functools.lru_cache
+    def method(self, x):
+        return x + 1
+    @functools.cached_property
+    def once(self):
+        return 5
+
+UserId = typing.NewType("UserId", int)
+
+def annotated(x: UserId) -> UserId:
+    return UserId(x + 1)
+
+class ByName:
+    def __reduce__(self):
+        return "by_name"
+
+by_name = ByName()
+
+with connect() as client:
+    say(cached=[client.call(twice, 2), client.call(fibonacci, 30), client.call(lambda: twice)(3)])
+    say(passed=client.call(lambda f, xs: [f(x) for x in xs], twice, [1, 2]), map=client.call("list", [twice(1)]))
+    say(kind=client.call(lambda: [kind(1), kind("")]), methods=client.call(lambda: [Cached().method(1), Cached().once]))
+    say(type=client.call(annotated, 3))
+    try:
+        client.call(repr, by_name)
+    except SerializationError as error:
+        say(error=str(error))
+"""
+
+
+def test_decorated_functions(how: dict[str, Any], tmp_path: Path) -> None:
+    """Functions of the script with a cache, or that dispatch, work there; what cannot go is an error here."""
+    with Master(how, DECORATED, tmp_path) as master:
+        assert master.hear() == {"cached": [4, 832040, 6]}
+        assert master.hear() == {"passed": [2, 4], "map": [2]}
+        assert master.hear() == {"kind": ["int", "any"], "methods": [2, 5]}
+        assert master.hear() == {"type": 4}
+        error = master.hear()["error"]
+        assert error.startswith(
+            "argument 1 of repr (type ByName) cannot be sent: PicklingError: ByName objects are"
+        )
+        assert "'by_name' exists only in __main__: put it into definitions (define_common)" in error
+        assert master.wait() == 0
+
+
 NOTEBOOK = """
 import code
 

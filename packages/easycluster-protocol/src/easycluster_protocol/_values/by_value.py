@@ -21,6 +21,7 @@ from easycluster_protocol._objects.proxy_methods import reduce_method
 
 from .named_tuples import has_no_name, has_only_fields, is_always_copied, is_never_copied
 from .object_pickle import reduce_iterator
+from .only_here import is_dispatcher, reduce_dispatcher, reduce_name, reduce_property
 from .reductions import Reductions
 from .states import States
 from .views import is_sequence_iterator
@@ -59,9 +60,12 @@ class _ReductionsByValue(Reductions):
         cls = _type_of(value)
         if cls in self._others or issubclass(cls, (type, FunctionType)):
             return NotImplemented
-        return self[cls](value)
+        reduced = self[cls](value)
+        return reduce_name(value, reduced) if isinstance(reduced, str) else reduced
 
     def choose(self, cls: Any) -> Any:
+        if (cls.__module__, cls.__name__) == ("functools", "cached_property"):
+            return reduce_property
         if has_no_name(cls) and not self.may_be_copied(cls) and issubclass(cls, tuple):
             return None  # its class goes by value
         return super().choose(cls)
@@ -103,6 +107,8 @@ def _make_code_pickler(cls: Any) -> Any:
         def reducer_override(self: Any, value: Value) -> Any:
             if type(value) is CodeType:
                 return make_code, (_CACHE_TAG, value.co_filename, *self.dispatch_table[CodeType](value))
+            if type(value) is FunctionType and is_dispatcher(value):
+                return reduce_dispatcher(value)
             reduced = cls.reducer_override(self, value)
             return self.reductions.reduce(value) if reduced is NotImplemented else reduced
 
