@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import os
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 import easycluster
-from easycluster import RemoteException, define_common, eval_multi, execblock_multi
+from easycluster import RemoteException, SerializationError, define_common, eval_multi, execblock_multi
 
 MORE = """
 import os
@@ -29,8 +30,17 @@ def get_limit_soon():
     return get_limit(timeout=3)
 
 class Meter(ServerObject):
+    export_methods = 'read'
+    zero = 0
+
     def read(self):
-        return 5
+        return 5 + self.zero
+
+    def calibrate(self):
+        self.zero = 1
+
+class ClosedMeter(Meter):
+    export_attrs = ()
 """
 
 
@@ -192,3 +202,40 @@ def test_lazy_iterators_are_proxies(far: Any) -> None:
     with pytest.raises(ValueError, match="'x'"):
         next(easycluster.options(values, origexc="quiet"))
     assert list(values) == [3]
+
+
+def test_callback_as_an_argument(far: Any) -> None:
+    """A function among the arguments is called there, on a copy: that is no error, because it may be meant."""
+    got: list[int] = []
+
+    assert list(far.map({1: 2}.get, [1, 3])) == [2, None]
+    far.list(far.map(got.append, [1, 2, 3]))
+    assert got == []
+
+
+def test_file_as_an_argument(far: Any, tmp_path: Path) -> None:
+    """The text of a local file is sent; a file that cannot be sent says how to open one on the host."""
+    path = tmp_path / "big.txt"
+    path.write_text("one\ntwo\n")
+
+    with path.open() as file:
+        assert far.list(file) == ["one\n", "two\n"]
+    with (
+        path.open("rb") as file,
+        pytest.raises(SerializationError, match=r"\(host\.open\(path\) opens a file"),
+    ):
+        far.list(file)
+    with far.open(str(path), "rb") as file:
+        assert far.list(file) == [b"one\n", b"two\n"]
+
+
+def test_exported_methods_alone(far: Any) -> None:
+    """A class that names its methods only hides no attribute, as published; one that names attributes, too, does."""
+    meter, closed = far.Meter(), far.ClosedMeter()
+    meter.calibrate()
+
+    assert (meter.read(), meter.zero) == (6, 1)
+    assert closed.read() == 5
+    for name in ("zero", "calibrate"):
+        with pytest.raises(AttributeError, match=f"has no attribute '{name}'; exported are the methods read"):
+            getattr(closed, name)

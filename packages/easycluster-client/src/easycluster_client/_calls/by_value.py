@@ -9,6 +9,7 @@ the first such value on each connection, so the host needs nothing installed.
 from __future__ import annotations
 
 import functools
+import io
 import re
 from collections.abc import Callable, Sequence
 from importlib import import_module
@@ -125,5 +126,6 @@ def _explain(values: Args, label: str, error: Exception) -> SerializationError:
         try:
             dumps(value, 4, _get_dumps())
         except Exception as culprit:
-            return explain_dumps(f"{name} (type {type(value).__name__})", culprit)
+            advice = " (host.open(path) opens a file of the host)" if isinstance(value, io.IOBase) else ""
+            return explain_dumps(f"{name} (type {type(value).__name__})", culprit, advice)
     return explain_dumps(f"an argument of {label}", error)
