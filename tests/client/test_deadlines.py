@@ -142,3 +142,12 @@ def test_descriptors() -> None:
 
     os.close(reading)
     os.close(writing)
+
+
+def test_share_of_a_deadline(clock: Clock) -> None:
+    """Each of several steps gets an equal part of the time that is left, and the last all of it."""
+    deadline = Deadline(6)
+    clock.now += 3
+
+    assert deadline.share(3).left == pytest.approx(1)
+    assert deadline.share(1) is deadline

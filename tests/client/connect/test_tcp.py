@@ -15,6 +15,7 @@ from easycluster_client import _deadlines
 from easycluster_client._address import Address
 from easycluster_client._connect import tcp
 from easycluster_client._connect.connected import OpenConnection
+from easycluster_client._connect.dial import dial
 from easycluster_client._connect.tcp import connect_socket, connect_tcp
 from easycluster_protocol._handshake.server import ServerHandshake
 from easycluster_protocol._wire import messages as m
@@ -113,13 +114,12 @@ def listener() -> Iterator[Listener]:
 def made(monkeypatch: pytest.MonkeyPatch) -> list[socket.socket]:
     """The sockets that were connected."""
     found: list[socket.socket] = []
-    create = socket.create_connection
 
     def note(*arguments: Any) -> socket.socket:
-        found.append(create(*arguments))
+        found.append(dial(*arguments))
         return found[-1]
 
-    monkeypatch.setattr(socket, "create_connection", note)
+    monkeypatch.setattr(tcp, "dial", note)
     return found
 
 
@@ -229,15 +229,15 @@ def test_place_that_is_connected(
     """The host, the port or the default port, and the limit of the address are those that are tried."""
     tried: list[Any] = []
 
-    def refuse(*arguments: Any) -> socket.socket:
-        tried.append(arguments)
+    def refuse(host: str, port: int, deadline: _deadlines.Deadline) -> socket.socket:
+        tried.append((host, port, deadline.left))
         raise OSError("no luck")
 
-    monkeypatch.setattr(socket, "create_connection", refuse)
+    monkeypatch.setattr(tcp, "dial", refuse)
     with pytest.raises(ConnectError) as caught:
         connect_tcp(Address(KEY, "h", port, None, None, None, (), False, 7.0))
 
-    assert tried == [(("h", expected), 7.0)]
+    assert tried == [("h", expected, 7.0)]
     assert str(caught.value) == (
         f"cannot connect to h:{expected}: no luck (is the server running there? "
         "to connect by SSH write user@host or add :ssh=yes)"

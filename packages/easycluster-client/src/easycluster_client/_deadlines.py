@@ -10,6 +10,8 @@ from collections.abc import Callable
 from easycluster_protocol.errors import CallTimeout, ConnectError
 from easycluster_server._io.transport import wait
 
+from ._attempts import find_attempt
+
 #: The longest single wait, in seconds: the kernel refuses waits of more than some weeks.
 LONGEST_WAIT = 86400.0
 
@@ -127,6 +129,15 @@ class Deadline:
         self._seconds = seconds
         self._is_prompting = is_prompting
         self._end = time.monotonic() + seconds
+        self._attempt = find_attempt()
+
+    def share(self, parts: int) -> Deadline:
+        """Return a deadline that leaves an equal part of the time that is left."""
+        if parts == 1:
+            return self
+        part = Deadline(self.left / parts)
+        part._seconds = self._seconds  # in the error
+        return part
 
     @property
     def left(self) -> float:
@@ -141,9 +152,11 @@ class Deadline:
             write: the descriptor to write to, or -1.
 
         Raises:
-            ConnectError: the time is over.
+            ConnectError: the time is over, or the attempt was given up.
         """
         while True:
+            if self._attempt is not None:
+                self._attempt.check()
             started_at = time.monotonic()
             if any(wait(read, write, min(_PROMPT_INTERVAL, max(self.left, _SHORTEST_PROMPT_INTERVAL)))):
                 return

@@ -5,6 +5,7 @@ from __future__ import annotations
 import weakref
 from collections.abc import Callable
 
+from easycluster_client._attempts import find_attempt
 from easycluster_client._process.exit import close_at_exit
 from easycluster_protocol._wire.link import Link
 from easycluster_protocol.errors import AuthenticationError, ConnectError
@@ -39,6 +40,9 @@ class OpenConnection:
         self._finalize = weakref.finalize(self, _release, self.transport, finish)
         self._finalize.atexit = False  # too early: exit functions of the script may still make calls
         close_at_exit(self)
+        attempt = find_attempt()
+        if attempt is not None:  # it has not ended: definitions are still to be sent
+            attempt.end_by(transport.shutdown)
 
     def finish(self) -> None:
         """Close the transport, unless it is closed, and end ssh."""

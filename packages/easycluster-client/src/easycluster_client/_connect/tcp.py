@@ -16,6 +16,7 @@ from easycluster_server._io.handshake import shake_hands
 from easycluster_server._io.transport import SocketTransport
 
 from .connected import OpenConnection, explain_failure
+from .dial import dial
 
 
 def connect_tcp(address: Address) -> OpenConnection:
@@ -24,7 +25,7 @@ def connect_tcp(address: Address) -> OpenConnection:
     check_key(key, f"the connection to {address.peername}")
     deadline = Deadline(address.timeout)
     try:
-        connection = socket.create_connection((address.host, address.port or DEFAULT_PORT), deadline.left)
+        connection = dial(address.host, address.port or DEFAULT_PORT, deadline)
     except (OSError, UnicodeError) as error:  # UnicodeError: a name that cannot be looked up
         raise ConnectError(
             f"cannot connect to {address.peername}: {error} (is the server running there? "
