@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, get_type_hints
 import pytest
 
 import easycluster
-from easycluster import server
+from easycluster import parallel, server
 from easycluster_server._command_line import _make_parser
 
 #: The module as it is at run time; type checkers see its stub alone.
@@ -56,6 +56,7 @@ PLACES: dict[str, tuple[Any, Callable[[], set[str]]]] = {
         easycluster,
         lambda: {*facade._HOMES, *facade._SUBMODULES} - {*easycluster.__all__},
     ),
+    "easycluster.parallel": (parallel, lambda: set(parallel.__all__)),
     "easycluster.server": (server, lambda: set(server.__all__)),
 }
 
@@ -73,6 +74,7 @@ KINDS: dict[str, tuple[Any, tuple[str, ...]]] = {
     "GeneratorProxy": (easycluster.GeneratorProxy, ("RemoteProxy",)),
     "FileProxy": (easycluster.FileProxy, ("RemoteProxy",)),
     "ServerObject": (easycluster.ServerObject, ()),
+    "Hosts": (parallel.Hosts(), ()),
     "Server": (server.Server, ()),
     "QuietServer": (server.QuietServer, ("Server",)),
     "RemoteException": (easycluster.RemoteException(ValueError(), []), ()),

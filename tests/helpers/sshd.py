@@ -27,7 +27,7 @@ PermitRootLogin yes
 PrintMotd no
 PrintLastLog no
 UseDNS no
-MaxStartups 200:30:400
+MaxStartups {max_startups}
 MaxSessions 200
 LogLevel ERROR
 {environment}
@@ -58,6 +58,7 @@ class Sshd:
     Args:
         folder: for its keys, configuration and log.
         environment: variables that its sessions get.
+        max_startups: how many connections may wait for their login, as sshd's option.
 
     Attributes:
         config: the path of an ssh configuration, for ``ssh -F``.
@@ -65,7 +66,9 @@ class Sshd:
         pid: its process id.
     """
 
-    def __init__(self, folder: Path, environment: dict[str, str] | None = None) -> None:
+    def __init__(
+        self, folder: Path, environment: dict[str, str] | None = None, max_startups: str = "200:30:400"
+    ) -> None:
         folder.chmod(0o700)
         self.folder = folder
         self.config = folder / "ssh_config"
@@ -79,6 +82,7 @@ class Sshd:
             os.makedirs("/run/sshd", mode=0o755, exist_ok=True)  # compiled into sshd
         settings = "".join(f' "{name}={value}"' for name, value in (environment or {}).items())
         self._environment = f"SetEnv{settings}" if settings else ""
+        self._max_startups = max_startups
         self.port = 0
         self._process = self._start()
         self.pid = self._process.pid
@@ -104,6 +108,7 @@ class Sshd:
             "folder": self.folder,
             "user": getpass.getuser(),
             "environment": self._environment,
+            "max_startups": self._max_startups,
         }
         (self.folder / "sshd_config").write_text(_SSHD_CONFIG.format(**values))
         self.config.write_text(_SSH_CONFIG.format(**values))

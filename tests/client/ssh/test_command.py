@@ -171,7 +171,7 @@ def test_server_alive_of_the_real_ssh(
     path = tmp_path / "config"
     path.write_text(config)
 
-    settings = command_module._read_settings(address(True, extra_args=("-F", str(path), *extra)))
+    settings = command_module.read_settings(address(True, extra_args=("-F", str(path), *extra)))
     assert command_module._choose_options(settings) == ([], expected)
 
 

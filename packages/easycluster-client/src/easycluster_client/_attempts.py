@@ -11,11 +11,14 @@ from easycluster_protocol.errors import ConnectError
 class Attempt:
     """An attempt to connect that another thread may give up. It belongs to the thread that is inside its
     ``with`` block, and to the deadlines that are made there.
+
+    Attributes:
+        reason: why it was given up.
     """
 
     def __init__(self) -> None:
         self._given_up = threading.Event()
-        self._reason = ""
+        self.reason = ""
         self._endings: list[Callable[[], object]] = []
 
     def __enter__(self) -> None:
@@ -37,7 +40,7 @@ class Attempt:
 
     def give_up(self, reason: str) -> None:
         """Let the attempt end soon, with an error of this text."""
-        self._reason = reason
+        self.reason = reason
         self._given_up.set()
         for ending in list(self._endings):
             ending()
@@ -45,7 +48,7 @@ class Attempt:
     def check(self) -> None:
         """Raise a `ConnectError` if the attempt was given up."""
         if self.is_given_up:
-            raise ConnectError(self._reason)
+            raise ConnectError(self.reason)
 
     def sleep(self, seconds: float) -> None:
         """Wait, until the attempt is given up at most; see `check`."""

@@ -100,7 +100,7 @@ _HOMES: Dict[str, str] = dict(_STARRED)
 _HOMES.update(_CLIENT_STARRED)
 _HOMES.update(_BY_NAME)
 
-_SUBMODULES = ("server", "remote_code")
+_SUBMODULES = ("server", "remote_code", "parallel")
 
 
 def _is_installed(package: str) -> bool:

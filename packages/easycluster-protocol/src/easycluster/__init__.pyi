@@ -75,7 +75,7 @@ from easycluster_protocol.keys import (
     write_key_file as write_key_file,
 )
 
-from . import remote_code as remote_code, server as server
+from . import parallel as parallel, remote_code as remote_code, server as server
 
 __all__ = [
     "AutoThreadingClient",

@@ -65,7 +65,7 @@ def build_command(address: Address) -> list[str]:
     except ValueError as error:
         raise SpecError(f"rpython cannot be used: {error}") from None
     check_standard_input(_split(address.rpython or ""), "rpython")
-    first, last = _choose_options(_read_settings(address))
+    first, last = _choose_options(read_settings(address))
     # "--" ends the options, so ssh can take no host name for an option.
     remote = ["--", address.host, remote_command]
     return [*_IGNORE_INTERRUPTS, path, *first, *arguments, *last, *remote]
@@ -117,7 +117,7 @@ def _choose_options(settings: dict[str, str]) -> tuple[list[str], list[str]]:
     return first, last
 
 
-def _read_settings(address: Address) -> dict[str, str]:
+def read_settings(address: Address) -> dict[str, str]:
     """Return the configuration of ssh for a host, as ssh prints it; empty if the program is not OpenSSH."""
     program, *arguments = _build_arguments(address)
     if os.path.basename(program) != "ssh":  # another program might do more than print when it is started

@@ -186,6 +186,16 @@ class SshFailure(NamedTuple):
     has_terminal: bool = False
 
 
+#: The words of ssh when the server, or a jump host, has dropped the connection before any login. sshd does
+#: that when too many connections have not logged in yet (MaxStartups).
+_DROPPED_BEFORE_LOGIN = "(kex|ssh)_exchange_identification|banner exchange"
+
+
+def is_dropped_before_login(error: ConnectError) -> bool:
+    """Return whether the SSH server has dropped this connection before any login; it may take another."""
+    return re.search(_DROPPED_BEFORE_LOGIN, str(error)) is not None
+
+
 def explain_failure(failure: SshFailure) -> ConnectError:
     """Return the error for an ssh that failed to start the server."""
     cls, text = _find_cause(failure)
