@@ -320,19 +320,38 @@ def chained() -> BaseException:
 
 
 def test_causes_and_contexts() -> None:
-    """Causes and contexts arrive as such, and the remote stack trace comes after the last of them."""
+    """Causes and contexts arrive as such; the remote stack trace is the cause of the first that has none of its own."""
     found, text = journey(chained())
 
     assert repr(found) == "TypeError('third')"
     second = found.__cause__
     assert repr(second) == "ValueError('second')"
     assert second is not None
-    assert second.__cause__ is None
+    assert isinstance(second.__cause__, RemoteTraceback)
+    assert not second.__suppress_context__
     first = second.__context__
     assert repr(first) == "KeyError('first')"
     assert first is not None
-    assert isinstance(first.__cause__, RemoteTraceback)
+    assert first.__cause__ is None
     assert sum(line.startswith("Traceback") for line in text) == 3
+
+
+def test_implicit_chaining() -> None:
+    """The remote stack trace is the cause of an exception that was raised while another was handled; a script
+    that prints it shows each of the two once."""
+    try:
+        try:
+            raise KeyError("first")
+        except KeyError:
+            raise ValueError("second")  # noqa: B904 -- this is the case
+    except ValueError as error:
+        found = arrived(error)
+
+    assert isinstance(found.__cause__, RemoteTraceback)
+    assert repr(found.__context__) == "KeyError('first')"
+    printed = "".join(traceback.format_exception(type(found), found, None))
+    assert printed.count("KeyError: 'first'") == 1
+    assert printed.count("During handling") == 1
 
 
 def test_from_none() -> None:
@@ -375,10 +394,11 @@ def test_long_chains() -> None:
 
     found, text = journey(error)
 
+    assert isinstance(found.__cause__, RemoteTraceback)
     count = 0
     while isinstance(found, ValueError):
-        found, count = found.__context__ or found.__cause__, count + 1  # type: ignore[assignment]  # ends below
-    assert isinstance(found, RemoteTraceback)
+        found, count = found.__context__, count + 1  # type: ignore[assignment]  # ends below
+    assert found is None
     assert count == failures._MAX_CHAIN_LINKS
     assert "ValueError: 0\n" in text
 
@@ -406,7 +426,7 @@ def test_chains_of_classes_of_their_own_mind(kind: type[Exception]) -> None:
     assert found.__cause__ is not None
     assert found.__cause__.args == (2,)
     assert found.__cause__.__context__ is not None
-    assert isinstance(found.__cause__.__context__.__cause__, RemoteTraceback)
+    assert isinstance(found.__cause__.__cause__, RemoteTraceback)
 
 
 if sys.version_info >= (3, 11):  # noqa: UP036 -- the tests run on 3.10 too

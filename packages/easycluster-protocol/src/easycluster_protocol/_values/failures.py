@@ -146,24 +146,29 @@ def unpack_exception(body: Buffer, host: str) -> Tuple[BaseException, List[str]]
         host: the name of the server, for the cause that is added at the end of the chain.
 
     Returns:
-        The exception with its chain of causes, in which a `RemoteTraceback` follows the last link that is
-        shown; and the lines of the remote stack trace.
+        The exception with its chain, in which a `RemoteTraceback` is the cause of the first link that was
+        raised without one (``raise ... from``); and the lines of the remote stack trace.
     """
     chain = loads(body)
     text: List[str] = chain[0]["text"]
     error = last = rebuild_link(chain[0])
-    shown: Optional[BaseException] = None
+    #: The link that has no cause. Scripts look for the stack trace there, and Python shows no context of it
+    #: then: the trace tells it.
+    without: Optional[BaseException] = None
+    is_suppressed = True
     for before, link in zip(chain, chain[1:]):
         following = rebuild_link(link)
         if before["relation"] == "cause":
             set_attribute(last, "__cause__", following)
         else:
             set_attribute(last, "__context__", following)
-            if before["suppress"] and shown is None:  # links after ``raise ... from None`` are not shown
-                shown = last
+            if without is None:
+                without, is_suppressed = last, before["suppress"]
         set_attribute(last, "__suppress_context__", before["suppress"])
         last = following
-    set_attribute(last if shown is None else shown, "__cause__", RemoteTraceback(host, text))
+    without = last if without is None else without
+    set_attribute(without, "__cause__", RemoteTraceback(host, text))
+    set_attribute(without, "__suppress_context__", is_suppressed)
     return error, text
 
 
