@@ -214,7 +214,7 @@ def test_tracebacks_show_our_source(bare: Callable[[], Client]) -> None:
 
     assert 'File "exec[1]", line 2, in <module>' in trace
     assert 'File "easycluster-bundle/easycluster_protocol/keys.py", line ' in trace
-    assert ", in read_key_file\n    with open(" in trace
+    assert ", in read_key_text\n    with open(" in trace
 
 
 @every_python(since="3.8")  # the threading of older ones imports traceback
