@@ -206,14 +206,12 @@ def test_value_that_raises_attribute_error(client: Any) -> None:
 
 def test_names_are_no_values(client: Any) -> None:
     """A name that is compared with a value, ``.value`` forgotten, raises instead of being unequal; as a function it
-    is true, and unequal to others."""
+    is unequal to others."""
     for value in (1, "text", [1]):
         with pytest.raises(
-            TypeError,
-            match=r"^<counter on .*> is a name on a server, not a value: write host\.counter\.value ",
+            TypeError, match=r"^<counter on .*> is a name on a server, .* counter\.value instead"
         ):
             _ = client.counter == value
-    assert client.counter
     assert client.counter != len
     assert [len, client.counter].index(client.counter) == 1
     assert client.counter == client.counter
