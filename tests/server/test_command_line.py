@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -246,3 +247,41 @@ def test_arguments_of_the_process(
     assert main() == 0
     assert path.exists()
     assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["-k", "secret.key"], "add -S to serve"),
+        (["-p", "5", "-v"], "add -S to serve"),
+        (["-O"], "add -g FILE"),
+    ],
+)
+def test_options_without_a_purpose(
+    capsys: pytest.CaptureFixture[str], servers: list[FakeServer], arguments: list[str], said: str
+) -> None:
+    """Options that say how, without the one that says what to do, are answered by what is missing."""
+    assert main(arguments) == 2
+
+    captured = capsys.readouterr()
+    assert said in captured.err
+    assert (captured.err.count("\n"), captured.out, servers) == (1, "", [])
+
+
+@pytest.mark.parametrize(
+    ("number", "advice"),
+    [
+        (errno.EADDRINUSE, "end the program that has the port, or choose another port with -p"),
+        (errno.EACCES, "choose a port above 1023 with -p"),
+        (errno.EADDRNOTAVAIL, "-b takes an address of this machine"),
+    ],
+)
+def test_advice(
+    capsys: pytest.CaptureFixture[str], servers: list[FakeServer], number: int, advice: str
+) -> None:
+    """A server that cannot listen says what to do."""
+    FakeServer.error = OSError(number, "cannot listen")
+    assert main(["-S", "-K", "a key"]) == 1
+
+    assert advice in capsys.readouterr().err
+    assert not servers

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import dataclasses
 import pickle
-import re
 import subprocess
 import sys
 from pathlib import Path
@@ -120,30 +119,6 @@ def test_argument_that_cannot_be_rebuilt(runner: CallRunner) -> None:
         runner.unpack(call(m.CALL, "len", (NotRebuilt(),), {}))
 
     assert isinstance(caught.value.__cause__, ValueError)
-
-
-def test_calls_are_timed() -> None:
-    """Who wants to know is told of each call, by name and duration, also when it raises."""
-    told: list[tuple[str, float]] = []
-    runner = CallRunner(ServerNames(), 5, lambda name, seconds: told.append((name, seconds)))
-    function, _, args, kwargs = runner.unpack(call(m.CALL, "int", ("5",), {}))
-    assert function(*args, **kwargs) == 5
-    with pytest.raises(ValueError, match="invalid literal"):
-        function("five")
-
-    assert [name for name, _ in told] == ["int", "int"]
-    assert all(seconds >= 0 for _, seconds in told)
-
-
-@pytest.mark.parametrize("verbosity", [0, 1, 2])
-def test_log_of_calls(capsys: pytest.CaptureFixture[str], verbosity: int) -> None:
-    """Calls are logged from verbosity 2 on, with who calls what for how long."""
-    runner = calls.make_runner(5, verbosity, "192.0.2.1:5")
-    function, _, args, kwargs = runner.unpack(call(m.CALL, "int", ("5",), {}))
-    assert function(*args, **kwargs) == 5
-
-    expected = r"easycluster: 192\.0\.2\.1:5 called int: \d+\.\d ms\n" if verbosity == 2 else ""
-    assert re.fullmatch(expected, capsys.readouterr().err)
 
 
 # Answers.

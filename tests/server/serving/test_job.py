@@ -116,7 +116,7 @@ def test_references_of_an_answer_that_cannot_be_sent(parts: Parts) -> None:
     assert len(parts.runner.table) == 0
 
 
-def test_call_that_nobody_can_be_told_of(parts: Parts, capsys: pytest.CaptureFixture[str]) -> None:
+def test_call_that_nobody_can_be_told_of(parts: Parts, capfd: pytest.CaptureFixture[str]) -> None:
     """When even the failure of a call cannot be sent, the session ends, so that the client does not wait for ever."""
     parts.channel.errors = [MemoryError("second"), MemoryError("first")]
     job = Job(parts.executor)
@@ -125,7 +125,7 @@ def test_call_that_nobody_can_be_told_of(parts: Parts, capsys: pytest.CaptureFix
 
     assert parts.lost == [True]
     assert parts.channel.bodies() == ["b"]
-    assert capsys.readouterr().err.endswith("MemoryError: second\n")
+    assert capfd.readouterr().err.endswith("MemoryError: second\n")
 
 
 def test_lost_connection(parts: Parts) -> None:
@@ -146,7 +146,7 @@ def test_lost_connection(parts: Parts) -> None:
     "error", [TimeoutError("by a handler"), LocalProtocolError("too large"), MemoryError()]
 )
 def test_other_errors_of_sending(
-    parts: Parts, capsys: pytest.CaptureFixture[str], error: BaseException
+    parts: Parts, capfd: pytest.CaptureFixture[str], error: BaseException
 ) -> None:
     """Another error while an answer is sent becomes the answer to that call."""
     parts.channel.errors = [error]
@@ -154,7 +154,7 @@ def test_other_errors_of_sending(
 
     assert parts.channel.bodies() == [error]
     assert parts.lost == []
-    assert type(error).__name__ in capsys.readouterr().err
+    assert type(error).__name__ in capfd.readouterr().err
 
 
 # Forked processes.
@@ -172,7 +172,7 @@ def test_other_errors_of_sending(
 )
 def test_leaving_a_forked_process(
     monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+    capfd: pytest.CaptureFixture[str],
     error: BaseException | None,
     status: int,
     printed: str,
@@ -194,4 +194,4 @@ def test_leaving_a_forked_process(
             leave_forked()
 
     assert left.value.args == (status,)
-    assert capsys.readouterr().err.rstrip().endswith(printed)
+    assert capfd.readouterr().err.rstrip().endswith(printed)

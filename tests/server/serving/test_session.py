@@ -150,7 +150,7 @@ def test_lost_connection(make_session: Callable[..., Session], probe: Probe, hal
 
 
 def test_broken_protocol_ends_the_session(
-    make_session: Callable[..., Session], capsys: pytest.CaptureFixture[str]
+    make_session: Callable[..., Session], capfd: pytest.CaptureFixture[str]
 ) -> None:
     """A peer that sends something that is not a frame loses the connection, and one line says why."""
     with Peer() as peer:
@@ -158,7 +158,7 @@ def test_broken_protocol_ends_the_session(
         peer.socket.sendall(b"GET / HTTP/1.1\r\n\r\n")
 
         assert session.serve() == LOST
-    assert capsys.readouterr().err.startswith(
+    assert capfd.readouterr().err.startswith(
         "easycluster: the peer sent something that is not a frame: b'GET / "
     )
 
@@ -289,7 +289,7 @@ def test_answer_that_cannot_be_sent(
     make_session: Callable[..., Session],
     probe: Probe,
     monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+    capfd: pytest.CaptureFixture[str],
 ) -> None:
     """A result that no message can carry fails its own call, in the main thread and in others."""
     monkeypatch.setattr("easycluster_protocol._wire.messages.MAX_TABLE_ENTRIES", 1)
@@ -338,7 +338,7 @@ def test_what_calls_need_is_made_once(make_session: Callable[..., Session], prob
 
 
 def test_what_calls_need_cannot_be_had(
-    make_session: Callable[..., Session], probe: Probe, capsys: pytest.CaptureFixture[str]
+    make_session: Callable[..., Session], probe: Probe, capfd: pytest.CaptureFixture[str]
 ) -> None:
     """When what calls need cannot be imported, the reason is printed and the connection ends: nobody waits."""
 
@@ -352,12 +352,12 @@ def test_what_calls_need_cannot_be_had(
 
         assert session.serve() == LOST
     assert ends == [LOST]
-    assert capsys.readouterr().err.endswith("ImportError: no such part\n")
+    assert capfd.readouterr().err.endswith("ImportError: no such part\n")
     assert probe.started == []
 
 
 def test_modules_that_cannot_be_read(
-    make_session: Callable[..., Session], probe: Probe, capsys: pytest.CaptureFixture[str]
+    make_session: Callable[..., Session], probe: Probe, capfd: pytest.CaptureFixture[str]
 ) -> None:
     """Modules that are damaged, or taken by nobody, cost one line; calls go on."""
     taken: list[Any] = []
@@ -375,7 +375,7 @@ def test_modules_that_cannot_be_read(
 
         assert peer.value(1) == 1
     assert taken == [b"sources"]
-    assert capsys.readouterr().err == "easycluster: they are cut off\n"
+    assert capfd.readouterr().err == "easycluster: they are cut off\n"
 
 
 # Signal handlers that raise.
@@ -464,7 +464,7 @@ def test_import_lock_that_a_call_leaves(make_session: Callable[..., Session], pr
 
 
 def test_timeout_error_of_a_signal_handler_is_no_lost_connection(
-    make_session: Callable[..., Session], probe: Probe, capsys: pytest.CaptureFixture[str]
+    make_session: Callable[..., Session], probe: Probe, capfd: pytest.CaptureFixture[str]
 ) -> None:
     """A handler that raises TimeoutError, which is an OSError, while the worker is idle, is reported and forgotten."""
 
@@ -490,6 +490,6 @@ def test_timeout_error_of_a_signal_handler_is_no_lost_connection(
             signal.signal(signal.SIGUSR1, before)
 
         assert (how, peer.value(2)) == (CLOSED, 2)
-    assert capsys.readouterr().err.startswith(
+    assert capfd.readouterr().err.startswith(
         "easycluster: raised between two calls: TimeoutError: too late ("
     )

@@ -93,16 +93,16 @@ def raise_error() -> None:
     raise ValueError("wrong")
 
 
-def test_reports(capsys: pytest.CaptureFixture[str]) -> None:
+def test_reports(capfd: pytest.CaptureFixture[str]) -> None:
     """An exception is printed whole, or as one line that names the place."""
     try:
         raise_error()
     except ValueError as error:
         report(error)
-        whole = capsys.readouterr().err
+        whole = capfd.readouterr().err
         report_briefly(error)
         report_briefly(KeyError("never raised"))
-    brief = capsys.readouterr().err.splitlines()
+    brief = capfd.readouterr().err.splitlines()
     line = raise_error.__code__.co_firstlineno + 2
 
     assert whole.startswith("Traceback")

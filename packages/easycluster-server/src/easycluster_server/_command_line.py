@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import signal
 import sys
 from typing import List, Optional, Sequence
@@ -19,6 +20,7 @@ from easycluster_protocol.keys import (
 )
 
 from ._standalone.servers import CLASSES
+from ._system.error_stream import print_error, print_lines
 
 _EPILOG = """\
 examples:
@@ -26,6 +28,14 @@ examples:
   easycluster -S -k secret.key           serve on every address, port {port}
   easycluster -S -k secret.key -c QuietServer -b 127.0.0.1 -p 12000
 """
+
+
+#: Number of an error that a server meets → what to do.
+_ADVICE = {
+    errno.EADDRINUSE: "; end the program that has the port, or choose another port with -p",
+    errno.EACCES: "; choose a port above 1023 with -p",
+    errno.EADDRNOTAVAIL: "; -b takes an address of this machine",
+}
 
 
 class _UsageError(Exception):
@@ -48,14 +58,28 @@ def main(args: Optional[Sequence[str]] = None) -> int:
             return _generate(options.generate, options.overwrite)
         if options.serve:
             return _serve(options)
+        _check_purpose(parser, options)
     except _UsageError as error:
-        print(f"easycluster: {error}", file=sys.stderr)
+        print_error(f"easycluster: {error}\n")
         return 2
-    except (KeyFileError, OSError) as error:
-        print(f"easycluster: {error}", file=sys.stderr)
+    except KeyFileError as error:
+        print_error(f"easycluster: {error}\n")
         return 1
-    parser.print_help(sys.stderr)
+    except OSError as error:
+        advice = _ADVICE.get(error.errno or 0, "") if options.serve else ""
+        print_error(f"easycluster: {error}{advice}\n")
+        return 1
+    print_error(parser.format_help())
     return 2
+
+
+def _check_purpose(parser: argparse.ArgumentParser, options: argparse.Namespace) -> None:
+    """Raise if there are options, and none that says what to do."""
+    given = [name for name, value in vars(options).items() if value != parser.get_default(name)]
+    if given == ["overwrite"]:
+        raise _UsageError("-O is for making a key: add -g FILE")
+    if given:
+        raise _UsageError("add -S to serve (easycluster -S -k FILE), or -g FILE to make a key")
 
 
 def _make_parser() -> argparse.ArgumentParser:
@@ -102,9 +126,9 @@ def _make_parser() -> argparse.ArgumentParser:
 
 def _generate(path: str, overwrite: bool) -> int:
     if not write_key_file(path, generate_key(), overwrite=overwrite):
-        print(f"easycluster: {path} exists; to replace it add -O", file=sys.stderr)
+        print_error(f"easycluster: {path} exists; to replace it add -O\n")
         return 1
-    print(f"wrote a new key to {path}; servers and masters need the same file")
+    print_lines(sys.stdout, f"wrote a new key to {path}; servers and masters need the same file\n")
     return 0
 
 
@@ -131,7 +155,10 @@ def _serve(options: argparse.Namespace) -> int:
 
 
 def _announce(addresses: List[str]) -> None:
-    print(f"easycluster {VERSION} listens on {', '.join(addresses)}", flush=True)
+    line = f"easycluster {VERSION} listens on {', '.join(addresses)}\n"
+    # Standard output may be a full disk.
+    if not print_lines(sys.stdout, line):
+        print_error(line)
 
 
 def _read_key(options: argparse.Namespace) -> bytes:

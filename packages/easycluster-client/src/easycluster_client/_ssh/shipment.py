@@ -52,9 +52,15 @@ STARTUP_MODULES = frozenset(
         "easycluster_server._system",
         "easycluster_server._system.control",
         "easycluster_server._system.libc",
+        "easycluster_server._system.output",
         "easycluster_server._system.proc",
         "easycluster_server._system.this_process",
     )
+)
+
+#: Modules that no server on a pipe uses, because it writes no log.
+_UNSENT_MODULES = frozenset(
+    f"easycluster_server._serving.{name}" for name in ("logged_calls", "logged_streams", "session_log")
 )
 
 #: The greatest number of bytes that may be sent to a host before its first call.
@@ -66,7 +72,8 @@ _ENTRY = "easycluster_server._stdio:main"
 @functools.lru_cache(maxsize=1)
 def collect_sources() -> Mapping[str, tuple[str, bool]]:
     """Return the sources of all modules that are sent, by name; each with whether it is a package."""
-    return bootstrap.collect(*_SENT_PACKAGES)
+    sources = bootstrap.collect(*_SENT_PACKAGES)
+    return {name: source for name, source in sources.items() if name not in _UNSENT_MODULES}
 
 
 def select_sources(at_startup: bool) -> dict[str, tuple[str, bool]]:

@@ -84,6 +84,7 @@ def _warm_up() -> None:
     """Import the modules that server objects, exceptions and definitions modules take."""
     import_module("easycluster_server._objects")
     import_module("easycluster_protocol._values.failures")
+    import_module("easycluster_server._serving.logged_calls")
     easycluster = import_module("easycluster")
     for name in easycluster.__all__:
         getattr(easycluster, name)

@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Callable, List, Optional, Set, Tuple
 
 from easycluster_server._system import proc
 from easycluster_server._system.control import CLOSED
+from easycluster_server._system.output import standard_error
 
 if TYPE_CHECKING:
     import signal
@@ -248,14 +249,9 @@ class Guardian:
 
 def _report_signal(status: int) -> None:
     """If a signal ended the worker, say so on standard error, which the user sees."""
-    # Not if this would have to wait: output to a terminal may be held up for ever.
-    if os.WIFSIGNALED(status) and select.select([], [2], [], 0)[1]:
+    if os.WIFSIGNALED(status):
         number = os.WTERMSIG(status)
-        name = _SIGNAL_NAMES.get(number, "")
-        try:
-            os.write(2, b"easycluster: the server was ended by signal %d%s\n" % (number, name.encode()))
-        except OSError:  # there is no reader
-            pass
+        standard_error.say(f"the server was ended by signal {number}{_SIGNAL_NAMES.get(number, '')}")
 
 
 def _read_all(descriptor: int) -> Tuple[bytes, bool]:

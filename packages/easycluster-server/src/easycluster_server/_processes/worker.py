@@ -10,11 +10,12 @@ import atexit
 import os
 import sys
 from types import ModuleType
-from typing import TYPE_CHECKING, Callable, Iterable
+from typing import TYPE_CHECKING, Callable, Iterable, Optional
 
 from easycluster_protocol._handshake.hello import WELCOME, describe_self, pack_packet
 from easycluster_server._io.transport import wait
 from easycluster_server._system import control, this_process
+from easycluster_server._system.output import standard_error
 from easycluster_server._system.this_process import report
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from easycluster_protocol._wire.link import Link
     from easycluster_server._io.transport import Transport
     from easycluster_server._serving.calls import CallRunner
+    from easycluster_server._serving.session_log import SessionLog
 
     class Config(TypedDict, total=False):
         """A worker's configuration."""
@@ -49,7 +51,7 @@ if TYPE_CHECKING:
         before_calls: Callable[[], object]
         #: Takes modules that the client sends later.
         add_modules: Callable[[Buffer], None]
-        #: 2 logs calls, with the name of the peer.
+        #: 1 logs that the client goes, 2 logs calls as well, with the name of the peer.
         verbosity: int
         peer: str
 
@@ -70,6 +72,7 @@ def run_guardian_and_worker(
     """
     status = 1
     try:
+        standard_error.pin()
         this_process.become_subreaper()
         reading, writing = os.pipe()
         guardian = os.getpid()
@@ -104,17 +107,23 @@ def _run_worker(transport: Transport, read_config: Callable[[], Config]) -> int:
     try:
         link = _open_link(config, transport)
     except OSError as error:  # the client has left, or does not speak our protocol
-        sys.stderr.write(f"easycluster: {error}\n")
+        standard_error.say(error)
         return 1
     reset_environment(config)
     this_process.buffer_lines()
     from easycluster_server._serving.session import Session
 
-    def make_runner() -> CallRunner:
-        return _make_runner(config, link.agreement.pickle_protocol)
+    log = _make_log(config)
 
-    add_modules = config.get("add_modules", _add_modules)
-    Session(link, transport, control.report_end, make_runner, add_modules).serve()
+    def make_runner() -> CallRunner:
+        return _make_runner(config, link.agreement.pickle_protocol, log)
+
+    def report_end(outcome: str) -> None:
+        control.report_end(outcome)
+        if log is not None:
+            log.end(outcome)
+
+    Session(link, transport, report_end, make_runner, config.get("add_modules", _add_modules)).serve()
     transport.close()
     _finish_as_script()
     return 0
@@ -151,12 +160,21 @@ def _add_modules(packed: Buffer) -> None:
     sent_modules.add(packed)
 
 
-def _make_runner(config: Config, pickle_protocol: int) -> CallRunner:
+def _make_log(config: Config) -> Optional[SessionLog]:
+    # Behind a standalone server every line has a time stamp. Over ssh there is no log.
+    if "peer" not in config and not config.get("verbosity"):
+        return None
+    from easycluster_server._serving.session_log import SessionLog
+
+    return SessionLog(config.get("peer", "local"), config.get("verbosity", 0))
+
+
+def _make_runner(config: Config, pickle_protocol: int, log: Optional[SessionLog]) -> CallRunner:
     # Over ssh it comes just ahead of the first call.
     from easycluster_server._serving.calls import make_runner
 
     config.get("before_calls", int)()
-    return make_runner(pickle_protocol, config.get("verbosity", 0), config.get("peer", "local"))
+    return make_runner(pickle_protocol, log)
 
 
 def reset_environment(config: Config) -> None:
@@ -193,7 +211,7 @@ def _change_folder(path: str) -> None:
     try:
         os.chdir(path)
     except OSError as error:
-        sys.stderr.write(f"easycluster: the working folder {path!r} cannot be used: {error}\n")
+        standard_error.say(f"the working folder {path!r} cannot be used: {error}")
 
 
 def _finish_as_script() -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-import time
 from typing import TYPE_CHECKING, Callable, Dict, Optional, Sequence, Tuple
 
 from easycluster_protocol import _pickling
@@ -31,29 +29,28 @@ if TYPE_CHECKING:
     from easycluster_protocol._types import Args, Buffer, Kwargs, Value
     from easycluster_server._objects.table import ObjectTable
 
-    #: Called after each call with the name of the function and how long it took, in seconds.
-    OnCall = Callable[[str, float], None]
+    from .session_log import SessionLog
 
     #: A pickle, the buffers that travel beside it, and the numbers of the server objects that it names.
     Pickled = Tuple[bytes, Sequence[Buffer], Sequence[int]]
 
 
-def make_runner(pickle_protocol: int, verbosity: int = 0, peer: str = "local") -> CallRunner:
+def make_runner(pickle_protocol: int, log: Optional[SessionLog] = None) -> CallRunner:
     """Return the runner of a session's calls.
 
     Args:
         pickle_protocol: the pickle protocol that both ends understand.
-        verbosity: 2 logs every call to standard error.
-        peer: the client, for that log.
+        log: the log of the session; None: calls are not logged.
     """
-
-    def log_call(name: str, seconds: float) -> None:
-        sys.stderr.write(f"easycluster: {peer} called {name}: {seconds * 1000:.1f} ms\n")
-        sys.stderr.flush()
-
     pathlib_local.make_importable()  # over ssh the master does not say which Python it is
     names = global_names.server_names = ServerNames()
-    return CallRunner(names, pickle_protocol, log_call if verbosity >= 2 else None)
+    if log is None or not log.with_calls:
+        return CallRunner(names, pickle_protocol)
+    # Over ssh nothing is logged.
+    runner: CallRunner = load("easycluster_server._serving.logged_calls").LoggingRunner(
+        names, pickle_protocol, log
+    )
+    return runner
 
 
 class CallRunner:
@@ -62,12 +59,10 @@ class CallRunner:
     Args:
         names: resolves the names of functions.
         pickle_protocol: the pickle protocol that both ends understand.
-        on_call: called after each call, or None.
     """
 
-    def __init__(self, names: ServerNames, pickle_protocol: int, on_call: Optional[OnCall] = None) -> None:
+    def __init__(self, names: ServerNames, pickle_protocol: int) -> None:
         self._names = names
-        self._on_call = on_call
         self._operations = Operations(names)
         self._protocol = pickle_protocol
 
@@ -92,18 +87,33 @@ class CallRunner:
             raise explain_loads("an argument of the call", error) from error
         if request.kind == m.CALL:
             name, args, kwargs = values
-            function = self._names.resolve(name)
+            oid = 0
         else:
             oid, name, args, kwargs = values
-            if oid:
-                function = load_server_objects().get_method(self.objects.get(oid), name)
-            elif name in Operations.NAMES:
-                function = getattr(self._operations, name)
-            else:
-                raise AttributeError(f"the server has no operation {name!r}")
-        if self._on_call is not None:
-            function = _measure(function, _get_name(name), self._on_call)
-        return function, name, args, kwargs
+        return self.find_function(request, oid, name, args), name, args, kwargs
+
+    def find_function(self, request: Message, oid: int, name: Value, args: Args) -> Callable[..., Value]:
+        """Return the function of a call.
+
+        Args:
+            request: asks for the call.
+            oid: the number of the server object whose method is called, 0: there is none.
+            name: of the function or method; or the function.
+            args: the arguments.
+
+        Raises:
+            NameError, AttributeError: there is no such function.
+        """
+        function: Callable[..., Value]
+        if request.kind == m.CALL:
+            function = self._names.resolve(name)
+        elif oid:
+            function = load_server_objects().get_method(self.objects.get(oid), name)
+        elif name in Operations.NAMES:
+            function = getattr(self._operations, name)
+        else:
+            raise AttributeError(f"the server has no operation {name!r}")
+        return function
 
     def pack_failure(self, request: Message, error: BaseException) -> Message:
         """Return the answer to a call that raised ``error``."""
@@ -143,9 +153,9 @@ class CallRunner:
                 name, value = value.name, value.value
                 body, buffers, references = self._pickle(value)
             else:
-                body, buffers, references = self._pickle_or_keep(_get_name(name), value)
+                body, buffers, references = self._pickle_or_keep(get_name(name), value)
         except BaseException as error:
-            explained = explain_dumps(f"the result of {_get_name(name)}", error, _advise(value))
+            explained = explain_dumps(f"the result of {get_name(name)}", error, _advise(value))
             return self.pack_failure(request, explained)
         return Message(m.RESULT, request.request, body, request.thread, buffers, references)
 
@@ -176,19 +186,6 @@ class CallRunner:
             return dumps_result(value, self._protocol, self.objects, by_value)
 
 
-def _measure(function: Callable[..., Value], name: str, on_call: OnCall) -> Callable[..., Value]:
-    """Return a function that calls ``function`` and reports how long that took."""
-
-    def call_and_report(*args: Value, **kwargs: Value) -> Value:
-        begin = time.monotonic()
-        try:
-            return function(*args, **kwargs)
-        finally:
-            on_call(name, time.monotonic() - begin)
-
-    return call_and_report
-
-
 def _advise(value: Value) -> str:
     name: str = type(value).__qualname__
     if type(value).__module__ == "builtins" or isinstance(value, (BaseException, tuple)):
@@ -196,7 +193,7 @@ def _advise(value: Value) -> str:
     return f" (make_server_class({name}) lets such objects stay on the server)"
 
 
-def _get_name(function: Value) -> str:
+def get_name(function: Value) -> str:
     """Return the name of the function of a call: the name itself, or the function, which came by value."""
     if isinstance(function, str):
         return function

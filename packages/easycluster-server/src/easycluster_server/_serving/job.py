@@ -10,7 +10,8 @@ from easycluster_protocol._wire.messages import Message
 from easycluster_protocol.errors import LocalProtocolError
 from easycluster_server._io.channel import Channel
 from easycluster_server._io.transport import is_connection_error
-from easycluster_server._system.this_process import report
+from easycluster_server._system.output import standard_error
+from easycluster_server._system.this_process import flush_streams, report
 
 if TYPE_CHECKING:
     from typing import Protocol  # novm
@@ -131,16 +132,14 @@ def leave_forked() -> None:
     """End this process, which the user's function forked and did not end itself."""
     error = sys.exc_info()[1]
     status = 0
-    if isinstance(error, SystemExit):
-        status = error.code if isinstance(error.code, int) else int(error.code is not None)
-        if status and not isinstance(error.code, int):
-            sys.stderr.write(f"{error.code}\n")
-    elif error is not None:
-        report(error)
-        status = 1
-    for stream in (sys.stdout, sys.stderr):
-        try:
-            stream.flush()
-        except Exception:
-            pass
-    os._exit(status)
+    try:
+        if isinstance(error, SystemExit):
+            status = error.code if isinstance(error.code, int) else int(error.code is not None)
+            if status and not isinstance(error.code, int):
+                standard_error.print(f"{error.code}\n")
+        elif error is not None:
+            status = 1
+            report(error)
+        flush_streams()
+    finally:  # whatever happens, it must not go on as a second worker
+        os._exit(status)

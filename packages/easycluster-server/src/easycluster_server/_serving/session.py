@@ -27,7 +27,6 @@ keep it.
 
 from __future__ import annotations
 
-import sys
 import threading
 from _imp import lock_held
 from typing import TYPE_CHECKING, Callable, Optional
@@ -40,6 +39,7 @@ from easycluster_server._io.channel import Channel
 from easycluster_server._io.interrupts import FirstOf, OwnedLock
 from easycluster_server._io.transport import EndOfStream, is_connection_error, wait
 from easycluster_server._system.control import CLOSED, LOST
+from easycluster_server._system.output import standard_error
 from easycluster_server._system.this_process import report, report_briefly
 
 from .executor import Executor
@@ -172,7 +172,7 @@ class Session:
             self._end(CLOSED if closed else LOST)
         except ProtocolError as error:
             if self._outcome is None:
-                sys.stderr.write(f"easycluster: {error}\n")
+                standard_error.say(error)
             self._end(LOST)
         except OSError as error:
             if not is_connection_error(error):
@@ -225,7 +225,7 @@ class Session:
                 raise ValueError(f"modules that the client sent did not arrive: {message.damage}")
             self._add_modules(message.body)
         except Exception as error:  # an import of one of them will fail
-            sys.stderr.write(f"easycluster: {error}\n")
+            standard_error.say(error)
 
     def _give_up(self) -> None:
         self._end(LOST)

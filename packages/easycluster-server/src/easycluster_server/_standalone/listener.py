@@ -26,6 +26,8 @@ from easycluster_server._io.transport import wait
 from easycluster_server._processes.fork_server import ForkServer
 from easycluster_server._system.this_process import occupy_standard_descriptors
 
+from .port_owner import find_port_owner
+
 if TYPE_CHECKING:
     from typing import Union
 
@@ -249,7 +251,9 @@ def _listen(bindaddr: Optional[str], port: int, disable_ipv6: bool) -> List[sock
     if refused is not None and (not sockets or refused.errno not in _FAMILY_ERRORS):
         for listening in sockets:
             listening.close()
-        raise OSError(refused.errno, f"cannot listen on {bindaddr or 'port'} {port}: {refused.strerror}")
+        owner = find_port_owner(port) if refused.errno == errno.EADDRINUSE else None
+        reason = f"{refused.strerror} by {owner}" if owner else refused.strerror
+        raise OSError(refused.errno, f"cannot listen on {bindaddr or 'port'} {port}: {reason}")
     return sockets
 
 

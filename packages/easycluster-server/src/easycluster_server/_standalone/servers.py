@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import sys
 from typing import Dict, Generator, Iterable, List, Optional, Type
+
+from easycluster_server._system.error_stream import print_error
 
 from .listener import Listener
 
@@ -103,6 +104,14 @@ def server_check_runner() -> None:
     started again; now no script is."""
 
 
+class _ErrorStreamHandler(logging.Handler):
+    """Prints to standard error; a server never waits for the reader of its log, and no line stops it."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Print a record."""
+        print_error(self.format(record) + "\n", patience=0)
+
+
 @contextlib.contextmanager
 def _logging_to_terminal(verbosity: int) -> Generator[None, None, None]:
     """Write the log of servers to standard error, unless the program has chosen another place for it."""
@@ -110,7 +119,7 @@ def _logging_to_terminal(verbosity: int) -> Generator[None, None, None]:
     if logger.hasHandlers():
         yield
         return
-    handler = logging.StreamHandler(sys.stderr)
+    handler = _ErrorStreamHandler()
     handler.setFormatter(logging.Formatter("%(asctime)s easycluster: %(message)s"))
     level_before = logger.level
     logger.addHandler(handler)

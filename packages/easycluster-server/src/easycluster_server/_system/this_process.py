@@ -9,6 +9,7 @@ from io import TextIOWrapper
 from typing import TYPE_CHECKING, Any
 
 from . import libc
+from .output import standard_error
 
 if TYPE_CHECKING:
     import signal
@@ -42,13 +43,18 @@ def write_all(descriptor: int, data: bytes) -> None:
         data = data[os.write(descriptor, data) :]
 
 
-def flush_output() -> None:
-    """Flush everything that was printed, also by C code."""
+def flush_streams() -> None:
+    """Flush what Python code printed."""
     for stream in (sys.stdout, sys.stderr):
         try:
             stream.flush()
         except Exception:
             pass
+
+
+def flush_output() -> None:
+    """Flush everything that was printed, also by C code."""
+    flush_streams()
     libc.call("fflush", None)
 
 
@@ -78,7 +84,17 @@ def die_with_parent(parent: int) -> None:
 
 def report(error: BaseException) -> None:
     """Print an exception and its stack trace to standard error, as Python does at its end."""
-    sys.excepthook(type(error), error, error.__traceback__)
+    details = type(error), error, error.__traceback__
+    try:
+        if sys.excepthook is not sys.__excepthook__:
+            sys.excepthook(*details)
+            return
+        from traceback import format_exception
+
+        text = "".join(format_exception(*details))
+    except BaseException:  # the user's hook fails; describing fails; there are no more descriptors to import
+        text = f"easycluster: {type(error).__name__}\n"
+    standard_error.print(text)
 
 
 def report_briefly(error: BaseException) -> None:
@@ -91,5 +107,4 @@ def report_briefly(error: BaseException) -> None:
         code = traceback.tb_frame.f_code
         place = f" ({code.co_filename}, line {traceback.tb_lineno}, in {code.co_name})"
         traceback = traceback.tb_next
-    sys.stderr.write(f"easycluster: raised between two calls: {describe(error)}{place}\n")
-    sys.stderr.flush()
+    standard_error.say(f"raised between two calls: {describe(error)}{place}")

@@ -1,0 +1,134 @@
+"""Printing on a descriptor without ever waiting for the reader.
+
+A log that nobody reads, a full disk or a closed standard error costs lines, and never a call: what cannot be
+written at once is dropped, and counted.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import stat
+from _thread import get_ident
+from typing import Callable, Dict, List, Optional, Tuple
+
+#: Of a descriptor that is opened once more.
+_FLAGS = os.O_WRONLY | os.O_NONBLOCK | os.O_NOCTTY
+
+
+class Output:
+    """A descriptor on which our processes print whole lines. Any number of threads may use it.
+
+    Standard output and error are shared with other programs, so they cannot be set to non-blocking mode. A
+    pipe or a terminal is opened once more, in that mode, for the time of one text. Where that cannot be done,
+    a look whether there is room comes before each piece: a pipe with room takes `PIPE_BUF` bytes at once.
+
+    Args:
+        descriptor: where to print.
+
+    Attributes:
+        descriptor: the same.
+        encoding: of the text; characters that it lacks are written as escape sequences.
+        patience: milliseconds to wait for room.
+        prefix: called for the text ahead of each line of `say`.
+    """
+
+    encoding = "utf-8"
+    patience = 0
+
+    def __init__(self, descriptor: int) -> None:
+        self.descriptor = descriptor
+        self.prefix: Callable[[], str] = str
+        self._file: Optional[Tuple[int, int]] = None
+        self._is_in_line = False
+        #: Thread → how many lines it has lost. A thread changes its own number only.
+        self._lost: Dict[int, int] = {}
+        self._told = 0
+
+    @property
+    def missing(self) -> int:
+        """How many lines were lost since the latest that was printed."""
+        return sum(list(self._lost.values())) - self._told
+
+    def pin(self) -> None:
+        """From now on print to this file only: a file that remote code opens in its place is the user's."""
+        try:
+            status = os.fstat(self.descriptor)
+            self._file = status.st_dev, status.st_ino
+        except OSError:
+            self._file = (-1, -1)
+
+    def say(self, message: object) -> bool:
+        """Print a message of our own; see `print`."""
+        return self.print(f"{self.prefix()}easycluster: {message}\n")
+
+    def print(self, text: str) -> bool:
+        """Print a text that ends with a line feed, after the number of lines that were lost before it.
+
+        Returns:
+            Whether all of it was written.
+        """
+        lines = text.count("\n")
+        missing = self.missing
+        told = self._told + missing
+        if missing:
+            text = f"{self.prefix()}easycluster: {missing} lines could not be printed here\n{text}"
+        if self._is_in_line:
+            text = f"\n{text}"
+        done = False
+        try:
+            done = self._write(text.encode(self.encoding, "backslashreplace"))
+        finally:
+            if done:
+                self._told = told
+            else:
+                thread = get_ident()
+                self._lost[thread] = self._lost.get(thread, 0) + lines
+        return done
+
+    def _write(self, data: bytes) -> bool:
+        descriptor = self.descriptor
+        opened: List[int] = []
+        try:
+            status = os.fstat(descriptor)
+            if self._file not in (None, (status.st_dev, status.st_ino)):
+                return False
+            if not stat.S_ISREG(status.st_mode):  # which would have a position of its own
+                try:
+                    opened.extend(map(os.open, (f"/proc/self/fd/{descriptor}",), (_FLAGS,)))
+                    descriptor = opened[0]
+                except OSError as error:  # a socket, a terminal of another user, a system without /proc
+                    _raise_if_foreign(error)
+            while data:
+                if not has_room(descriptor, self.patience):
+                    return False
+                data = data[os.write(descriptor, data[: select.PIPE_BUF]) :]
+                self._is_in_line = bool(data)
+            return True
+        except OSError as error:
+            _raise_if_foreign(error)
+            return False
+        finally:
+            for each in opened:
+                os.close(each)
+
+
+def has_room(descriptor: int, milliseconds: int) -> bool:
+    """Wait until something can be written, for a time at most; return whether it can."""
+    poll = select.poll()
+    poll.register(descriptor, select.POLLOUT)
+    # An error is an event, too. Writing then could be the end of this process, by SIGPIPE.
+    return poll.poll(milliseconds) == [(descriptor, select.POLLOUT)]
+
+
+def _raise_if_foreign(error: OSError) -> None:
+    """Raise an error again that a signal handler has raised: it is the user's."""
+    traceback = error.__traceback__
+    while traceback is not None:
+        if traceback.tb_frame.f_globals is not globals():
+            raise error
+        traceback = traceback.tb_next
+
+
+#: The standard error of this process.
+standard_error = Output(2)
