@@ -26,6 +26,10 @@ def get_limit():
 def nap(seconds, timeout=0):
     return timeout
 
+def change_limit():
+    global limit
+    limit = 9
+
 def get_limit_soon():
     return get_limit(timeout=3)
 
@@ -239,3 +243,22 @@ def test_exported_methods_alone(far: Any) -> None:
     for name in ("zero", "calibrate"):
         with pytest.raises(AttributeError, match=f"has no attribute '{name}'; exported are the methods read"):
             getattr(closed, name)
+
+
+def test_options_that_mean_something_else(far: Any) -> None:
+    """Values that would be taken for another one in silence are refused before anything is sent."""
+    with pytest.raises(TypeError, match=r"first option of eval\(\) is nonblocking"):
+        far.eval("limit", {"limit": 7})
+    with pytest.raises(TypeError, match="first option of update_definitions"):
+        far.update_definitions("limit = 8")
+    with pytest.raises(TypeError, match="nonblocking must be True or False, not 'no'"):
+        far.change_limit(nonblocking="no")
+    with pytest.raises(ValueError, match="origexc must be True, False or 'quiet', not 'quite'"):
+        far.change_limit(origexc="quite")
+    with pytest.raises(ValueError, match="origexc must be True, False or 'quiet', not 'quite'"):
+        easycluster.options(far, origexc="quite")
+    response = far.get_limit(nonblocking=True)
+    with pytest.raises(ValueError, match=r"not 5; a time limit is wait\(timeout=5\)$"):
+        response.wait(5)
+
+    assert response.wait(timeout=60) == 3

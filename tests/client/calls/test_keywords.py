@@ -12,6 +12,8 @@ from easycluster_client._calls.keywords import (
     NO_OPTIONS,
     OPTIONS,
     asks_to_wait,
+    check_modes,
+    check_origexc,
     encode_threadid,
     parse_options,
 )
@@ -53,6 +55,49 @@ def test_calls_that_wait(options: dict[str, Any]) -> None:
 def test_calls_that_do_not_wait(options: dict[str, Any]) -> None:
     """Any function is one, whatever its truth."""
     assert not asks_to_wait(options)
+
+
+# Values that mean something else.
+
+
+@pytest.mark.parametrize("options", [{}, {"nonblocking": 1, "origexc": None}, {"nonblocking": None}])
+def test_modes(options: dict[str, Any]) -> None:
+    """Truth values and nothing at all are good for `nonblocking` and `origexc`."""
+    check_modes(options)
+
+
+@pytest.mark.parametrize("origexc", [None, True, False, 0, 1, "quiet"])
+def test_good_origexc(origexc: Any) -> None:
+    """`origexc` is a truth value or the one text."""
+    check_origexc(origexc)
+
+
+@pytest.mark.parametrize("origexc", ["quite", "", "False", 5, 0.5, -1])
+def test_bad_origexc(origexc: Any) -> None:
+    """Any other text or number was meant as something else, which the error may say."""
+    with pytest.raises(ValueError, match=r"^origexc must be True, False or 'quiet', not .*; perhaps this$"):
+        check_origexc(origexc, "; perhaps this")
+    with pytest.raises(ValueError, match=r"^origexc must be True, False or 'quiet', not "):
+        check_modes({"origexc": origexc})
+
+
+@pytest.mark.parametrize("nonblocking", ["no", "False", ""])
+def test_text_for_nonblocking(nonblocking: str) -> None:
+    """A text says nothing about whether to wait."""
+    with pytest.raises(TypeError, match=f"^nonblocking must be True or False, not '{nonblocking}'$"):
+        check_modes({"nonblocking": nonblocking})
+
+
+@pytest.mark.parametrize("first", [{"x": 1}, "text", print, [1]], ids=["dict", "str", "function", "list"])
+def test_something_else_by_position(first: Any) -> None:
+    """What is no truth value is not taken for the first option, as the namespace of `eval` would be."""
+    with pytest.raises(TypeError) as raised:
+        parse_options("eval", (first,), {})
+
+    assert str(raised.value) == (
+        f"the first option of eval() is nonblocking, True or False, not {type(first).__name__}: options are"
+        " nonblocking, oncomplete, onerror, threadid, origexc"
+    )
 
 
 # Options by position and by name.

@@ -9,7 +9,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from easycluster_client._calls import completions
-from easycluster_client._calls.keywords import ALL_OPTIONS, NO_WAIT_OPTIONS, asks_to_wait, encode_threadid
+from easycluster_client._calls.keywords import (
+    ALL_OPTIONS,
+    NO_WAIT_OPTIONS,
+    asks_to_wait,
+    check_modes,
+    encode_threadid,
+)
 from easycluster_client._deadlines import check_timeout
 from easycluster_protocol._constants import SINGLE
 from easycluster_protocol._objects.proxies import METHOD, RemoteProxy, get_forwarded_kind
@@ -81,6 +87,7 @@ def _check(settings: dict[str, Value]) -> None:
         if name not in known:
             raise TypeError(f"there is no option {name!r}; there are {', '.join(known)}")
     check_timeout(settings.get("timeout"))
+    check_modes(settings)
     encode_threadid(settings.get("threadid"), 0)
     for name in ("oncomplete", "onerror"):
         completions.check(name, settings.get(name))

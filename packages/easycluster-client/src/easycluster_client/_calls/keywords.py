@@ -40,6 +40,31 @@ def asks_to_wait(options: Mapping[str, Value]) -> bool:
     )
 
 
+def check_modes(options: Mapping[str, Value]) -> None:
+    """Raise an error for values of ``nonblocking`` and ``origexc`` that would mean something else in silence.
+
+    Raises:
+        TypeError: ``nonblocking`` is a text: any text is true.
+        ValueError: see `check_origexc`.
+    """
+    nonblocking = options.get("nonblocking")
+    if isinstance(nonblocking, str):
+        raise TypeError(f"nonblocking must be True or False, not {nonblocking!r}")
+    if "origexc" in options:
+        check_origexc(options["origexc"])
+
+
+def check_origexc(origexc: Value, advice: str = "") -> None:
+    """Raise `ValueError` for a text other than ``"quiet"`` and for a number that is no truth value.
+
+    Args:
+        origexc: the value of the option.
+        advice: what else may have been meant.
+    """
+    if isinstance(origexc, (str, int, float)) and origexc not in {"quiet", 0, 1}:
+        raise ValueError(f"origexc must be True, False or 'quiet', not {origexc!r}{advice}")
+
+
 def parse_options(label: str, positional: tuple[Value, ...], options: dict[str, Value]) -> dict[str, Value]:
     """Return the options of a call that takes no other keywords.
 
@@ -49,8 +74,16 @@ def parse_options(label: str, positional: tuple[Value, ...], options: dict[str, 
         options: the options that were given by name.
 
     Raises:
-        TypeError: there are too many options, one was given twice, or there is no option of that name.
+        TypeError: there are too many options, one was given twice, there is no option of that name, or the
+            first by position, which is ``nonblocking``, was meant as something else.
     """
+    if positional:
+        first: object = positional[0]
+        if not hasattr(type(first), "__bool__"):  # texts, containers and functions
+            raise TypeError(
+                f"the first option of {label}() is nonblocking, True or False, not {type(first).__name__}:"
+                f" options are {', '.join(OPTIONS)}"
+            )
     if len(positional) > len(OPTIONS):
         raise TypeError(
             f"{label}() takes {len(OPTIONS)} options at most, {len(positional)} were given by position"

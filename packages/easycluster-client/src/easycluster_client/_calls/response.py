@@ -20,6 +20,7 @@ from easycluster_protocol.errors import CallTimeout, ConnectionLost, RemoteExcep
 
 from . import completions
 from .future_methods import FutureMethods
+from .keywords import check_modes, check_origexc
 from .owner import Owner
 
 if TYPE_CHECKING:
@@ -77,6 +78,7 @@ class NonblockingResponse(FutureMethods):
         self.call_session = session
         self.call_label = label
         if options:
+            check_modes(options)
             self._origexc = options.get("origexc", True)
             self._oncomplete = completions.check("oncomplete", options.get("oncomplete"))
             self._onerror = completions.check("onerror", options.get("onerror"))
@@ -110,7 +112,10 @@ class NonblockingResponse(FutureMethods):
             Exception: the exception of the remote code, see ``origexc``.
             ConnectionLost: the connection ended before the answer came.
             CallTimeout: there is no answer yet. The call goes on, and can be waited for again.
+            ValueError: ``origexc`` is a number, as of seconds, or an unknown text.
         """
+        if origexc is not None:
+            check_origexc(origexc, f"; a time limit is wait(timeout={origexc!r})")
         try:
             self.call_wait(timeout)
             return self.call_take_result(origexc)
