@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import socket
+import subprocess
 import sys
 import threading
 from collections.abc import Iterator
@@ -192,3 +194,39 @@ def test_hosts_without_clients() -> None:
     """An empty result can be closed, too."""
     with connect_all([]) as hosts:
         assert isinstance(hosts, Hosts)
+
+
+#: An ssh that ends only when three of them have come to their end.
+ENDING_TOGETHER = """#!/bin/sh
+{ssh} "$@"
+touch {folder}/ended.$$
+while [ $(ls {folder} | grep -c ended) -lt 3 ]; do sleep 0.02; done
+touch {folder}/together.$$
+"""
+
+MASTER = """
+import sys
+from easycluster.parallel import connect_all
+
+hosts = connect_all(sys.argv[1:])
+print(hosts)
+"""
+
+
+@pytest.mark.needs_sshd
+def test_end_of_the_interpreter(sshd: Sshd, tmp_path: Path) -> None:
+    """The connections of a script that ends without closing them end at the same time."""
+    program = tmp_path / "slow-ssh"
+    program.write_text(ENDING_TOGETHER.format(ssh=shutil.which("ssh"), folder=tmp_path))
+    program.chmod(0o755)
+    specs = [spec.replace("ssh=yes", f"ssh={program}") for spec in ssh_specs(sshd, 3)]
+    result = subprocess.run(
+        [sys.executable, "-c", MASTER, *specs],
+        capture_output=True,
+        text=True,
+        timeout=2 * PATIENCE,
+        check=False,
+    )
+
+    assert (result.stdout, result.stderr) == ("<Hosts: 3 connected, 0 failed>\n", "")
+    assert len(list(tmp_path.glob("together.*"))) == 3

@@ -14,6 +14,7 @@ import pytest
 
 from easycluster_client._process import exit as exit_module
 from easycluster_client._process.exit import Finishable, block_at_exit, close_at_exit
+from helpers.clocks import Clock
 
 
 class Connection:
@@ -21,10 +22,15 @@ class Connection:
 
     Args:
         on_finish: what it does.
+        on_hang_up: what it does before that, when it hangs up.
     """
 
-    def __init__(self, on_finish: Callable[[], object]) -> None:
+    def __init__(self, on_finish: Callable[[], object], on_hang_up: Callable[[], object] = list) -> None:
         self._on_finish = on_finish
+        self._on_hang_up = on_hang_up
+
+    def hang_up(self) -> None:
+        self._on_hang_up()
 
     def finish(self) -> None:
         self._on_finish()
@@ -63,6 +69,7 @@ def fresh(monkeypatch: pytest.MonkeyPatch) -> None:
     connections: weakref.WeakSet[Finishable] = weakref.WeakSet()
     monkeypatch.setattr(exit_module, "_connections", connections)
     monkeypatch.setattr(exit_module, "_is_ending", False)
+    monkeypatch.setattr(exit_module, "_ending_since", float("inf"))
 
 
 def count_blocks(patch: pytest.MonkeyPatch, ident: int) -> list[float | None]:
@@ -85,6 +92,26 @@ def test_connections_are_finished() -> None:
 
     assert before == []
     assert sorted(finished) == [1, 2]
+
+
+def test_connections_end_at_the_same_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """All hang up before any is waited for, and together they have the time that one has."""
+    clock, steps = Clock(), list[str]()
+    monkeypatch.setattr(exit_module, "time", clock)
+
+    def finish() -> None:
+        steps.append(f"finished by {exit_module.deadline_of_end(5)}")
+        clock.now += 2
+
+    connections = [Connection(finish, lambda: steps.append("hung up")) for _ in range(3)]
+    for each in connections:
+        close_at_exit(each)
+    before = exit_module.deadline_of_end(5)
+    clock.now += 100
+    exit_module._finish_all()
+
+    assert before == 1005
+    assert steps == ["hung up"] * 3 + ["finished by 1105.0"] * 3
 
 
 def test_dropped_connections() -> None:

@@ -44,6 +44,10 @@ class OpenConnection:
         if attempt is not None:  # it has not ended: definitions are still to be sent
             attempt.end_by(transport.shutdown)
 
+    def hang_up(self) -> None:
+        """Close the transport; `finish` waits for what follows from that."""
+        self.transport.close()
+
     def finish(self) -> None:
         """Close the transport, unless it is closed, and end ssh."""
         # The finaliser is not called: once `weakref` has run its own exit function, calling one does nothing.

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import easycluster_bootstrap as bootstrap
 from easycluster_client._deadlines import Deadline
 from easycluster_client._process import children
+from easycluster_client._process.exit import deadline_of_end
 from easycluster_protocol.errors import ConnectError, EasyClusterError
 from easycluster_server._io.socket_pairs import make_socket_pair
 from easycluster_server._io.transport import wait
@@ -204,7 +205,7 @@ class SshProcess:
         """End the connection and wait for the end of ssh, which follows from that; else terminate ssh."""
         try:
             if self._process is not None and self._owner == os.getpid():
-                self._drain(self._process, time.monotonic() + _FINISH_GRACE)
+                self._drain(self._process, deadline_of_end(_FINISH_GRACE))
         finally:
             self.kill()
             self.connection.close()
