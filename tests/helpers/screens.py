@@ -77,6 +77,9 @@ def make_screen() -> Recorder:
 def serve_hosts(screen: Recorder, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Host]]:
     """The fixture ``host``, which makes hosts; in the end they leave, and the thread has ended."""
     hosts: list[Host] = []
+    monkeypatch.setattr(
+        output_module, "_PARTIAL_SECONDS", 1000
+    )  # those of a slow machine are not shown by chance
 
     def make(shown: bool = True) -> Host:
         if not hosts:  # not before: pytest sets it anew when a test begins

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from easycluster import Client, ConnectionLost, define_common
+from easycluster_client._ssh import output
 from helpers.masters import Master
 from helpers.pipes import Pipe
 from helpers.screens import Recorder
@@ -87,9 +88,10 @@ def screen() -> Recorder:
 def connect(sshd: Sshd, screen: Recorder, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
     """Makes clients over ssh."""
 
-    def connect(*extra: str, **options: Any) -> Any:
+    def connect(*extra: str, partial: float = 1000, **options: Any) -> Any:
         # Not before: pytest sets it anew when a test begins.
         monkeypatch.setattr(sys, "stderr", screen)
+        monkeypatch.setattr(output, "_PARTIAL_SECONDS", partial)
         return Client(
             None, "h", ssh=True, rpython=sys.executable, extra_args=[*sshd.options, *extra], **options
         )
@@ -140,6 +142,17 @@ def test_while_a_call_runs(connect: Callable[..., Any], screen: Recorder, tmp_pa
     with Pipe(tmp_path / "pipe") as pipe, connect() as client:
         response = client.run_and_wait(code, pipe.path, nonblocking=True)
         screen.wait_for("now\n")
+        pipe.write("a")
+
+        assert response.wait() == "a"
+
+
+def test_unfinished_line(connect: Callable[..., Any], screen: Recorder, tmp_path: Path) -> None:
+    """The beginning of a line is shown while the rest is still to come, and so is a line that is written over."""
+    code = "print('10%', end='\\r'); print('20%', end='', flush=True)"
+    with Pipe(tmp_path / "pipe") as pipe, connect(partial=0.2) as client:
+        response = client.run_and_wait(code, pipe.path, nonblocking=True)
+        screen.wait_for("10%\r20%")
         pipe.write("a")
 
         assert response.wait() == "a"

@@ -96,8 +96,8 @@ def test_long_line(host: Callable[..., Host], screen: Recorder) -> None:
     wait_until(lambda: screen.text.count("x") > 900_000)
     writer.join()
 
-    longest = max(map(len, screen.text.split("\n")))
-    assert longest <= output._LONGEST_LINE + output._CHUNK
+    assert max(map(len, screen.writes)) <= output._LONGEST_LINE + output._CHUNK
+    assert "\n" not in screen.text
     assert len(one.output._unshown) <= output._LONGEST_LINE
 
 
@@ -234,8 +234,116 @@ def test_kept_words_are_the_last(host: Callable[..., Host], screen: Recorder) ->
     assert one.output.text == "".join(str(number) * 1000 for number in range(10))[-4096:]
 
 
-def test_time_of_holding_back(monkeypatch: pytest.MonkeyPatch, host: Callable[..., Host]) -> None:
-    """Words are held back for two seconds, unless they are shown or thrown away before."""
-    monkeypatch.setattr(time, "monotonic", lambda: 500.0)
+def test_time_of_holding_back(
+    host: Callable[..., Host], screen: Recorder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Words are held back until nothing has come for two seconds: so those that end ssh are not shown before."""
+    now = 500.0
+    monkeypatch.setattr(time, "monotonic", lambda: now)
+    one = host(shown=False)
+    one.say("a banner\n")
+    let_it_look(host, screen)
+    assert one.output.due == 502.0
+    now = 501.9
+    one.say("Permission denied (publickey).\n")
+    let_it_look(host, screen)
 
-    assert host(shown=False).output.show_at == 502.0
+    assert one.output.due == 503.9
+    assert screen.text == ""
+
+
+# Lines that are not finished.
+
+
+@pytest.fixture
+def impatient(host: Callable[..., Host], monkeypatch: pytest.MonkeyPatch) -> None:
+    """A moment is over at once."""
+    monkeypatch.setattr(output, "_PARTIAL_SECONDS", 0)
+
+
+def test_moment_after_which_they_are_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The moment is short enough for a user who watches."""
+    assert 0 < output._PARTIAL_SECONDS < 0.5
+
+
+def test_end_of_the_moment(
+    host: Callable[..., Host], screen: Recorder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It begins with the first byte of the line, and does not begin again with each further one."""
+    now = 500.0
+    monkeypatch.setattr(time, "monotonic", lambda: now)
+    monkeypatch.setattr(output, "_PARTIAL_SECONDS", 0.25)
+    one = host()
+    one.say("line\none")
+    screen.wait_for("line\n")
+    now = 500.125
+    one.say(" two")
+    let_it_look(host, screen)
+    assert one.output.due == 500.25
+    assert screen.text == "line\n"
+    now = 500.25
+    one.say(" three")
+
+    screen.wait_for("line\none two three")
+    assert one.output.due == output._NEVER
+
+
+@pytest.mark.usefixtures("impatient")
+def test_a_line_that_goes_on(host: Callable[..., Host], screen: Recorder) -> None:
+    """A line is shown as far as it has come, and goes on in its place."""
+    one = host()
+    one.say("working ")
+    screen.wait_for("working ")
+    one.say("... ")
+    screen.wait_for("working ... ")
+    one.say("done\n")
+    screen.wait_for("working ... done\n")
+    one.leave()
+    one.output.finish(PATIENCE)
+
+    assert screen.text == "working ... done\n"
+
+
+@pytest.mark.usefixtures("impatient")
+def test_unfinished_line_of_another(host: Callable[..., Host], screen: Recorder) -> None:
+    """What another host prints meanwhile gets a line of its own, and what ends without a line end gets one."""
+    one, two = host(), host()
+    one.say("one ")
+    screen.wait_for("one ")
+    two.say("two\n")
+    screen.wait_for("one \ntwo\n")
+    one.say("goes on")
+    screen.wait_for("one \ntwo\ngoes on")
+    one.leave()
+    one.output.finish(PATIENCE)
+
+    assert screen.text == "one \ntwo\ngoes on\n"
+
+
+def test_carriage_returns(host: Callable[..., Host], screen: Recorder) -> None:
+    """Each step of a progress bar is shown at once."""
+    one = host()
+    for step in ("\r50%", "\r75%", "\r100%"):
+        one.say(step)
+        wait_until(has_come(one.output, step))
+    screen.wait_for("\r50%\r75%\r")
+    one.say("\n")
+
+    screen.wait_for("\r50%\r75%\r100%\n")
+
+
+@pytest.mark.usefixtures("impatient")
+def test_letter_that_is_not_finished(host: Callable[..., Host], screen: Recorder) -> None:
+    """A letter of several bytes is not cut, also where a line is; one that never ends is shown by its bytes."""
+    one = host()
+    first, *rest = (bytes([byte]) for byte in "名".encode())
+    one.say(b"a" + first)
+    screen.wait_for("a")
+    for byte in rest:
+        one.say(byte)
+    screen.wait_for("a名")
+    one.say(first)
+    one.leave()
+    one.output.finish(PATIENCE)
+
+    assert screen.text == "a名\\xe5\n"

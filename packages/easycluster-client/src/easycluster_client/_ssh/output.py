@@ -1,8 +1,9 @@
 """The output of hosts: the standard error of each ssh, which includes that of the remote processes.
 
-One thread per master process reads it for all connections and writes it to `sys.stderr` in whole lines.
-Output that comes before a connection is made is held back for a moment: if ssh fails, its words become a part
-of the error instead.
+One thread per master process reads it for all connections and writes it to `sys.stderr`: whole lines, and
+what ends with a carriage return, at once; a line that is not finished after a moment, so that the lines of
+several hosts hardly ever mix. Output that comes before a connection is made is held back until nothing more
+has come for a while: if ssh fails, its words become a part of the error instead.
 
 Ownership: the buffers of an output belong to the thread that reads. `_Reader._lock` guards the list of
     outputs
@@ -11,15 +12,20 @@ and whether the thread runs; nothing is read or written while it is held.
 
 from __future__ import annotations
 
+import codecs
+import math
 import os
 import select
 import sys
 import threading
 import time
 
-#: Seconds for which the output of an ssh that is still connecting is held back. Then it is shown, because it
-#: may ask the user to do something.
+#: Seconds for which an ssh that is still connecting has to be silent before its output is shown: it may ask
+#: the user to do something. An ssh that fails ends sooner than that.
 _HOLD_SECONDS = 2.0
+
+#: Seconds after which a line is shown that is not finished.
+_PARTIAL_SECONDS = 0.2
 
 #: The length in bytes from which on a line is shown unfinished.
 _LONGEST_LINE = 1 << 16
@@ -40,17 +46,20 @@ class RemoteOutput:
         descriptor: where to read the output; it is closed at the end.
 
     Attributes:
-        show_at: from when on output is shown and no longer held back, on the clock of `time.monotonic`.
         is_finishing: whether the output is to be read no more.
     """
 
     def __init__(self, descriptor: int) -> None:
         os.set_blocking(descriptor, False)
         self.descriptor = descriptor
-        self.show_at = time.monotonic() + _HOLD_SECONDS
         self.is_finishing = False
+        self._is_held = True
+        self._is_discarded = False
         self._ended = threading.Event()
         self._unshown = b""
+        #: When the first and the last of the bytes came that have not been shown.
+        self._since = self._latest = 0.0
+        self._decoder = codecs.getincrementaldecoder("utf-8")("backslashreplace")
         self._kept = b""
         _reader.add(self)
 
@@ -61,7 +70,7 @@ class RemoteOutput:
 
     def show(self) -> None:
         """Stop holding output back."""
-        self.show_at = 0.0
+        self._is_held = False
         _reader.wake()
 
     def finish(self, seconds: float) -> None:
@@ -73,7 +82,7 @@ class RemoteOutput:
 
     def discard(self) -> None:
         """Throw away the output that has not been shown: it becomes a part of an error."""
-        self.show_at = _NEVER
+        self._is_discarded = True
 
     def receive(self) -> bool:
         """Read once; return whether there may be more. Only the thread that reads calls this and the methods
@@ -84,27 +93,40 @@ class RemoteOutput:
             return True
         except OSError:
             return False
+        self._latest = time.monotonic()
+        if not self._unshown:
+            self._since = self._latest
         self._unshown += data
         self._kept = (self._kept + data)[-_KEPT_BYTES:]
         return bool(data)
 
+    @property
+    def due(self) -> float:
+        """When the output that has not been shown is to be shown, on the clock of `time.monotonic`."""
+        if not self._unshown or self._is_discarded:
+            return _NEVER
+        return self._latest + _HOLD_SECONDS if self._is_held else self._since + _PARTIAL_SECONDS
+
     def flush(self, everything: bool = False) -> None:
-        """Show the whole lines that have come, unless they are held back or discarded.
+        """Show the lines that have come, unless they are held back or discarded.
 
         Args:
-            everything: whether to show an unfinished line, too.
+            everything: whether this is the end of the output: then an unfinished line is shown at once, as a
+                line.
         """
-        if self.show_at == _NEVER:
+        if self._is_discarded:
             self._unshown = b""
-        # More than this is not a message of ssh, and the buffer would only grow.
-        if time.monotonic() < self.show_at and len(self._unshown) <= _LONGEST_LINE:
+        is_due = time.monotonic() >= self.due
+        # More than this is not a message of ssh, and the buffer would only grow. At the end ssh has failed.
+        if self._is_held and not is_due and len(self._unshown) <= _LONGEST_LINE:
             return
-        end = self._unshown.rfind(b"\n") + 1
-        if everything or len(self._unshown) - end > _LONGEST_LINE:
+        end = max(self._unshown.rfind(b"\n"), self._unshown.rfind(b"\r")) + 1
+        if everything or is_due or len(self._unshown) - end > _LONGEST_LINE:
             end = len(self._unshown)
-        lines, self._unshown = self._unshown[:end], self._unshown[end:]
-        if lines:
-            _write(lines if lines.endswith(b"\n") else lines + b"\n")
+        shown, self._unshown = self._unshown[:end], self._unshown[end:]
+        if end:
+            self._since = self._latest
+        _screen.write(self, self._decoder.decode(shown, everything), everything)
 
     def end(self) -> None:
         """Show the rest of the output and close the descriptor."""
@@ -116,9 +138,35 @@ class RemoteOutput:
         self._ended.set()
 
 
-def _write(data: bytes) -> None:
+class _Screen:
+    """Standard error, as the outputs share it. Only the thread that reads uses it."""
+
+    def __init__(self) -> None:
+        #: The output whose line is not finished.
+        self._unfinished: RemoteOutput | None = None
+
+    def write(self, output: RemoteOutput, text: str, is_end: bool) -> None:
+        """Write text, on a line of its own unless it goes on with the last one.
+
+        Args:
+            output: the output that it comes from.
+            text: the text; it may be empty.
+            is_end: whether nothing follows, so that the line is to be finished.
+        """
+        if text and self._unfinished not in (None, output):
+            text = "\n" + text
+        if is_end and not text.endswith("\n") and (text or self._unfinished is output):
+            text += "\n"
+        if text:
+            _write(text)
+            self._unfinished = None if text.endswith("\n") else output
+
+
+_screen = _Screen()
+
+
+def _write(text: str) -> None:
     stream = sys.stderr  # a notebook replaces it; without a terminal it may be None
-    text = data.decode("utf-8", "backslashreplace")
     try:
         try:
             stream.write(text)
@@ -189,8 +237,10 @@ class _Reader:
         for output in outputs:
             poll.register(output.descriptor, select.POLLIN)
         now = time.monotonic()
-        delays = [output.show_at - now for output in outputs if now < output.show_at < _NEVER]
-        ready = {descriptor for descriptor, _ in poll.poll(min(delays) * 1000 if delays else None)}
+        due = min(output.due for output in outputs)
+        # Rounded up: or the thread would look several times in the last millisecond.
+        delay = None if due == _NEVER else max(0, math.ceil((due - now) * 1000))
+        ready = {descriptor for descriptor, _ in poll.poll(delay)}
         if self._wakeup[0] in ready:
             os.read(self._wakeup[0], _CHUNK)
         return ready
