@@ -444,6 +444,17 @@ def test_only_keys_are_written(tmp_path: Path, key: bytes) -> None:
     assert names_in(tmp_path) == []
 
 
+def test_key_and_path_in_each_others_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A text in the place of the key is refused, and the bytes in the place of the path are not shown."""
+    monkeypatch.chdir(tmp_path)
+    swapped: Any = ("k" * 32).encode(), "x.key"
+    with pytest.raises(KeyFileError) as caught:
+        write_key_file(*swapped)
+
+    assert str(caught.value) == "the key to be written is str, not bytes: write_key_file(path, key)"
+    assert names_in(tmp_path) == []
+
+
 def test_a_path_in_the_current_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A bare name is a file in the current folder, for overwriting too."""
     monkeypatch.chdir(tmp_path)

@@ -190,9 +190,14 @@ def write_key_file(path: str | bytes | os.PathLike[str], key: bytes, overwrite: 
         True, or False if the file exists and was left as it is.
 
     Raises:
-        KeyFileError: `key` has a wrong size.
+        KeyFileError: `key` has a wrong size, or is not bytes.
         OSError: the file cannot be written; nothing is left behind.
     """
+    if not isinstance(key, (bytes, bytearray)):  # pyright: ignore[reportUnnecessaryIsInstance]
+        # The path may be the key, which no message shows.
+        raise KeyFileError(
+            f"the key to be written is {type(key).__name__}, not bytes: write_key_file(path, key)"
+        )
     name = _decode_path(path)
     if len(key) != KEY_SIZE:
         raise KeyFileError(
