@@ -9,7 +9,7 @@ import pytest
 
 import easycluster
 from easycluster_client._api.client import Client
-from easycluster_client._api.definitions_here import has_definition, is_own_attribute
+from easycluster_client._api.definitions_here import find_definition, has_definition, is_own_attribute
 from helpers.noted_client import NotedClient, noted, operation_of
 
 REMOTE_CODE = "easycluster.remote_code"
@@ -20,6 +20,24 @@ def definitions(no_definitions: None) -> None:
     """Definitions that name a variable, a function and a module."""
     easycluster.define_common("import math\nlimit = 3\n_hidden = 4\ndef f():\n    pass\n")
     easycluster.define_common("far = 1", local=False)
+
+
+def test_dotted_names() -> None:
+    """Parts are found in modules and classes, also inherited ones, without running any code."""
+    easycluster.define_common(
+        "class Above:\n    def move(self): pass\n    size = property(lambda self: 1 / 0)\n"
+        "class Board(Above):\n    class Pin:\n        number = 3\nboard = Board()"
+    )
+    module = easycluster.definitions_module(REMOTE_CODE)
+
+    assert find_definition(REMOTE_CODE, "Board") is module.Board
+    assert find_definition(REMOTE_CODE, "Board.move") is module.Above.move
+    assert find_definition(REMOTE_CODE, "Board.size") is vars(module.Above)["size"]
+    assert find_definition(REMOTE_CODE, "Board.Pin.number") == 3
+    assert find_definition(REMOTE_CODE, "math.pi") == module.math.pi
+    for path in "Client", "far", "Board.other", "Board.other.more", "board.move", "math.other", "__name__":
+        assert find_definition(REMOTE_CODE, path) is None
+    assert find_definition("other", "f") is None
 
 
 @pytest.mark.parametrize("name", ["math", "limit", "_hidden", "f"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import gc
+import inspect
 import pickle
 import weakref
 from typing import Any
@@ -342,6 +343,25 @@ def test_iterators_of_a_view(proxy: Any, view: Any, take: Any) -> None:
     assert found._easycluster_options == WAITING
     assert next(found) == "answer"
     assert sent(iterator) == [("__next__", (), {}, WAITING)]
+
+
+def test_iteration_by_items() -> None:
+    """Each item is asked for with the options of the view."""
+    proxy = make((("__getitem__",), (), (), False))
+
+    assert list(make_proxy_view(proxy, OPTIONS)) == [0, 1]
+    assert sent(proxy) == [("item", index, WAITING) for index in range(3)]
+
+
+def test_tools_ask_nobody() -> None:
+    """A tool that reads all attributes of a view makes no calls, nor one that asks for a name of its own."""
+    proxy = make((("f",), ("val",), (), True))
+    view = make_proxy_view(proxy, OPTIONS)
+
+    assert "f" in dict(inspect.getmembers(view))
+    for name in "getdoc", "_repr_html_", "_is_coroutine":
+        assert not hasattr(view, name)
+    assert sent(proxy) == []
 
 
 def test_iterator_that_was_sent(proxy: Any, view: Any) -> None:

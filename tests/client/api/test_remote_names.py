@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from easycluster import define_common
 from easycluster_client._api.remote_names import RemoteName, check_forwardable
 from helpers.noted_client import NotedClient, call_of, noted, operation_of
 
@@ -31,10 +32,10 @@ def name(client: NotedClient) -> RemoteName:
 @pytest.mark.parametrize(
     "name", ["__len__", "__array_interface__", "_repr_html_", "_repr_", "_ipython_display_"]
 )
-def test_names_that_mean_the_object_here(name: str) -> None:
+def test_names_that_mean_the_object_here(client: NotedClient, name: str) -> None:
     """Dunder names, and those that notebooks look for, are missing here."""
     with pytest.raises(AttributeError) as raised:
-        check_forwardable("<owner>", name)
+        check_forwardable("<owner>", name, client, name)
 
     assert str(raised.value) == (
         f"<owner> has no attribute {name!r} (such names are not forwarded to the server)"
@@ -44,9 +45,25 @@ def test_names_that_mean_the_object_here(name: str) -> None:
 @pytest.mark.parametrize(
     "name", ["_private", "__half", "half__", "_half__", "__half_", "a_repr_", "repr_html", "_ipython", "_"]
 )
-def test_names_that_are_forwarded(name: str) -> None:
+def test_names_that_are_forwarded(client: NotedClient, name: str) -> None:
     """Every other name, also a private one, may be one on the server."""
-    check_forwardable("<owner>", name)
+    check_forwardable("<owner>", name, client, name)
+
+
+def test_names_that_tools_ask_for(client: NotedClient, name: RemoteName) -> None:
+    """Those of the definitions are forwarded; for others the error says how to call them."""
+    for owner, path in (client, "getdoc"), (name, "a.b.getdoc"):
+        with pytest.raises(AttributeError) as raised:
+            owner.getdoc  # noqa: B018
+        assert f"write host.call('{path}', ...) to call {path} on the server" in str(raised.value)
+    assert not hasattr(client, "_is_coroutine")
+
+    define_common("def getdoc(): pass\nclass Board:\n    getdoc = trait_names = property()")
+
+    assert client.getdoc == RemoteName(client, "getdoc")
+    assert client.Board.getdoc == RemoteName(client, "Board.getdoc")
+    assert not hasattr(client.Board, "_getAttributeNames")
+    assert noted(client).made == []
 
 
 def test_longer_name(client: NotedClient, name: RemoteName) -> None:

@@ -235,6 +235,19 @@ def test_other_errors_of_an_attribute(state: ProxyState, calls: Any) -> None:
     assert calls.reported == []
 
 
+def test_items(state: ProxyState, calls: Any) -> None:
+    """The IndexError that ends an iteration is not printed, other errors are; options go along."""
+    assert state.get_item(1, {"timeout": 5}) == "answer"
+    made = calls.made[-1]
+    assert made[1:6] == (7, "__getitem__", (1,), {}, {"timeout": 5, "origexc": False})
+
+    for error, printed in (IndexError("end"), 0), (ValueError("no"), 1):
+        calls.answer = remote(error)
+        with pytest.raises(type(error)):
+            state.get_item(2, {})
+        assert calls.reported == [calls.answer] * printed
+
+
 def test_missing_attribute_keeps_nothing_alive(state: ProxyState, calls: Any) -> None:
     """The error of a missing attribute keeps no proxy alive: it goes without a collection."""
 

@@ -14,6 +14,7 @@ from easycluster_protocol._objects import proxies
 from easycluster_protocol._objects.proxies import (
     ATTRIBUTE,
     CACHED,
+    ITEMS,
     METHOD,
     RemoteProxy,
     find_object,
@@ -208,6 +209,28 @@ def test_subclasses_of_proxy_classes() -> None:
 
 
 # What is told without asking.
+
+
+def test_iteration_by_items() -> None:
+    """An object with items and no iterator is iterated over by its items; one that has items alone by hand, or an
+    iterator, is not."""
+
+    class Local(RemoteProxy):
+        def __getitem__(self, index: int) -> int:
+            return [4, 5][index]
+
+    proxy = make((("__getitem__",), (), (), False))
+    assert list(proxy) == [0, 1]
+    assert sent(proxy) == [("item", 0, {}), ("item", 1, {}), ("item", 2, {})]
+    assert get_forwarded_kind(type(proxy), "__iter__") == ITEMS
+    with pytest.raises(AttributeError, match="cannot be set: it is a method"):
+        proxy.__iter__ = 5
+    assert not hasattr(Local, "__iter__")
+    both = make((("__getitem__", "__iter__"), (), (), False))
+    assert get_forwarded_kind(type(both), "__iter__") == METHOD
+    off = make((("__getitem__",), (), (), False, (), ("__iter__",)))
+    with pytest.raises(TypeError, match="not iterable"):
+        iter(off)
 
 
 def test_repr_and_dir() -> None:

@@ -13,6 +13,7 @@ from easycluster_client._connect.connect import connect
 from easycluster_client._connect.spec import parse_connection_spec
 from easycluster_client._deadlines import CONNECT_TIMEOUT
 from easycluster_protocol._definitions.modules import DEFAULT_NAME
+from easycluster_protocol._objects.introspection import TOOL_NAMES
 from easycluster_protocol._types import Value
 from easycluster_protocol.errors import KeyFileError, RemoteException
 
@@ -179,8 +180,8 @@ class Client(Connection):
         return CallMaker(self, definitions)
 
     def __getattr__(self, name: str) -> RemoteName:
-        if name[0] == "_":
-            check_forwardable(type(self).__name__, name)
+        if name[0] == "_" or name in TOOL_NAMES:
+            check_forwardable(type(self).__name__, name, self, name)
         return RemoteName(self, name)
 
     if not TYPE_CHECKING:  # type checkers are to report attributes that do not exist

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import sys
-from types import FrameType
+from types import FrameType, ModuleType
+from typing import TYPE_CHECKING
 
 from easycluster_protocol._definitions.modules import INITIAL_NAMES, DefinitionsModule
+
+if TYPE_CHECKING:
+    from easycluster_protocol._types import Value
 
 
 def has_definition(module: str, name: str) -> bool:
@@ -20,6 +24,23 @@ def has_definition(module: str, name: str) -> bool:
         and name not in INITIAL_NAMES
         and not name.startswith("__")
     )
+
+
+def find_definition(module: str, path: str) -> Value:
+    """Return the object of a dotted name in this process's copy of a definitions module, None if it has none.
+
+    No code of the script runs: parts of the name are looked up in the dictionaries of modules and classes.
+    """
+    first, *parts = path.split(".")
+    if not has_definition(module, first):
+        return None
+    found: Value = vars(sys.modules[module])[first]
+    for part in parts:
+        if isinstance(found, type):
+            found = next((vars(base)[part] for base in found.__mro__ if part in vars(base)), None)
+        else:
+            found = vars(found).get(part) if isinstance(found, ModuleType) else None
+    return found
 
 
 def is_own_attribute(owner: object, name: str, base: type) -> bool:

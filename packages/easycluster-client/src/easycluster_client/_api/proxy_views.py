@@ -9,13 +9,17 @@ from weakref import WeakKeyDictionary
 
 from easycluster_client._calls.keywords import NO_WAIT_OPTIONS, OPTIONS, asks_to_wait
 from easycluster_client._calls.prefetch import Prefetcher
+from easycluster_protocol._objects.introspection import is_for_tools, is_tool_asking
 from easycluster_protocol._objects.operators import OPERATORS
 from easycluster_protocol._objects.proxies import (
     ATTRIBUTE,
     CACHED,
+    ITEMS,
     METHOD,
     RemoteProxy,
+    explain_tool,
     get_forwarded_kind,
+    iterate_by_items,
 )
 from easycluster_protocol._objects.proxy_classes import DefaultRemoteProxy
 from easycluster_protocol._objects.proxy_methods import ProxyMethod
@@ -102,10 +106,13 @@ class ProxyView(View):
         forwarded = get_forwarded_kind(type(proxy), name)
         if forwarded == METHOD:
             return _bind_method(self, name)
-        if forwarded in (ATTRIBUTE, CACHED):
-            return _get_attribute(self, name, forwarded)
-        if not _is_forwarded_by_default(proxy, name):
+        is_attribute = forwarded in (ATTRIBUTE, CACHED)
+        if not is_attribute and not _is_forwarded_by_default(proxy, name):
             return getattr(proxy, name)
+        if is_tool_asking(1):
+            raise AttributeError(explain_tool(proxy, name))
+        if is_attribute:
+            return _get_attribute(self, name, forwarded)
         # Only its value shows whether the attribute is a method, so it is waited for.
         value = proxy._easycluster_state.get_attribute(proxy, name, _get_waiting_options(self))
         is_method = isinstance(value, ProxyMethod) and value.__self__ is proxy
@@ -162,7 +169,7 @@ def _get_waiting_options(view: View) -> dict[str, Value]:
 
 def _is_forwarded_by_default(proxy: RemoteProxy, name: str) -> bool:
     """Return whether the proxy forwards a name only because it has no attribute of that name itself."""
-    if not isinstance(proxy, DefaultRemoteProxy) or name.startswith("__"):
+    if not isinstance(proxy, DefaultRemoteProxy) or name.startswith("__") or is_for_tools(name):
         return False
     return not hasattr(type(proxy), name) and name not in vars(proxy)
 
@@ -202,12 +209,15 @@ def _get_attribute(view: ProxyView, name: str, forwarded: str) -> Value:
 
 def _make_operator(cls: type, name: str) -> Value:
     """Return the method of views that takes the place of an operator of proxies."""
-    is_remote = get_forwarded_kind(cls, name) == METHOD
+    kind = get_forwarded_kind(cls, name)
+    is_remote = kind == METHOD
 
     def operate(self: Value, *args: Value, **kwargs: Value) -> Value:
         proxy: RemoteProxy = self._easycluster_target
         if name == "__call__" and is_remote:
             return _bind_method(self, name)(*args, **kwargs)
+        if kind == ITEMS:
+            return iterate_by_items(proxy, _get_waiting_options(self))
         if not is_remote:
             result = getattr(cls, name)(proxy, *args, **kwargs)
         else:

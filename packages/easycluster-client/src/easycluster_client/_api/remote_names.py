@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NoReturn
 
+from easycluster_protocol._objects.introspection import TOOL_NAMES, is_for_display
+
+from .definitions_here import find_definition
 from .used_as_value import NotAValue
 
 if TYPE_CHECKING:
@@ -11,15 +14,27 @@ if TYPE_CHECKING:
     from easycluster_protocol._types import Value
 
 
-def check_forwardable(owner: str, name: str) -> None:
-    """Raise `AttributeError` for a name that is never forwarded to the server.
+def check_forwardable(owner: str, name: str, client: Owner, path: str) -> None:
+    """Raise `AttributeError` for a name that is not forwarded to the server.
 
     Python and its tools often look for dunder names, and notebooks for ``_repr_html_`` and the like. They
-    mean the object here, not one on the server.
+    mean the object here, not one on the server. Other names that tools ask for belong to the server if they
+    are among the definitions.
+
+    Args:
+        owner: the object whose attribute is asked for.
+        name: the name.
+        client: the client.
+        path: the dotted name whose last part is `name`.
     """
-    if (name.startswith("__") and name.endswith("__")) or name.startswith(("_repr_", "_ipython_")):
+    if (name.startswith("__") and name.endswith("__")) or is_for_display(name):
         raise AttributeError(
             f"{owner} has no attribute {name!r} (such names are not forwarded to the server)"
+        )
+    if name in TOOL_NAMES and find_definition(client._easycluster_calls.definitions, path) is None:
+        raise AttributeError(
+            f"{owner} has no attribute {name!r}: tools ask for such names, so they are forwarded only if the"
+            f" definitions have them; write host.call({path!r}, ...) to call {path} on the server"
         )
 
 
@@ -51,8 +66,8 @@ class RemoteName(NotAValue):
         return f"<{self._easycluster_path} on {self._easycluster_client.peername}>"
 
     def __getattr__(self, name: str) -> Value:
-        if name[0] == "_":
-            check_forwardable(repr(self), name)
+        if name[0] == "_" or name in TOOL_NAMES:
+            check_forwardable(repr(self), name, self._easycluster_client, f"{self._easycluster_path}.{name}")
         # Not a property: when the server raises AttributeError, Python would look here for a name ``value``.
         if name == "value":
             return self._easycluster_client._easycluster_calls.operation(

@@ -21,11 +21,13 @@ class Calls(Protocol):
 
     Attributes:
         client: the client.
+        definitions: the name of the definitions module in which names are looked up first.
         session: the connection that the client has at present, or None.
         default_thread: the server thread of calls without ``threadid``.
         reads_by_itself: whether answers are read although no caller waits for them.
     """
 
+    definitions: str
     reads_by_itself: bool
     session: ClientSession | None
     default_thread: int

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, cast
 
 from easycluster_client._session.references import References
@@ -87,17 +87,41 @@ class ProxyState:
         """Call an operation of the server's root object."""
         return self.current_calls().operation(name, args, options, self.session)
 
+    def get_item(self, index: int, options: Mapping[str, Value]) -> Value:
+        """Return an item of an object that is iterated over by its items. The IndexError that ends the
+        iteration is not printed as an exception."""
+        return self._ask(
+            lambda settings: self.invoke("__getitem__", (index,), {}, settings), options, IndexError
+        )
+
     def get_attribute(
         self, proxy: RemoteProxy, name: str, options: Mapping[str, Value] = NO_OPTIONS
     ) -> Value:
         """Return an attribute. A missing one is not printed as an exception, so that ``hasattr`` is quiet."""
+        return self._ask(
+            lambda settings: self.operation("get_attribute", (proxy, name), settings), options, AttributeError
+        )
+
+    def _ask(
+        self,
+        make_call: Callable[[dict[str, Value]], Value],
+        options: Mapping[str, Value],
+        expected: type[Exception],
+    ) -> Value:
+        """Make a call that an exception of the class ``expected`` may answer, which is not printed.
+
+        Args:
+            make_call: makes the call with the options that it is given.
+            options: the options of the call.
+            expected: the class.
+        """
         origexc = options.get("origexc", True)
         try:
-            return self.operation("get_attribute", (proxy, name), {**options, "origexc": False})
+            return make_call({**options, "origexc": False})
         except RemoteException as error:
             if origexc is not None and not origexc:
                 raise
-            if origexc != "quiet" and not isinstance(error.orig, AttributeError):
+            if origexc != "quiet" and not isinstance(error.orig, expected):
                 self._calls.client.report_exception(error)
             orig = error.orig
         try:  # out here, and then dropped: errors that hold each other would hold the proxy, too

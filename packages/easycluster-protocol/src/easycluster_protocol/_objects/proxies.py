@@ -10,6 +10,7 @@ from _thread import _local
 from types import FunctionType
 from typing import TYPE_CHECKING, Any, Callable, Dict, Iterable, Iterator, Mapping, Optional, Tuple
 
+from .introspection import is_tool_asking
 from .operators import can_be_exported, describe_names
 from .process_bound import make_array_refusals
 
@@ -68,6 +69,10 @@ if TYPE_CHECKING:  # novm
             """Return an attribute."""
             ...
 
+        def get_item(self, index: int, options: Kwargs) -> Value:
+            """Return an item; the IndexError at the end is not printed."""
+            ...
+
         def check_pickling(self, references: object) -> None:
             """Raise TypeError unless the proxy is pickled for a call on its own connection."""
             ...
@@ -87,6 +92,8 @@ server_objects: Optional[ObjectTable] = None
 METHOD = "method"
 ATTRIBUTE = "attribute"
 CACHED = "cached"
+#: The kind of the ``__iter__`` of proxies whose objects are iterated over by their items.
+ITEMS = "items"
 
 
 def find_proxy(oid: int, descriptor: object, number: object = 0) -> Value:
@@ -194,6 +201,8 @@ def _make_setter_and_deleter(
 
 def _get(proxy: RemoteProxy, name: str) -> Value:
     """Return an attribute of a server object for a property of its proxy."""
+    if is_tool_asking(2):
+        raise AttributeError(explain_tool(proxy, name))
     try:
         return proxy._easycluster_state.get_attribute(proxy, name)
     except AttributeError as error:
@@ -211,6 +220,41 @@ def raise_missing(proxy: RemoteProxy, name: str) -> None:
             raise missing[2]
         finally:
             del missing  # or the error would hold itself, and the proxy
+
+
+class _Items:
+    """The items of a server object, over which Python iterates until there is an IndexError. The error that
+    ends the iteration is not printed, as it is for other calls.
+
+    Args:
+        proxy: the proxy of the object.
+        options: the options of the calls.
+    """
+
+    def __init__(self, proxy: RemoteProxy, options: Kwargs) -> None:
+        self._proxy = proxy
+        self._options = options
+
+    def __getitem__(self, index: int) -> Value:
+        return self._proxy._easycluster_state.get_item(index, self._options)
+
+
+def iterate_by_items(proxy: RemoteProxy, options: Kwargs) -> Iterator[Value]:
+    """Return an iterator over a server object that has items and no iterator of its own.
+
+    Args:
+        proxy: the proxy of the object.
+        options: the options of the calls.
+    """
+    return iter(_Items(proxy, options))
+
+
+def _iterate_by_items(self: RemoteProxy) -> Iterator[Value]:
+    return iterate_by_items(self, {})
+
+
+_iterate_by_items.__name__ = _iterate_by_items.__qualname__ = "__iter__"
+_iterate_by_items._easycluster_kind = ITEMS  # type: ignore[attr-defined]
 
 
 class RemoteProxy:
@@ -256,6 +300,8 @@ class RemoteProxy:
             for name, refusal in make_array_refusals().items():
                 if not hasattr(cls, name):
                     setattr(cls, name, refusal)
+        if get_forwarded_kind(cls, "__getitem__") == METHOD and not hasattr(cls, "__iter__"):
+            setattr(cls, "__iter__", _iterate_by_items)  # noqa: B010 -- type checkers know no such method
 
     @property
     def proxy_connection(self) -> Any:
@@ -343,6 +389,11 @@ def get_forwarded_kind(cls: type, name: str) -> str:
                 return str(vars(found).get("_easycluster_kind", ""))
             return found.kind if isinstance(found, (_Attribute, _Cached)) else ""
     return ""
+
+
+def explain_tool(proxy: RemoteProxy, name: str) -> str:
+    """Return the text of the error for an attribute that a tool asks for."""
+    return f"attribute {name!r} of the {type(proxy).__name__!r} object is on the server: tools do not read it"
 
 
 def explain_missing(cls: type, name: str) -> str:

@@ -9,6 +9,7 @@ from types import GeneratorType, ModuleType
 from typing import TYPE_CHECKING, Any, Iterable, Iterator, Optional, Tuple
 
 from .exports import ServerObject, copy_instances, make_server_class, registered_by_name
+from .introspection import is_for_tools, is_tool_asking
 from .operators import SWITCHABLE_OPERATORS
 from .process_bound import (
     ARRAY_METHODS,
@@ -20,6 +21,7 @@ from .process_bound import (
 from .proxies import (
     ATTRIBUTE,
     CACHED,
+    ITEMS,
     METHOD,
     RemoteProxy,
     explain_missing,
@@ -44,7 +46,12 @@ _MAX_NAMES = 1 << 14
 _LONGEST_NAME = 200
 
 #: Kind of a forwarded attribute → why it cannot be set.
-_WHY_NOT_SET = {METHOD: "it is a method", REFUSED: "it is a method", "": "every proxy has it"}
+_WHY_NOT_SET = {
+    METHOD: "it is a method",
+    REFUSED: "it is a method",
+    ITEMS: "it is a method",
+    "": "every proxy has it",
+}
 
 
 def _is_local(proxy: RemoteProxy, name: str) -> bool:
@@ -55,7 +62,12 @@ class DefaultRemoteProxy(RemoteProxy):
     """A proxy that forwards every attribute that its class does not define, methods included."""
 
     def __getattr__(self, name: str) -> Any:
-        if name.startswith("__") or name in PROCESS_BOUND_ATTRIBUTES:
+        if (
+            name.startswith("__")
+            or name in PROCESS_BOUND_ATTRIBUTES
+            or is_for_tools(name)
+            or is_tool_asking(1)
+        ):
             raise AttributeError(explain_missing(type(self), name))
         raise_missing(self, name)
         return self._easycluster_state.get_attribute(self, name)

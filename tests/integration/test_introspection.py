@@ -1,0 +1,143 @@
+"""Tools that look at clients, names and proxies ask the host nothing, busy or not."""
+
+from __future__ import annotations
+
+import copy
+import doctest
+import inspect
+import os
+import pprint
+import pydoc
+import rlcompleter
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+import pytest
+
+import easycluster
+
+pytestmark = pytest.mark.usefixtures("object_definitions")
+
+MORE = '''
+import os
+
+def add(a, b=2):
+    """Add two numbers."""
+    return a + b
+
+class Board(ServerObject):
+    """A board."""
+    export_attrs = ("pins", "@auto")
+    pins = 3
+    def move(self, steps):
+        """Move it."""
+        return steps
+
+class Row(ServerObject):
+    def __getitem__(self, index):
+        return [1, 2][index]
+'''
+
+LOOK: dict[str, Callable[[Any], object]] = {
+    "pydoc": pydoc.render_doc,
+    "getmembers": inspect.getmembers,
+    "inspect": lambda value: [look(value) for name, look in vars(inspect).items() if name.startswith("is")],
+    "getdoc": inspect.getdoc,
+    "doctest": lambda value: doctest.DocTestFinder().find(value, "name"),
+    "copy": copy.copy,
+    "pprint": pprint.pformat,
+    "mock": mock.create_autospec,
+    "completion": lambda value: rlcompleter.Completer({"v": value}).complete("v.", 0),
+    "dir": dir,
+}
+
+IPYTHON = """
+import sys
+import easycluster
+from IPython.core.completer import provisionalcompleter
+from IPython.core.interactiveshell import InteractiveShell
+
+easycluster.define_common(sys.argv[1])
+with easycluster.server.spawn_local() as host:
+    shell = InteractiveShell.instance(colors="NoColor")
+    board = host.Board()
+    shell.push(dict(host=host, board=board, view=easycluster.options(board, timeout=60)))
+    first = host.eval("0", nonblocking=True)
+    for value in "host", "host.add", "host.Board", "host.os", "board", "board.move", "view":
+        for line in value, value + "?", value + "??", "%pdoc " + value, "[" + value + "]":
+            assert shell.run_cell(line).success, line
+        for jedi in False, True:
+            shell.Completer.use_jedi = jedi
+            for text in value + ".", value + "(", value + "['":
+                shell.complete(text)
+                with provisionalcompleter():
+                    list(shell.Completer.completions(text, len(text)))
+    last = host.eval("0", nonblocking=True)
+    print("calls in between:", last.request_id - first.request_id - 1)
+"""
+
+
+def look_at(host: Any, look: Callable[[Any], object]) -> int:
+    """Let a tool look at all that a script holds; return how many calls that has made."""
+    board = host.Board()
+    values = [host, host.add, host.Board, host.os.path, board, board.move, host.eval("os")]
+    values += [easycluster.options(value, timeout=60) for value in (host, host.add, board)]
+    before = host.eval("0", nonblocking=True)
+    for value in values:
+        try:
+            look(value)
+        except TypeError:  # what belongs to a connection cannot be copied
+            pass
+    after = host.eval("0", nonblocking=True)
+    made: int = after.request_id - before.request_id - 1
+    return made
+
+
+@pytest.mark.parametrize("tool", LOOK)
+def test_tools(near: Any, tool: str, capfd: pytest.CaptureFixture[str]) -> None:
+    """They make no call, and nothing is printed."""
+    assert look_at(near, LOOK[tool]) == 0
+    assert "Exception on" not in capfd.readouterr().err
+
+
+def test_ipython(run_mark: str, tmp_path: Path) -> None:
+    """Neither display, help, sources nor completion make a call; none of them prints a stack trace."""
+    ended = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", IPYTHON, MORE],
+        env={**os.environ, "IPYTHONDIR": str(tmp_path), "PAGER": "cat", "TERM": "dumb"},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+
+    assert ended.stdout.endswith("calls in between: 0\n"), ended.stdout
+    assert "Traceback" not in ended.stdout
+
+
+def test_iteration_by_items(far: Any, capfd: pytest.CaptureFixture[str]) -> None:
+    """The IndexError that ends it is no failure; one that a script causes is printed, as every error."""
+    row = far.Row()
+
+    assert (list(row), 2 in row, 3 in row) == ([1, 2], True, False)
+    assert list(easycluster.options(row, timeout=60)) == [1, 2]
+    assert "IndexError" not in capfd.readouterr().err
+    with pytest.raises(IndexError):
+        row[2]
+    assert "IndexError" in capfd.readouterr().err
+
+
+def test_names_that_tools_ask_for(near: Any) -> None:
+    """They are called by their text, and by a dot if the definitions have them."""
+    assert not hasattr(near, "getdoc")
+    assert near.call("inspect.getdoc", 5) == int.__doc__
+
+    easycluster.define_common("def getdoc(): return 'mine'")
+    near.update_definitions()
+
+    assert near.getdoc() == "mine"
