@@ -13,8 +13,8 @@ import pytest
 
 from easycluster_protocol._objects import process_bound
 from easycluster_protocol._objects.exports import Exports, ServerObject, _make_exports
+from easycluster_protocol._objects.forwarders import get_forwarded_kind
 from easycluster_protocol._objects.process_bound import REFUSED
-from easycluster_protocol._objects.proxies import get_forwarded_kind
 from easycluster_protocol._objects.proxy_classes import FileProxy
 from helpers.fake_proxies import State, make, sent
 

@@ -18,7 +18,8 @@ from easycluster_client._calls.keywords import (
 )
 from easycluster_client._deadlines import check_timeout
 from easycluster_protocol._constants import SINGLE
-from easycluster_protocol._objects.proxies import METHOD, RemoteProxy, get_forwarded_kind
+from easycluster_protocol._objects.forwarders import METHOD, get_forwarded_kind
+from easycluster_protocol._objects.proxies import RemoteProxy
 from easycluster_protocol._types import Value
 
 from .client import Client

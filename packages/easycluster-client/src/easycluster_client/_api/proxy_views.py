@@ -9,18 +9,18 @@ from weakref import WeakKeyDictionary
 
 from easycluster_client._calls.keywords import NO_WAIT_OPTIONS, OPTIONS, asks_to_wait
 from easycluster_client._calls.prefetch import Prefetcher
-from easycluster_protocol._objects.introspection import is_for_tools, is_tool_asking
-from easycluster_protocol._objects.operators import OPERATORS
-from easycluster_protocol._objects.proxies import (
+from easycluster_protocol._objects.forwarders import (
     ATTRIBUTE,
     CACHED,
     ITEMS,
     METHOD,
-    RemoteProxy,
     explain_tool,
     get_forwarded_kind,
     iterate_by_items,
 )
+from easycluster_protocol._objects.introspection import is_for_tools, is_tool_asking
+from easycluster_protocol._objects.operators import OPERATORS
+from easycluster_protocol._objects.proxies import RemoteProxy
 from easycluster_protocol._objects.proxy_classes import DefaultRemoteProxy
 from easycluster_protocol._objects.proxy_methods import ProxyMethod
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     #: A method of a class of proxies.
     Refusal = Callable[..., NoReturn]
 
-#: The kind of attributes of proxies that refuse, see `proxies.get_forwarded_kind`.
+#: The kind of attributes of proxies that refuse, see `forwarders.get_forwarded_kind`.
 REFUSED = "refused method"
 
 _NUMBER = (
@@ -109,7 +109,7 @@ def make_refusal(name: str) -> Refusal:
 
     made: Any = refuse
     made.__name__ = made.__qualname__ = name
-    made._easycluster_kind = REFUSED  # see `proxies.get_forwarded_kind`
+    made._easycluster_kind = REFUSED  # see `forwarders.get_forwarded_kind`
     return refuse
 
 

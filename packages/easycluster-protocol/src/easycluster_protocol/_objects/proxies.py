@@ -7,11 +7,10 @@ object has the same proxy. Passed back on its own connection it becomes the obje
 from __future__ import annotations
 
 from _thread import _local
-from types import FunctionType
 from typing import TYPE_CHECKING, Any, Callable, Dict, Iterable, Iterator, Mapping, Optional, Tuple
 
-from .introspection import is_tool_asking
-from .operators import can_be_exported, describe_names
+from .forwarders import METHOD, define_forwarders, get_forwarded_kind, raise_missing, read_names
+from .operators import describe_names
 from .process_bound import make_array_refusals
 
 if TYPE_CHECKING:  # novm
@@ -80,20 +79,12 @@ if TYPE_CHECKING:  # novm
 
 #: On a client, for each thread. `references`: those of the connection for which a call is being pickled;
 #: `answering`: those of the connection whose answer is being unpickled, which may make calls; `passed`: the
-#: proxies in the call, if they are wanted; `missing`: see `raise_missing`. The references are
+#: proxies in the call, if they are wanted. The references are
 #: `easycluster_client._session.references`.
 context: Any = _local()
 
 #: On a server: its objects by number (`easycluster_server._objects.table`). A worker serves one connection.
 server_objects: Optional[ObjectTable] = None
-
-
-# The kinds of attributes that a class of proxies forwards to the server, see `get_forwarded_kind`.
-METHOD = "method"
-ATTRIBUTE = "attribute"
-CACHED = "cached"
-#: The kind of the ``__iter__`` of proxies whose objects are iterated over by their items.
-ITEMS = "items"
 
 
 def find_proxy(oid: int, descriptor: object, number: object = 0) -> Value:
@@ -126,135 +117,6 @@ def find_object(oid: int) -> Value:
     if server_objects is None:
         raise TypeError(f"server object {oid} has a meaning only on its own server")
     return server_objects.get(oid)
-
-
-def _read_names(cls: type, setting: str) -> Tuple[str, ...]:
-    """Return the names that a class itself, not a base, has in ``proxy_methods`` or a setting like it."""
-    names: Names = vars(cls).get(setting, ())
-    return (names,) if isinstance(names, str) else tuple(names or ())
-
-
-def _define_forwarders(cls: type, setting: str, make: Callable[[str], object]) -> None:
-    for name in _read_names(cls, setting):
-        if not can_be_exported(name) or name in _OWN_NAMES:
-            raise TypeError(f"{cls.__qualname__} cannot have a remote attribute named {name!r}")
-        if name not in vars(cls):  # names that the class defines itself stay local
-            setattr(cls, name, make(name))
-
-
-def _make_method(name: str) -> object:
-    def method(self: RemoteProxy, *args: Any, **kwargs: Any) -> Any:
-        return self._easycluster_state.call(name, args, kwargs)
-
-    def leave(self: RemoteProxy, *error: Any) -> Any:
-        return self._easycluster_state.call(name, (*error[:2], None), {})  # tracebacks cannot be sent
-
-    made: Any = leave if name == "__exit__" else method
-    made.__name__ = made.__qualname__ = name
-    made._easycluster_kind = METHOD
-    return made
-
-
-class _Attribute(property):
-    kind = ATTRIBUTE
-
-
-class _Cached(property):
-    kind = CACHED
-
-
-def _make_attribute(name: str) -> property:
-    return _Attribute(lambda self: _get(self, name), *_make_setter_and_deleter(name))
-
-
-def _make_cached(name: str) -> property:
-    def get(self: RemoteProxy) -> Value:
-        cache = self._easycluster_state.cache
-        if name not in cache:
-            cache[name] = _get(self, name)
-        return cache[name]
-
-    return _Cached(get, *_make_setter_and_deleter(name))
-
-
-def _make_setter_and_deleter(
-    name: str,
-) -> Tuple[Callable[[RemoteProxy, Value], None], Callable[[RemoteProxy], None]]:
-    """Return the functions of a property that set and delete an attribute on the server."""
-
-    # A cached value is forgotten last, with a value that another thread has asked for meanwhile, and also if
-    # the operation fails.
-    def put(self: RemoteProxy, value: Value) -> None:
-        try:
-            self._easycluster_state.operation("set_attribute", (self, name, value))
-        finally:
-            self._easycluster_state.cache.pop(name, None)
-
-    def delete(self: RemoteProxy) -> None:
-        try:
-            self._easycluster_state.operation("delete_attribute", (self, name))
-        finally:
-            self._easycluster_state.cache.pop(name, None)
-
-    return put, delete
-
-
-def _get(proxy: RemoteProxy, name: str) -> Value:
-    """Return an attribute of a server object for a property of its proxy."""
-    if is_tool_asking(2):
-        raise AttributeError(explain_tool(proxy, name))
-    try:
-        return proxy._easycluster_state.get_attribute(proxy, name)
-    except AttributeError as error:
-        context.missing = proxy, name, error
-        raise
-
-
-def raise_missing(proxy: RemoteProxy, name: str) -> None:
-    """Raise the AttributeError of the server that a property of a proxy has just raised, if it has: Python
-    drops such an error and calls ``__getattr__``, which must not ask the server once more."""
-    missing: Any = getattr(context, "missing", None)
-    context.missing = None
-    if missing is not None and missing[0] is proxy and missing[1] == name:
-        try:
-            raise missing[2]
-        finally:
-            del missing  # or the error would hold itself, and the proxy
-
-
-class _Items:
-    """The items of a server object, over which Python iterates until there is an IndexError. The error that
-    ends the iteration is not printed, as it is for other calls.
-
-    Args:
-        proxy: the proxy of the object.
-        options: the options of the calls.
-    """
-
-    def __init__(self, proxy: RemoteProxy, options: Kwargs) -> None:
-        self._proxy = proxy
-        self._options = options
-
-    def __getitem__(self, index: int) -> Value:
-        return self._proxy._easycluster_state.get_item(index, self._options)
-
-
-def iterate_by_items(proxy: RemoteProxy, options: Kwargs) -> Iterator[Value]:
-    """Return an iterator over a server object that has items and no iterator of its own.
-
-    Args:
-        proxy: the proxy of the object.
-        options: the options of the calls.
-    """
-    return iter(_Items(proxy, options))
-
-
-def _iterate_by_items(self: RemoteProxy) -> Iterator[Value]:
-    return iterate_by_items(self, {})
-
-
-_iterate_by_items.__name__ = _iterate_by_items.__qualname__ = "__iter__"
-_iterate_by_items._easycluster_kind = ITEMS  # type: ignore[attr-defined]
 
 
 class RemoteProxy:
@@ -293,15 +155,11 @@ class RemoteProxy:
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
-        _define_forwarders(cls, "proxy_methods", _make_method)
-        _define_forwarders(cls, "proxy_attrs", _make_attribute)
-        _define_forwarders(cls, "proxy_attrs_cache", _make_cached)
+        define_forwarders(cls, _OWN_NAMES)
         if all(get_forwarded_kind(cls, name) == METHOD for name in ("__getitem__", "__len__")):
             for name, refusal in make_array_refusals().items():
                 if not hasattr(cls, name):
                     setattr(cls, name, refusal)
-        if get_forwarded_kind(cls, "__getitem__") == METHOD and not hasattr(cls, "__iter__"):
-            setattr(cls, "__iter__", _iterate_by_items)  # noqa: B010 -- type checkers know no such method
 
     @property
     def proxy_connection(self) -> Any:
@@ -378,24 +236,6 @@ _OWN_NAMES = frozenset(name for name in vars(RemoteProxy) if not name.startswith
 }
 
 
-def get_forwarded_kind(cls: type, name: str) -> str:
-    """Return `METHOD`, `ATTRIBUTE` or `CACHED` for a name that proxies of this class forward,
-    `process_bound.REFUSED` for a method that they refuse to call; "" for one that they do not have, or have
-    themselves."""
-    for base in cls.__mro__:
-        if name in vars(base):
-            found: object = vars(base)[name]
-            if isinstance(found, FunctionType):
-                return str(vars(found).get("_easycluster_kind", ""))
-            return found.kind if isinstance(found, (_Attribute, _Cached)) else ""
-    return ""
-
-
-def explain_tool(proxy: RemoteProxy, name: str) -> str:
-    """Return the text of the error for an attribute that a tool asks for."""
-    return f"attribute {name!r} of the {type(proxy).__name__!r} object is on the server: tools do not read it"
-
-
 def explain_missing(cls: type, name: str) -> str:
     """Return the text of the error for an attribute that a proxy does not have."""
     exported = describe_names(*list_exported_names(cls))
@@ -407,7 +247,7 @@ def list_exported_names(cls: type) -> Tuple[Iterable[str], Iterable[str]]:
     methods: Dict[str, None] = {}
     attrs: Dict[str, None] = {}
     for base in cls.__mro__:
-        methods.update(dict.fromkeys(_read_names(base, "proxy_methods")))
-        attrs.update(dict.fromkeys(_read_names(base, "proxy_attrs")))
-        attrs.update(dict.fromkeys(_read_names(base, "proxy_attrs_cache")))
+        methods.update(dict.fromkeys(read_names(base, "proxy_methods")))
+        attrs.update(dict.fromkeys(read_names(base, "proxy_attrs")))
+        attrs.update(dict.fromkeys(read_names(base, "proxy_attrs_cache")))
     return methods, attrs

@@ -9,6 +9,7 @@ from types import GeneratorType, ModuleType
 from typing import TYPE_CHECKING, Any, Iterable, Iterator, Optional, Tuple
 
 from .exports import ServerObject, copy_instances, make_server_class, registered_by_name
+from .forwarders import ATTRIBUTE, CACHED, ITEMS, METHOD, get_forwarded_kind, raise_missing
 from .introspection import is_for_tools, is_tool_asking
 from .operators import SWITCHABLE_OPERATORS
 from .process_bound import (
@@ -18,16 +19,7 @@ from .process_bound import (
     make_refusal,
     make_refusals,
 )
-from .proxies import (
-    ATTRIBUTE,
-    CACHED,
-    ITEMS,
-    METHOD,
-    RemoteProxy,
-    explain_missing,
-    get_forwarded_kind,
-    raise_missing,
-)
+from .proxies import RemoteProxy, explain_missing
 
 if TYPE_CHECKING:
     from typing import Type

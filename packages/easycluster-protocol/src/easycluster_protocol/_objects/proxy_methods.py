@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Callable, Optional, Tuple
 
+from .forwarders import METHOD, get_forwarded_kind
 from .process_bound import REFUSED, explain_refusal
-from .proxies import METHOD, RemoteProxy, get_forwarded_kind
+from .proxies import RemoteProxy
 
 if TYPE_CHECKING:  # novm
     from types import BuiltinMethodType, MethodType

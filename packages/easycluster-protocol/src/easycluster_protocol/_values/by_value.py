@@ -19,12 +19,11 @@ from easycluster_protocol._objects.exports import can_any_value_stay, name_objec
 from easycluster_protocol._objects.proxies import find_proxy
 from easycluster_protocol._objects.proxy_methods import reduce_method
 
+from .iterators import is_sequence_iterator, reduce_iterator
 from .named_tuples import has_no_name, has_only_fields, is_always_copied, is_never_copied
-from .object_pickle import reduce_iterator
 from .only_here import is_dispatcher, reduce_dispatcher, reduce_name, reduce_property
 from .reductions import Reductions
 from .states import States
-from .views import is_sequence_iterator
 
 if TYPE_CHECKING:
     from types import ModuleType

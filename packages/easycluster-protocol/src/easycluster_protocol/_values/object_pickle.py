@@ -9,18 +9,16 @@ from typing import TYPE_CHECKING, Any, Dict, Optional, Sequence, Tuple
 from easycluster_protocol._objects.exports import (
     can_any_value_stay,
     find_class_exports,
-    find_exports,
     name_object,
 )
 from easycluster_protocol._objects.proxies import find_proxy
-from easycluster_protocol._objects.proxy_classes import RemoteIterator
 from easycluster_protocol._pickling import Pickler, PicklingError, Unpickler
 
+from .iterators import is_sequence_iterator, reduce_iterator
 from .named_tuples import has_only_fields
 from .reductions import Reductions
 from .serialize import dumps
 from .states import States
-from .views import is_sequence_iterator
 
 if TYPE_CHECKING:
     from easycluster_protocol._objects.exports import Exports, ObjectNumbers, ObjectPickler, ObjectTable
@@ -131,14 +129,6 @@ class ObjectReductions(Reductions):
 
 def _reduce_object(names: ObjectPickler, value: Value) -> Any:
     return find_proxy, name_object(names, value)
-
-
-def reduce_iterator(names: ObjectPickler, iterator: Any) -> Any:
-    """Return how an iterator over a sequence is pickled: it stays if the sequence stays."""
-    reduced = iterator.__reduce__()
-    if all(find_exports(part) is None for part in reduced[1]):
-        return reduced
-    return _reduce_object(names, RemoteIterator(iterator))
 
 
 class _ByIdentity(Pickler):

@@ -1,9 +1,4 @@
-"""Views of dictionaries, which Python cannot pickle, and iterators over objects that stay on the server.
-
-A view is copied as other values are: a view of an equal dictionary arrives. Python pickles an iterator over a
-sequence as that sequence and a position. Where the sequence stays, the iterator does: the client would
-otherwise make an iterator over the proxy, which has no position.
-"""
+"""Views of dictionaries, which Python cannot pickle: a view of an equal dictionary arrives."""
 
 from __future__ import annotations
 
@@ -73,24 +68,3 @@ for _dict in _DICTS:
     REDUCTIONS[_type_of(_dict.keys())] = _reduce_keys
     REDUCTIONS[_type_of(_dict.values())] = _reduce_values
     REDUCTIONS[_type_of(_dict.items())] = _reduce_items
-
-#: Module and name of the classes of iterators that are pickled as a sequence and a position. Those over
-#: dictionaries and sets are pickled as a list of the items to come.
-_ITERATORS = frozenset(
-    (
-        ("array", "arrayiterator"),
-        ("builtins", "bytearray_iterator"),
-        ("builtins", "iterator"),
-        ("builtins", "list_iterator"),
-        ("builtins", "list_reverseiterator"),
-        ("builtins", "reversed"),
-        ("builtins", "tuple_iterator"),
-        ("collections", "_deque_iterator"),
-        ("collections", "_deque_reverse_iterator"),
-    )
-)
-
-
-def is_sequence_iterator(cls: type) -> bool:
-    """Whether a class is one of Python's own classes of iterators over a sequence."""
-    return (cls.__module__.lstrip("_"), cls.__name__) in _ITERATORS
