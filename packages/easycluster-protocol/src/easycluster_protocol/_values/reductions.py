@@ -33,8 +33,10 @@ class Reductions(Dict[type, "Reduction"]):
             one with the same fields.
     """
 
+    # One is made for each pickle.
+    __slots__ = ("may_be_copied", "protocol")
+
     def __init__(self, protocol: int, may_be_copied: Callable[[type], bool] = is_never_copied) -> None:
-        super().__init__()
         self.protocol = protocol
         self.may_be_copied = may_be_copied
 
