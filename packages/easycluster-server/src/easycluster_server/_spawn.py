@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Callable, Optional
 
 from ._io.socket_pairs import make_socket_pair
 from ._processes.fork_server import describe_environment, fork_server
+from ._system.descriptors import make_room
 from ._system.this_process import occupy_standard_descriptors
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ def start_local(verbosity: int = 0) -> tuple[socket.socket, str]:
         OSError: the process cannot be started.
     """
     occupy_standard_descriptors()
+    make_room()
     ours, theirs = make_socket_pair()
     try:
         with theirs:

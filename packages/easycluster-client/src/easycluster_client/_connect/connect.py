@@ -6,6 +6,7 @@ import re
 
 from easycluster_client._address import Address, format_peername
 from easycluster_protocol.errors import ConnectError
+from easycluster_server._system.descriptors import get_limit, is_out_of_descriptors, make_room
 
 from .by_ssh import connect_by_ssh
 from .connected import OpenConnection
@@ -33,7 +34,16 @@ def connect(address: Address) -> OpenConnection:
             f"cannot connect to {spec}: this is a connection spec, not the name of a host; write"
             f" Client.from_spec({spec})"
         )
-    return connect_by_ssh(address) if address.uses_ssh else connect_tcp(address)
+    make_room()
+    try:
+        return connect_by_ssh(address) if address.uses_ssh else connect_tcp(address)
+    except OSError as error:
+        if is_out_of_descriptors(error):
+            raise ConnectError(
+                f"cannot connect to {address.peername}: this process has {get_limit()} files and connections"
+                " open, which is its limit; close some, or raise the hard limit (ulimit -Hn)"
+            ) from error
+        raise
 
 
 def _is_spec(address: Address) -> bool:

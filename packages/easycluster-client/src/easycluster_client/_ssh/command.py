@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import easycluster_bootstrap as bootstrap
 from easycluster_client._process import children
 from easycluster_protocol.errors import ConnectError, SpecError
+from easycluster_server._system.descriptors import limiting_script, with_old_limit
 
 from .standard_input import check_standard_input
 
@@ -44,7 +45,7 @@ _QUERY_TIMEOUT = 1.0
 
 #: Ctrl-C is for the master. ssh is in the same process group, so that it can use the terminal to ask; it goes
 #: on ignoring the signal if it is started with the signal ignored.
-_IGNORE_INTERRUPTS = ["/bin/sh", "-c", 'trap "" INT; exec "$@"', "sh"]
+_IGNORE_INTERRUPTS = 'trap "" INT; exec "$@"'
 
 
 def build_command(address: Address) -> list[str]:
@@ -68,7 +69,8 @@ def build_command(address: Address) -> list[str]:
     first, last = _choose_options(read_settings(address))
     # "--" ends the options, so ssh can take no host name for an option.
     remote = ["--", address.host, remote_command]
-    return [*_IGNORE_INTERRUPTS, path, *first, *arguments, *last, *remote]
+    shell = ["/bin/sh", "-c", limiting_script() + _IGNORE_INTERRUPTS, "sh"]
+    return [*shell, path, *first, *arguments, *last, *remote]
 
 
 def _split(command: str) -> list[str]:
@@ -122,7 +124,7 @@ def read_settings(address: Address) -> dict[str, str]:
     program, *arguments = _build_arguments(address)
     if os.path.basename(program) != "ssh":  # another program might do more than print when it is started
         return {}
-    query = [program, "-G", *arguments, "--", address.host]
+    query = with_old_limit([program, "-G", *arguments, "--", address.host])
     try:
         with subprocess.Popen(
             query, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL

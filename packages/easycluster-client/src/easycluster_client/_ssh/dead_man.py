@@ -15,6 +15,7 @@ import sys
 import threading
 
 from easycluster_client._process import children
+from easycluster_server._system.descriptors import limiting_script
 
 #: It is run as a script, and imports no other module of ours.
 _HELPER = os.path.join(os.path.dirname(__file__), "dead_man_helper.py")
@@ -87,7 +88,7 @@ class DeadMan:
 
 def _start_helper() -> subprocess.Popen[bytes]:
     return subprocess.Popen(
-        ["/bin/sh", "-c", _NOTE_PROCESSES, "sh", sys.executable, "-I", "-S", _HELPER],
+        ["/bin/sh", "-c", limiting_script() + _NOTE_PROCESSES, "sh", sys.executable, "-I", "-S", _HELPER],
         bufsize=0,  # with a buffer a forked process could write a line once more
         stdin=subprocess.PIPE,
         stdout=subprocess.DEVNULL,

@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, List, Optional, Set, Tuple
 
 from easycluster_server._io.socket_pairs import make_socket_pair
 from easycluster_server._io.transport import SocketTransport, wait
+from easycluster_server._system.descriptors import with_old_limit
 
 from .worker import run_guardian_and_worker
 
@@ -189,7 +190,7 @@ class ForkServer:
         with theirs:
             try:
                 self._process = subprocess.Popen(
-                    [sys.executable, "-c", code, *arguments],
+                    with_old_limit([sys.executable, "-c", code, *arguments]),
                     stdin=subprocess.DEVNULL,
                     pass_fds=[theirs.fileno()],
                     start_new_session=True,
