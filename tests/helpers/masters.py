@@ -17,7 +17,7 @@ import pytest
 from easycluster_server._system.proc import Process, find_descendants, read_process, read_processes
 from helpers.waiting import PATIENCE, wait_until
 
-_PREAMBLE = """
+PREAMBLE = """
 import json, os, signal, sys, threading, time
 import easycluster
 from easycluster import Client, define_common
@@ -66,7 +66,7 @@ class Master:
     def __init__(self, how: dict[str, Any], script: str, folder: Path, python: tuple[str, ...] = ()) -> None:
         self._errors = folder / "master.err"
         file = folder / "master.py"
-        file.write_text(_PREAMBLE + textwrap.dedent(script))
+        file.write_text(PREAMBLE + textwrap.dedent(script))
         with self._errors.open("wb") as errors:
             self.process = subprocess.Popen(
                 [sys.executable, *python, str(file), json.dumps(how)],

@@ -16,7 +16,7 @@ from easycluster_server._system.error_stream import print_error, print_lines
 def stream() -> Iterator[tuple[io.TextIOWrapper, int]]:
     """A text stream on a pipe, and the end to read from."""
     reading, writing = os.pipe()
-    with io.TextIOWrapper(io.FileIO(writing, "w"), encoding="ascii") as file:
+    with open(writing, "w", encoding="ascii") as file:
         yield file, reading
     os.close(reading)
 

@@ -16,6 +16,7 @@ from easycluster_protocol._definitions.modules import DEFAULT_NAME
 from easycluster_protocol._objects.introspection import TOOL_NAMES
 from easycluster_protocol._types import Value
 from easycluster_protocol.errors import KeyFileError, RemoteException
+from easycluster_server._system.error_stream import print_error
 
 from .connection import Connection
 from .definitions_here import has_definition, is_own_attribute
@@ -256,7 +257,4 @@ class Client(Connection):
     def report_exception(self, exc: RemoteException) -> None:
         """Print the stack trace of an exception of remote code. Subclasses may override this."""
         if not isinstance(exc.orig, StopIteration):
-            try:
-                sys.stderr.write(f"Exception on {self.peername}:\n{exc}\n")
-            except Exception:  # there is no standard error, as under pythonw, or it was closed
-                pass
+            print_error(f"Exception on {self.peername}:\n{exc}\n")

@@ -12,6 +12,8 @@ import traceback
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
+from easycluster_server._system.error_stream import print_error
+
 if TYPE_CHECKING:
     from types import CodeType
 
@@ -82,9 +84,9 @@ def _report(error: Exception, response: CompletedResponse) -> None:
     try:
         where = f"{response.call_label} on {response.client.peername}"
         lines = traceback.format_exception(type(error), error, traceback_inside)
-        sys.stderr.write(f"Exception in a completion function of {where}:\n{''.join(lines)}")
-    except Exception:  # there is no stderr, or the error cannot be shown
-        pass
+    except Exception:  # the error cannot be shown
+        return
+    print_error(f"Exception in a completion function of {where}:\n{''.join(lines)}")
 
 
 def is_inside(function: _HasCode, owner: object) -> bool:

@@ -9,7 +9,6 @@ then, or when the client is closed; no error of the functions that it calls ends
 
 from __future__ import annotations
 
-import sys
 import threading
 import traceback
 import weakref
@@ -19,6 +18,7 @@ from time import monotonic
 
 from easycluster_protocol._wire import messages as m
 from easycluster_protocol.errors import ConnectionLost
+from easycluster_server._system.error_stream import print_error
 
 from .threaded_session import ThreadedSession
 from .watch import Watch
@@ -196,7 +196,4 @@ def _run_completions(session: ThreadedSession) -> None:
 def _report(where: str, session: ThreadedSession) -> None:
     """Print the exception that is being handled; there is no caller in whom it could be raised."""
     text = f"Exception in {where}, with {session.peername}:\n{traceback.format_exc()}"
-    try:
-        sys.stderr.write(text)
-    except Exception:  # there is no standard error, or it is the user's and fails
-        pass
+    print_error(text)

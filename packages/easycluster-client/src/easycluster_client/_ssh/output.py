@@ -16,9 +16,10 @@ import codecs
 import math
 import os
 import select
-import sys
 import threading
 import time
+
+from .backlog import Backlog
 
 #: Seconds for which an ssh that is still connecting has to be silent before its output is shown: it may ask
 #: the user to do something. An ssh that fails ends sooner than that.
@@ -158,23 +159,11 @@ class _Screen:
         if is_end and not text.endswith("\n") and (text or self._unfinished is output):
             text += "\n"
         if text:
-            _write(text)
+            _reader.write(text)
             self._unfinished = None if text.endswith("\n") else output
 
 
 _screen = _Screen()
-
-
-def _write(text: str) -> None:
-    stream = sys.stderr  # a notebook replaces it; without a terminal it may be None
-    try:
-        try:
-            stream.write(text)
-        except UnicodeEncodeError:
-            stream.write(text.encode("ascii", "backslashreplace").decode("ascii"))
-        stream.flush()
-    except Exception:  # it is None, it is closed, its reader has ended, or it is the user's and fails
-        pass
 
 
 class _Reader:
@@ -185,6 +174,11 @@ class _Reader:
         self._outputs: list[RemoteOutput] = []
         self._is_running = False
         self._wakeup = (-1, -1)
+        self._backlog = Backlog()
+
+    def write(self, text: str) -> None:
+        """Print what a host has printed; only the thread that reads calls this."""
+        self._backlog.add(text)
 
     def add(self, output: RemoteOutput) -> None:
         """Read one more output."""
@@ -208,7 +202,8 @@ class _Reader:
 
     def _run(self) -> None:
         outputs = self._list_outputs()
-        while outputs:
+        while outputs or not self._backlog.is_empty:
+            self._backlog.drain()
             ready = self._poll(outputs)
             for output in outputs:
                 is_open = output.descriptor not in ready or output.receive()
@@ -224,7 +219,7 @@ class _Reader:
         """Return the outputs; if there are none, the thread is about to end and no longer counts as
         running."""
         with self._lock:
-            if not self._outputs:
+            if not self._outputs and self._backlog.is_empty:
                 self._is_running = False
                 for descriptor in self._wakeup:
                     os.close(descriptor)
@@ -234,10 +229,15 @@ class _Reader:
         """Wait until there is output to read or to show; return the descriptors that can be read."""
         poll = select.poll()
         poll.register(self._wakeup[0], select.POLLIN)
-        for output in outputs:
-            poll.register(output.descriptor, select.POLLIN)
         now = time.monotonic()
-        due = min(output.due for output in outputs)
+        due = min((output.due for output in outputs), default=_NEVER)
+        if not self._backlog.is_full:
+            for output in outputs:
+                poll.register(output.descriptor, select.POLLIN)
+        full = self._backlog.descriptor
+        if full >= 0:
+            poll.register(full, select.POLLOUT)
+            due = min(due, now + max(0.0, self._backlog.delay))
         # Rounded up: or the thread would look several times in the last millisecond.
         delay = None if due == _NEVER else max(0, math.ceil((due - now) * 1000))
         ready = {descriptor for descriptor, _ in poll.poll(delay)}

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import select
 import sys
-from io import TextIOWrapper
+from io import BufferedWriter, FileIO, TextIOWrapper
 from typing import Any, MutableMapping
 from weakref import WeakKeyDictionary
 
@@ -42,18 +43,44 @@ def print_lines(stream: Any, text: str, patience: int = PATIENCE) -> bool:
         Whether it was printed. Lines that were not are counted, and their number is told ahead of the next.
     """
     try:
-        # Streams of other classes, as in notebooks, may name a descriptor to which they do not write.
-        if type(stream) is TextIOWrapper and not stream.closed:
-            return _print(stream, text, patience)
+        descriptor = find_descriptor(stream)
+        if descriptor >= 0:
+            return _print(stream, descriptor, text, patience)
         _write(stream, text)
     except Exception:  # it is None, it is closed, or it is the user's and fails
         return False
     return True
 
 
-def _print(stream: TextIOWrapper, text: str, patience: int) -> bool:
+def find_full_descriptor(stream: Any) -> int:
+    """Return the descriptor of a stream if its reader has to read before anything can be printed, or -1."""
+    descriptor = find_descriptor(stream)
+    if descriptor >= 0:
+        poll = select.poll()
+        poll.register(descriptor, select.POLLOUT)
+        if not poll.poll(0):
+            return descriptor
+    return -1
+
+
+def find_descriptor(stream: Any) -> int:
+    """Return the descriptor of a text stream that does nothing but encode, or -1.
+
+    Others, as in notebooks, may name a descriptor to which they do not write, or write something else.
+    """
+    try:
+        if type(stream) is TextIOWrapper:
+            buffer: Any = stream.buffer
+            if type(buffer) is FileIO or (type(buffer) is BufferedWriter and type(buffer.raw) is FileIO):
+                return stream.fileno()
+    except (OSError, ValueError):  # it is closed, or detached
+        pass
+    return -1
+
+
+def _print(stream: TextIOWrapper, descriptor: int, text: str, patience: int) -> bool:
     output = _outputs.get(stream)
-    if output is None or output.descriptor != stream.fileno():
+    if output is None or output.descriptor != descriptor:
         output = _outputs[stream] = _StreamOutput(stream)
     output.patience = 0 if output.missing else patience
     if has_room(output.descriptor, output.patience):
