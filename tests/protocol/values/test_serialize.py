@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import functools
 import pickle
+import platform
 from collections.abc import Callable
 from typing import Any
 
@@ -113,7 +114,8 @@ def test_values_that_cannot_be_rebuilt() -> None:
     assert type(explained) is DeserializationError
     assert (
         str(explained)
-        == "the result of f arrived but cannot be rebuilt here: AttributeError: Can't get attribute 'X'"
+        == f"the result of f arrived but cannot be rebuilt here (Python {platform.python_version()}):"
+        " AttributeError: Can't get attribute 'X'"
     )
     assert explained.__cause__ is error
 

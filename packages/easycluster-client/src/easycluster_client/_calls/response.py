@@ -12,8 +12,9 @@ from easycluster_client._deadlines import check_timeout, deadline_after, new_tim
 from easycluster_protocol._types import Value
 from easycluster_protocol._values.failures import unpack_exception
 from easycluster_protocol._values.late_results import LateResult, find_late_result
+from easycluster_protocol._values.numpy_names import loads_again
 from easycluster_protocol._values.object_pickle import loads_result
-from easycluster_protocol._values.serialize import describe, explain_loads, loads
+from easycluster_protocol._values.serialize import describe, loads
 from easycluster_protocol._wire import messages as m
 from easycluster_protocol._wire.messages import Message
 from easycluster_protocol.errors import CallTimeout, ConnectionLost, RemoteException
@@ -22,6 +23,7 @@ from . import completions
 from .future_methods import FutureMethods
 from .keywords import check_modes, check_origexc
 from .owner import Owner
+from .rebuilding import complete, explain_answer
 
 if TYPE_CHECKING:
     from easycluster_client._session.session import ClientSession
@@ -187,7 +189,7 @@ class NonblockingResponse(FutureMethods):
             try:
                 return loads(message.body, buffers=message.buffers)
             except (Exception, SystemExit) as error:
-                self._outcome = None, self._explain(error), None
+                self._outcome = self._load_again(error, message)
         try:
             return self.call_take_result()
         finally:
@@ -260,10 +262,10 @@ class NonblockingResponse(FutureMethods):
                     message, partial(unpack_exception, message.body, peername)
                 )
         except Exception as failure:
-            where = f"the exception that {self.call_label} raised on {peername}"
-            return None, explain_loads(where, failure), None
+            return None, self._explain("the exception that {} raised", failure), None
         if self.call_misplaced is not None:
             self.call_misplaced.explain(error, text)
+        complete(error, peername)
         name_host(error, peername)
         return None, error, text
 
@@ -277,8 +279,18 @@ class NonblockingResponse(FutureMethods):
                 return self._wait_for(value) if type(value) is LateResult else (value, None, None)
             failure: BaseException = MemoryError(message.damage)
         except (Exception, SystemExit) as error:  # unpickling a value must not end the master
-            failure = error
-        return None, self._explain(failure), None
+            return self._load_again(error, message)
+        return None, self._explain("the result of {}", failure), None
+
+    def _load_again(self, error: BaseException, message: Message) -> _Outcome:
+        """Return the outcome for a result that could not be unpickled: perhaps another NumPy is to blame."""
+        load = partial(loads_again, error, message.body, message.buffers)
+        try:
+            if message.receipts is None:
+                return load(), None, None
+            return self.call_session.references.load_answer(message, load), None, None
+        except (Exception, SystemExit) as failure:
+            return None, self._explain("the result of {}", failure), None
 
     def _wait_for(self, late: LateResult) -> _Outcome:
         """Return the outcome of a call whose result the server has kept."""
@@ -293,8 +305,9 @@ class NonblockingResponse(FutureMethods):
         calls = self.client._easycluster_calls
         return calls.ask_for_result(late.oid, self.call_label, self.call_session, completed)
 
-    def _explain(self, error: BaseException) -> BaseException:
-        return explain_loads(f"the result of {self.call_label} on {self.call_session.peername}", error)
+    def _explain(self, label: str, error: BaseException) -> BaseException:
+        calls = self.client._easycluster_calls
+        return explain_answer(label.format(self.call_label), error, self.call_session, calls)
 
     def call_complete(self) -> None:
         """Call the completion functions, if there are any.

@@ -22,6 +22,7 @@ from easycluster_protocol.errors import RemoteTraceback, UnknownRemoteError
 
 from .exception_pickle import ExceptionPickler
 from .exceptions import set_attribute
+from .numpy_names import loads_again
 from .object_pickle import NoObjects, loads_result
 from .serialize import PLAIN_TYPES, describe, get_text
 
@@ -176,7 +177,7 @@ def rebuild_link(link: Link) -> BaseException:
     reason = link["reason"]
     if link["pickled"] is not None:
         try:
-            error = loads_result(link["pickled"], ())
+            error = _load(link["pickled"])
             if isinstance(error, BaseException):
                 return error
             reason = "its pickle is not an exception here"
@@ -185,6 +186,13 @@ def rebuild_link(link: Link) -> BaseException:
         except BaseException as failure:  # importing its module may do anything
             reason = describe(failure)
     return _make_stand_in(link, reason)
+
+
+def _load(pickled: bytes) -> Value:
+    try:
+        return loads_result(pickled, ())
+    except Exception as failure:
+        return loads_again(failure, pickled, ())
 
 
 def _make_stand_in(link: Link, reason: Optional[str]) -> BaseException:

@@ -86,11 +86,42 @@ def explain_dumps(label: str, error: BaseException, advice: str = "") -> Seriali
     return explained
 
 
-def explain_loads(label: str, error: BaseException) -> DeserializationError:
-    """Return the error for a value that arrived but could not be unpickled."""
-    explained = DeserializationError(f"{label} arrived but cannot be rebuilt here: {describe(error)}")
+def explain_loads(label: str, error: BaseException, sender: str = "") -> DeserializationError:
+    """Return the error for a value that arrived but could not be unpickled.
+
+    Args:
+        label: the value's part in the call, as "the result of f on h".
+        error: the error that unpickling raised.
+        sender: the versions of the sender, see `name_versions`.
+    """
+    reason = describe(error)
+    receiver = name_versions(reason)
+    explained = DeserializationError(say_not_rebuilt(label, "here", receiver, reason, sender))
+    # For the client, which completes the text with the name of the host.
+    vars(explained).update(label=label, reason=reason, receiver=receiver)
     explained.__cause__ = error
     return explained
+
+
+def say_not_rebuilt(label: str, place: str, receiver: str, reason: str, sender: str) -> str:
+    """Return the text of the error for a value that could not be unpickled.
+
+    Args:
+        label: the value's part in the call.
+        place: where it could not.
+        receiver: the versions there.
+        reason: the error that unpickling raised.
+        sender: the versions of the sender, or "".
+    """
+    text = f"{label} arrived but cannot be rebuilt {place} ({receiver}): {reason}"
+    return f"{text} (it was sent by {sender})" if sender else text
+
+
+def name_versions(reason: str) -> str:
+    """Return the version of Python here, and of NumPy if a reason mentions it."""
+    text = "Python " + ".".join(map(str, sys.version_info[:3]))
+    version = getattr(sys.modules.get("numpy"), "__version__", None)
+    return f"{text}, NumPy {version}" if version and "numpy" in reason.lower() else text
 
 
 def name_function(function: Value) -> str:

@@ -84,7 +84,7 @@ class CallRunner:
         try:
             values = loads(request.body, buffers=request.buffers)
         except BaseException as error:
-            raise explain_loads("an argument of the call", error) from error
+            values = _unpickle_again(error, request)
         if request.kind == m.CALL:
             name, args, kwargs = values
             oid = 0
@@ -184,6 +184,16 @@ class CallRunner:
             if by_value is None:
                 raise
             return dumps_result(value, self._protocol, self.objects, by_value)
+
+
+def _unpickle_again(error: BaseException, request: Message) -> Value:
+    """Return the values of a call that could not be unpickled, if another NumPy is to blame."""
+    try:
+        names = load("easycluster_protocol._values.numpy_names")
+        return names.loads_again(error, request.body, request.buffers)
+    except BaseException as final:
+        culprit = load("easycluster_protocol._values.culprit")
+        raise explain_loads(culprit.name_culprit(request.body), final) from final
 
 
 def _advise(value: Value) -> str:
