@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from easycluster_client._address import Address
 from easycluster_client._api.client import Client
 from easycluster_client._attempts import find_attempt
 from easycluster_client._parallel import connector as connector_module
@@ -17,7 +18,7 @@ from easycluster_client._parallel.progress import Progress
 from easycluster_client._ssh import hops
 from easycluster_protocol.errors import ConnectError, ConnectionLost
 from helpers.noted_client import NotedClient
-from helpers.waiting import PATIENCE
+from helpers.waiting import PATIENCE, wait_until
 
 DROPPED = ConnectError(
     "cannot connect to h by SSH\n    kex_exchange_identification: read: Connection reset by peer"
@@ -233,3 +234,30 @@ def test_hop_that_cannot_be_found(
     hosts.answer(spec)
 
     assert list(ended(connect(spec))) == [spec]
+
+
+def test_interrupt_while_hops_are_found(
+    hosts: Hosts, connect: Callable[..., Connector], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ssh is asked for no further first hops then, and nobody is left who asks."""
+    asked, may_go_on = queue.SimpleQueue[str](), threading.Event()
+
+    def find_slowly(address: Address) -> str:
+        asked.put(address.host)
+        may_go_on.wait(PATIENCE)
+        return address.host
+
+    monkeypatch.setattr(connector_module, "find_first_hop", find_slowly)
+    before = threading.active_count()
+    connector = connect(*(f"a@h{number}" for number in range(20)))
+    for _ in range(4):
+        asked.get(timeout=PATIENCE)
+    thread = threading.Thread(target=connector.interrupt)
+    thread.start()
+    wait_until(lambda: connector.is_over)
+    may_go_on.set()
+    thread.join(PATIENCE)
+
+    assert asked.empty()
+    wait_until(lambda: threading.active_count() == before)
+    assert hosts.none_has_begun()

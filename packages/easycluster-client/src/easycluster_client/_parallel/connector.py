@@ -75,6 +75,9 @@ class Connector:
         width: the most new attempts with the same first hop.
         timeout: the limit for all of them, in seconds, or None.
         progress: is told how far the work has come.
+
+    Attributes:
+        is_over: whether no more is to be begun.
     """
 
     def __init__(
@@ -103,6 +106,10 @@ class Connector:
         self._events: queue.SimpleQueue[tuple[_Task, Client | BaseException | None] | None]
         self._events = queue.SimpleQueue()
         self._unresolved_count = 0
+        #: The threads that find hops, and the ends of those that have ended.
+        self._hop_threads = 0
+        self._hop_ends: queue.SimpleQueue[None] = queue.SimpleQueue()
+        self.is_over = False
         self._is_interrupted = False
         #: The thread that plans the work; a lock that it holds; and the error that it ended with.
         self._threads: list[int] = []
@@ -147,9 +154,18 @@ class Connector:
         except BaseException as error:
             self._failure = error
         finally:
-            for _ in range(_HOP_THREADS):
-                self._unresolved.put(None)
+            self.is_over = True
+            self._end_hop_threads()
             self._working.release()
+
+    def _end_hop_threads(self) -> None:
+        for _ in range(self._hop_threads):
+            self._unresolved.put(None)
+        try:
+            for _ in range(self._hop_threads):
+                self._hop_ends.get(timeout=_GRACE)
+        except queue.Empty:  # they ask no more when they go on
+            pass
 
     def _plan(self) -> None:
         make_room(len(self._specs))
@@ -157,6 +173,7 @@ class Connector:
             self._enter(spec)
         for _ in range(min(_HOP_THREADS, self._unresolved_count)):
             threading.Thread(target=self._find_hops, daemon=True).start()
+            self._hop_threads += 1
         while self._waiting or self._running or self._unresolved_count:
             self._start_some()
             self._progress.tell(len(self._clients), len(self._errors))
@@ -187,11 +204,12 @@ class Connector:
             self._waiting[task] = None
 
     def _find_hops(self) -> None:
-        while (task := self._unresolved.get()) is not None:
+        while (task := self._unresolved.get()) is not None and not self.is_over:
             try:
                 task.hop = find_first_hop(task.address)
             finally:
                 self._events.put((task, None))
+        self._hop_ends.put(None)
 
     def _time_to_next_look(self) -> float:
         now = time.monotonic()
