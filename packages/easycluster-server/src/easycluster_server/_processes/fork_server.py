@@ -225,25 +225,29 @@ def _make_command(descriptor: int) -> Tuple[str, List[str]]:
     code = (
         "import sys; path = sys.path[:]; sys.path[:0] = sys.argv[2:]; "
         "from easycluster_server._processes.fork_server import main; "
-        "sys.path[:] = path; main(int(sys.argv[1]))"
+        "sys.path[:] = path + [each for each in sys.argv[2:] if each not in path]; main(int(sys.argv[1]))"
     )
     return code, [str(descriptor), *_find_package_folders()]
 
 
 def _find_package_folders() -> List[str]:
-    """Return the folders that hold our packages: the new interpreter may not look there."""
+    """Return the folders, or zip files, that hold our packages: a new interpreter may not look there."""
     folders: List[str] = []
-    for name in ("easycluster_server", "easycluster_protocol"):
-        folder = os.path.dirname(os.path.dirname(os.path.abspath(sys.modules[name].__file__ or "")))
-        if folder not in folders:
-            folders.append(folder)
+    for name in ("easycluster_server", "easycluster_protocol", "easycluster", "easycluster_client"):
+        file = getattr(sys.modules.get(name), "__file__", None)  # the client may not be installed
+        if file:
+            folder = os.path.dirname(os.path.dirname(os.path.abspath(file)))
+            if folder not in folders:
+                folders.append(folder)
     return folders
 
 
 def describe_environment() -> Config:
     """Return the part of a worker's configuration that makes it a child of this process: the environment,
     the working folder, the umask and the module path."""
-    config: Config = {"environ": dict(os.environ), "path": list(sys.path), "argv": [""]}
+    # The script may have put our folder on its path for the import alone.
+    path = [*sys.path, *(each for each in _find_package_folders() if each not in sys.path)]
+    config: Config = {"environ": dict(os.environ), "path": path, "argv": [""]}
     try:
         config["cwd"] = os.getcwd()
     except OSError:  # it was removed
