@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from easycluster_client._calls import completions
 from easycluster_client._calls.keywords import (
     ALL_OPTIONS,
+    DEVICE_MEMORY,
     NO_WAIT_OPTIONS,
     asks_to_wait,
     check_modes,
@@ -39,7 +40,9 @@ def options(target: Value, /, **settings: Value) -> Value:
             clients or proxies, for `call_multi` and its kin.
         settings: the five keywords of every call (``nonblocking``, ``oncomplete``, ``onerror``, ``threadid``,
             ``origexc``), and ``timeout``: how long to wait for an answer, in seconds. Each wait for the
-            response of a nonblocking call has that limit, unless it is given another one. For proxies of
+            response of a nonblocking call has that limit, unless it is given another one. ``device_memory``:
+            whether arguments and results may be copied from the memory of a device at one end, as of a GPU,
+            to that of one at the other end. For proxies of
             iterators also ``prefetch``: how many values to request beyond the one that is asked for. For
             several clients or proxies also ``errors``: ``'raise'``, or ``'return'``: `call_multi` and its kin
             return a list of `Outcome`.
@@ -81,7 +84,7 @@ def _make_views(targets: Iterable[Value], settings: dict[str, Value]) -> TargetV
 
 
 def _check(settings: dict[str, Value]) -> None:
-    known = (*ALL_OPTIONS, "prefetch")
+    known = (*ALL_OPTIONS, "prefetch", DEVICE_MEMORY)
     if "errors" in settings:
         raise TypeError("errors is an option for several clients: options([client, ...], errors='return')")
     for name in settings:

@@ -20,6 +20,10 @@ OPTIONS = ("nonblocking", "oncomplete", "onerror", "threadid", "origexc")
 #: answer, in seconds.
 ALL_OPTIONS = (*OPTIONS, "timeout")
 
+#: The option that only views give to their calls: whether values in the memory of devices, such as GPUs, may
+#: be copied.
+DEVICE_MEMORY = "device_memory"
+
 #: With one of these options the caller of a call does not wait for the answer, see `asks_to_wait`.
 NO_WAIT_OPTIONS = ("nonblocking", "oncomplete", "onerror")
 
@@ -92,7 +96,7 @@ def parse_options(label: str, positional: tuple[Value, ...], options: dict[str, 
     for name in options:
         if name in by_position:
             raise TypeError(f"{label}() got multiple values for argument {name!r}")
-        if name not in ALL_OPTIONS:
+        if name not in ALL_OPTIONS and name != DEVICE_MEMORY:
             text = (
                 f"{label}() got an unexpected keyword argument {name!r}: options are {', '.join(ALL_OPTIONS)}"
             )

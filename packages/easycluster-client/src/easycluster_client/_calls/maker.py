@@ -17,7 +17,7 @@ from easycluster_protocol.errors import ConnectionLost
 
 from . import completions
 from .by_value import send_package
-from .keywords import NO_OPTIONS, OPTIONS, asks_to_wait, encode_threadid
+from .keywords import DEVICE_MEMORY, NO_OPTIONS, OPTIONS, asks_to_wait, encode_threadid
 from .misplaced_options import find_misplaced_options
 from .packing import pack, pack_and_hold
 from .proxy_state import ProxyState
@@ -177,7 +177,8 @@ class CallMaker:
             response.call_misplaced = find_misplaced_options(values[-1], target)
         if options:
             thread = encode_threadid(options.get("threadid"), self.default_thread)
-            body, buffers = pack_and_hold(kind, values, session, response)
+            device_memory = bool(options.get(DEVICE_MEMORY))
+            body, buffers = pack_and_hold(kind, values, session, response, device_memory)
             if response.call_timeout is not None:
                 return _request_in_time(session, response, (kind, body, buffers, thread), options)
             session.request(response, kind, body, buffers, thread)

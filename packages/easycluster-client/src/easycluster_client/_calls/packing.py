@@ -56,8 +56,16 @@ def _pack_any(values: Args, session: ClientSession, label: str) -> Packed:
     return body, buffers
 
 
-def pack_and_hold(kind: int, values: Args, session: ClientSession, response: NonblockingResponse) -> Packed:
+def pack_and_hold(
+    kind: int,
+    values: Args,
+    session: ClientSession,
+    response: NonblockingResponse,
+    device_memory: bool = False,
+) -> Packed:
     """Pickle the values of a call, and let the response hold the proxies among them until it is answered.
+
+    Values in the memory of devices, in either direction, are errors unless ``device_memory`` is true.
 
     The server looks their objects up when it begins the call. By then a later message might have given back
     the receipts of proxies that nothing holds.
@@ -66,9 +74,14 @@ def pack_and_hold(kind: int, values: Args, session: ClientSession, response: Non
     passed: list[Value] = []
     context.passed = passed
     try:
-        packed = pack(values, session, response.call_label)
+        if device_memory:
+            context.device_memory = True
+            packed = pack(({"device_memory": True}, *values), session, response.call_label)
+        else:
+            packed = pack(values, session, response.call_label)
     finally:
         context.passed = before
+        context.device_memory = False
     if kind == m.INVOKE and values[0]:
         passed.append(session.references.find_live_proxy(values[0]))
     response.call_proxies = passed

@@ -77,7 +77,8 @@ if TYPE_CHECKING:  # novm
             ...
 
 
-#: On a client, for each thread. `references`: those of the connection for which a call is being pickled;
+#: For each thread. `device_memory`: whether values in the memory of devices may be pickled, see
+#: `_values.libraries`. On a client `references`: those of the connection for which a call is being pickled;
 #: `answering`: those of the connection whose answer is being unpickled, which may make calls; `passed`: the
 #: proxies in the call, if they are wanted. The references are
 #: `easycluster_client._session.references`.

@@ -11,7 +11,7 @@ from easycluster_protocol._objects.exports import (
     find_class_exports,
     name_object,
 )
-from easycluster_protocol._objects.proxies import find_proxy
+from easycluster_protocol._objects.proxies import context, find_proxy
 from easycluster_protocol._pickling import Pickler, PicklingError, Unpickler
 
 from .iterators import is_sequence_iterator, reduce_iterator
@@ -26,7 +26,11 @@ if TYPE_CHECKING:
 
 
 def dumps_result(
-    value: Value, protocol: int, objects: ObjectTable, pickle_it: Optional[Dumps] = None
+    value: Value,
+    protocol: int,
+    objects: ObjectTable,
+    pickle_it: Optional[Dumps] = None,
+    device_memory: bool = False,
 ) -> Tuple[bytes, Sequence[Buffer], Sequence[int]]:
     """Pickle a value for the client.
 
@@ -36,11 +40,13 @@ def dumps_result(
         objects: the server's objects.
         pickle_it: the function that makes the pickle. It gets `objects`, and as `listed` the numbers in this
             pickle.
+        device_memory: see `libraries`.
 
     Returns:
         The pickle, the large buffers that travel beside it, and the numbers of the objects in it.
     """
     listed: Dict[int, None] = {}
+    context.device_memory = device_memory
     try:
         body, buffers = dumps(
             value, protocol, partial(pickle_it or pickle_objects, objects=objects, listed=listed)

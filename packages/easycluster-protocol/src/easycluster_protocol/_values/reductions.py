@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Callable, Dict, Optional
 from easycluster_protocol._pickling import Pickler
 
 from .exceptions import choose_for_exceptions
+from .libraries import find_library_reduction
 from .named_tuples import choose_for_tuples, is_never_copied
 from .views import REDUCTIONS
 
@@ -62,7 +63,7 @@ class Reductions(Dict[type, "Reduction"]):
             return choose_for_exceptions(cls, self.protocol)
         if issubclass(cls, tuple):
             return choose_for_tuples(cls, self.protocol, self.may_be_copied)
-        return REDUCTIONS.get(cls)
+        return REDUCTIONS.get(cls) or find_library_reduction(cls, self.protocol)
 
 
 def dumps_value(value: Value, protocol: int, buffer_callback: Any = None) -> bytes:

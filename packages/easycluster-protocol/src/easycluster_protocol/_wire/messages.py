@@ -93,6 +93,8 @@ class Message:
         references: the ids of the objects that the body names.
         releases: pairs of object id and the number of receipts given back.
         damage: why the body could not be received although the envelope was, or None.
+        device_memory: whether values in the memory of devices may be copied for this call: an option in the
+            body, which is noted when that is unpickled.
         receipts: the notes of the client about the references, see `easycluster_client._session.references`.
     """
 
@@ -101,6 +103,7 @@ class Message:
     references: Sequence[int] = ()
     releases: Sequence[Tuple[int, int]] = ()
     damage: Optional[str] = None
+    device_memory = False
     receipts: Any = None
 
     def __init__(

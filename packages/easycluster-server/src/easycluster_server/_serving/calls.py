@@ -19,6 +19,7 @@ from easycluster_protocol._values.serialize import (
 )
 from easycluster_protocol._wire import messages as m
 from easycluster_protocol._wire.messages import Message
+from easycluster_protocol.errors import SerializationError
 
 from .lazy import load, load_server_objects
 from .operations import Operations, ServerNames
@@ -85,6 +86,9 @@ class CallRunner:
             values = loads(request.body, buffers=request.buffers)
         except BaseException as error:
             values = _unpickle_again(error, request)
+        if type(values[0]) is dict:  # options of the call for this end
+            request.device_memory = bool(values[0].get("device_memory"))
+            values = values[1:]
         if request.kind == m.CALL:
             name, args, kwargs = values
             oid = 0
@@ -151,18 +155,20 @@ class CallRunner:
                 return Message(m.RESULT, request.request, body, request.thread)
             if type(value) is KeptResult:
                 name, value = value.name, value.value
-                body, buffers, references = self._pickle(value)
+                body, buffers, references = self._pickle(value, request.device_memory)
             else:
-                body, buffers, references = self._pickle_or_keep(get_name(name), value)
+                body, buffers, references = self._pickle_or_keep(get_name(name), value, request.device_memory)
         except BaseException as error:
             explained = explain_dumps(f"the result of {get_name(name)}", error, _advise(value))
             return self.pack_failure(request, explained)
         return Message(m.RESULT, request.request, body, request.thread, buffers, references)
 
-    def _pickle_or_keep(self, name: str, value: Value) -> Pickled:
+    def _pickle_or_keep(self, name: str, value: Value, device_memory: bool) -> Pickled:
         """Pickle a value as `_pickle` does, or let the client send what that takes, and ask again."""
         try:
-            return self._pickle(value)
+            return self._pickle(value, device_memory)
+        except SerializationError:  # cloudpickle would not change that
+            raise
         except Exception:
             if find_dumps_by_value() is not None:
                 raise
@@ -174,16 +180,18 @@ class CallRunner:
             self.objects.give_back(listed)
             raise
 
-    def _pickle(self, value: Value) -> Pickled:
+    def _pickle(self, value: Value, device_memory: bool) -> Pickled:
         """Pickle functions and classes by name where that can be done, and otherwise by value."""
         dumps_result: Callable[..., Pickled] = load_server_objects().dumps_result
         try:
-            return dumps_result(value, self._protocol, self.objects)
+            return dumps_result(value, self._protocol, self.objects, None, device_memory)
+        except SerializationError:
+            raise
         except Exception:
             by_value = find_dumps_by_value()
             if by_value is None:
                 raise
-            return dumps_result(value, self._protocol, self.objects, by_value)
+            return dumps_result(value, self._protocol, self.objects, by_value, device_memory)
 
 
 def _unpickle_again(error: BaseException, request: Message) -> Value:
