@@ -98,8 +98,10 @@ def make_tensor(memory: Buffer, dtype: str, shape: Tuple[int, ...], requires_gra
 
 def _reduce_storage(protocol: int, storage: Any) -> Any:
     """Tensors of subclasses are pickled with their storage."""
-    if storage.device.type not in _HOST_DEVICES:
-        _refuse_device(storage, str(storage.device), ".cpu()")
+    # A `TypedStorage` warns when it is asked itself.
+    device = getattr(storage, "_untyped_storage", storage).device
+    if device.type not in _HOST_DEVICES:
+        _refuse_device(storage, str(device), ".cpu()")
     return storage.__reduce_ex__(protocol)
 
 
