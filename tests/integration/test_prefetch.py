@@ -188,13 +188,53 @@ def test_several_local_threads(spawn: Any) -> None:
     assert all(own == sorted(own) for own in taken)
 
 
-def test_files(near: Any, tmp_path: Path) -> None:
-    """The lines of a file can be fetched ahead."""
-    path = tmp_path / "lines"
-    path.write_text("".join(f"{number}\n" for number in range(20)))
+def count_calls(client: Any, monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """The labels of the calls that the client makes from now on."""
+    labels: list[Any] = []
+    session = client._easycluster_calls.session
+    request = session.request
 
-    with with_options(near.file(str(path), "r"), prefetch=6) as lines:
-        assert [int(line) for line in lines] == list(range(20))
+    def note(call: Any, *args: Any) -> None:
+        labels.append(call.call_label)
+        request(call, *args)
+
+    monkeypatch.setattr(session, "request", note)
+    return labels
+
+
+@pytest.mark.parametrize("mode", ["r", "rb"])
+def test_files(far: Any, tmp_path: Path, mode: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The lines of a file are fetched many at a time."""
+    path = tmp_path / "lines"
+    path.write_text("".join(f"{number}\n" for number in range(5000)))
+    with with_options(far.file(str(path), mode), prefetch=1000) as lines:
+        labels = count_calls(far, monkeypatch)
+        assert [int(line) for line in lines] == list(range(5000))
+        assert next(lines, "end") == "end"
+    assert labels.count("next_lines") < 40
+    assert "__next__" not in labels
+
+
+def test_pipes(near: Any) -> None:
+    """Each line of a pipe comes when it is written, and not with those after it."""
+    near.eval("globals().update(pipe=os.pipe())")
+    with with_options(near.eval("open(pipe[0])"), prefetch=10, threadid=1) as lines:
+        for number in range(3):
+            near.eval(f"os.write(pipe[1], b'{number}\\n')")
+            assert next(lines) == f"{number}\n"
+        near.eval("os.close(pipe[1])")
+        assert list(lines) == []
+
+
+def test_error_between_lines(near: Any, tmp_path: Path) -> None:
+    """A line that cannot be read raises its error behind all lines before it."""
+    path = tmp_path / "lines"
+    path.write_bytes(b"line\n" * 30_000 + b"\xff\n")
+    lines = with_options(near.file(str(path), "r"), prefetch=3000, origexc="quiet")
+    with pytest.raises(UnicodeDecodeError):
+        for line in lines:
+            assert line == "line\n"
+    near.eval("None")
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NoReturn
 from weakref import WeakKeyDictionary
 
 from easycluster_client._calls.keywords import NO_WAIT_OPTIONS, OPTIONS, asks_to_wait
-from easycluster_client._calls.prefetch import Prefetcher
+from easycluster_client._calls.prefetch import Prefetcher, make_prefetcher
 from easycluster_protocol._objects.forwarders import (
     ATTRIBUTE,
     CACHED,
@@ -145,7 +145,7 @@ class PrefetchView(ProxyView):
 
     def __init__(self, target: Value, options: dict[str, Value]) -> None:
         super().__init__(target, options)
-        _set_prefetcher(self, Prefetcher(target, options["prefetch"], _get_options(self)))
+        _set_prefetcher(self, make_prefetcher(target, options["prefetch"], _get_options(self)))
 
     def __iter__(self) -> Value:
         return self

@@ -63,6 +63,7 @@ class Operations:
             "get_value",
             "import_module",
             "import_modules",
+            "next_lines",
             "set_attribute",
             "set_value",
             "use_definitions",
@@ -132,6 +133,10 @@ class Operations:
         if by_value:
             load("cloudpickle")
         return kept
+
+    def next_lines(self, file: Value, count: int) -> Value:
+        """Return the next lines of a file, see `_objects.lines`."""
+        return load("easycluster_server._objects.lines").next_lines(file, count)
 
     def import_module(self, name: str) -> None:
         """Import a module, so that its dotted names resolve."""
