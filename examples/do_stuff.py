@@ -8,7 +8,8 @@ import argparse
 import sys
 
 import easycluster
-from easycluster import Client, ConnectionLost, RemoteException, define_common
+from easycluster import call_multi, define_common
+from easycluster.parallel import Hosts, connect_all
 
 define_common("""
 import os
@@ -33,30 +34,15 @@ def complain(problem: object) -> None:
     print(f"do_stuff: {problem}", file=sys.stderr)
 
 
-def connect(specs: list[str], default_key: bytes) -> list[Client]:
-    """Connect to every host; report the hosts that cannot be reached, and go on without them."""
-    remotes = []
-    for spec in specs:
-        try:
-            params = easycluster.parse_connection_spec(spec, default_key=default_key)
-            remotes.append(Client(**params))
-        except (easycluster.EasyClusterError, OSError) as error:
-            complain(error)
-    return remotes
-
-
-def show(remotes: list[Client]) -> int:
+def show(hosts: Hosts) -> int:
     """Ask all hosts at once, print each answer, and return how many hosts answered."""
     answered = 0
-    for rmt, response in [(rmt, rmt.look(nonblocking=True)) for rmt in remotes]:
-        try:
-            node, python, cpus, load, free = response.wait(origexc=False)
-        except RemoteException as error:
-            complain(f"{rmt.peername}: {error.orig}")
-        except ConnectionLost as error:
-            complain(error)
+    for outcome in call_multi(easycluster.options(hosts.values(), errors="return"), "look"):
+        if outcome.error is not None:
+            complain(f"{outcome.host}: {outcome.error}")
         else:
-            print(f"{rmt.peername}: {node}, Python {python}, {cpus} CPUs, load {load}, {free:.1f} GiB free")
+            node, python, cpus, load, free = outcome.value
+            print(f"{outcome.host}: {node}, Python {python}, {cpus} CPUs, load {load}, {free:.1f} GiB free")
             answered += 1
     return answered
 
@@ -68,13 +54,12 @@ def main() -> int:
     except (easycluster.EasyClusterError, OSError) as error:
         complain(error)
         return 2
-    remotes = connect(opts.specs, default_key)
-    try:
-        answered = show(remotes)
-    finally:
-        for rmt in remotes:
-            rmt.close()
-    return 0 if answered == len(opts.specs) else 1
+    specs = list(dict.fromkeys(opts.specs))  # each once
+    with connect_all(specs, default_key=default_key) as hosts:
+        for error in hosts.errors.values():
+            complain(error)  # the other hosts are connected all the same
+        answered = show(hosts)
+    return 0 if answered == len(specs) else 1
 
 
 if __name__ == "__main__":

@@ -67,5 +67,8 @@ def _check_specs(specs: Iterable[str]) -> list[str]:
     texts = list(specs)
     twice = [spec for spec, count in Counter(texts).items() if count > 1]
     if twice:
-        raise ValueError(f"connect_all was given {twice[0]!r} twice: its result has one client for each spec")
+        raise ValueError(
+            f"connect_all was given {twice[0]!r} twice, and its result has one client for each spec: connect"
+            " further ones by Client.from_spec"
+        )
     return texts

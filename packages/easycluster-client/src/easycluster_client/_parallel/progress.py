@@ -5,6 +5,8 @@ from __future__ import annotations
 import sys
 import time
 
+from easycluster_server._system.error_stream import print_error
+
 #: Seconds until the first line, and between two lines.
 _INTERVAL = 3.0
 
@@ -29,13 +31,8 @@ class Progress:
             return
         self._next = now + _INTERVAL
         left = self._total - connected - failed
-        try:
-            sys.stderr.write(
-                f"easycluster: {connected} of {self._total} hosts connected, {failed} failed, {left} to go\n"
-            )
-            sys.stderr.flush()
-        except Exception:  # there is no standard error, or it is closed
-            pass
+        text = f"easycluster: {connected} of {self._total} hosts connected, {failed} failed, {left} to go\n"
+        print_error(text, patience=0)
 
 
 def _is_terminal() -> bool:
