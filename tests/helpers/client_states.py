@@ -105,3 +105,8 @@ def ssh_process(client: Any) -> subprocess.Popen[bytes]:
     """Return the client's ssh."""
     process: subprocess.Popen[bytes] = client._easycluster_connection._finalize.peek()[2][1].__self__._process
     return process
+
+
+def close_half(client: Any) -> None:
+    """The direction to the server ends; what the server sends still arrives."""
+    client._easycluster_connection.transport.socket.shutdown(socket.SHUT_WR)

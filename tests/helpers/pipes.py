@@ -1,4 +1,4 @@
-"""Pipes with a name: a remote function on this machine waits until a test writes to one."""
+"""Pipes with a name: a remote function on this machine waits until a test writes to one; programs that give a pipe."""
 
 from __future__ import annotations
 
@@ -34,3 +34,15 @@ class Pipe:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self.close()
+
+
+def write_program(path: Path, script: str) -> str:
+    """Write a program that takes the place of ssh; return its path.
+
+    Args:
+        path: where to write it.
+        script: a shell script, in which ``$command`` is the command for the host.
+    """
+    path.write_text(f"#!/bin/sh\nfor command; do :; done\n{script}\n")
+    path.chmod(0o755)
+    return str(path)

@@ -73,6 +73,7 @@ def test_the_startup_bundle_is_minimal(bare: Callable[[], Client]) -> None:
         "easycluster_protocol._values.pathlib_local",
         "easycluster_protocol._values.serialize",
         "easycluster_server._serving.calls",
+        "easycluster_server._serving.exec_guard",
         "easycluster_server._serving.operations",
     }
 

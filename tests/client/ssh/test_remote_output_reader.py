@@ -9,7 +9,7 @@ import sys
 import threading
 from collections.abc import Callable
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 
@@ -206,6 +206,29 @@ class Slow(Recorder):
         self.begun.set()
         assert self.may.wait(PATIENCE)
         super().write(text)
+
+
+def test_no_descriptor_for_the_thread(
+    host: Callable[..., Host], screen: Recorder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """When the thread cannot be started the output is not taken, and the next one is read as ever."""
+
+    def fail() -> NoReturn:
+        raise OSError("none is left")
+
+    wait_until(lambda: not threads())
+    before = set(os.listdir("/proc/self/fd"))
+    reading, writing = os.pipe()
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "pipe", fail)
+        with pytest.raises(OSError, match="none is left"):
+            output.RemoteOutput(reading)
+    os.close(reading)
+    os.close(writing)
+    assert set(os.listdir("/proc/self/fd")) == before
+    one = host()
+    one.say("read\n")
+    screen.wait_for("read\n")
 
 
 def test_slow_stream(host: Callable[..., Host], monkeypatch: pytest.MonkeyPatch) -> None:

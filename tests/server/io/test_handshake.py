@@ -88,3 +88,22 @@ def test_bytes_after_the_handshake(transports: Any) -> None:
 
     assert take_messages(Link(SERVER, server.agreement, early)) == [Message(m.PING, 1)]
     assert take_messages(Link(SERVER, server.agreement, b"")) == []
+
+
+def test_refusal_before_the_first_word(transports: Any) -> None:
+    """A server that refuses and leaves before the client has said anything is heard nevertheless."""
+    ours, theirs = transports
+    server = ServerHandshake(None)
+    server.refuse("process", "no room")
+    theirs.send([], [server.data_to_send()], True)
+    theirs.close()
+    with pytest.raises(ConnectError, match="refused the connection: no room"):
+        shake_hands(ClientHandshake(None), ours, CLIENT)
+
+
+def test_end_before_the_first_word(transports: Any) -> None:
+    """A server that leaves without a word is an error that says so."""
+    ours, theirs = transports
+    theirs.close()
+    with pytest.raises(ConnectError, match="closed the connection during the handshake"):
+        shake_hands(ClientHandshake(None), ours, CLIENT)

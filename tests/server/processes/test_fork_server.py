@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import array
 import os
 import signal
 import socket
@@ -16,6 +17,7 @@ import pytest
 
 from easycluster_protocol._handshake.client import ClientHandshake
 from easycluster_protocol._wire.link import CLIENT
+from easycluster_protocol.errors import ConnectError
 from easycluster_server._io.handshake import shake_hands
 from easycluster_server._io.transport import SocketTransport
 from easycluster_server._processes import fork_server as fork_server_module
@@ -84,12 +86,14 @@ def test_large_configuration(fork_server: ForkServer) -> None:
 
 
 def test_configuration_that_nobody_reads(fork_server: ForkServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    """When the fork server dies on the way, the caller gets an error instead of waiting for ever."""
+    """When the fork server dies on the way, the caller does not wait for ever: the connection tells of it."""
     before = open_descriptors()
     ours, theirs = socket.socketpair()
     monkeypatch.setattr(ForkServer, "_request", lambda self, link, config: None)
-    with ours, theirs, pytest.raises(OSError, match="Broken pipe"):
-        fork_server.spawn(theirs, {"peer": "x" * 300_000})
+    with ours:
+        with theirs:
+            fork_server.spawn(theirs, {"peer": "x" * 300_000})
+        assert ours.recv(1) == b""
 
     assert open_descriptors() == before
 
@@ -218,6 +222,45 @@ def test_umask_that_is_not_known(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(subprocess, "check_output", raise_os_error)
 
     assert "umask" not in describe_environment()
+
+
+# When the system refuses.
+
+
+def test_no_process_for_a_guardian(monkeypatch: pytest.MonkeyPatch) -> None:
+    """When there can be no guardian the client is told so, and the fork server keeps nothing."""
+
+    def fail() -> NoReturn:
+        raise BlockingIOError(11, "Resource temporarily unavailable")
+
+    monkeypatch.setattr(os, "fork", fail)
+    owner, control = socket.socketpair()
+    ours, theirs = socket.socketpair()
+    with owner, control, ours:
+        with theirs:
+            descriptors = array.array("i", [theirs.fileno(), 0, 1, 2])
+            owner.sendmsg([b"f"], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, descriptors)])
+        before = open_descriptors()
+        fork_server_module._serve_request(control)
+        spare = fork_server_module._spare.pop()
+        os.close(spare)
+
+        with pytest.raises(ConnectError, match="no process can be started for it: .*temporarily unavailable"):
+            ClientHandshake(None).receive_data(ours.recv(1000))
+        assert ours.recv(1) == b""
+        assert open_descriptors() == before
+
+
+def test_fork_server_that_has_just_died(fork_server: ForkServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A fork server that dies when it is asked, unnoticed yet, is replaced."""
+    spawn(fork_server)
+    process = fork_server._process
+    assert process is not None
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    with monkeypatch.context() as patch:
+        patch.setattr(process, "poll", lambda: None)
+        assert spawn(fork_server)
 
 
 # Its guardians.

@@ -58,7 +58,7 @@ if worker == 0:
     exec(sys.argv[2])
     os._exit(0)
 os.close(writing)
-guardian = guardian.Guardian(worker, SocketTransport(link), reading)
+guardian = guardian.Guardian(worker, SocketTransport(link), reading, os.pipe())
 os.write(ready[1], b"x")
 guardian.watch()
 """

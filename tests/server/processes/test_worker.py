@@ -99,3 +99,45 @@ os._exit(0)
 
     assert found == 1
     assert errors.rstrip().endswith("ValueError: in an exit function")
+
+
+def test_no_process_for_a_worker() -> None:
+    """When there can be no worker, a client that waits for the server's welcome is told why."""
+    code = """
+import socket
+from easycluster_protocol._handshake.client import ClientHandshake
+from easycluster_server._io.transport import SocketTransport
+
+def fail():
+    raise BlockingIOError(11, "Resource temporarily unavailable")
+
+ours, theirs = socket.socketpair()
+if os.fork() == 0:
+    os.fork = fail
+    ours.close()
+    worker.run_guardian_and_worker(SocketTransport(theirs), dict, ())
+theirs.close()
+os.wait()
+handshake = ClientHandshake(None)
+try:
+    handshake.receive_data(ours.recv(1000))
+except OSError as error:
+    print(json.dumps([type(error).__name__, str(error)]))
+"""
+    found, errors = run(code)
+
+    assert found[0] == "ConnectError"
+    assert found[1].endswith("no process can be started for it: [Errno 11] Resource temporarily unavailable")
+    assert errors == ""
+
+
+def test_refusal_of_a_client_that_has_left() -> None:
+    """When the client has left, a refusal is dropped."""
+    code = """
+import socket
+ours, theirs = socket.socketpair()
+ours.close()
+worker.refuse(theirs.fileno(), "no room")
+print("null")
+"""
+    assert run(code) == (None, "")

@@ -34,6 +34,7 @@ class Spawned:
         """Take a connection that was proved."""
         if self.error is not None:
             raise self.error
+        link.sendall(config["welcome"])
         self.configs.append(config)
 
     def close(self) -> None:
@@ -145,11 +146,12 @@ def test_connections_are_logged(
 def test_process_that_cannot_be_started(
     start: Start, spawned: Spawned, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """When there is no process for a client, that is logged, the client's connection ends, and the listener goes on."""
+    """When there is no process for a client, that is logged, the client is told so, and the listener goes on."""
     listener = start()
     spawned.error = OSError("no more processes")
     with connect(listener) as connection:
-        shake_hands_on(connection)
+        with pytest.raises(ConnectError, match="refused .*: no process can be started for it: no more proc"):
+            shake_hands_on(connection)
         assert is_closed(connection)
     spawned.error = None
     shake_hands(listener)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 
@@ -111,3 +112,27 @@ def test_reports(capfd: pytest.CaptureFixture[str]) -> None:
         f"easycluster: raised between two calls: ValueError: wrong ({__file__}, line {line}, in raise_error)",
         "easycluster: raised between two calls: KeyError: 'never raised'",
     ]
+
+
+def test_descriptor_is_moved_up() -> None:
+    """A descriptor gets a number that no file which is opened next has, and is not inherited."""
+    reading, writing = os.pipe()
+    moved = this_process.move_up(writing)
+    with open(os.devnull) as file:
+        assert file.fileno() <= writing < moved
+    assert not os.get_inheritable(moved)
+    os.write(moved, b"x")
+    os.close(moved)
+
+    assert os.read(reading, 2) == b"x"
+    os.close(reading)
+
+
+def test_descriptor_that_cannot_be_moved(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where there is no higher number, it stays."""
+    reading, writing = os.pipe()
+    monkeypatch.setattr(os, "sysconf", lambda name: -1)
+
+    assert this_process.move_up(writing) == writing
+    os.close(reading)
+    os.close(writing)

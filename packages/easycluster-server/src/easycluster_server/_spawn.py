@@ -6,6 +6,8 @@ import itertools
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Callable, Optional
 
+from easycluster_protocol.errors import ConnectError
+
 from ._io.socket_pairs import make_socket_pair
 from ._processes.fork_server import describe_environment, fork_server
 from ._system.descriptors import make_room
@@ -29,17 +31,20 @@ def start_local(verbosity: int = 0) -> tuple[socket.socket, str]:
         The connection to it, before the handshake, and its name, ``local:N``.
 
     Raises:
-        OSError: the process cannot be started.
+        ConnectError: the process cannot be started.
     """
-    occupy_standard_descriptors()
-    make_room()
-    ours, theirs = make_socket_pair()
     try:
-        with theirs:
-            fork_server.spawn(theirs, {"verbosity": verbosity, **describe_environment()})
-    except BaseException:
-        ours.close()
-        raise
+        occupy_standard_descriptors()
+        make_room()
+        ours, theirs = make_socket_pair()
+        try:
+            with theirs:
+                fork_server.spawn(theirs, {"verbosity": verbosity, **describe_environment()})
+        except BaseException:
+            ours.close()
+            raise
+    except OSError as error:
+        raise ConnectError(f"a local server cannot be started: {error}") from error
     return ours, f"local:{next(_numbers)}"
 
 
@@ -56,7 +61,7 @@ def spawn_local(clientclass: Optional[Callable[..., Any]] = None, *, verbosity: 
         verbosity: 2 logs every call to standard error.
 
     Raises:
-        OSError: the process cannot be started.
+        ConnectError: the process cannot be started.
     """
     client = _make_client(clientclass) if clientclass else import_module("easycluster_client").Client()
     connection, name = start_local(verbosity)

@@ -12,6 +12,7 @@ from easycluster_protocol._handshake.hello import Hello
 
 from ._io.transport import PipeTransport, SocketTransport
 from ._processes.worker import run_guardian_and_worker
+from ._system.this_process import move_up
 
 if TYPE_CHECKING:
     from ._io.transport import Transport
@@ -44,7 +45,7 @@ def main(config: bytes = b"") -> None:
 
 def _take_over() -> Transport:
     """Move the connection to descriptors of its own; return its transport."""
-    read, write = os.dup(0), os.dup(1)
+    read, write = move_up(os.dup(0)), move_up(os.dup(1))
     null = os.open(os.devnull, os.O_RDWR)
     os.dup2(null, 0, inheritable=True)
     os.close(null)

@@ -6,9 +6,12 @@ from typing import TYPE_CHECKING
 
 from easycluster_client._address import Address
 from easycluster_client._deadlines import Deadline
+from easycluster_client._ssh.command import get_program_name
+from easycluster_client._ssh.failures import begin_message
 from easycluster_client._ssh.process import SshProcess
 from easycluster_protocol._handshake.client import ClientHandshake
 from easycluster_protocol._wire.link import CLIENT, CLOSED, Link
+from easycluster_protocol.errors import ConnectError
 from easycluster_server._io.handshake import shake_hands
 from easycluster_server._io.transport import SocketTransport
 
@@ -20,7 +23,11 @@ if TYPE_CHECKING:
 
 def connect_by_ssh(address: Address) -> OpenConnection:
     """Start ssh, send the server through it and run the handshake; see `connect`."""
-    process = SshProcess(address)
+    try:
+        process = SshProcess(address)
+    except OSError as error:  # out of descriptors
+        failed = begin_message(address.peername, get_program_name(address))
+        raise ConnectError(f"{failed}: {error}") from error
     try:
         process.start()
         transport = SocketTransport(process.connection)

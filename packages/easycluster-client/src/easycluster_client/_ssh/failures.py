@@ -200,15 +200,19 @@ def explain_failure(failure: SshFailure) -> ConnectError:
     """Return the error for an ssh that failed to start the server."""
     cls, text = _find_cause(failure)
     reasons = "; ".join(part for part in (failure.reason, text) if part)
-    way = "SSH" if failure.program == "ssh" else failure.program
     reasons = reasons or _describe_status(failure.program, failure.status)
-    message = f"cannot connect to {failure.peername} by {way}: {reasons}"
+    message = f"{begin_message(failure.peername, failure.program)}: {reasons}"
     answered = "" if failure.has_terminal else failure.answered  # our own bytes
     for label, output in ((f"{failure.program} printed", failure.printed), ("the host answered", answered)):
         quoted = _quote(output)
         if quoted:
             message += f"\n{label}:\n{quoted}"
     return cls(message)
+
+
+def begin_message(peername: str, program: str) -> str:
+    """Return the beginning of each message about a connection by ssh, or by a program in its place."""
+    return f"cannot connect to {peername} by {'SSH' if program == 'ssh' else program}"
 
 
 def _find_cause(failure: SshFailure) -> tuple[type[ConnectError], str]:

@@ -183,13 +183,28 @@ class _Reader:
     def add(self, output: RemoteOutput) -> None:
         """Read one more output."""
         with self._lock:
-            if not self._is_running:
-                self._is_running = True
-                self._wakeup = os.pipe()
-                os.set_blocking(self._wakeup[1], False)
-                threading.Thread(target=self._run, name="easycluster-output", daemon=True).start()
             self._outputs.append(output)
+            if not self._is_running:
+                try:
+                    self._start()
+                except BaseException:  # the system is out of descriptors or threads
+                    self._outputs.remove(output)
+                    raise
         self.wake()
+
+    def _start(self) -> None:
+        self._wakeup = os.pipe()
+        try:
+            os.set_blocking(self._wakeup[1], False)
+            threading.Thread(target=self._run, name="easycluster-output", daemon=True).start()
+        except BaseException:
+            self._close_wakeup()
+            raise
+        self._is_running = True
+
+    def _close_wakeup(self) -> None:
+        for descriptor in self._wakeup:
+            os.close(descriptor)
 
     def wake(self) -> None:
         """Wake the thread, which then looks at its outputs."""
@@ -221,8 +236,7 @@ class _Reader:
         with self._lock:
             if not self._outputs and self._backlog.is_empty:
                 self._is_running = False
-                for descriptor in self._wakeup:
-                    os.close(descriptor)
+                self._close_wakeup()
             return list(self._outputs)
 
     def _poll(self, outputs: list[RemoteOutput]) -> set[int]:

@@ -86,7 +86,11 @@ class SshProcess:
         try:
             reading, writing = os.pipe()
             with os.fdopen(writing, "wb") as errors:
-                self._output = RemoteOutput(reading)
+                try:
+                    self._output = RemoteOutput(reading)
+                except BaseException:
+                    os.close(reading)
+                    raise
                 end = self._ssh_end.fileno()
                 self._process = subprocess.Popen(command, stdin=end, stdout=end, stderr=errors)
             dead_man.add(self._process.pid)

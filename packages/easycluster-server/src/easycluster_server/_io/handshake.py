@@ -53,7 +53,11 @@ def _send_pending(handshake: Handshake, transport: Transport) -> None:
     data = handshake.data_to_send()
     while data:
         sent: List[int] = []
-        transport.send(sent, [data], True)
+        try:
+            transport.send(sent, [data], True)
+        except (BrokenPipeError, ConnectionResetError):
+            _receive_once(handshake, transport)  # raises the refusal, if there is one
+            raise
         data = data[sum(sent) :]
 
 

@@ -193,7 +193,10 @@ class SocketTransport:
 
     def close(self) -> None:
         """Close the descriptor."""
-        self.socket.close()
+        try:
+            self.socket.close()
+        except OSError:  # remote code has closed it
+            pass
 
 
 class PipeTransport:

@@ -10,6 +10,8 @@ its owner does, and its workers end with it.
 from __future__ import annotations
 
 import array
+import contextlib
+import errno
 import os
 import pickle
 import signal
@@ -24,8 +26,9 @@ from typing import TYPE_CHECKING, List, Optional, Set, Tuple
 from easycluster_server._io.socket_pairs import make_socket_pair
 from easycluster_server._io.transport import SocketTransport, wait
 from easycluster_server._system.descriptors import with_old_limit
+from easycluster_server._system.this_process import move_up
 
-from .worker import run_guardian_and_worker
+from .worker import refuse, run_guardian_and_worker
 
 if TYPE_CHECKING:
     from .worker import Config
@@ -36,6 +39,7 @@ _WORKER_MODULES = (
     "easycluster_protocol._wire.link",
     "easycluster_protocol._handshake.server",
     "easycluster_protocol._wire.streams",
+    "easycluster_protocol._values.plain_failures",
     "easycluster_server._serving.calls",
     "easycluster_server._processes.guardian",
     "easycluster_server._io.handshake",
@@ -46,6 +50,9 @@ _WORKER_MODULES = (
 
 #: In the fork server: the guardians that it has not reaped.
 _guardians: Set[int] = set()
+
+#: In the fork server: a descriptor that is given up while a request is received.
+_spare: List[int] = []
 
 _REQUEST = b"f"
 _DESCRIPTORS_PER_REQUEST = 4
@@ -61,34 +68,57 @@ def main(control_descriptor: int) -> None:
     control = socket.socket(fileno=control_descriptor)
     for name in _WORKER_MODULES:
         import_module(name)
-    warm = False
+    # The first connection does not wait for modules that only definitions need; later ones find them here.
+    while wait(control_descriptor, -1, _WARM_UP_DELAY)[0]:
+        _serve_request(control)
+    _warm_up()
     while True:
-        # The first connection does not wait for modules that only definitions need; later ones find them
-        # here.
-        if not warm and not wait(control_descriptor, -1, _WARM_UP_DELAY)[0]:
-            _warm_up()
-            warm = True
-        descriptors = _receive_descriptors(control)
-        if descriptors is None:
-            _end_sessions()
-            os._exit(0)
+        _serve_request(control)
+
+
+def _serve_request(control: socket.socket) -> None:
+    """Wait for a request, and fork; does not return when the owner is gone, or stops."""
+    # Out of descriptors, the kernel delivers as many as there is room for: at least one, which leads to the
+    # client.
+    while _spare:
+        os.close(_spare.pop())
+    descriptors = _receive_descriptors(control)
+    if descriptors is None:
+        _end_sessions()
+        os._exit(0)
+    try:
+        if len(descriptors) < _DESCRIPTORS_PER_REQUEST:
+            raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
         # One C call: the signal that a guardian has ended cannot come between forking and noting it.
         _guardians.update(starmap(os.fork, [()]))
-        if 0 in _guardians:
-            control.close()
-            _become_guardian(descriptors)
-        for descriptor in descriptors:
-            os.close(descriptor)
+    except OSError as error:
+        for link in descriptors[:1]:
+            refuse(link, error)
+    if 0 in _guardians:
+        control.close()
+        _become_guardian(descriptors)
+    for descriptor in descriptors:
+        os.close(descriptor)
+    try:
+        _spare.append(os.open(os.devnull, os.O_RDONLY))
+    except OSError:
+        pass
 
 
 def _warm_up() -> None:
-    """Import the modules that server objects, exceptions and definitions modules take."""
-    import_module("easycluster_server._objects")
-    import_module("easycluster_protocol._values.failures")
-    import_module("easycluster_server._serving.logged_calls")
-    easycluster = import_module("easycluster")
-    for name in easycluster.__all__:
-        getattr(easycluster, name)
+    """Import the modules that server objects, exceptions and definitions modules take.
+
+    If that fails, as for want of descriptors, each worker tries again for itself.
+    """
+    try:
+        import_module("easycluster_server._objects")
+        import_module("easycluster_protocol._values.failures")
+        import_module("easycluster_server._serving.logged_calls")
+        easycluster = import_module("easycluster")
+        for name in easycluster.__all__:
+            getattr(easycluster, name)
+    except (ImportError, OSError):
+        pass
 
 
 def _reap_guardians(*_: object) -> None:
@@ -142,7 +172,8 @@ def _become_guardian(descriptors: List[int]) -> None:
             loaded: Config = pickle.loads(file.read())
         return loaded
 
-    run_guardian_and_worker(SocketTransport(socket.socket(fileno=link)), read_config, (config,))
+    connection = socket.socket(fileno=move_up(link))
+    run_guardian_and_worker(SocketTransport(connection), read_config, (config,))
 
 
 class ForkServer:
@@ -164,10 +195,11 @@ class ForkServer:
             config: the worker's configuration.
 
         Raises:
-            OSError: the fork server cannot be started, or was killed.
+            OSError: the fork server cannot be started. If it fails afterwards, the client is told on the
+                connection, or sees its end.
         """
         reading, writing = os.pipe()
-        with open(writing, "wb") as file:
+        with contextlib.suppress(BrokenPipeError), open(writing, "wb") as file:
             try:
                 with self._lock:
                     self._request(link.fileno(), reading)
@@ -176,11 +208,19 @@ class ForkServer:
             file.write(pickle.dumps(config))
 
     def _request(self, link: int, config: int) -> None:
+        descriptors = array.array("i", [link, config, 1, 2])
+        request = [_REQUEST], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, descriptors)]
         if self._process is None or self._process.poll() is not None:
             self._start()
+        try:
+            self._get_control().sendmsg(*request)
+        except (BrokenPipeError, ConnectionResetError):  # it has just died
+            self._start()
+            self._get_control().sendmsg(*request)
+
+    def _get_control(self) -> socket.socket:
         assert self._control is not None
-        descriptors = array.array("i", [link, config, 1, 2])
-        self._control.sendmsg([_REQUEST], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, descriptors)])
+        return self._control
 
     def _start(self) -> None:
         if self._control is not None:

@@ -67,9 +67,10 @@ class Guardian:
         transport: the connection.
         control: the reading end of the pipe on which the worker says how the connection ended (a line:
             `CLOSED` or `LOST`) and which processes to spare (a line each: the process id).
+        wakeup: both ends of a pipe, by which signals wake it.
     """
 
-    def __init__(self, worker: int, transport: Transport, control: int) -> None:
+    def __init__(self, worker: int, transport: Transport, control: int, wakeup: Tuple[int, int]) -> None:
         self._worker = worker
         self._transport = transport
         self._control = control
@@ -78,6 +79,7 @@ class Guardian:
         self._outcome: Optional[str] = None
         self._worker_ended = False
         self._worker_status = 0
+        self._control_ended = False
         #: The end of the worker's time to speak; None while the connection lasts.
         self._deadline: Optional[float] = None
         self._poll = select.poll()
@@ -86,18 +88,17 @@ class Guardian:
             self._poll.register(descriptor, _HANG_UP)
         os.set_blocking(control, False)
         self._poll.register(control, select.POLLIN)
-        self._wakeup = self._catch_signals()
+        self._wakeup, writing = wakeup
+        self._poll.register(self._wakeup, select.POLLIN)
+        self._catch_signals(writing)
 
-    def _catch_signals(self) -> int:
-        reading, writing = os.pipe()
-        for descriptor in (reading, writing):
+    def _catch_signals(self, writing: int) -> None:
+        for descriptor in (self._wakeup, writing):
             os.set_blocking(descriptor, False)
         signal.signal(signal.SIGCHLD, lambda number, frame: None)
         for number in (signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, self._on_end_request)
         signal.set_wakeup_fd(writing)
-        self._poll.register(reading, select.POLLIN)
-        return reading
 
     def _on_end_request(self, number: int, frame: Optional[FrameType]) -> None:
         """End the connection. The worker still receives the bytes that have come: perhaps the client said
@@ -118,6 +119,7 @@ class Guardian:
                 break
             self._wait_for_event(timeout)
         self._read_control()  # the worker may have spoken with its last breath
+        was_running = not self._worker_ended
         if self._outcome == CLOSED:
             self._end_session()
         else:
@@ -126,7 +128,13 @@ class Guardian:
             self._end_everything()
         self._reap_all()  # zombies that are left behind burden a system whose init does not reap
         if self._outcome is None:
-            _report_signal(self._worker_status)
+            if was_running and self._control_ended:
+                standard_error.say(
+                    "remote code has closed the server's descriptors, or replaced its process (os.exec*)"
+                )
+            elif os.WIFSIGNALED(self._worker_status):
+                number = os.WTERMSIG(self._worker_status)
+                standard_error.say(f"the server was ended by signal {number}{_SIGNAL_NAMES.get(number, '')}")
 
     def _wait_for_event(self, timeout: Optional[float]) -> None:
         for descriptor, _ in self._poll.poll(None if timeout is None else timeout * 1000):
@@ -136,7 +144,11 @@ class Guardian:
                 self._note_end()
             elif descriptor == self._control:
                 if not self._read_control():
+                    # The worker ends, or remote code has closed its descriptors or put another program in its
+                    # place by `os.exec*`. Then nobody but us would see the end of the connection.
                     self._poll.unregister(descriptor)
+                    self._control_ended = True
+                    self._deadline = time.monotonic() + LOSS_GRACE
             else:
                 _read_all(self._wakeup)
                 self._reap()
@@ -245,13 +257,6 @@ class Guardian:
                 break
             proc.send_signal(remaining, signal.SIGKILL)
             self._wait_until(lambda: not members(), _POLL_INTERVAL)
-
-
-def _report_signal(status: int) -> None:
-    """If a signal ended the worker, say so on standard error, which the user sees."""
-    if os.WIFSIGNALED(status):
-        number = os.WTERMSIG(status)
-        standard_error.say(f"the server was ended by signal {number}{_SIGNAL_NAMES.get(number, '')}")
 
 
 def _read_all(descriptor: int) -> Tuple[bytes, bool]:

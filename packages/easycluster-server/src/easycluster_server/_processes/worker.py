@@ -12,7 +12,14 @@ import sys
 from types import ModuleType
 from typing import TYPE_CHECKING, Callable, Iterable, Optional
 
-from easycluster_protocol._handshake.hello import WELCOME, describe_self, pack_packet
+from easycluster_protocol._handshake.hello import (
+    REFUSE,
+    VERSION,
+    WELCOME,
+    Hello,
+    describe_self,
+    pack_packet,
+)
 from easycluster_server._io.transport import wait
 from easycluster_server._system import control, this_process
 from easycluster_server._system.output import standard_error
@@ -26,7 +33,7 @@ else:
 if TYPE_CHECKING:
     from typing import Dict, List, TypedDict  # novm
 
-    from easycluster_protocol._handshake.hello import Agreement, Hello
+    from easycluster_protocol._handshake.hello import Agreement
     from easycluster_protocol._types import Buffer
     from easycluster_protocol._wire.link import Link
     from easycluster_server._io.transport import Transport
@@ -42,8 +49,10 @@ if TYPE_CHECKING:
         umask: int
         path: List[str]
         argv: List[str]
-        #: The result of the handshake in the listener, and the bytes that came after it.
+        #: The result of the handshake in the listener, its last packet, which is still to be sent, and the
+        #: bytes that came after it.
         agreement: Agreement
+        welcome: bytes
         leftover: bytes
         #: The client's description of itself, where that came another way than by its HELLO.
         client: Hello
@@ -74,13 +83,18 @@ def run_guardian_and_worker(
     try:
         standard_error.pin()
         this_process.become_subreaper()
-        reading, writing = os.pipe()
         guardian = os.getpid()
-        worker = os.fork()
+        try:
+            (reading, writing), wakeup = os.pipe(), os.pipe()
+            worker = os.fork()
+        except OSError as error:
+            refuse(transport.write_fileno(), error)
+            return
         if worker == 0:
-            os.close(reading)
+            for descriptor in (reading, *wakeup):
+                os.close(descriptor)
             this_process.die_with_parent(guardian)
-            control.set_control(writing)
+            control.set_control(this_process.move_up(writing))
             status = _run_worker(transport, read_config)
         else:
             os.close(writing)
@@ -92,12 +106,28 @@ def run_guardian_and_worker(
 
             for descriptor in worker_descriptors:
                 os.close(descriptor)
-            Guardian(worker, transport, reading).watch()
+            Guardian(worker, transport, reading, wakeup).watch()
             status = 0
     except BaseException as error:
         report(error)
     finally:
         os._exit(status)
+
+
+def refuse(descriptor: int, error: object) -> None:
+    """Tell a client that waits for WELCOME why there will be none.
+
+    Args:
+        descriptor: leads to the client.
+        error: why no process can be started for it.
+    """
+    text = f"no process can be started for it: {error}"
+    try:
+        this_process.write_all(
+            descriptor, pack_packet(REFUSE, Hello(code="process", text=text, version=VERSION))
+        )
+    except OSError:  # it has left
+        pass
 
 
 def _run_worker(transport: Transport, read_config: Callable[[], Config]) -> int:
@@ -136,6 +166,7 @@ def _open_link(config: Config, transport: Transport) -> Link:
     from easycluster_protocol._wire.link import SERVER, Link
 
     if "agreement" in config:
+        this_process.write_all(transport.write_fileno(), config.get("welcome", b""))
         return Link(SERVER, config["agreement"], config.get("leftover", b""))
     # Over ssh these modules are not sent, or not at first.
     from easycluster_protocol._handshake.server import ServerHandshake
@@ -172,7 +203,9 @@ def _make_log(config: Config) -> Optional[SessionLog]:
 def _make_runner(config: Config, pickle_protocol: int, log: Optional[SessionLog]) -> CallRunner:
     # Over ssh it comes just ahead of the first call.
     from easycluster_server._serving.calls import make_runner
+    from easycluster_server._serving.exec_guard import refuse_exec
 
+    refuse_exec()
     config.get("before_calls", int)()
     return make_runner(pickle_protocol, log)
 

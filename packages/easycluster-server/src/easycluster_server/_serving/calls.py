@@ -127,7 +127,8 @@ class CallRunner:
         try:
             body = _pack_exception(error, self._protocol, self.objects, named)
         except BaseException:
-            self.objects.give_back(named)
+            if named:
+                self.objects.give_back(named)
             named = {}
             body = self._pack_hostile(error, named)
         return Message(m.FAILURE, request.request, body, request.thread, (), list(named))
@@ -137,6 +138,12 @@ class CallRunner:
         try:
             # Perhaps a signal handler was to blame.
             return _pack_exception(error, self._protocol, self.objects, named)
+        except (ImportError, OSError) as problem:
+            # Remote code has used up the descriptors, or confined its process to another folder.
+            packed: bytes = load("easycluster_protocol._values.plain_failures").pack_plainly(
+                error, self._protocol, problem
+            )
+            return packed
         except BaseException as second:  # even describing it fails
             text = f"the call raised {type(error).__name__}, which cannot be sent: {describe(second)}"
             return _pack_exception(RuntimeError(text), self._protocol)

@@ -66,10 +66,14 @@ class ForkGuard:
         with self._lock:
             self._forking.discard(threading.get_ident())
             if not self._forking:
-                try:
-                    self._follower.start()
-                except RuntimeError:  # the system has no more threads; the next call tries again
-                    pass
+                self.start_follower()
+
+    def start_follower(self) -> None:
+        """Start the follower. If the system has no more threads, the next call tries that again."""
+        try:
+            self._follower.start()
+        except RuntimeError:
+            pass
 
     def _before_fork(self) -> None:
         if os.getpid() == self._pid:
@@ -84,7 +88,7 @@ class ForkGuard:
             with self._lock:
                 self._forking.discard(threading.get_ident())
                 if not self._forking:
-                    self._follower.start()
+                    self.start_follower()
 
     def _after_fork_in_child(self) -> None:
         if not self._is_child:

@@ -41,6 +41,8 @@ class Job:
         current_call: the number of the call that this thread is at, until its answer has been sent; 0 between
             calls.
         interruption: the number of a call that was interrupted outside the user's code, and the exception.
+        is_abandoned: whether the connection was lost, which interrupts the call. Its exception is no
+            answer then, although a client that has closed only its own direction could read it.
     """
 
     def __init__(self, owner: JobOwner) -> None:
@@ -50,6 +52,7 @@ class Job:
         self._answer: Optional[Message] = None
         self.current_call = 0
         self.interruption: Tuple[int, Optional[BaseException]] = (0, None)
+        self.is_abandoned = False
 
     @property
     def can_be_interrupted(self) -> bool:
@@ -123,6 +126,8 @@ class Job:
                     leave_forked()
             return runner.pack_result(request, name, value)
         except BaseException as raised:
+            if self.is_abandoned:
+                raise
             error = raised
         # Not while the exception is being handled: PyPy would undo changes to its stack trace.
         return runner.pack_failure(request, error)

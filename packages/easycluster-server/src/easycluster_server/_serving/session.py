@@ -112,7 +112,7 @@ class Session:
         """
         self._fork_guard.install()
         signal.signal(signal.SIGINT, self._on_sigint)
-        self._follower.start()
+        self._fork_guard.start_follower()
         with self._turn:
             self._link.receiver.deliver(self._deliver)
         self._serve(_MAX_NESTED_HANDLERS)
@@ -239,6 +239,7 @@ class Session:
         self._outcome = outcome
         # Let a call that the main thread is in end by itself if it can: its `finally` blocks run.
         # The guardian does not wait for long.
+        self._executor.main.is_abandoned = outcome == LOST
         if self._executor.main.can_be_interrupted:
             signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
 

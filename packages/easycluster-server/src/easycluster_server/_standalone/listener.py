@@ -24,6 +24,7 @@ from easycluster_protocol.errors import ConnectError, ProtocolError
 from easycluster_protocol.keys import check_key
 from easycluster_server._io.transport import wait
 from easycluster_server._processes.fork_server import ForkServer
+from easycluster_server._processes.worker import refuse
 from easycluster_server._system.this_process import occupy_standard_descriptors
 
 from .port_owner import find_port_owner
@@ -171,6 +172,9 @@ class Listener:
             return
         except (ConnectError, ProtocolError, OSError) as error:
             reason = str(error)
+        if reason is None and peer.handshake.agreement is not None:
+            self._hand_over(peer, peer.handshake.agreement)
+            return
         try:
             reply = peer.handshake.data_to_send()
             # The replies are far smaller than an empty socket buffer; a peer that does not read is dropped.
@@ -180,16 +184,15 @@ class Listener:
             reason = reason or str(error)
         if reason is not None:
             self._drop(peer, reason)
-        elif peer.handshake.agreement is not None:
-            self._hand_over(peer, peer.handshake.agreement)
 
     def _hand_over(self, peer: _Peer, agreement: Agreement) -> None:
-        """Give a connection whose peer has proved the key to a worker of its own."""
+        """Give a connection whose peer has proved the key to a worker of its own, which welcomes the peer."""
         self._forget(peer)
         if self._verbosity >= 1:
             log.info("connection from %s", peer.name)
         config: Config = {
             "agreement": agreement,
+            "welcome": peer.handshake.data_to_send(),
             "leftover": peer.handshake.leftover,
             "verbosity": self._verbosity,
             "peer": peer.name,
@@ -198,6 +201,7 @@ class Listener:
             self._fork_server.spawn(peer.connection, config)
         except OSError as error:
             log.error("connection from %s: no process can be started for it: %s", peer.name, error)
+            refuse(peer.connection.fileno(), error)
         peer.connection.close()
 
     def _drop_expired(self) -> None:

@@ -58,6 +58,22 @@ def flush_output() -> None:
     libc.call("fflush", None)
 
 
+def move_up(descriptor: int) -> int:
+    """Give a descriptor a high number; return that number.
+
+    Remote code may close descriptors that are not its own. The files that it opens then get the lowest free
+    numbers, and not this one, to which we may still write.
+    """
+    import fcntl  # most processes have no use for it
+
+    try:
+        moved: int = fcntl.fcntl(descriptor, fcntl.F_DUPFD_CLOEXEC, min(os.sysconf("SC_OPEN_MAX"), 1024) - 16)
+    except (OSError, ValueError):  # fewer descriptors are allowed, or none is left
+        return descriptor
+    os.close(descriptor)
+    return moved
+
+
 def occupy_standard_descriptors() -> None:
     """Open the null device in place of standard input, output or error, if one of them is closed.
 
