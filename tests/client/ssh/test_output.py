@@ -252,6 +252,22 @@ def test_time_of_holding_back(
     assert screen.text == ""
 
 
+def test_last_words_of_an_ssh_that_took_long(
+    host: Callable[..., Host], screen: Recorder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Words with which ssh ends are for the error alone, also long after it began to connect."""
+    now = 500.0
+    monkeypatch.setattr(time, "monotonic", lambda: now)
+    one = host(shown=False)
+    now = 600.0
+    one.say("ssh: connect to host h port 22: Connection timed out\n")
+    one.leave()
+    one.output.finish(PATIENCE)
+
+    assert one.output.text.endswith("timed out\n")
+    assert screen.text == ""
+
+
 # Lines that are not finished.
 
 

@@ -75,7 +75,7 @@ def _map(size: int, advice: str) -> memoryview:
             raise MemoryError from error
         raise
     number = getattr(mmap, advice, None)
-    if number is not None:  # Linux, and Python 3.8 or newer; novm
+    if number is not None:  # Linux, and Python 3.8 or newer
         try:
             memory.madvise(number)  # novm
         except OSError as error:
