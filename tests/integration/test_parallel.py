@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import gc
 import random
 import select
 import threading
@@ -388,3 +390,23 @@ def test_outcomes(connect: Any) -> None:
     first, second = easycluster.outcomes(caught.value)
     assert (first.host, first.error, second.value) == (clients[0].peername, caught.value, 1)
     assert found == [easycluster.Outcome(each.peername, (3, 1), None) for each in clients]
+
+
+@pytest.mark.parametrize("errors", ["raise", "return"])
+def test_outcomes_leave_no_garbage(local: Any, errors: str) -> None:
+    """Errors, responses and values go with the last reference, without a collection."""
+
+    def call() -> None:
+        with contextlib.suppress(ZeroDivisionError):
+            easycluster.call_multi(
+                easycluster.options([local, local], errors=errors), "divmod", 1, 0, origexc="quiet"
+            )
+
+    call()
+    gc.collect()
+    gc.disable()
+    try:
+        call()
+        assert gc.collect() == 0
+    finally:
+        gc.enable()

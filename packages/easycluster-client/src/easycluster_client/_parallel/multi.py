@@ -84,8 +84,10 @@ def _gather(targets: Iterable[Value], start: Callable[[Value], Value]) -> list[V
     returns_errors = isinstance(targets, TargetViews) and targets.returns_errors
     calls = [_start(target, start) for target in targets]
     take = _take_outcome if returns_errors else _take_and_report
-    found = [each if isinstance(each, Outcome) else take(each) for each in calls]
-    del calls  # errors hold this frame, and must not hold themselves by the responses
+    found: list[Outcome] = []
+    while calls:
+        # Errors hold this frame, which must hold no response: they would hold themselves.
+        found.append(take(calls.pop(0)))
     if returns_errors:
         drop_tracebacks(found)
         return found
@@ -107,8 +109,10 @@ def _check_client(target: Value) -> Value:
     return target
 
 
-def _take_and_report(response: NonblockingResponse) -> Outcome:
+def _take_and_report(response: NonblockingResponse | Outcome) -> Outcome:
     """Wait for the outcome of a call; the stack trace of an error is printed."""
+    if isinstance(response, Outcome):
+        return response
     host = response.call_session.peername
     try:
         return Outcome(host, response.result(), None)
@@ -118,8 +122,10 @@ def _take_and_report(response: NonblockingResponse) -> Outcome:
         del response  # see `_gather`
 
 
-def _take_outcome(response: NonblockingResponse) -> Outcome:
+def _take_outcome(response: NonblockingResponse | Outcome) -> Outcome:
     """Wait for the outcome of a call; nothing is printed."""
+    if isinstance(response, Outcome):
+        return response
     host = response.call_session.peername
     try:
         error = response.exception()
