@@ -69,6 +69,7 @@ def test_tensors(far: Any, torch: Any) -> None:
 
     assert type(found) is torch.Tensor
     assert np.array_equal(found.array, value.array)
+    assert np.array_equal(far.call(lambda value: value, value).array, value.array)  # by value
 
 
 def test_memory_of_devices(near: Any, torch: Any) -> None:

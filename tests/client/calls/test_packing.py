@@ -248,6 +248,25 @@ def test_response_holds_the_proxy_whose_method_it_is(session: Any) -> None:
     assert hold(session, m.CALL, ("f", (), {}))[1] == []
 
 
+class AsksWhetherAllowed:
+    """Is replaced by whether memory of devices may be copied while it is pickled."""
+
+    def __reduce__(self) -> Any:
+        return bool, (context.device_memory,)
+
+
+def test_memory_of_devices(session: Any) -> None:
+    """The option goes ahead of the values, and holds for the arguments of its call alone."""
+    response: Any = SimpleNamespace(call_label="f")
+    proxy = session.references.find_proxy(5, Proxy)
+    values = (5, "method", (AsksWhetherAllowed(),), {})
+
+    with_option, _ = pack_and_hold(m.INVOKE, values, session, response, True)
+    assert pickle.loads(with_option) == ({"device_memory": True}, 5, "method", (True,), {})
+    assert response.call_proxies == [proxy]
+    assert pickle.loads(pack_and_hold(m.INVOKE, values, session, response)[0]) == (5, "method", (False,), {})
+
+
 class Calls:
     """Makes another call while it is pickled, as a value of a script may."""
 

@@ -81,6 +81,16 @@ def test_call_of_a_global(runner: CallRunner) -> None:
     assert found[0].__name__ == "join"
 
 
+def test_options_of_a_call(runner: CallRunner) -> None:
+    """Options stand ahead of the values; unknown ones are ignored, and each holds for its call alone."""
+    for options, allowed in (({"device_memory": True}, True), ({"later": 5}, False), ({}, False)):
+        for kind, values in ((m.CALL, ("len", ("a",), {})), (m.INVOKE, (0, "eval", ("1",), {}))):
+            request = Message(kind, 1, pickle.dumps((options, *values)))
+            assert runner.unpack(request)[1:] == values[-3:]
+            assert request.device_memory is allowed
+    assert not Message(m.CALL).device_memory
+
+
 @pytest.mark.parametrize("name", sorted(Operations.NAMES))
 def test_call_of_an_operation(runner: CallRunner, name: str) -> None:
     """Each operation of the root is found under its name."""

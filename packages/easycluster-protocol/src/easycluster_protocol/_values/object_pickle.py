@@ -54,6 +54,8 @@ def dumps_result(
     except BaseException:
         objects.give_back(listed)
         raise
+    finally:
+        context.device_memory = False
     return body, buffers, list(listed)
 
 
