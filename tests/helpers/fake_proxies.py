@@ -18,6 +18,8 @@ class State:
     """Stands for the part of a proxy that knows the connection; notes what would be sent."""
 
     peername = "host:1"
+    class_name = ""
+    documentation: str | None = None
     parse_options = staticmethod(parse_options)
 
     def __init__(self, oid: int) -> None:

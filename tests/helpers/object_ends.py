@@ -36,6 +36,10 @@ class _Maker:
         calls: Any = self
         return ProxyState(calls, references, oid)
 
+    def describe_proxy(self, proxy: Any, class_name: str) -> None:
+        """Tell a proxy the class of its object."""
+        proxy._easycluster_state.class_name = class_name
+
 
 class Ends:
     """The client's and the server's side of the same objects; answers are carried by hand."""

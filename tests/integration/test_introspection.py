@@ -37,6 +37,14 @@ class Board(ServerObject):
         """Move it."""
         return steps
 
+class Shown(ServerObject):
+    def __repr__(self):
+        return "shown"
+
+class Large(ServerObject):
+    """Is described once."""
+    export_methods = tuple("method_%d" % number for number in range(99))
+
 class Row(ServerObject):
     def __getitem__(self, index):
         return [1, 2][index]
@@ -77,6 +85,8 @@ with easycluster.server.spawn_local() as host:
                 with provisionalcompleter():
                     list(shell.Completer.completions(text, len(text)))
     last = host.eval("0", nonblocking=True)
+    for line in "host.add?", "board.move?", "board":
+        shell.run_cell(line)
     print("calls in between:", last.request_id - first.request_id - 1)
 """
 
@@ -117,7 +127,42 @@ def test_ipython(run_mark: str, tmp_path: Path) -> None:
     )
 
     assert ended.stdout.endswith("calls in between: 0\n"), ended.stdout
+    for shown in (
+        "host.add(a, b=2)",
+        "Add two numbers.",
+        "board.move(steps)",
+        "Move it.",
+        "<Board (object 1) on",
+    ):
+        assert shown in ended.stdout
     assert "Traceback" not in ended.stdout
+
+
+def test_display(far: Any) -> None:
+    """The text of a proxy names its class, which the connection may know by a number; an exported one is obeyed."""
+    boards = [far.Board() for _ in range(3)]
+
+    for number, board in enumerate(boards, 1):
+        assert str(board) == f"<Board (object {number}) on {far.peername}>"
+        assert repr(board) == f"<RemoteProxy for oid {number} on {far.peername}>"
+    assert str(far.Shown()) == "shown"
+    large = [far.Large(), far.Large(), far.Large()]
+    assert [str(each).partition(" ")[0] for each in large] == ["<Large"] * 3
+
+
+def test_help(near: Any) -> None:
+    """Docstrings and signatures are those of the definitions."""
+    board = near.Board()
+
+    assert (near.add.__doc__, board.__doc__, board.move.__doc__) == (
+        "Add two numbers.",
+        "A board.",
+        "Move it.",
+    )
+    assert [str(inspect.signature(each)) for each in (near.add, board.move)] == ["(a, b=2)", "(steps)"]
+    view = easycluster.options(board, timeout=60)
+    assert (view.__doc__, view.move.__doc__) == ("A board.", "Move it.")
+    assert str(inspect.signature(view.move)) == "(steps)"
 
 
 def test_iteration_by_items(far: Any, capfd: pytest.CaptureFixture[str]) -> None:

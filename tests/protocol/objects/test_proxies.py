@@ -188,6 +188,66 @@ def test_subclasses_of_proxy_classes() -> None:
 # What is told without asking.
 
 
+class Printer:
+    """What IPython gives to objects that display themselves."""
+
+    def __init__(self) -> None:
+        self.printed = ""
+
+    def text(self, text: str) -> None:
+        self.printed += text
+
+
+def display(proxy: Any) -> str:
+    """What IPython and notebooks show of a proxy."""
+    printer = Printer()
+    proxy._repr_pretty_(printer, False)
+    return printer.printed
+
+
+def test_display() -> None:
+    """Text and display name the class and the number of the object."""
+
+    class Stage(RemoteProxy):
+        """A proxy that was chosen by hand."""
+
+    named, by_hand = make(NAMES), make(Stage)
+    named._easycluster_state.class_name = "easycluster.remote_code.Board"
+
+    assert str(named) == f"{named}" == display(named) == "<Board (object 7) on host:1>"
+    assert str(by_hand) == display(by_hand) == "<Stage (object 7) on host:1>"
+    assert repr(named) == repr(by_hand) == "<RemoteProxy for oid 7 on host:1>"
+
+
+def test_display_of_its_own() -> None:
+    """An exported text or representation is obeyed; a method for IPython's printer, which is here, is not."""
+    shown, text = make((("__repr__",), (), (), False)), make((("__str__",), (), (), False))
+    pretty = make((("_repr_pretty_", "_repr_html_"), (), (), False))
+
+    assert str(shown) == display(shown) == repr(shown) == "answer"
+    assert (str(text), display(text)) == ("answer", f"<{type(text).__name__} (object 7) on host:1>")
+    assert display(pretty).endswith(" (object 7) on host:1>")
+    assert pretty._repr_html_() == "answer"
+    assert sent(pretty) == [("_repr_html_", (), {})]
+
+
+def test_docstrings() -> None:
+    """A class without a docstring has that of all proxies, its proxies that of the class of their object."""
+
+    class Bare(RemoteProxy):
+        pass
+
+    class Documented(RemoteProxy):
+        """By hand."""
+
+    for kind in NAMES, Bare:
+        proxy = make(kind)
+        assert type(proxy).__doc__ == proxy.__doc__ == RemoteProxy.__doc__
+        proxy._easycluster_state.documentation = "A board."
+        assert proxy.__doc__ == "A board."
+    assert make(Documented).__doc__ == "By hand."
+
+
 def test_repr_and_dir() -> None:
     """``repr``, ``dir`` and tab completion name the object and what it exports, and ask nobody."""
     for any_attribute in (False, True):

@@ -19,7 +19,7 @@ from easycluster_protocol.errors import KeyFileError, RemoteException
 from easycluster_server._system.error_stream import print_error
 
 from .connection import Connection
-from .definitions_here import has_definition, is_own_attribute
+from .definitions_here import has_definition, is_own_attribute, list_definitions
 from .remote_names import RemoteName, check_forwardable
 
 if sys.version_info >= (3, 11):  # novm
@@ -184,6 +184,9 @@ class Client(Connection):
         if name[0] == "_" or name in TOOL_NAMES:
             check_forwardable(type(self).__name__, name, self, name)
         return RemoteName(self, name)
+
+    def __dir__(self) -> Iterable[str]:
+        return [*super().__dir__(), *list_definitions(self._easycluster_calls.definitions)]
 
     if not TYPE_CHECKING:  # type checkers are to report attributes that do not exist
 

@@ -6,6 +6,7 @@ import sys
 from types import FrameType, ModuleType
 from typing import TYPE_CHECKING
 
+from easycluster_client._calls.documentation import find_in
 from easycluster_protocol._definitions.modules import INITIAL_NAMES, DefinitionsModule
 
 if TYPE_CHECKING:
@@ -34,13 +35,23 @@ def find_definition(module: str, path: str) -> Value:
     first, *parts = path.split(".")
     if not has_definition(module, first):
         return None
-    found: Value = vars(sys.modules[module])[first]
-    for part in parts:
-        if isinstance(found, type):
-            found = next((vars(base)[part] for base in found.__mro__ if part in vars(base)), None)
-        else:
-            found = vars(found).get(part) if isinstance(found, ModuleType) else None
-    return found
+    return find_in(vars(sys.modules[module])[first], parts)
+
+
+def list_definitions(module: str) -> list[str]:
+    """Return the names that this process has defined in a definitions module."""
+    found = sys.modules.get(module)
+    return [] if found is None else sorted(name for name in vars(found) if has_definition(module, name))
+
+
+def list_members(module: str, path: str) -> list[str]:
+    """Return the names in a class or module among the definitions, except for special ones."""
+    found = find_definition(module, path)
+    names: set[str] = set()
+    for owner in found.__mro__ if isinstance(found, type) else (found,):
+        if isinstance(owner, (type, ModuleType)):
+            names.update(vars(owner))
+    return sorted(name for name in names if not name.startswith("__"))
 
 
 def is_own_attribute(owner: object, name: str, base: type) -> bool:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 
 from easycluster_protocol._types import Value
 
+from .documented import of_instance
 from .proxy_views import View, make_proxy_view, split_keywords
 from .remote_names import RemoteName
 from .used_as_value import NotAValue
@@ -18,6 +19,9 @@ class ClientView(View):
     """A client whose calls carry options."""
 
     __slots__ = ()
+
+    def __dir__(self) -> Iterable[str]:
+        return dir(self._easycluster_target)
 
     def call(self, func: str | Callable[..., Value], /, *args: Value, **kwargs: Value) -> Value:
         """See `Client.call`."""
@@ -61,6 +65,12 @@ class NameView(View, NotAValue):
     """A dotted name on a server, whose calls carry options; see `RemoteName`."""
 
     __slots__ = ()
+
+    __doc__ = of_instance(lambda view: view._easycluster_target.__doc__, __doc__)
+    __signature__ = of_instance(lambda view: view._easycluster_target.__signature__)
+
+    def __dir__(self) -> Iterable[str]:
+        return dir(self._easycluster_target)
 
     def _easycluster_get_path(self) -> str:
         target: RemoteName = self._easycluster_target

@@ -24,6 +24,8 @@ from easycluster_protocol._objects.proxies import RemoteProxy
 from easycluster_protocol._objects.proxy_classes import DefaultRemoteProxy
 from easycluster_protocol._objects.proxy_methods import ProxyMethod
 
+from .documented import of_instance
+
 if TYPE_CHECKING:
     from easycluster_protocol._types import Value
 
@@ -80,6 +82,8 @@ class ProxyView(View):
     """
 
     __slots__ = ()
+
+    __doc__ = of_instance(lambda view: view._easycluster_target.__doc__, __doc__)
 
     def raw_call_method(
         self,
@@ -191,6 +195,10 @@ def _bind_method(view: ProxyView, name: str) -> Callable[..., Value]:
         return proxy.raw_call_method(name, args, method_kwargs, **options)
 
     call.__name__ = call.__qualname__ = name
+    method = getattr(type(proxy), name, None)
+    if method is not None:  # its documentation
+        call.__doc__ = method.__doc__
+        vars(call)["__wrapped__"] = getattr(proxy, name)
     return call
 
 
@@ -245,10 +253,10 @@ def make_proxy_view(proxy: RemoteProxy, options: dict[str, Value]) -> Value:
     cls, base = type(proxy), PrefetchView if "prefetch" in options else ProxyView
     classes = _view_classes.setdefault(cls, {})
     if base not in classes:
-        namespace: dict[str, Value] = {"__slots__": ()}
+        namespace: dict[str, Value] = {"__slots__": (), "__doc__": vars(ProxyView)["__doc__"]}
         for name in OPERATORS - {"__repr__"} - vars(base).keys():
             found = getattr(cls, name, _MISSING)
-            if found is not getattr(object, name, _MISSING):
+            if found is not getattr(object, name, _MISSING) and found is not RemoteProxy.__str__:
                 namespace[name] = None if found is None else _make_operator(cls, name)
         classes[base] = type(base.__name__, (base,), namespace)
     return classes[base](proxy, options)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, NoReturn
 
 from easycluster_protocol._objects.introspection import TOOL_NAMES, is_for_display
 
 from .definitions_here import find_definition
+from .documented import get_documentation, get_signature, list_completions, of_instance
 from .used_as_value import NotAValue
 
 if TYPE_CHECKING:
@@ -55,6 +57,13 @@ class RemoteName(NotAValue):
         #: A copy of the object of this name.
         value: Value
 
+    # What shells show of a name is known here, from the copy of the definitions.
+    __doc__ = of_instance(lambda name: get_documentation(*_where(name)) or RemoteName.__doc__, __doc__)
+    __signature__ = of_instance(lambda name: get_signature(*_where(name)))
+
+    def __dir__(self) -> Iterable[str]:
+        return list_completions(self, self._easycluster_client, self._easycluster_path)
+
     def __init__(self, client: Owner, path: str) -> None:
         _set_client(self, client)
         _set_path(self, path)
@@ -100,6 +109,10 @@ class RemoteName(NotAValue):
         raise TypeError(
             f"{self!r} is a name on a server, not a value: send {self._easycluster_path}.value instead"
         )
+
+
+def _where(name: RemoteName) -> tuple[Owner, str]:
+    return name._easycluster_client, name._easycluster_path
 
 
 # The slots have setters of their own: `__setattr__` is taken, and each call sets them.

@@ -17,6 +17,7 @@ from easycluster_protocol.errors import ConnectionLost
 
 from . import completions
 from .by_value import send_package
+from .documentation import document_methods
 from .keywords import DEVICE_MEMORY, NO_OPTIONS, OPTIONS, asks_to_wait, encode_threadid
 from .misplaced_options import find_misplaced_options
 from .packing import pack, pack_and_hold
@@ -24,6 +25,7 @@ from .proxy_state import ProxyState
 from .response import NonblockingResponse
 
 if TYPE_CHECKING:
+    from easycluster_protocol._objects.proxies import RemoteProxy
     from easycluster_protocol._types import Args, Buffer, Kwargs, Value
 
     from .completions import Completion
@@ -66,6 +68,11 @@ class CallMaker:
         session.references.maker = self
         self.session = session
         self._definitions_sent = 0
+
+    def describe_proxy(self, proxy: RemoteProxy, class_name: str) -> None:
+        """See `References`."""
+        proxy._easycluster_state.class_name = class_name
+        document_methods(type(proxy), class_name)
 
     def new_proxy_state(self, oid: int, references: References | None = None) -> ProxyState:
         """Return the state of a new proxy.

@@ -10,6 +10,7 @@ from easycluster_protocol._objects.proxies import RemoteProxy
 from easycluster_protocol._wire import messages as m
 from easycluster_protocol.errors import RemoteException
 
+from .documentation import find_class, get_docstring
 from .keywords import NO_OPTIONS, parse_options
 
 if TYPE_CHECKING:
@@ -29,9 +30,12 @@ class ProxyState:
         calls: makes the calls of the client.
         references: the references of the connection on which the object was named.
         oid: the number of the object.
+
+    Attributes:
+        class_name: the full name of the object's class; "" where only the class of the proxy is known.
     """
 
-    __slots__ = ("_cache", "_calls", "oid", "references")
+    __slots__ = ("_cache", "_calls", "class_name", "oid", "references")
 
     #: Checks the options of methods that are the proxy's own.
     parse_options = staticmethod(parse_options)
@@ -40,6 +44,7 @@ class ProxyState:
         self._calls = calls
         self.references = references
         self.oid = oid
+        self.class_name = ""
         self._cache: dict[str, Value] | None = None
 
     @property
@@ -51,6 +56,12 @@ class ProxyState:
     def peername(self) -> str:
         """The name of the server."""
         return self.session.peername
+
+    @property
+    def documentation(self) -> str | None:
+        """The docstring of the object's class, None if that is not known here."""
+        found = find_class(self.class_name)
+        return None if found is None else get_docstring(found)
 
     @property
     def cache(self) -> dict[str, Value]:

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 from easycluster_protocol._limits import MAX_TABLE_ENTRIES
 from easycluster_protocol._objects.exports import CLASS_KNOWN, MAX_NUMBERED_CLASSES
 from easycluster_protocol._objects.proxies import RemoteProxy, context
-from easycluster_protocol._objects.proxy_classes import make_proxy_class
+from easycluster_protocol._objects.proxy_classes import get_class_name, make_proxy_class
 from easycluster_protocol._wire.messages import Message
 from easycluster_protocol.errors import ConnectionLost
 
@@ -59,6 +59,9 @@ class Maker(Protocol):
 
     def new_proxy_state(self, oid: int, references: References) -> object:
         """Return the state of a new proxy."""
+
+    def describe_proxy(self, proxy: RemoteProxy, class_name: str) -> None:
+        """Tell a new proxy the full name of the class of its object."""
 
 
 class _ProxyReference(weakref.ref[RemoteProxy]):
@@ -111,8 +114,8 @@ class References:
         # A signal handler may unpickle an answer in the middle of another.
         self._lock = threading.RLock()
         self._live: dict[int, _ProxyReference] = {}
-        #: The classes of proxies by the numbers of their descriptions.
-        self._classes: dict[int, type[RemoteProxy]] = {}
+        #: The classes of proxies, and the names of their objects' classes, by the numbers of descriptions.
+        self._classes: dict[int, tuple[type[RemoteProxy], str]] = {}
         #: The numbers of the latest calls whose answers were noted.
         self._noted: deque[int] = deque(maxlen=16)
         #: For calls whose answer has not come yet, the objects that the messages ahead of the answer named.
@@ -159,9 +162,11 @@ class References:
             found = self.find_live_proxy(oid)
             if found is not None:
                 return found
-            cls = self._find_class(descriptor)
+            cls, class_name = self._find_class(descriptor)
             proxy: RemoteProxy = cls.__new__(cls)
             object.__setattr__(proxy, "_easycluster_state", self.maker.new_proxy_state(oid, self))
+            if class_name:
+                self.maker.describe_proxy(proxy, class_name)
             reference = _ProxyReference(proxy, self.drop)
             reference.receipts = self._take_receipts(oid)
             reference.oid = oid
@@ -184,16 +189,16 @@ class References:
         """
         if type(number) is not int or not 1 <= number <= MAX_NUMBERED_CLASSES:
             raise TypeError(f"the number of a server object's class cannot be {number!s:.50}")
-        self._classes[number] = make_proxy_class(descriptor)
+        self._classes[number] = make_proxy_class(descriptor), get_class_name(descriptor)
         self.garbage.append((CLASS_KNOWN + number,))
 
-    def _find_class(self, descriptor: Value) -> type[RemoteProxy]:
+    def _find_class(self, descriptor: Value) -> tuple[type[RemoteProxy], str]:
         if type(descriptor) is not int:
-            return make_proxy_class(descriptor)
-        cls = self._classes.get(descriptor)
-        if cls is None:
+            return make_proxy_class(descriptor), get_class_name(descriptor)
+        described = self._classes.get(descriptor)
+        if described is None:
             raise TypeError(f"the server has not described class {descriptor} of its objects")
-        return cls
+        return described
 
     def _take_receipts(self, oid: int) -> int:
         """Take over the receipts of an earlier proxy that is gone, as far as they have not been given back.

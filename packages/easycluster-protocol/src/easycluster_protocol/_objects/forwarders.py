@@ -168,6 +168,8 @@ def define_forwarders(cls: Any, own_names: FrozenSet[str]) -> None:
         for name in read_names(cls, setting):
             if not can_be_exported(name) or name in own_names:
                 raise TypeError(f"{cls.__qualname__} cannot have a remote attribute named {name!r}")
+            if name == "_repr_pretty_":
+                continue  # it gets a printer, which cannot be sent
             if name not in vars(cls):  # names that the class defines itself stay local
                 setattr(cls, name, make(name))
     if get_forwarded_kind(cls, "__getitem__") == METHOD and not hasattr(cls, "__iter__"):

@@ -25,9 +25,15 @@ if TYPE_CHECKING:  # novm
 
         Attributes:
             cache: the values of attributes that never change.
+            class_name: the full name of the object's class; "" where only the class of the proxy is known.
+            documentation: the docstring of the object's class, None if that is not known here.
         """
 
         cache: Dict[str, Value]
+        class_name: str
+
+        @property
+        def documentation(self) -> Optional[str]: ...
 
         @property
         def client(self) -> Value:
@@ -156,6 +162,8 @@ class RemoteProxy:
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
+        if cls.__doc__ is None:
+            setattr(cls, "__doc__", _Documentation(RemoteProxy.__doc__))  # noqa: B010
         define_forwarders(cls, _OWN_NAMES)
         if all(get_forwarded_kind(cls, name) == METHOD for name in ("__getitem__", "__len__")):
             for name, refusal in make_array_refusals().items():
@@ -212,6 +220,14 @@ class RemoteProxy:
         state = self._easycluster_state
         return f"<RemoteProxy for oid {state.oid} on {state.peername}>"
 
+    def __str__(self) -> str:
+        # A class that exports a representation of its objects, or a class of proxies that has one, is obeyed.
+        return _describe(self) if type(self).__repr__ is RemoteProxy.__repr__ else repr(self)
+
+    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
+        """Display the proxy in IPython and notebooks."""
+        printer.text(_describe(self) if type(self).__repr__ is RemoteProxy.__repr__ else repr(self))
+
     def __dir__(self) -> Iterator[str]:
         # Without asking the server: interactive shells call this at each keystroke.
         return iter(sorted({*dir(type(self)), *vars(self)}))
@@ -230,8 +246,30 @@ class RemoteProxy:
         return self
 
 
+def _describe(proxy: RemoteProxy) -> str:
+    state = proxy._easycluster_state
+    name = state.class_name.rpartition(".")[2] or type(proxy).__name__
+    return f"<{name} (object {state.oid}) on {state.peername}>"
+
+
+class _Documentation:
+    """The docstring of proxies whose class has none of its own: that of the class of the object.
+
+    Args:
+        of_class: the docstring of the class of proxies.
+    """
+
+    def __init__(self, of_class: Optional[str]) -> None:
+        self._of_class = of_class
+
+    def __get__(self, proxy: Optional[RemoteProxy], cls: object) -> Optional[str]:
+        if proxy is None:
+            return self._of_class
+        return proxy._easycluster_state.documentation or self._of_class
+
+
 #: The names of `RemoteProxy` itself, which no server can replace.
-_OWN_NAMES = frozenset(name for name in vars(RemoteProxy) if not name.startswith("__")) | {
+_OWN_NAMES = frozenset(name for name in vars(RemoteProxy) if not name.startswith("_")) | {
     "__init__",
     "_easycluster_state",
 }

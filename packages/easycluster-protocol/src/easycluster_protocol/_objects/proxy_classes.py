@@ -229,6 +229,22 @@ def make_proxy_class(descriptor: Value) -> Type[RemoteProxy]:
     raise TypeError(f"a server object's proxy class must derive from RemoteProxy, not be {descriptor!r:.200}")
 
 
+def get_class_name(descriptor: Value) -> str:
+    """Return the full name of the class of the objects that a server describes, "" if that is not known.
+
+    Args:
+        descriptor: see `make_proxy_class`, which has accepted it.
+    """
+    if isinstance(descriptor, type):
+        return ""
+    names: Tuple[Value, ...] = descriptor[6:]
+    return next((name for name in names if type(name) is str and _is_printable(name)), "")
+
+
+def _is_printable(name: str) -> bool:
+    return name.isprintable() and len(name) <= _LONGEST_NAME
+
+
 def _check_names(*parts: Value) -> None:
     if any(type(part) is not tuple for part in parts) or sum(map(len, parts)) > _MAX_NAMES:
         raise TypeError(f"a server object exports tuples of {_MAX_NAMES} names at most")
