@@ -26,7 +26,6 @@ def python_blocks(path: Path) -> list[str]:
         "docs/guide-objects.md",
         "docs/guide-parallel.md",
         "docs/guide-threads.md",
-        "docs/recipes.md",
     ],
 )
 def test_examples_run(name: str) -> None:

@@ -1,4 +1,4 @@
-"""The examples of docs/guide.md: all of them run as they stand, on hosts of the names that they use."""
+"""The examples of docs/guide.md and docs/recipes.md: all run as they stand, on hosts of the names that they use."""
 
 from __future__ import annotations
 
@@ -14,9 +14,11 @@ from helpers.sshd import free_port
 
 StartServer = Callable[..., Server]
 
-GUIDE = (Path(__file__).parents[2] / "docs" / "guide.md").read_text()
+DOCS = Path(__file__).parents[2] / "docs"
+GUIDE, RECIPES = ((DOCS / name).read_text() for name in ("guide.md", "recipes.md"))
 BLOCKS = re.findall(r"^```(python|sh)\n(.*?)^```", GUIDE, re.MULTILINE | re.DOTALL)
 EXAMPLES = [text for kind, text in BLOCKS if kind == "python"]
+RECIPE_EXAMPLES = re.findall(r"^```python\n(.*?)^```", RECIPES, re.MULTILINE | re.DOTALL)
 COMMANDS = [line for kind, text in BLOCKS if kind == "sh" for line in text.splitlines()]
 (SCRIPT,) = [text for text in EXAMPLES if text.startswith("# do_stuff.py\n")]
 
@@ -26,27 +28,39 @@ def expected_lines(example: str) -> list[str]:
     return re.findall(r"^ *print\(.*\) +# (.+)$", example, re.MULTILINE)
 
 
-def names() -> list[str]:
+def names(page: str, examples: list[str]) -> list[str]:
     """Return a name for each example: its number and the heading above it."""
     found = []
-    for number, text in enumerate(EXAMPLES):
-        above = re.findall(r"^##+ (.+)$", GUIDE[: GUIDE.index(text)], re.MULTILINE)
+    for number, text in enumerate(examples):
+        above = re.findall(r"^##+ (.+)$", page[: page.index(text)], re.MULTILINE)
         found.append(f"{number}-{above[-1]}")
     return found
 
 
-@pytest.mark.needs_sshd
-@pytest.mark.parametrize("example", EXAMPLES, ids=names())
-def test_examples(example: str, start_server: StartServer, documented_ssh: Path, tmp_path: Path) -> None:
-    """Each example runs in a process of its own, and prints what its comments say and nothing else."""
+def run_example(example: str, start_server: StartServer, folder: Path) -> list[str]:
+    """Run an example in a process of its own; return the lines that it prints."""
     leads: Leads = {}
     if "lab2" in example:
-        leads = {("lab2", PORT): start_server("-k", generate_key_file(tmp_path / "secret.key")).port}
-
-    result = run_script(["-c", example], tmp_path, leads)
-
+        leads = {("lab2", PORT): start_server("-k", generate_key_file(folder / "secret.key")).port}
+    result = run_script(["-c", example], folder, leads)
     assert result.returncode == 0, result.stderr
-    assert result.stdout.splitlines() == expected_lines(example)
+    return result.stdout.splitlines()
+
+
+@pytest.mark.needs_sshd
+@pytest.mark.parametrize("example", EXAMPLES, ids=names(GUIDE, EXAMPLES))
+def test_examples(example: str, start_server: StartServer, documented_ssh: Path, tmp_path: Path) -> None:
+    """Each example prints what its comments say and nothing else."""
+    assert run_example(example, start_server, tmp_path) == expected_lines(example)
+
+
+@pytest.mark.needs_sshd
+@pytest.mark.parametrize("recipe", RECIPE_EXAMPLES, ids=names(RECIPES, RECIPE_EXAMPLES))
+def test_recipes(recipe: str, start_server: StartServer, documented_ssh: Path, tmp_path: Path) -> None:
+    """Each recipe prints what its comments say, perhaps among other lines."""
+    printed = run_example(recipe, start_server, tmp_path)
+
+    assert [line for line in printed if line in expected_lines(recipe)] == expected_lines(recipe)
 
 
 @pytest.mark.needs_sshd
