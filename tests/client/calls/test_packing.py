@@ -259,7 +259,7 @@ def test_memory_of_devices(session: Any) -> None:
     """The option goes ahead of the values, and holds for the arguments of its call alone."""
     response: Any = SimpleNamespace(call_label="f")
     proxy = session.references.find_proxy(5, Proxy)
-    values = (5, "method", (AsksWhetherAllowed(),), {})
+    values: Any = (5, "method", (AsksWhetherAllowed(),), {})
 
     with_option, _ = pack_and_hold(m.INVOKE, values, session, response, True)
     assert pickle.loads(with_option) == ({"device_memory": True}, 5, "method", (True,), {})
