@@ -142,7 +142,7 @@ def test_limit_for_all(silent: Silent) -> None:
 
     assert hosts == {}
     assert all(
-        f"cannot connect to {silent.name}" in str(error) and "no answer within 0.5 seconds" in str(error)
+        silent.name in str(error) and "no answer within 0.5 seconds" in str(error)
         for error in hosts.errors.values()
     )
     assert len(hosts.errors) == 2
