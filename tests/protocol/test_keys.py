@@ -560,3 +560,13 @@ def test_any_file_holds_a_key_or_is_refused(content: bytes) -> None:
         pass
     finally:
         os.close(reading)
+
+
+def test_home_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """``~`` is the home folder, wherever a key file is named."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    key = generate_key()
+    assert write_key_file("~/secret.key", key)
+
+    assert read_key_file("~/secret.key") == read_key_file(tmp_path / "secret.key") == key
+    require_private(b"~/secret.key")

@@ -10,7 +10,7 @@ import pytest
 from easycluster_client._address import format_peername
 from easycluster_client._connect.spec import ConnectionParams, parse_connection_spec
 from easycluster_protocol.errors import KeyFileError, SpecError
-from easycluster_protocol.keys import decode_key, write_key_file
+from easycluster_protocol.keys import decode_key, generate_key, write_key_file
 
 KEY = bytes(range(32))
 DEFAULT_KEY = bytes(reversed(KEY))
@@ -394,3 +394,23 @@ def test_no_warnings(caplog: pytest.LogCaptureFixture, folder: Path) -> None:
         parse_connection_spec(spec, warn=False)
 
     assert caplog.records == []
+
+
+def test_user_of_a_domain() -> None:
+    """A user name may have a domain before it, as everywhere else."""
+    for spec in ("LAB\\you@h", "h:ssh=yes:user=LAB\\you"):
+        assert parse_connection_spec(spec)["user"] == "LAB\\you"
+    for user in ("LAB\\", "\\you"):
+        with pytest.raises(SpecError, match="nothing on one side of the backslash"):
+            parse_connection_spec(f"{user}@h")
+    for user in ("LAB\\\\you", "LAB\\you\\", "a\\b\\c", "LAB\\$you"):
+        with pytest.raises(SpecError, match="the user name contains"):
+            parse_connection_spec(f"{user}@h")
+
+
+def test_home_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """``~`` is the home folder in the name of a key file."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    write_key_file("~/mine.key", key := generate_key())
+
+    assert parse_connection_spec("h:kf=~/mine.key")["key"] == key

@@ -161,7 +161,7 @@ def test_malformed_specs(spec: str, fragment: str) -> None:
 
 
 @pytest.mark.parametrize("sign", list("`$();|&<>\\\"'*?!{}~^,\t "))
-@pytest.mark.parametrize("spec", ["ho{}st", "user@ho{}st", "us{}er@host", "host:ssh=yes:user=us{}er"])
+@pytest.mark.parametrize("spec", ["ho{}st", "user@ho{}st", "us{}{}er@host", "host:ssh=yes:user=us{}{}er"])
 def test_shell_signs(spec: str, sign: str) -> None:
     """Nothing that a shell would interpret can stand in a host or user."""
     with pytest.raises(SpecError, match=r"contains"):

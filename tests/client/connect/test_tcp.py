@@ -208,10 +208,13 @@ def test_finish_after_the_socket_was_closed(listener: Listener) -> None:
 @pytest.mark.parametrize("key", [None, b""])
 def test_no_key(listener: Listener, made: list[socket.socket], key: bytes | None) -> None:
     """Without a key nothing is connected, and the error names the connection that needs one."""
-    with pytest.raises(KeyFileError, match=r"^the connection to 127\.0\.0\.1:\d+ needs a key, and none or a"):
+    with pytest.raises(
+        KeyFileError, match=r"^the connection to 127\.0\.0\.1:\d+ needs a key, and none or a"
+    ) as caught:
         connect_tcp(listener.address._replace(key=key))
 
     assert made == []
+    assert str(caught.value).endswith("to connect by SSH, write you@127.0.0.1 or 127.0.0.1:ssh=yes")
 
 
 def test_key_of_a_wrong_size(listener: Listener, made: list[socket.socket]) -> None:

@@ -39,6 +39,13 @@ ARGUMENTS: dict[str, tuple[dict[str, Any], list[str]]] = {
 }
 
 
+def test_program_in_the_home_folder(monkeypatch: pytest.MonkeyPatch) -> None:
+    """``~`` is the home folder in the path of the program, too."""
+    monkeypatch.setenv("HOME", "/home/me")
+
+    assert command_module.format_manual_command(address("~/bin/ssh")) == "/home/me/bin/ssh h"
+
+
 @pytest.mark.parametrize("name", ARGUMENTS)
 def test_arguments(fake: FakeSsh, processes: list[SshProcess], name: str) -> None:
     """Nothing is passed but what was asked for: the user's own arguments first, and all before the host."""

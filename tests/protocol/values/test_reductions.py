@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copyreg
+import os
 import pickle
 import re
 from typing import Any
@@ -62,3 +63,11 @@ def test_the_rest_is_as_always(protocol: int) -> None:
     value = [*values, values]
 
     assert dumps_value(value, protocol) == pickle.dumps(value, protocol)
+
+
+def test_environment() -> None:
+    """The environment goes as a dict: a copy of its class would set the variables of the other process."""
+    copy = pickle.loads(dumps_value([os.environ], 4))
+
+    assert copy == [dict(os.environ)]
+    assert type(copy[0]) is dict

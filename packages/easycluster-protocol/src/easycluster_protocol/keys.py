@@ -270,8 +270,12 @@ def _quote_for_shell(name: str) -> str:
 
 
 def _decode_path(path: str | bytes | os.PathLike[str]) -> str:
-    """Return a path as str; refuse one that no file can have: `open` would not raise an OSError for it."""
-    name = os.fsdecode(path)
+    """Return a path as str, with the home folder in place of ``~``.
+
+    Raises:
+        KeyFileError: no file can have this path; `open` would not raise an OSError for it.
+    """
+    name = os.path.expanduser(os.fsdecode(path))
     if not name:
         raise KeyFileError("the name of the key file is blank")
     try:

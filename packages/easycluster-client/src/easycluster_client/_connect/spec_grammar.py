@@ -160,7 +160,10 @@ def check_user(user: str) -> None:
         raise MalformedSpec("the user name is blank")
     if user.startswith("-"):
         raise MalformedSpec("the user name begins with '-'")
-    _check_characters("user name", user, _USER_SIGNS)
+    domain, backslash, name = user.partition("\\")
+    if backslash and not (domain and name):
+        raise MalformedSpec("there is nothing on one side of the backslash of the user name")
+    _check_characters("user name", domain + name, _USER_SIGNS)
 
 
 def _check_host(host: str) -> None:

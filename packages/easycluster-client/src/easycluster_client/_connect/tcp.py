@@ -10,7 +10,7 @@ from easycluster_client._deadlines import Deadline
 from easycluster_protocol._constants import DEFAULT_PORT
 from easycluster_protocol._handshake.client import ClientHandshake
 from easycluster_protocol._wire.link import CLIENT
-from easycluster_protocol.errors import ConnectError
+from easycluster_protocol.errors import ConnectError, KeyFileError
 from easycluster_protocol.keys import check_key
 from easycluster_server._io.handshake import shake_hands
 from easycluster_server._io.transport import SocketTransport
@@ -22,7 +22,13 @@ from .dial import dial
 def connect_tcp(address: Address) -> OpenConnection:
     """Connect over TCP and run the handshake; see `connect`."""
     key = address.key or b""
-    check_key(key, f"the connection to {address.peername}")
+    try:
+        check_key(key, f"the connection to {address.peername}")
+    except KeyFileError as error:
+        if key:
+            raise
+        host = address.host
+        raise KeyFileError(f"{error}; to connect by SSH, write you@{host} or {host}:ssh=yes") from None
     deadline = Deadline(address.timeout)
     try:
         connection = dial(address.host, address.port or DEFAULT_PORT, deadline)

@@ -94,7 +94,7 @@ def get_program_name(address: Address) -> str:
 
 
 def _get_program(address: Address) -> str:
-    return address.ssh if isinstance(address.ssh, str) else "ssh"
+    return os.path.expanduser(address.ssh) if isinstance(address.ssh, str) else "ssh"
 
 
 def _build_arguments(address: Address) -> list[str]:

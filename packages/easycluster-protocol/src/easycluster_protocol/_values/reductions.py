@@ -7,6 +7,7 @@ Python's basic types never come to it.
 from __future__ import annotations
 
 import copyreg
+import os
 from io import BytesIO
 from operator import methodcaller
 from typing import TYPE_CHECKING, Any, Callable, Dict, Optional
@@ -23,6 +24,14 @@ if TYPE_CHECKING:
 
     #: Returns how a value is pickled, as its own `__reduce_ex__` would.
     Reduction = Callable[[Value], Any]
+
+
+#: A copy of this class elsewhere would set the variables of that process.
+_ENVIRONMENT = type(os.environ)
+
+
+def _reduce_environment(environment: Value) -> Any:
+    return dict, (dict(environment),)
 
 
 class Reductions(Dict[type, "Reduction"]):
@@ -63,6 +72,8 @@ class Reductions(Dict[type, "Reduction"]):
             return choose_for_exceptions(cls, self.protocol)
         if issubclass(cls, tuple):
             return choose_for_tuples(cls, self.protocol, self.may_be_copied)
+        if cls is _ENVIRONMENT:
+            return _reduce_environment
         return REDUCTIONS.get(cls) or find_library_reduction(cls, self.protocol)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import CoroutineType
 from typing import TYPE_CHECKING, Callable, Dict, Optional, Sequence, Tuple
 
 from easycluster_protocol import _pickling
@@ -156,6 +157,8 @@ class CallRunner:
             name: see `unpack`.
             value: the result.
         """
+        if type(value) is CoroutineType:
+            value = run_coroutine(value)
         try:
             if type(value) in PLAIN_TYPES:
                 body = _pickling.dumps(value, self._protocol)
@@ -209,6 +212,11 @@ def _unpickle_again(error: BaseException, request: Message) -> Value:
     except BaseException as final:
         culprit = load("easycluster_protocol._values.culprit")
         raise explain_loads(culprit.name_culprit(request.body), final) from final
+
+
+def run_coroutine(coroutine: Value) -> Value:
+    """Run a coroutine, the result of a function declared by ``async def``, to its end; return its value."""
+    return load("easycluster_server._serving.coroutines").run_coroutine(coroutine)
 
 
 def _advise(value: Value) -> str:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import time
+from types import CoroutineType
 from typing import TYPE_CHECKING, Callable, Tuple
 
 from easycluster_protocol._wire import messages as m
 
-from .calls import CallRunner, get_name
+from .calls import CallRunner, get_name, run_coroutine
 from .logged_streams import LoggedStreams, class_name, measure
 from .session_log import clean
 
@@ -61,6 +62,8 @@ class LoggingRunner(CallRunner):
     def pack_result(self, request: Message, name: Value, value: Value) -> Message:
         """Return the answer to a call that returned ``value``; see `CallRunner.pack_result`."""
         call = self._log.find(request.request)
+        if type(value) is CoroutineType:
+            value = run_coroutine(value)
         seconds = 0 if call is None else time.monotonic() - call.begin
         answer = super().pack_result(request, name, value)
         if call is not None and answer.kind == m.RESULT:
