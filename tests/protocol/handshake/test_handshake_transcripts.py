@@ -183,7 +183,7 @@ def test_recorded_peers_are_understood(name: str, role: str, size: int) -> None:
     assert receive(link, data, [size]) == [message for sender, message in first_messages() if sender != role]
 
 
-def allocate_little(size: int) -> memoryview:
+def allocate_little(size: int, sparing: bool = False) -> memoryview:
     """Stands for the memory of a small machine."""
     if size > 1 << 20:
         raise MemoryError

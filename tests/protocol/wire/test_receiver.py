@@ -644,7 +644,7 @@ def test_any_bytes_are_taken_or_refused(
     assert outcomes[0] == outcomes[1]
 
 
-def allocate_little(size: int) -> memoryview:
+def allocate_little(size: int, sparing: bool = False) -> memoryview:
     """Stands for the memory of a small machine: lengths that nobody authenticated may be huge."""
     if size > 10_000:
         raise MemoryError
