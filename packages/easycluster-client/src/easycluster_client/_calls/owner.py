@@ -12,9 +12,6 @@ if TYPE_CHECKING:
     from easycluster_client._session.session import ClientSession
     from easycluster_protocol._types import Args, Kwargs, Value
 
-    from .completions import Completion
-    from .response import NonblockingResponse
-
 
 class Calls(Protocol):
     """The maker of a client's calls, as far as responses, proxies and names are concerned; see `CallMaker`.
@@ -60,10 +57,8 @@ class Calls(Protocol):
         """Call an operation of the server's root object."""
         ...
 
-    def ask_for_result(
-        self, oid: int, label: str, session: ClientSession, completed: Completion | None = None
-    ) -> NonblockingResponse:
-        """Ask for a result that the server has kept."""
+    def ask_for_result(self, oid: int, label: str, session: ClientSession, completed: Value = None) -> Value:
+        """Ask for a result that the server has kept; return the response."""
         ...
 
     def invoke(

@@ -303,7 +303,10 @@ class NonblockingResponse(FutureMethods):
 
     def _ask_for(self, late: LateResult, completed: Completion | None = None) -> NonblockingResponse:
         calls = self.client._easycluster_calls
-        return calls.ask_for_result(late.oid, self.call_label, self.call_session, completed)
+        response: NonblockingResponse = calls.ask_for_result(
+            late.oid, self.call_label, self.call_session, completed
+        )
+        return response
 
     def _explain(self, label: str, error: BaseException) -> BaseException:
         calls = self.client._easycluster_calls
