@@ -36,6 +36,19 @@ def fork(how="return"):
         return None
     os._exit(9)
 
+def fork_without_stderr(how):
+    """Fork when nothing can be printed."""
+    class Failing:
+        def write(self, text):
+            raise RuntimeError(text)
+        flush = write
+    before = sys.stderr
+    sys.stderr = Failing() if how == "failing" else None
+    try:
+        return fork("exit with a text"), fork("raise")
+    finally:
+        sys.stderr = before
+
 def fork_and_look():
     """Return what the child holds of the connection, by its descriptors, and its handler of SIGINT."""
     reading, writing = os.pipe()
@@ -242,3 +255,10 @@ def test_interrupted_fork(local: Any, tmp_path: Path, name: str) -> None:
         pipe.write("a")
         assert response.wait() == "a"
     assert local.fork("exit", threadid=2) == 7
+
+
+@pytest.mark.parametrize("how", ["failing", "none"])
+def test_child_that_cannot_print(client: Any, how: str) -> None:
+    """A child that cannot print its error ends as well, and does not go on as a second worker."""
+    assert tuple(client.fork_without_stderr(how)) == (1, 1)
+    assert client.eval("1 + 1") == 2
