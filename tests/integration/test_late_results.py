@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Callable
 from typing import Any
@@ -42,8 +43,26 @@ def keys():
 def locked():
     return [lambda: 1, threading.Lock()]
 
-def fail():
-    return 1 / 0
+def fail_locally():
+    class Local(KeyError):
+        def double(self):
+            return 2 * self.args[1]
+    try:
+        1 / 0
+    except ZeroDivisionError:
+        raise Local('text', 4)
+
+def fail_with_a_function():
+    raise ValueError(lambda x: x + 1)
+
+def fail_with_a_local_cause():
+    try:
+        fail_locally()
+    except KeyError as error:
+        raise ValueError('caused') from error
+
+def fail_with_a_lock():
+    raise ValueError(threading.Lock(), [lambda: 1])
 
 event = threading.Event()
 
@@ -93,6 +112,39 @@ def test_what_cannot_be_sent(client: Any) -> None:
         texts.append(str(caught.value))
 
     assert texts[0] == texts[1]
+    kept(client, 0)
+
+
+def raised(client: Any, name: str) -> Any:
+    """The exception that a function of the host raises."""
+    with pytest.raises(Exception) as caught:  # noqa: PT011 -- the tests look at it
+        client.call(name, origexc="quiet")
+    return caught.value
+
+
+def test_exceptions(client: Any) -> None:
+    """An exception of a local class, or that holds a function, is the same the first time and later."""
+    for _ in range(2):
+        error = raised(client, "fail_locally")
+        assert (type(error).__name__, error.args, error.double()) == ("Local", ("text", 4), 8)
+        assert isinstance(error, KeyError)
+        assert type(error.__context__) is ZeroDivisionError
+        assert "in fail_locally" in str(error.__cause__)
+        held = raised(client, "fail_with_a_function")
+        assert held.args[0](2) == 3
+        cause = raised(client, "fail_with_a_local_cause")
+        assert (type(cause), cause.__cause__.double()) == (ValueError, 8)
+    del error, held, cause
+
+    kept(client, 0)
+
+
+def test_exceptions_that_lose_something(client: Any) -> None:
+    """An exception that holds a lock has its text in both cases, and costs nothing that stays."""
+    texts = [re.sub("0x[0-9a-f]+", "", repr(raised(client, "fail_with_a_lock").args)) for _ in range(2)]
+
+    assert texts[0] == texts[1]
+    assert "lock" in texts[0]
     kept(client, 0)
 
 

@@ -23,7 +23,7 @@ def test_kept() -> None:
     """The server keeps the result, and the name of the function for messages."""
     kept = KeptResult("f", [1])
 
-    assert (kept.name, kept.value) == ("f", [1])
+    assert (kept.name, kept.value, kept.is_raised) == ("f", [1], False)
 
 
 @pytest.mark.parametrize("protocol", [4, 5])

@@ -67,9 +67,14 @@ def pack(values: Args, session: ClientSession, label: str) -> Packed:
     return body, buffers
 
 
+def can_send_package(session: ClientSession) -> bool:
+    """Whether cloudpickle can run on the server."""
+    return _can_run_cloudpickle(session.link.agreement.peer)
+
+
 def send_package(session: ClientSession) -> bool:
     """Send the server the source of cloudpickle, once; return whether it can run there."""
-    if not _can_run_cloudpickle(session.link.agreement.peer):
+    if not can_send_package(session):
         return False
     if _PACKAGE not in session.sent_packages:
         session.control(m.MODULES, 0, _pack_sources())

@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 
     from .owner import Calls
 
-#: How long a server may take to say which NumPy it has, in seconds.
-_PATIENCE = 5.0
+#: How long a server may take to say more about an error, in seconds.
+PATIENCE = 5.0
 
 _NUMPY_VERSION = "__import__('sys').modules['numpy'].__version__"
 
@@ -39,7 +39,7 @@ def _name_sender(reason: str, session: ClientSession, calls: Calls) -> str:
     """Return the version of Python on the host, and of NumPy if that matters."""
     text = f"Python {session.link.agreement.peer.python}"
     if "numpy" in reason.lower():
-        options = {"threadid": SINGLE, "origexc": "quiet", "timeout": _PATIENCE}
+        options = {"threadid": SINGLE, "origexc": "quiet", "timeout": PATIENCE}
         try:
             text += f", NumPy {calls.operation('eval', (_NUMPY_VERSION,), options, session)}"
         except Exception:  # it has none, is gone, or this thread must not wait

@@ -17,13 +17,14 @@ from easycluster_protocol._values.object_pickle import loads_result
 from easycluster_protocol._values.serialize import describe, loads
 from easycluster_protocol._wire import messages as m
 from easycluster_protocol._wire.messages import Message
-from easycluster_protocol.errors import CallTimeout, ConnectionLost, RemoteException
+from easycluster_protocol.errors import CallTimeout, ConnectionLost, EasyClusterError, RemoteException
 
 from . import completions
+from .by_value import can_send_package
 from .future_methods import FutureMethods
 from .keywords import check_modes, check_origexc
 from .owner import Owner
-from .rebuilding import complete, explain_answer
+from .rebuilding import PATIENCE, complete, explain_answer
 
 if TYPE_CHECKING:
     from easycluster_client._session.session import ClientSession
@@ -257,10 +258,9 @@ class NonblockingResponse(FutureMethods):
         try:
             if message.receipts is None:
                 error, text = unpack_exception(message.body, peername)
-            else:  # the value of StopIteration, with which a generator ends, may be a server object
-                error, text = self.call_session.references.load_answer(
-                    message, partial(unpack_exception, message.body, peername)
-                )
+            else:
+                unpack = partial(unpack_exception, message.body, peername, self._ask_for_exception)
+                error, text = self.call_session.references.load_answer(message, unpack)
         except Exception as failure:
             return None, self._explain("the exception that {} raised", failure), None
         if self.call_misplaced is not None:
@@ -300,6 +300,20 @@ class NonblockingResponse(FutureMethods):
             return None, error, None
         later.call_wait_until(None)
         return later._resolve()
+
+    def _ask_for_exception(self, oid: int) -> Value:
+        """Return an exception that the server has kept, or None if it cannot be had."""
+        session = self.call_session
+        if not can_send_package(session):
+            return None
+        try:
+            session.check_may_wait()
+            later = self._ask_for(LateResult(oid))
+            later.call_wait(PATIENCE)
+            value, _, _ = later._resolve()
+        except EasyClusterError:
+            return None
+        return value
 
     def _ask_for(self, late: LateResult, completed: Completion | None = None) -> NonblockingResponse:
         calls = self.client._easycluster_calls

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any, Callable, Dict, List, Optional, Tuple, ca
 
 from easycluster_protocol._objects.proxies import context
 
-from .exceptions import have_same_args, rebuild
-from .object_pickle import loads_result, pickle_objects
+from .exceptions import copy_bare, have_same_args, rebuild
+from .late_results import KeptResult
+from .object_pickle import NoObjects, loads_result, pickle_objects
 from .serialize import PLAIN_TYPES, describe, find_dumps_by_value
 
 if TYPE_CHECKING:
@@ -55,10 +56,12 @@ class ExceptionPickler:
         self._objects = objects
         self._listed = listed
         self.reduce_member = reduce_member
+        #: Whether something of the exception that was pickled last had to become text.
+        self.lost_something = False
 
     def pickle(self, error: BaseException) -> Tuple[Optional[bytes], Optional[str]]:
         """Return a pickle that has rebuilt ``error`` here, or None and the reason why there is none."""
-        reason = None
+        reason, self.lost_something = None, False
         for detail in (_WHOLE, _WITHOUT_CONSTRUCTOR, _WITH_TEXT, _TEXT_ONLY):
             value = error if detail == _WHOLE else _Bare(error, detail, self)
             try:
@@ -67,12 +70,28 @@ class ExceptionPickler:
                     return pickled, None  # its value is a result, which nobody rebuilds here
                 copy = self._load(pickled)
                 if type(copy) is type(error) and (detail > _WHOLE or have_same_args(copy, error)):
+                    self.lost_something = detail >= _WITH_TEXT
                     return pickled, None
             except KeyboardInterrupt:
                 raise
             except BaseException as failure:
                 reason = reason or describe(failure)
+        self.lost_something = True
         return None, reason or "its pickle gives something else"
+
+    def keep(self, error: BaseException) -> Optional[int]:
+        """Keep an exception that lost something, if it could go by value, and nothing for that is here yet.
+
+        Returns:
+            Its number among the server objects, by which the client can ask for it; or None.
+        """
+        if not self.lost_something or find_dumps_by_value() is not None or self._objects is NoObjects:
+            return None
+        try:
+            kept = KeptResult(type(error).__name__, copy_bare(error), is_raised=True)
+        except Exception:
+            return None
+        return self._objects.add(kept, self._listed)
 
     def _dumps(self, value: Value) -> bytes:
         try:

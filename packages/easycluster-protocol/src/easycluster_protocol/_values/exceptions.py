@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sys
 from functools import partial
-from typing import TYPE_CHECKING, Any, Callable, Dict, Optional, Type
+from typing import TYPE_CHECKING, Any, Callable, Dict, Optional, Tuple, Type
 
 if TYPE_CHECKING:
     from easycluster_protocol._types import Args, Value
@@ -46,12 +46,22 @@ def _reduce(protocol: int, error: BaseException) -> Any:
         raise
     except BaseException:  # a constructor may raise anything
         pass
-    cls: Any = type(error)
-    _, args, *rest = _find_base(cls).__reduce__(error)
-    attributes = dict(rest[0]) if rest else None
+    cls, args, attributes = _take_apart(error)
     if _HAVE_SETTERS:  # so an attribute may hold the exception
         return rebuild, (cls, args), attributes, None, None, set_attributes
     return rebuild, (cls, args, attributes)
+
+
+def _take_apart(error: BaseException) -> Tuple[Any, Args, Optional[Dict[str, Value]]]:
+    """Return the arguments with which `rebuild` makes the exception again."""
+    cls = type(error)
+    _, args, *rest = _find_base(cls).__reduce__(error)
+    return cls, args, dict(rest[0]) if rest else None
+
+
+def copy_bare(error: BaseException) -> BaseException:
+    """Return a copy of an exception without its stack trace, which would keep the variables of functions."""
+    return rebuild(*_take_apart(error))
 
 
 def _find_base(cls: type) -> Any:

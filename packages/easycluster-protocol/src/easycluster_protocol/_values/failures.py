@@ -15,9 +15,9 @@ from __future__ import annotations
 import builtins
 import sys
 import traceback
-from typing import TYPE_CHECKING, Any, Dict, List, Optional, Set, Tuple
+from typing import TYPE_CHECKING, Any, Callable, Dict, List, Optional, Sequence, Set, Tuple
 
-from easycluster_protocol._pickling import dumps, loads
+from easycluster_protocol._pickling import PicklingError, dumps, loads
 from easycluster_protocol.errors import RemoteTraceback, UnknownRemoteError
 
 from .exception_pickle import ExceptionPickler
@@ -32,9 +32,10 @@ if TYPE_CHECKING:
     from easycluster_protocol._types import Buffer, Value
 
     #: An exception as built-in types. ``type``, ``module``, ``message``; ``bases``: the names of its built-in
-    #: bases; ``pickled``: its pickle, or None with the ``reason``; ``attributes``: those of plain types. In a
-    #: chain also ``relation``: how the next link is attached, ``suppress``: whether that is not shown, and in
-    #: the first link ``text``: the stack trace of the whole chain.
+    #: bases; ``pickled``: its pickle, or None with the ``reason``; ``attributes``: those of plain types;
+    #: ``late``: its number where the server has kept it, see `late_results`. In a chain also ``relation``:
+    #: how the next link is attached, ``suppress``: whether that is not shown, and in the first link ``text``:
+    #: the stack trace of the whole chain.
     Link = Dict[str, Any]
 
 #: Longer chains are cut; their text is complete.
@@ -67,10 +68,35 @@ def pack_exception(
         seen.add(id(link))
         following, relation = _find_next(link)
         described = _describe_one(link, pickler)
+        kept = pickler.keep(link)
+        if kept is not None:
+            described["late"] = kept
         chain.append({**described, "relation": relation, "suppress": link.__suppress_context__})
         link = following
     chain[0]["text"] = _format(error)
     return dumps(chain, protocol)
+
+
+def pickle_kept(
+    error: BaseException, protocol: int, objects: ObjectTable
+) -> Tuple[bytes, Sequence[Buffer], Sequence[int]]:
+    """Pickle an exception that was kept for the client, see `late_results`.
+
+    Returns:
+        The pickle, no buffers beside it, and the numbers of the objects in it.
+
+    Raises:
+        PicklingError: not even what text leaves of it can be pickled.
+    """
+    listed: Dict[int, None] = {}
+    try:
+        pickled, reason = ExceptionPickler(protocol, objects, listed, _reduce_member).pickle(error)
+        if pickled is None:
+            raise PicklingError(reason)
+    except BaseException:
+        objects.give_back(listed)
+        raise
+    return pickled, (), list(listed)
 
 
 def _describe_one(error: BaseException, pickler: ExceptionPickler) -> Link:
@@ -139,12 +165,15 @@ if "easycluster_server._serving.session" in sys.modules:
     _warm_up_traceback()
 
 
-def unpack_exception(body: Buffer, host: str) -> Tuple[BaseException, List[str]]:
+def unpack_exception(
+    body: Buffer, host: str, ask: Callable[[int], Value] = lambda _: None
+) -> Tuple[BaseException, List[str]]:
     """Rebuild the exception in the body of a FAILURE message.
 
     Args:
         body: the body.
         host: the name of the server, for the cause that is added at the end of the chain.
+        ask: returns an exception that the server has kept, see `late_results`; or something else.
 
     Returns:
         The exception with its chain, in which a `RemoteTraceback` is the cause of the first link that was
@@ -152,13 +181,13 @@ def unpack_exception(body: Buffer, host: str) -> Tuple[BaseException, List[str]]
     """
     chain = loads(body)
     text: List[str] = chain[0]["text"]
-    error = last = rebuild_link(chain[0])
+    error = last = _ask_or_rebuild(chain[0], ask)
     #: The link that has no cause. Scripts look for the stack trace there, and Python shows no context of it
     #: then: the trace tells it.
     without: Optional[BaseException] = None
     is_suppressed = True
     for before, link in zip(chain, chain[1:]):
-        following = rebuild_link(link)
+        following = _ask_or_rebuild(link, ask)
         if before["relation"] == "cause":
             set_attribute(last, "__cause__", following)
         else:
@@ -171,6 +200,11 @@ def unpack_exception(body: Buffer, host: str) -> Tuple[BaseException, List[str]]
     set_attribute(without, "__cause__", RemoteTraceback(host, text))
     set_attribute(without, "__suppress_context__", is_suppressed)
     return error, text
+
+
+def _ask_or_rebuild(link: Link, ask: Callable[[int], Value]) -> BaseException:
+    kept = ask(link["late"]) if "late" in link else None
+    return kept if isinstance(kept, BaseException) else rebuild_link(link)
 
 
 def rebuild_link(link: Link) -> BaseException:

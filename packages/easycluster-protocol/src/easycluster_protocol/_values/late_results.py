@@ -39,11 +39,15 @@ class KeptResult:
     Args:
         name: the function that returned it, for messages.
         value: the result.
+        is_raised: whether it is an exception that was raised, of which text will do where it cannot be sent.
+        device_memory: whether it may hold values in the memory of devices.
     """
 
-    def __init__(self, name: str, value: Value) -> None:
+    def __init__(self, name: str, value: Value, is_raised: bool = False, device_memory: bool = False) -> None:
         self.name = name
         self.value = value
+        self.is_raised = is_raised
+        self.device_memory = device_memory
 
 
 def find_late_result(body: Buffer) -> Optional[LateResult]:

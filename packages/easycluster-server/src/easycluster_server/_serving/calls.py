@@ -164,8 +164,9 @@ class CallRunner:
                 body = _pickling.dumps(value, self._protocol)
                 return Message(m.RESULT, request.request, body, request.thread)
             if type(value) is KeptResult:
-                name, value = value.name, value.value
-                body, buffers, references = self._pickle(value, request.device_memory)
+                pickle_it = self._pickle_raised if value.is_raised else self._pickle
+                name, device_memory, value = value.name, value.device_memory, value.value
+                body, buffers, references = pickle_it(value, device_memory)
             else:
                 body, buffers, references = self._pickle_or_keep(get_name(name), value, request.device_memory)
         except BaseException as error:
@@ -184,11 +185,16 @@ class CallRunner:
                 raise
         listed: Dict[int, None] = {}
         try:
-            number = self.objects.add(KeptResult(name, value), listed)
+            number = self.objects.add(KeptResult(name, value, device_memory=device_memory), listed)
             return _pickling.dumps(LateResult(number), self._protocol), (), list(listed)
         except BaseException:
             self.objects.give_back(listed)
             raise
+
+    def _pickle_raised(self, error: BaseException, device_memory: bool) -> Pickled:  # noqa: ARG002
+        failures = load("easycluster_protocol._values.failures")
+        pickled: Pickled = failures.pickle_kept(error, self._protocol, self.objects)
+        return pickled
 
     def _pickle(self, value: Value, device_memory: bool) -> Pickled:
         """Pickle functions and classes by name where that can be done, and otherwise by value."""
