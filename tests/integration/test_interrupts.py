@@ -158,6 +158,7 @@ def test_completion(client: Any, times: int) -> None:
 _COMPLETING = (
     "run_completions",
     "call_complete",
+    "_complete",
     "_resolve",
     "_resolve_result",
     "loads",

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from easycluster_protocol._values.failures import pack_exception, unpack_exception
+from easycluster_protocol._values.late_results import find_late_result
 from easycluster_protocol._values.serialize import dumps
 from easycluster_protocol._wire import messages as m
 from easycluster_protocol._wire.messages import Message
@@ -142,9 +143,17 @@ def test_result(runner: CallRunner) -> None:
     assert pickle.loads(answer.body, buffers=answer.buffers)[0] == 1
 
 
-def test_result_that_cannot_be_sent(runner: CallRunner) -> None:
-    """A value that cannot be pickled becomes a failure that says so."""
-    error, _ = described(runner.pack_result(REQUEST, "f", Unpicklable()))
+def test_result_that_cannot_be_sent(runner: CallRunner, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A value that cannot be pickled is kept while cloudpickle has not come, and then a failure that says so."""
+    monkeypatch.delitem(sys.modules, "cloudpickle", raising=False)
+    answer = runner.pack_result(REQUEST, "f", Unpicklable())
+    late = find_late_result(answer.body)
+    assert late is not None
+    assert (answer.kind, list(answer.references)) == (m.RESULT, [late.oid])
+    kept = runner.objects.get(late.oid)
+    runner.objects.give_back([late.oid])
+
+    error, _ = described(runner.pack_result(REQUEST, "get_result", kept))
 
     assert isinstance(error, SerializationError)
     assert str(error) == (

@@ -9,12 +9,15 @@ from easycluster_protocol._objects import (
     proxies,
     proxy_classes,  # noqa: F401  # pyright: ignore[reportUnusedImport] -- generators, files and modules stay
 )
+from easycluster_protocol._values.late_results import KeptResult, LateResult
 from easycluster_protocol._values.object_pickle import dumps_result
 
 from .access import delete_attribute, get_attribute, get_method, set_attribute
 from .table import ObjectTable
 
 __all__ = [
+    "KeptResult",
+    "LateResult",
     "delete_attribute",
     "dumps_result",
     "get_attribute",

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Callable, Dict, Optional, Sequence, Tuple
 from easycluster_protocol import _pickling
 from easycluster_protocol._definitions import names as global_names
 from easycluster_protocol._values import pathlib_local
-from easycluster_protocol._values.late_results import KeptResult, LateResult
 from easycluster_protocol._values.serialize import (
     PLAIN_TYPES,
     describe,
@@ -163,7 +162,7 @@ class CallRunner:
             if type(value) in PLAIN_TYPES:
                 body = _pickling.dumps(value, self._protocol)
                 return Message(m.RESULT, request.request, body, request.thread)
-            if type(value) is KeptResult:
+            if type(value) is load_server_objects().KeptResult:
                 pickle_it = self._pickle_raised if value.is_raised else self._pickle
                 name, device_memory, value = value.name, value.device_memory, value.value
                 body, buffers, references = pickle_it(value, device_memory)
@@ -184,14 +183,15 @@ class CallRunner:
             if find_dumps_by_value() is not None:
                 raise
         listed: Dict[int, None] = {}
+        objects = load_server_objects()
         try:
-            number = self.objects.add(KeptResult(name, value, device_memory=device_memory), listed)
-            return _pickling.dumps(LateResult(number), self._protocol), (), list(listed)
+            number = self.objects.add(objects.KeptResult(name, value, device_memory=device_memory), listed)
+            return _pickling.dumps(objects.LateResult(number), self._protocol), (), list(listed)
         except BaseException:
             self.objects.give_back(listed)
             raise
 
-    def _pickle_raised(self, error: BaseException, device_memory: bool) -> Pickled:  # noqa: ARG002
+    def _pickle_raised(self, error: BaseException, device_memory: bool) -> Pickled:
         failures = load("easycluster_protocol._values.failures")
         pickled: Pickled = failures.pickle_kept(error, self._protocol, self.objects)
         return pickled

@@ -18,13 +18,13 @@ from easycluster_protocol._definitions.modules import (
     prepare_for,
 )
 from easycluster_protocol._definitions.names import NameResolver
-from easycluster_protocol._values.late_results import KeptResult
 from easycluster_protocol.errors import DefinitionError
 
 from .lazy import load, load_server_objects
 
 if TYPE_CHECKING:
     from easycluster_protocol._types import Value
+    from easycluster_protocol._values.late_results import KeptResult
 
 #: How many of the latest sources of ``eval`` and ``execblock`` are kept for stack traces.
 _MAX_SOURCES = 256
@@ -126,9 +126,9 @@ class Operations:
             oid: its number among the server objects.
             by_value: whether the client has sent what it takes to send functions and classes by value.
         """
-        objects: Value = load_server_objects().object_table
-        kept: Value = objects.get(oid)
-        if type(kept) is not KeptResult:
+        objects = load_server_objects()
+        kept: KeptResult = objects.object_table.get(oid)
+        if type(kept) is not objects.KeptResult:
             raise TypeError(f"object {oid} is not a result that was kept")
         if by_value:
             load("cloudpickle")
