@@ -258,5 +258,7 @@ def make_proxy_view(proxy: RemoteProxy, options: dict[str, Value]) -> Value:
             found = getattr(cls, name, _MISSING)
             if found is not getattr(object, name, _MISSING) and found is not RemoteProxy.__str__:
                 namespace[name] = None if found is None else _make_operator(cls, name)
+        if getattr(cls, "__array_ufunc__", cls) is None:  # see `process_bound`; NumPy asks the class
+            namespace["__array_ufunc__"] = None
         classes[base] = type(base.__name__, (base,), namespace)
     return classes[base](proxy, options)
