@@ -70,7 +70,7 @@ def test_close(client: Any) -> None:
     client.close("another message")
 
     assert not client.connected
-    assert repr(client) == "<Client not connected>"
+    assert repr(client) == f"<Client of {client.peername}, not connected>"
     with pytest.raises(OSError, match="not connected"):
         client.eval("1")
     with pytest.raises(OSError, match="not connected"):

@@ -118,12 +118,14 @@ USES: dict[str, Callable[[Any], Any]] = {
 def test_client_that_is_not_connected(spawn: Any, kind: Any, how: str) -> None:
     """Whatever is done with it raises an error that says what to do; closing it again is nothing."""
     client = kind()
+    expected = r"^the client is not connected: call connect\(\) first$"
     if how == "closed":
         client = spawn(kind)
         client.close()
+        expected = rf"^not connected to {client.peername} \(closed\): start a new one with spawn_local\(\)$"
     define_common("new = 1")
     for use in USES.values():
-        with pytest.raises(ConnectionLost, match=r"the client is not connected: call connect\(\) first"):
+        with pytest.raises(ConnectionLost, match=expected):
             use(client)
     client.close()
 

@@ -178,7 +178,7 @@ def test_definitions_that_fail(host: HandMadeHost, monkeypatch: pytest.MonkeyPat
     with pytest.raises(KeyError, match="definitions"):
         use(monkeypatch, client, host)
 
-    assert (client.connected, client.peername, host.finished) == (False, "(not connected)", 1)
+    assert (client.connected, client.peername, host.finished) == (False, "name", 1)
 
 
 # Closing.
@@ -192,7 +192,7 @@ def test_closing(client: Client, host: HandMadeHost) -> None:
     for _ in range(2):
         client.close("enough")
 
-    assert (client.connected, client.peername, host.finished) == (False, "(not connected)", 1)
+    assert (client.connected, client.peername, host.finished) == (False, "name", 1)
     assert [type(each) for each in told] == [RemoteException]
     with pytest.raises(ConnectionLost, match="^enough"):
         response.wait()

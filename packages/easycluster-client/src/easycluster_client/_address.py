@@ -48,6 +48,11 @@ def format_peername(host: str, port: int) -> str:
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
+def is_local(peername: str) -> bool:
+    """Return whether this is the name of a server that `spawn_local` has started."""
+    return peername.startswith("local:")
+
+
 def get_peername(connection: socket.socket) -> str:
     """Return the name of a socket's peer as messages show it."""
     try:

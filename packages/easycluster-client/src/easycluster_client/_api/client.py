@@ -152,7 +152,7 @@ class Client(Connection):
             self._easycluster_connect_timeout,
         )
         self._easycluster_name = peername
-        self._easycluster_use(connect(self._easycluster_address), peername)
+        self._easycluster_connect()
 
     def reconnect(self) -> None:
         """Close the connection and connect to the same server again, in a fresh remote process.
@@ -162,9 +162,20 @@ class Client(Connection):
                 `set_socket`.
         """
         if self._easycluster_address is None:
-            raise ValueError("reconnect() needs a client that was connected to a host before")
+            text = "reconnect() needs a client that was connected to a host before"
+            if self._easycluster_last_name is not None:
+                name = self._easycluster_last_name
+                text += f"; for {name} it is not possible: {self._easycluster_advise(name)}"
+            raise ValueError(text)
         self.close()
-        self._easycluster_use(connect(self._easycluster_address), self._easycluster_name)
+        self._easycluster_connect()
+
+    def _easycluster_connect(self) -> None:
+        address = self._easycluster_address
+        assert address is not None
+        name = self._easycluster_name
+        self._easycluster_note_absence(name or address.peername, "the connection could not be made")
+        self._easycluster_use(connect(address), name)
 
     def _easycluster_check_key(self) -> None:
         """Raise `KeyFileError` for a key that is none, as a connection spec is."""

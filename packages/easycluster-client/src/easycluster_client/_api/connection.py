@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 from types import TracebackType
 from typing import NoReturn
 
-from easycluster_client._address import Address, get_peername
+from easycluster_client._address import Address, get_peername, is_local
 from easycluster_client._calls.keywords import encode_threadid, parse_options
 from easycluster_client._calls.maker import CallMaker
 from easycluster_client._connect.connected import OpenConnection
@@ -49,6 +49,8 @@ class Connection:
         self._easycluster_connect_timeout = check_connect_timeout(connect_timeout)
         self._easycluster_connection: OpenConnection | None = None
         self._easycluster_address: Address | None = None
+        #: The name of the server that the client was, or was to be, connected to; None: there was none.
+        self._easycluster_last_name: str | None = None
 
     def set_socket(self, sock: socket.socket, peername: str | None = None) -> None:
         """Use a socket that is connected to a server: with the client's key or, when that is blank or
@@ -65,6 +67,7 @@ class Connection:
         self._easycluster_check_not_connected()
         self._easycluster_address = None
         name = peername or get_peername(sock)
+        self._easycluster_note_absence(name, "the connection could not be made")
         self._easycluster_use(
             connect_socket(
                 sock,
@@ -84,15 +87,31 @@ class Connection:
         self.close()  # the remains of a connection that was lost
         connection.peername = peername or connection.peername
         session = self._easycluster_new_session(connection)
+        session.remedy = self._easycluster_advise(connection.peername)
         if connection.is_bare:
             session.send_before_first_call(m.MODULES, calls_bundle)
         self._easycluster_connection = connection
+        self._easycluster_last_name = connection.peername
         self._easycluster_calls.open(session)
         try:
             self._easycluster_calls.prepare()
         except BaseException:
             self.close()
             raise
+
+    def _easycluster_note_absence(self, name: str, reason: str) -> None:
+        """Prepare the error of calls that are made while the client has no connection."""
+        self._easycluster_last_name = name
+        advice = self._easycluster_advise(name)
+        self._easycluster_calls.absence = f"not connected to {name} ({reason}): {advice}"
+
+    def _easycluster_advise(self, name: str) -> str:
+        """Return the advice for a server whose connection has ended."""
+        if self._easycluster_address is not None:
+            return "call reconnect() to connect again"
+        if is_local(name):
+            return "start a new one with spawn_local()"
+        return "use a new socket with set_socket(), or connect() to a host"
 
     def _easycluster_new_session(self, connection: OpenConnection) -> ClientSession:
         return ClientSession(connection.link, connection.transport, connection.peername)
@@ -104,6 +123,7 @@ class Connection:
         """
         session, connection = self._easycluster_calls.session, self._easycluster_connection
         if session is not None and connection is not None:
+            self._easycluster_note_absence(connection.peername, "closed")
             self._easycluster_calls.session = None
             self._easycluster_connection = None
             try:
@@ -127,8 +147,11 @@ class Connection:
         )
 
     def __repr__(self) -> str:
-        state = f"connected to {self.peername}" if self.connected else "not connected"
-        return f"<{type(self).__name__} {state}>"
+        name = type(self).__name__
+        if self.connected:
+            return f"<{name} connected to {self.peername}>"
+        last_name = self._easycluster_last_name
+        return f"<{name} not connected>" if last_name is None else f"<{name} of {last_name}, not connected>"
 
     @property
     def connected(self) -> bool:
@@ -138,12 +161,9 @@ class Connection:
 
     @property
     def peername(self) -> str:
-        """The name of the server: ``host:port``, ``host:22`` for SSH without a port, ``local:N``."""
-        return (
-            self._easycluster_connection.peername
-            if self._easycluster_connection is not None
-            else "(not connected)"
-        )
+        """The name of the server: ``host:port``, ``host:22`` for SSH without a port, ``local:N``. It stays
+        when the connection has ended; ``(not connected)``: there was none yet."""
+        return self._easycluster_last_name or "(not connected)"
 
     @property
     def remote_host(self) -> str | None:

@@ -45,6 +45,7 @@ class CallMaker:
     Attributes:
         session: the connection that the client has at present, or None.
         default_thread: the server thread of calls without ``threadid``.
+        absence: the error of calls without a connection.
     """
 
     #: Whether answers are read although no caller waits for them.
@@ -55,6 +56,7 @@ class CallMaker:
         self.definitions = definitions
         self.session: ClientSession | None = None
         self.default_thread = 0
+        self.absence = "the client is not connected: call connect() first"
         # Reentrant: completion functions that are called while a thread waits may send definitions, too.
         self._definitions_lock = threading.RLock()
         self._definitions_sent = 0
@@ -156,7 +158,7 @@ class CallMaker:
             ConnectionLost: the client is not connected.
         """
         if self.session is None:
-            raise ConnectionLost("the client is not connected: call connect() first")
+            raise ConnectionLost(self.absence)
         return self.session
 
     def make(

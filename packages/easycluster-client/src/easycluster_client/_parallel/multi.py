@@ -146,7 +146,4 @@ def _name_host(target: Value) -> str:
         target = target._easycluster_target
     if isinstance(target, RemoteProxy):
         return str(target._easycluster_state.peername)
-    if not isinstance(target, Client):
-        return ""
-    address = target._easycluster_address
-    return target.peername if target.connected or address is None else address.peername
+    return target.peername if isinstance(target, Client) else ""

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
+from easycluster_client._address import is_local
 from easycluster_client._process.exit import block_at_exit
 from easycluster_protocol._wire import messages as m
 from easycluster_protocol._wire.link import OPEN
@@ -19,6 +20,9 @@ from .pending import PendingCalls
 from .read_turn import ReadTurn
 
 _Sent = TypeVar("_Sent")
+
+#: What can be known of an end for which the server gave no reason.
+_UNKNOWN = ": the process there has ended, or the network has failed"
 
 #: Seconds that `SessionEnd.close` waits for the end of the server while answers are under way.
 _CLOSE_GRACE = 2.0
@@ -50,6 +54,10 @@ class SessionEnd:
         self._calls = calls
         self._turn = turn
         self._when_ended = when_ended
+        #: What a user can do after a loss: an imperative, or an empty text.
+        self.remedy = ""
+        #: What later calls say: they cannot have caused the loss.
+        self._later = ""
         #: The reason; `error` is set after this.
         self._reason = FirstOf()
 
@@ -58,12 +66,16 @@ class SessionEnd:
         """Why the connection ended, or None while it is open."""
         return self._turn.error
 
-    def new_error(self) -> ConnectionLost:
-        """Return a new error for the end of the connection: each caller gets one of its own."""
+    def new_error(self, is_later: bool = False) -> ConnectionLost:
+        """Return a new error for the end of the connection: each caller gets one of its own.
+
+        Args:
+            is_later: whether it is for a call that was made after the end.
+        """
         reason = self._turn.error
         assert reason is not None
         block_at_exit()
-        error = ConnectionLost(str(reason))
+        error = ConnectionLost(f"{reason}{self._later}" if is_later else str(reason))
         error.__cause__ = reason.__cause__
         return error
 
@@ -74,7 +86,7 @@ class SessionEnd:
             ConnectionLost: it has ended.
         """
         if self.error is not None:
-            raise self.new_error()
+            raise self.new_error(is_later=True)
 
     def is_end(self, error: BaseException) -> bool:
         """Return whether an error of sending means the end of the connection. Otherwise the message or a
@@ -87,10 +99,13 @@ class SessionEnd:
         """End the connection if an error of receiving means that; else raise the error: it is a signal
         handler's."""
         if isinstance(error, EndOfStream):
-            _, text = self._link.receive_eof()
-            self.fail(f"{text} ({self._peername})", None)
+            in_order, text = self._link.receive_eof()
+            text = f"{text} ({self._peername})"
+            if not in_order and self.remedy:
+                text += ": the process there has ended" if is_local(self._peername) else _UNKNOWN
+            self.lose(text, None)
         elif isinstance(error, ProtocolError):
-            self.fail(f"the connection to {self._peername} cannot be used any more: {error}", error)
+            self.lose(f"the connection to {self._peername} cannot be used any more: {error}", error)
         elif isinstance(error, OSError) and is_connection_error(error):
             self.fail_by(error)
         else:
@@ -114,7 +129,14 @@ class SessionEnd:
 
     def fail_by(self, error: BaseException) -> None:
         """End the connection, which broke with this error."""
-        self.fail(f"the connection to {self._peername} was lost: {error}", error)
+        self.lose(f"the connection to {self._peername} was lost: {error}", error)
+
+    def lose(self, text: str, cause: BaseException | None = None) -> None:
+        """End the connection as `fail` does, with advice for the user."""
+        if self.remedy:
+            text += f"; {self.remedy}"
+            self._later = " (it had ended before this call)"
+        self.fail(text, cause)
 
     def fail(self, text: str, cause: BaseException | None = None) -> None:
         """End the connection, and every call that has no answer.

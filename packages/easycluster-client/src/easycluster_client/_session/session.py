@@ -104,6 +104,15 @@ class ClientSession:
         return self.turn.error
 
     @property
+    def remedy(self) -> str:
+        """What the user can do when the connection is lost: an imperative, or an empty text."""
+        return self._end.remedy
+
+    @remedy.setter
+    def remedy(self, text: str) -> None:
+        self._end.remedy = text
+
+    @property
     def outstanding(self) -> int:
         """The number of calls that have no answer, or whose completion functions have not been called."""
         return len(self._calls)
@@ -139,7 +148,7 @@ class ClientSession:
         """
         turn, end = self.turn, self._end
         if turn.error is not None:
-            raise end.new_error()
+            raise end.new_error(is_later=True)
         number = next(self._numbers)
         call.request_id = number
         message = Message(kind, number, body, thread, buffers)
@@ -158,7 +167,7 @@ class ClientSession:
                     self.references.keep_releases(message.releases)
                 raise
             # The server may have given the reason before it ended, and that may still be read.
-            end.fail(f"the connection to {self.peername} was lost", error)
+            end.lose(f"the connection to {self.peername} was lost", error)
             if not call.call_is_answered:
                 raise end.new_error() from error
         if turn.error is not None and not call.call_is_answered:
@@ -206,7 +215,7 @@ class ClientSession:
         except OSError as error:
             if not end.is_end(error):
                 raise
-            end.fail(f"the connection to {self.peername} was lost", error)
+            end.lose(f"the connection to {self.peername} was lost", error)
             raise end.new_error() from error
 
     def limit_sending(self, deadline: float) -> AbstractContextManager[None]:

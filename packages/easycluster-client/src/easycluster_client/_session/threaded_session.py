@@ -207,7 +207,7 @@ class ThreadedSession(ClientSession):
 
     def give_up(self) -> None:
         """End the connection to a server that does not answer."""
-        self._end.fail(f"Remote server not responding ({self.peername})")
+        self._end.lose(f"Remote server not responding ({self.peername})")
 
     def _when_ended(self) -> None:
         self.watch.wake()

@@ -1,0 +1,91 @@
+"""Errors of clients that have lost their server, or failed to reach it: they name it and say what to do."""
+
+from __future__ import annotations
+
+import re
+import socket
+from typing import Any
+
+import pytest
+
+import easycluster
+from easycluster import Client, ConnectError, ConnectionLost, ThreadedClient
+
+ENDED = r"the process there has ended(, or the network has failed)?"
+ADVICE = r"(call reconnect\(\) to connect again|start a new one with spawn_local\(\))"
+END = {
+    "process ends": lambda client: client.os._exit(3),
+    "is killed": lambda client: client.call("os.kill", client.os.getpid(), 9),
+}
+
+both = pytest.mark.parametrize("kind", [Client, ThreadedClient])
+
+
+@both
+@pytest.mark.parametrize("how", END)
+def test_lost(connect: Any, kind: Any, how: str) -> None:
+    """The calls that were under way say what may have happened and what to do; later ones that they are
+    later."""
+    client = connect(kind)
+    name = client.peername
+    with pytest.raises(ConnectionLost) as caught:
+        END[how](client)
+    with pytest.raises(ConnectionLost) as later:
+        client.eval("1")
+
+    said = rf"(the connection ended \({name}\): {ENDED}|the connection to {name} was lost(: .*)?)"
+    assert re.fullmatch(f"{said}; {ADVICE}", str(caught.value)), caught.value
+    assert str(later.value) == f"{caught.value} (it had ended before this call)"
+
+
+@both
+def test_name_stays(connect: Any, kind: Any) -> None:
+    """A client that was closed still shows the name of its server, and so do its names and views."""
+    client = connect(kind)
+    name = client.peername
+    client.close()
+
+    assert client.peername == name
+    assert repr(client) == f"<{kind.__name__} of {name}, not connected>"
+    assert repr(client.counter) == f"<counter on {name}>"
+    assert name in repr(easycluster.options(client, timeout=1))
+    with pytest.raises(ConnectionLost, match=rf"^not connected to {name} \(closed\): {ADVICE}$"):
+        client.eval("1")
+    outcomes = easycluster.eval_multi(easycluster.options([client], errors="return"), "1")
+    assert [each.host for each in outcomes] == [name]
+
+
+@both
+def test_reconnecting_fails(start_server: Any, key: bytes, kind: Any) -> None:
+    """After a failed reconnect() the name is that of the address, and calls say to try again."""
+    server = start_server()
+    client = kind(key, "127.0.0.1", server.port)
+    name = client.peername
+    server.stop()
+    with pytest.raises(ConnectError, match=f"cannot connect to {name}"):
+        client.reconnect()
+
+    assert client.peername == name
+    assert repr(client) == f"<{kind.__name__} of {name}, not connected>"
+    expected = rf"^not connected to {name} \(the connection could not be made\): call reconnect\(\) to"
+    with pytest.raises(ConnectionLost, match=expected):
+        client.eval("1")
+
+
+def test_reconnecting_is_impossible(local: Any) -> None:
+    """A client without an address says what to do in place of reconnect()."""
+    with pytest.raises(
+        ValueError, match=rf"; for {local.peername} it is not possible: start a new one with sp"
+    ):
+        local.reconnect()
+    client = Client()
+    ours, theirs = socket.socketpair()
+    theirs.close()
+    with pytest.raises(ConnectError, match="cannot connect to pair"):
+        client.set_socket(ours, "pair")
+    with pytest.raises(
+        ValueError, match=r"for pair it is not possible: use a new socket with set_socket\(\)"
+    ):
+        client.reconnect()
+    with pytest.raises(ConnectionLost, match=r"^not connected to pair \(the connection could not be made\)"):
+        client.eval("1")
