@@ -75,6 +75,7 @@ def test_the_startup_bundle_is_minimal(bare: Callable[[], Client]) -> None:
         "easycluster_server._serving.calls",
         "easycluster_server._serving.exec_guard",
         "easycluster_server._serving.operations",
+        "easycluster_server._serving.spawned_children",
     }
 
 

@@ -159,6 +159,35 @@ def _add(modules: bytes) -> None:
         _sources.setdefault(name.rpartition(".")[0], (b"", True))  # packages without a source are not sent
 
 
+def export() -> "Tuple[bytes, bytes]":
+    """Return the source of this module and all modules, as `install` takes them."""
+    modules = b"".join(
+        b"%s %d %d\n%s" % (name.encode(), is_package, len(source), source)
+        for name, (source, is_package) in _sources.items()
+        if name
+    )
+    return _sources[__name__][0], modules
+
+
+def install(source: bytes, modules: bytes) -> None:
+    """Let modules be imported.
+
+    Args:
+        source: the source of this module.
+        modules: the modules, not compressed.
+    """
+    global _path
+    _path = sys.path[:]
+    _sources[__name__] = source, False
+    _add(modules)
+    finder: Any = _Finder()
+    sys.meta_path.insert(0, finder)
+    # The finder did not import this module, but tracebacks have to find its source lines, too.
+    this = sys.modules[__name__]
+    this.__spec__ = spec = finder.find_spec(__name__)
+    this.__loader__, this.__file__ = spec.loader, spec.origin
+
+
 def start(source: bytes, modules: bytes, session: bytes, path: "List[str]", hook: "Any") -> None:
     """Import the entry, write the marker to stdout and call the entry.
 
@@ -187,14 +216,7 @@ def start(source: bytes, modules: bytes, session: bytes, path: "List[str]", hook
     for name in [name for name in sys.modules if name.startswith("easycluster") and name != __name__]:
         del sys.modules[name]
     try:
-        _sources[__name__] = source, False
-        _add(modules)
-        finder: Any = _Finder()
-        sys.meta_path.insert(0, finder)
-        # The finder did not import this module, but tracebacks have to find its source lines, too.
-        this = sys.modules[__name__]
-        this.__spec__ = spec = finder.find_spec(__name__)
-        this.__loader__, this.__file__ = spec.loader, spec.origin
+        install(source, modules)
         marker, entry, config = session.split(b"\n", 2)
         module, _, function = entry.decode().partition(":")
         __import__(module)

@@ -53,6 +53,9 @@ class Block:
 #: Every block that was defined in this process, in order, to be sent to servers. It only ever grows.
 defined_blocks: List[Block] = []
 
+#: On a server: every block that its client sent and that did not fail, in order.
+received_blocks: List[Block] = []
+
 
 class DefinitionsModule(ModuleType):
     """A module that is filled by `define`."""
@@ -171,6 +174,7 @@ def define_sent(block: Block) -> None:
     """
     try:
         _execute(block, definitions_module(block.module).__dict__, prepare_for)
+        received_blocks.append(block)
     except BaseException as error:
         where = f"block {block.number + 1} of the definitions module {block.module}"
         line = _find_line(error, get_filename(block))

@@ -204,8 +204,10 @@ def _make_runner(config: Config, pickle_protocol: int, log: Optional[SessionLog]
     # Over ssh it comes just ahead of the first call.
     from easycluster_server._serving.calls import make_runner
     from easycluster_server._serving.exec_guard import refuse_exec
+    from easycluster_server._serving.spawned_children import watch
 
     refuse_exec()
+    watch()
     config.get("before_calls", int)()
     return make_runner(pickle_protocol, log)
 
