@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from easycluster import Client, SerializationError
+from easycluster import Client, DeserializationError
 from easycluster_protocol.keys import read_key_file
 from helpers.pythons import find_pythons
 from helpers.servers import Server
@@ -257,6 +257,6 @@ def test_server_of_the_oldest_python(dist: Path, tmp_path: Path) -> None:
 
     assert version == (3, 8)
     assert Path(files).is_relative_to(folder.parent)
-    assert isinstance(doubled, SerializationError)
+    assert isinstance(doubled, DeserializationError)
     assert echoed == b"A" * (2 << 20)
     assert status == 0

@@ -58,9 +58,14 @@ STARTUP_MODULES = frozenset(
     )
 )
 
-#: Modules that no server on a pipe uses, because it writes no log.
+#: Modules that no server on a pipe uses: it writes no log, and has no clients.
 _UNSENT_MODULES = frozenset(
-    f"easycluster_server._serving.{name}" for name in ("logged_calls", "logged_streams", "session_log")
+    (
+        "easycluster.parallel",
+        "easycluster_server._serving.logged_calls",
+        "easycluster_server._serving.logged_streams",
+        "easycluster_server._serving.session_log",
+    )
 )
 
 #: The greatest number of bytes that may be sent to a host before its first call.
