@@ -160,3 +160,21 @@ def test_half_closed_link(connect: Callable[[], Any], tmp_path: Path) -> None:
     close_half(client)
     with pytest.raises(ConnectionLost):
         response.wait()
+
+
+@pytest.mark.parametrize(
+    "name", ["os.write", "os.read", "os.readv", "os.writev", "os.fstat", "os.getpid", "select.poll"]
+)
+def test_functions_that_remote_code_replaces(
+    connect: Callable[[], Any], capfd: pytest.CaptureFixture[str], name: str
+) -> None:
+    """Remote code that takes a function of the system away from its process keeps its connection, which ends in order."""
+    client = connect()
+    process = identify(client.os.getppid())
+    client.execblock(f"import os, select; {name} = None")
+
+    assert client.len(b"x" * 300_000) == 300_000
+    client.close()
+    wait_until_gone(process)
+    captured = capfd.readouterr()
+    assert "easycluster" not in captured.out + captured.err

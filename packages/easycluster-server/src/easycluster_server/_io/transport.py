@@ -10,7 +10,7 @@ from __future__ import annotations
 import _socket  # a transport needs no more of `socket`, which takes 5 ms to import
 import os
 import select
-from typing import TYPE_CHECKING, Dict, List, Optional, Tuple
+from typing import TYPE_CHECKING, Any, Dict, List, Optional, Tuple
 
 from easycluster_protocol._limits import SMALL_MESSAGE_BYTES
 
@@ -84,6 +84,12 @@ if TYPE_CHECKING:
 #: Buffers that one gathered write takes; the smallest IOV_MAX that systems have is 1024.
 _MAX_BUFFERS = 512
 
+# Taken now: remote code may put something else in their places, in its own process.
+_make_poll = select.poll
+_read = os.read
+_readv: Any = getattr(os, "readv", None)
+_writev: Any = getattr(os, "writev", None)
+
 # Arguments of one step, as `map` takes them.
 _RECEIVE_SIZE = (SMALL_MESSAGE_BYTES,)
 _BLOCKING = (0,)
@@ -117,7 +123,7 @@ def wait(read: int, write: int, timeout: float | None) -> Tuple[bool, bool]:
     Returns:
         Whether a read would not block, and whether a write would not.
     """
-    poll = select.poll()
+    poll = _make_poll()
     events: Dict[int, int] = {}
     if read >= 0:
         events[read] = select.POLLIN
@@ -227,13 +233,13 @@ class PipeTransport:
             return False
         inbox = receiver.inbox
         if inbox is not None:
-            inbox.extend(map(os.read, (self._read,), _RECEIVE_SIZE))
+            inbox.extend(map(_read, (self._read,), _RECEIVE_SIZE))
             ended = not inbox[-1]
         else:
             direct = receiver.direct
             assert direct is not None
             view, counts = direct
-            counts.extend(map(os.readv, (self._read,), ((view,),)))
+            counts.extend(map(_readv, (self._read,), ((view,),)))
             ended = not counts[-1]
         if ended:
             raise EndOfStream("the peer closed the connection")
@@ -246,7 +252,7 @@ class PipeTransport:
                 return False
             # A pipe in blocking mode takes all or waits. It has room for this much now.
             buffers = [b"".join(buffers[:_MAX_BUFFERS])[: select.PIPE_BUF]]
-        sent.extend(map(os.writev, (self._write,), (buffers[:_MAX_BUFFERS],)))
+        sent.extend(map(_writev, (self._write,), (buffers[:_MAX_BUFFERS],)))
         return True
 
     def shutdown(self) -> None:

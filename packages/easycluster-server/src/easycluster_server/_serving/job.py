@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from os import getpid  # remote code may put something else in the place of `os.getpid`
 from typing import TYPE_CHECKING, Callable, Optional, Tuple
 
 from easycluster_protocol._wire.messages import Message
@@ -122,7 +123,7 @@ class Job:
                 function, name, args, kwargs = runner.unpack(request)
                 value = function(*args, **kwargs)
             finally:
-                if os.getpid() != owner.pid:
+                if getpid() != owner.pid:
                     leave_forked()
             return runner.pack_result(request, name, value)
         except BaseException as raised:

@@ -10,7 +10,12 @@ import os
 import select
 import stat
 from _thread import get_ident
+
+# Taken now: remote code may put something else in the places of these.
+from os import fstat, write
 from typing import Callable, Dict, List, Optional, Tuple
+
+_make_poll = select.poll
 
 #: Of a descriptor that is opened once more.
 _FLAGS = os.O_WRONLY | os.O_NONBLOCK | os.O_NOCTTY
@@ -90,7 +95,7 @@ class Output:
         descriptor = self.descriptor
         opened: List[int] = []
         try:
-            status = os.fstat(descriptor)
+            status = fstat(descriptor)
             if self._file not in (None, (status.st_dev, status.st_ino)):
                 return False
             if not stat.S_ISREG(status.st_mode):  # which would have a position of its own
@@ -102,7 +107,7 @@ class Output:
             while data:
                 if not has_room(descriptor, self.patience):
                     return False
-                data = data[os.write(descriptor, data[: select.PIPE_BUF]) :]
+                data = data[write(descriptor, data[: select.PIPE_BUF]) :]
                 self._is_in_line = bool(data)
             return True
         except OSError as error:
@@ -115,7 +120,7 @@ class Output:
 
 def has_room(descriptor: int, milliseconds: int) -> bool:
     """Wait until something can be written, for a time at most; return whether it can."""
-    poll = select.poll()
+    poll = _make_poll()
     poll.register(descriptor, select.POLLOUT)
     # An error is an event, too. Writing then could be the end of this process, by SIGPIPE.
     return poll.poll(milliseconds) == [(descriptor, select.POLLOUT)]
