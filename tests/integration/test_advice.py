@@ -1,15 +1,23 @@
-"""Errors of clients that have lost their server, or failed to reach it: they name it and say what to do."""
+"""Errors say what to do: those of clients without a connection, and those of common slips."""
 
 from __future__ import annotations
 
 import re
 import socket
+import sys
 from typing import Any
 
 import pytest
 
 import easycluster
-from easycluster import Client, ConnectError, ConnectionLost, ThreadedClient
+from easycluster import (
+    Client,
+    ConnectError,
+    ConnectionLost,
+    SerializationError,
+    ThreadedClient,
+    define_common,
+)
 
 ENDED = r"the process there has ended(, or the network has failed)?"
 ADVICE = r"(call reconnect\(\) to connect again|start a new one with spawn_local\(\))"
@@ -89,3 +97,39 @@ def test_reconnecting_is_impossible(local: Any) -> None:
         client.reconnect()
     with pytest.raises(ConnectionLost, match=r"^not connected to pair \(the connection could not be made\)"):
         client.eval("1")
+
+
+def test_result_that_cannot_be_sent(client: Any, capfd: pytest.CaptureFixture[str]) -> None:
+    """The stack trace that is printed has no frames of EasyCluster, but those of the user's own pickling."""
+    client.execblock(
+        "import threading\nclass Broken:\n    def __reduce__(self):\n        return threading.Lock(), ()\n"
+    )
+    for name in ("threading.Lock", "Broken"):
+        with pytest.raises(SerializationError, match=f"the result of {name} cannot be sent"):
+            client.call(name)
+        printed = capfd.readouterr().err
+        frames = [line for line in printed.splitlines() if line.startswith("  File ")]
+        assert [line for line in frames if "easycluster" in line or "cloudpickle" in line] == [], printed
+    assert "make_server_class(Broken) makes such objects stay on the server" in printed
+
+
+def test_hints(client: Any) -> None:
+    """Slips that remote errors show are explained here, whichever way the calls go."""
+    define_common("def measure(): return time.time()\n")
+    client.update_definitions()
+    with pytest.raises(
+        NameError, match=r"; no define_common\(\) mentions it; host.call\(mesure, ...\) sends"
+    ):
+        client.mesure()
+    with pytest.raises(TypeError, match=r"'non_blocking'.*\(did you mean nonblocking\?\)"):
+        client.measure(non_blocking=True)
+    with pytest.raises(NameError) as caught:
+        client.measure(origexc="quiet")
+    if sys.version_info >= (3, 11):
+        assert "import time in the text given to define_common()" in caught.value.__notes__
+    response = client.abs(-3, nonblocking=True)
+    with pytest.raises(TypeError, match=r"call wait\(\) for the value"):
+        response + 1
+    with pytest.raises(AttributeError, match=r"wait\(\) returns the value"):
+        response.value  # noqa: B018
+    assert response.wait() == 3

@@ -125,8 +125,10 @@ def test_readable_key_file(tmp_path: Path, key_file: Path, mode: int) -> None:
 
 
 def test_missing_key_file(tmp_path: Path) -> None:
-    """A key file that does not exist is an error that names it."""
-    assert "no.key" in failure("-S", "-k", tmp_path / "no.key", "-p", "0")
+    """A key file that does not exist is an error that names it, and says how to make one."""
+    path = tmp_path / "no.key"
+    said = failure("-S", "-k", path, "-p", "0")
+    assert f"No such file or directory (make one with easycluster -g {path}): '{path}'" in said
 
 
 def test_key_file_that_is_none(tmp_path: Path) -> None:

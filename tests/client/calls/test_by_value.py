@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import socket
 import sys
 import threading
 import zlib
@@ -266,3 +267,28 @@ def test_names_of_functions() -> None:
 def test_sources_are_made_once() -> None:
     """Clients share what is sent of cloudpickle."""
     assert by_value._pack_sources() is by_value._pack_sources()
+
+
+def _generate() -> Any:
+    yield 1
+
+
+@pytest.mark.parametrize(
+    ("make", "advice"),
+    [
+        (threading.Lock, "it belongs to this process: make it on the host, in a function of define_common()"),
+        (socket.socket, "it belongs to this process: make it on the host, in a function of define_common()"),
+        (_generate, "send a list(...) of its values"),
+        (lambda: [_generate()], "send a list(...) of its values"),
+        (sys._getframe, "make it on the host, in a function there; objects of classes given to"),
+    ],
+)
+def test_advice(make: Any, advice: str) -> None:
+    """The error says what to do for the kind of value that cannot be sent."""
+    value = make()
+    with pytest.raises(SerializationError) as caught:
+        Maker().call("f", value)
+    if isinstance(value, socket.socket):
+        value.close()
+
+    assert f" ({advice}" in str(caught.value)

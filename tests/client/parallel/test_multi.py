@@ -250,3 +250,16 @@ def test_method_of_something_else() -> None:
         call_method_multi([clients[0], "text", clients[1]], "f")
 
     assert events == ["1", "2"]
+
+
+@pytest.mark.parametrize("call", [call_multi, call_method_multi])
+def test_first_argument_that_is_no_list(call: Any) -> None:
+    """One client, or the name of the function, in place of the clients is an error that shows the order."""
+    (client,) = clients_that_answer([], 1)
+    for wrong in (client, options(client, timeout=3), "f", 3):
+        with pytest.raises(
+            TypeError, match=r"^the first argument is a list of clients .*, not .*: write call_m"
+        ):
+            call(wrong, "f")
+
+    assert made_by([client]) == []

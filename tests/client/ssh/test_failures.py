@@ -327,3 +327,13 @@ def test_braces() -> None:
     error = explain_failure(NOTHING._replace(by_hand="ssh {0} {host}", printed=CAUSES["key unknown"][0]))
 
     assert "ssh {0} {host}" in str(error)
+
+
+def test_standalone_server() -> None:
+    """Where the port is not that of ssh, a server of EasyCluster may listen there: the error says how to reach it."""
+    printed = "kex_exchange_identification: read: Connection reset by peer\r\n"
+    unusual = explain_failure(NOTHING._replace(printed=printed, peername="example:11999"))
+    usual = explain_failure(NOTHING._replace(printed=printed, peername="example:22"))
+
+    assert "leave out the user and give its key (host:PORT:kf=FILE)\n" in str(unusual)
+    assert "refuse this user or address\n" in str(usual)

@@ -347,3 +347,16 @@ def test_names_that_nobody_mentioned() -> None:
     assert names_given(NAME) == {"ServerObject", "make_singleton"}
     with pytest.raises(AttributeError, match=rf"^module '{NAME}' has no attribute 'b'$"):
         _ = module.b
+
+
+@pytest.mark.skipif(sys.version_info < (3, 11), reason="notes came with Python 3.11")
+def test_module_that_only_hosts_have() -> None:
+    """The error of an import that fails here says how to define on the hosts alone; other errors do not."""
+    with pytest.raises(ModuleNotFoundError) as caught:
+        define_common("import no_such_module")
+    assert caught.value.__notes__ == [
+        "raised on this computer: if only the hosts have the module, use define_common(text, local=False)"
+    ]
+    with pytest.raises(ZeroDivisionError) as other:
+        define_common("1 / 0")
+    assert not hasattr(other.value, "__notes__")

@@ -158,7 +158,7 @@ def test_result_that_cannot_be_sent(runner: CallRunner, monkeypatch: pytest.Monk
     assert isinstance(error, SerializationError)
     assert str(error) == (
         "the result of f cannot be sent: TypeError: not me"
-        " (make_server_class(Unpicklable) lets such objects stay on the server)"
+        " (make_server_class(Unpicklable) makes such objects stay on the server)"
     )
 
 

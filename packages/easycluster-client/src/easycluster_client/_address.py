@@ -67,7 +67,10 @@ if sys.version_info >= (3, 11):  # novm
 
     def name_host(error: BaseException, peername: str) -> None:
         """Add a note that names the server an exception comes from, unless it is there already."""
-        note = f"on {peername}"
+        add_note(error, f"on {peername}")
+
+    def add_note(error: BaseException, note: str) -> None:
+        """Add a note to an exception, unless it is there already."""
         try:
             if note not in getattr(error, "__notes__", ()):
                 error.__dict__.setdefault("__notes__", []).append(note)
@@ -79,3 +82,6 @@ else:
     def name_host(error: BaseException, peername: str) -> None:
         """Do nothing: this Python knows no notes, so the cause of an exception, the stack trace of the host,
         names the server."""
+
+    def add_note(error: BaseException, note: str) -> None:
+        """Do nothing: this Python knows no notes."""

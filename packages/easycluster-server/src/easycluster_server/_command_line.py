@@ -165,8 +165,12 @@ def _read_key(options: argparse.Namespace) -> bytes:
     if options.keyfile is not None and options.key is not None:
         raise _UsageError("-k and -K exclude each other")
     if options.keyfile is not None:
-        require_private(options.keyfile)
-        key = read_key_file(options.keyfile)
+        try:
+            require_private(options.keyfile)
+            key = read_key_file(options.keyfile)
+        except FileNotFoundError as error:
+            error.strerror = f"{error.strerror} (make one with easycluster -g {options.keyfile})"
+            raise
     else:
         key = decode_key(options.key or "")
     check_key(key, "the server")

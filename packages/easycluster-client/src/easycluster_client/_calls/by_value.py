@@ -34,6 +34,20 @@ NAME_OF_MAIN = b"\x8c\x08__main__"
 
 _PACKAGE = "cloudpickle"
 
+_USUAL_ADVICE = (
+    "make it on the host, in a function there; objects of classes given to make_server_class() stay there"
+)
+_ON_THE_HOST = "it belongs to this process: make it on the host, in a function of define_common()"
+
+_LIST = "send a list(...) of its values"
+
+#: Types that cannot be pickled → what to do instead.
+_ADVICE = {
+    **dict.fromkeys(("generator", "async_generator"), _LIST),
+    "coroutine": "send the value that it returns, or the coroutine function itself with its arguments",
+    **dict.fromkeys(("lock", "RLock", "socket", "SSLContext", "Connection", "Cursor"), _ON_THE_HOST),
+}
+
 #: The bytes in each pickle of cloudpickle in which a value is sent by value, and in those that contain code.
 _BY_VALUE_MARK = b"cloudpickle.cloudpickle"
 _CODE_MARK = b"CodeType"
@@ -131,6 +145,20 @@ def _explain(values: Args, label: str, error: Exception) -> SerializationError:
         try:
             dumps(value, 4, _get_dumps())
         except Exception as culprit:
-            advice = " (host.open(path) opens a file of the host)" if isinstance(value, io.IOBase) else ""
-            return explain_dumps(f"{name} (type {type(value).__name__})", culprit, advice)
+            return explain_dumps(f"{name} (type {type(value).__name__})", culprit, _advise(value, culprit))
     return explain_dumps(f"an argument of {label}", error)
+
+
+def _advise(value: Value, error: Exception) -> str:
+    """Return the advice for an argument that cannot be pickled, in brackets, or an empty text."""
+    if isinstance(value, io.IOBase):
+        return " (host.open(path) opens a file of the host)"
+    found = re.search(r"cannot pickle '([\w.]+)' object", str(error))
+    if found is None:  # another class has given the reason
+        return ""
+    kind = found[1].rpartition(".")[2]
+    if kind.startswith(("TextIO", "Buffered", "FileIO")):
+        advice = "it holds an open file: send the path, or its text"
+    else:
+        advice = _ADVICE.get(kind, _USUAL_ADVICE)
+    return f" ({advice})"

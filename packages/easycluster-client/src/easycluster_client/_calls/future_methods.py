@@ -10,6 +10,7 @@ from easycluster_protocol._types import Value
 from easycluster_protocol._wire import messages as m
 
 from . import completions
+from .as_value import NotTheValue
 from .future_condition import FutureCondition, Waiter
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 _Callback = Callable[[Any], object]
 
 
-class FutureMethods(PendingCall):
+class FutureMethods(NotTheValue, PendingCall):
     """The methods that a response shares with futures; the base class of `NonblockingResponse`."""
 
     client: Owner

@@ -265,6 +265,10 @@ class NonblockingResponse(FutureMethods):
             return None, self._explain("the exception that {} raised", failure), None
         if self.call_misplaced is not None:
             self.call_misplaced.explain(error, text)
+        if isinstance(error, (NameError, TypeError)):
+            from .hints import explain  # few calls need it
+
+            explain(error, text)
         complete(error, peername)
         name_host(error, peername)
         return None, error, text

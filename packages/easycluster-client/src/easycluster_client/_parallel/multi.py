@@ -16,6 +16,8 @@ from .outcomes import Outcome, drop_tracebacks, raise_first
 if TYPE_CHECKING:
     from easycluster_client._calls.response import NonblockingResponse
 
+_type_of: Callable[[object], type] = type  # for type checkers, which make no class of `type(value)`
+
 
 def call_multi(
     connections: Iterable[Client], func: str | Callable[..., Value], /, *args: Value, **kwargs: Value
@@ -81,6 +83,7 @@ def execblock_multi(connections: Iterable[Client], code: str) -> list[Value]:
 
 def _gather(targets: Iterable[Value], start: Callable[[Value], Value]) -> list[Value]:
     """Start a call on every target; return the results, or the outcomes, when all calls have ended."""
+    _check_several(targets)
     returns_errors = isinstance(targets, TargetViews) and targets.returns_errors
     calls = [_start(target, start) for target in targets]
     take = _take_outcome if returns_errors else _take_and_report
@@ -101,6 +104,17 @@ def _start(target: Value, start: Callable[[Value], Value]) -> Value:
         return start(target)
     except Exception as error:
         return Outcome(_name_host(target), None, error)
+
+
+def _check_several(targets: Value) -> None:
+    """Raise `TypeError` if the first argument is one client, or the name of a function."""
+    cls = _type_of(targets)
+    is_iterable = hasattr(cls, "__iter__") or hasattr(cls, "__getitem__")
+    if not is_iterable or isinstance(targets, (str, Client, ClientView)):
+        raise TypeError(
+            f"the first argument is a list of clients (or of proxies, for methods), not {targets!r}: write"
+            " call_multi([client, ...], 'function', ...)"
+        )
 
 
 def _check_client(target: Value) -> Value:

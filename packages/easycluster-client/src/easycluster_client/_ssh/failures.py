@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
+from easycluster_protocol._constants import DEFAULT_PORT
 from easycluster_protocol.errors import AuthenticationError, ConnectError, VersionError
 
 
@@ -107,6 +108,11 @@ _CAUSES_OF_COMMANDS = (
     ),
 )
 
+_CLOSED = _Cause(
+    "Connection (closed|reset)|kex_exchange_identification|banner exchange|Broken pipe|closed by remote host",
+    "it closed the connection; its SSH server may be busy, or refuse this user or address",
+)
+
 #: The words of ssh itself. They count only if ssh failed: the host's shell prints similar words for other
 #: causes.
 _CAUSES_OF_SSH = (
@@ -145,10 +151,7 @@ _CAUSES_OF_SSH = (
         "|Bad (port|stdio|local|dynamic|remote)|keyword .* extra arguments",
         "{program} does not understand its arguments; check extra= and ~/.ssh/config",
     ),
-    _Cause(
-        "Connection (closed|reset)|kex_exchange_identification|Broken pipe|closed by remote host",
-        "it closed the connection; its SSH server may be busy, or refuse this user or address",
-    ),
+    _CLOSED,
 )
 
 #: The exit status with which ssh itself fails; any other is that of the command on the host.
@@ -234,6 +237,11 @@ def _find_cause(failure: SshFailure) -> tuple[type[ConnectError], str]:
     changed = re.search(r"ost key for ([!-~]+) has changed", failure.printed)
     known_name = changed[1] if changed else failure.known_name
     text = cause.text.format(by_hand=failure.by_hand, known_name=known_name, program=failure.program)
+    if cause is _CLOSED and failure.peername.rpartition(":")[2] != "22":
+        text += (
+            f"; if EasyCluster's own server listens on that port ({DEFAULT_PORT} by default), leave out the"
+            " user and give its key (host:PORT:kf=FILE)"
+        )
     return cause.cls, text
 
 

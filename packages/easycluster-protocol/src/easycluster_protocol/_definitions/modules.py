@@ -87,7 +87,12 @@ class DefinitionsModule(ModuleType):
         namespace = self.__dict__
         block = Block(self.__name__, namespace["__easycluster_blocks__"], code)
         if local:
-            _execute(block, namespace, _prepare)
+            try:
+                _execute(block, namespace, _prepare)
+            except ModuleNotFoundError as error:
+                note = "raised on this computer: if only the hosts have the module, use"
+                error.__dict__["__notes__"] = [f"{note} define_common(text, local=False)"]
+                raise
         else:
             compile(code, get_filename(block), "exec", dont_inherit=True)
         namespace["__easycluster_blocks__"] += 1

@@ -169,6 +169,7 @@ class CallRunner:
             else:
                 body, buffers, references = self._pickle_or_keep(get_name(name), value, request.device_memory)
         except BaseException as error:
+            _forget_our_frames(error)
             explained = explain_dumps(f"the result of {get_name(name)}", error, _advise(value))
             return self.pack_failure(request, explained)
         return Message(m.RESULT, request.request, body, request.thread, buffers, references)
@@ -229,7 +230,14 @@ def _advise(value: Value) -> str:
     name: str = type(value).__qualname__
     if type(value).__module__ == "builtins" or isinstance(value, (BaseException, tuple)):
         return ""
-    return f" (make_server_class({name}) lets such objects stay on the server)"
+    return f" (make_server_class({name}) makes such objects stay on the server)"
+
+
+def _forget_our_frames(error: Optional[BaseException]) -> None:
+    """Leave only the frames of user code in the tracebacks of an error of pickling."""
+    while error is not None:
+        BaseException.with_traceback(error, _skip_our_frames(error.__traceback__))
+        error = error.__cause__ or error.__context__
 
 
 def get_name(function: Value) -> str:
@@ -248,7 +256,7 @@ def _pack_exception(error: BaseException, *args: Value) -> bytes:
 def _skip_our_frames(traceback: Optional[TracebackType]) -> Optional[TracebackType]:
     """Return the part of a traceback that lies in the user's code: our frames, above it, say nothing."""
     while traceback is not None and traceback.tb_frame.f_globals.get("__name__", "").startswith(
-        ("easycluster_server.", "easycluster_protocol.")
+        ("easycluster_server.", "easycluster_protocol.", "cloudpickle.")
     ):
         if traceback.tb_next is None:
             return None
