@@ -133,3 +133,17 @@ def test_hints(client: Any) -> None:
     with pytest.raises(AttributeError, match=r"wait\(\) returns the value"):
         response.value  # noqa: B018
     assert response.wait() == 3
+
+
+def test_who_was_killed(start_server: Any, key: bytes) -> None:
+    """The log of a server says which connection's process was ended by a signal."""
+    server = start_server()
+    client: Any = Client(key, "127.0.0.1", server.port)
+    port = client._easycluster_connection.transport.socket.getsockname()[1]
+    pid = client.os.getpid()
+    with pytest.raises(ConnectionLost):
+        client.call("os.kill", pid, 9)
+
+    log = server.wait_for_log("SIGKILL")
+    assert f"the process {pid} on " in log
+    assert f" for the connection from 127.0.0.1:{port} was ended by signal 9 (SIGKILL)" in log

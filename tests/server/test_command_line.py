@@ -134,9 +134,9 @@ def test_options_of_a_server(servers: list[FakeServer], key: bytes) -> None:
     ("words", "message"),
     [
         ("-c Loud", "there is no server class 'Loud': -c knows Server and QuietServer"),
-        ("-p -1", "-1 is not a TCP port"),
-        ("-p 65536", "65536 is not a TCP port"),
-        ("-K abc", "-k and -K exclude each other"),
+        ("-p -1", "-p: -1 is not a TCP port, a number from 0 (any that is free) to 65535"),
+        ("-p 65536", "-p: 65536 is not a TCP port, a number from 0 (any that is free) to 65535"),
+        ("-K abc", "-k and -K exclude each other: leave one out"),
     ],
 )
 def test_wrong_command_lines(

@@ -383,6 +383,7 @@ def test_connected_socket_to_nobody(pair: tuple[socket.socket, socket.socket]) -
 
     assert str(caught.value) == (
         "cannot connect to the peer: the peer closed the connection during the handshake"
+        " (perhaps no server of EasyCluster, or one that refuses this address: its log says so)"
     )
     assert isinstance(caught.value.__cause__, ConnectError)
     assert ours.fileno() == -1

@@ -138,7 +138,9 @@ def _serve(options: argparse.Namespace) -> int:
         known = " and ".join(CLASSES)
         raise _UsageError(f"there is no server class {options.server_class!r}: -c knows {known}")
     if not 0 <= options.port <= 65535:
-        raise _UsageError(f"{options.port} is not a TCP port")
+        raise _UsageError(
+            f"-p: {options.port} is not a TCP port, a number from 0 (any that is free) to 65535"
+        )
     server_class = CLASSES[options.server_class]
     verbosity = server_class.default_verbosity + options.verbose
     try:
@@ -163,7 +165,7 @@ def _announce(addresses: List[str]) -> None:
 
 def _read_key(options: argparse.Namespace) -> bytes:
     if options.keyfile is not None and options.key is not None:
-        raise _UsageError("-k and -K exclude each other")
+        raise _UsageError("-k and -K exclude each other: leave one out")
     if options.keyfile is not None:
         try:
             require_private(options.keyfile)

@@ -52,7 +52,9 @@ class View:
         return f"<{self._easycluster_target!r} with {options}>"
 
     def __reduce_ex__(self, protocol: Value) -> NoReturn:
-        raise TypeError(f"{self!r} cannot be sent")
+        raise TypeError(
+            f"{self!r} cannot be sent: its options belong to this computer; send the object without them"
+        )
 
 
 # The slots have setters of their own: `__setattr__` of views sets attributes on the server.

@@ -63,6 +63,10 @@ def _release(transport: SocketTransport, finish: Callable[[], None] | None) -> N
         finish()
 
 
+#: The end of the error for a server that has closed the connection without a word.
+_LEFT = "closed the connection during the handshake"
+
+
 def explain_failure(error: OSError, peername: str, key: bytes | None = None) -> ConnectError:
     """Return the error for a connection that could not be made, with the name of the server.
 
@@ -77,4 +81,6 @@ def explain_failure(error: OSError, peername: str, key: bytes | None = None) -> 
         text += " (give the server's key with kf=FILE or key=KEY in the spec, or with -k or -K)"
         if key is not None and is_text(key):
             text += "; the key that was given is a text: decode_key() makes a key from it"
+    if str(error).endswith(_LEFT):
+        text += " (perhaps no server of EasyCluster, or one that refuses this address: its log says so)"
     return cls(text)

@@ -245,7 +245,8 @@ class ClientSession:
                 continue
             if turn.reader == me:
                 raise RuntimeError(
-                    "a signal handler cannot wait for an answer while it interrupts the reading"
+                    "a signal handler cannot wait for an answer while it interrupts the reading: set a flag"
+                    " there, and call when it has ended"
                 )
             try:
                 while turn.error is None:

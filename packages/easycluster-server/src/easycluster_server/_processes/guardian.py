@@ -19,7 +19,7 @@ from __future__ import annotations
 import os
 import select
 import time
-from typing import TYPE_CHECKING, Callable, List, Optional, Set, Tuple
+from typing import TYPE_CHECKING, Any, Callable, List, Optional, Set, Tuple
 
 from easycluster_server._system import proc
 from easycluster_server._system.control import CLOSED
@@ -72,6 +72,7 @@ class Guardian:
 
     def __init__(self, worker: int, transport: Transport, control: int, wakeup: Tuple[int, int]) -> None:
         self._worker = worker
+        self._name = f"the process {worker} on {os.uname()[1]}{_name_client(transport)}"
         self._transport = transport
         self._control = control
         self._spared: Set[Tuple[int, int]] = set()
@@ -130,11 +131,14 @@ class Guardian:
         if self._outcome is None:
             if was_running and self._control_ended:
                 standard_error.say(
-                    "remote code has closed the server's descriptors, or replaced its process (os.exec*)"
+                    f"remote code has closed the descriptors of {self._name}, or replaced its process"
+                    " (os.exec*)"
                 )
             elif os.WIFSIGNALED(self._worker_status):
                 number = os.WTERMSIG(self._worker_status)
-                standard_error.say(f"the server was ended by signal {number}{_SIGNAL_NAMES.get(number, '')}")
+                standard_error.say(
+                    f"{self._name} was ended by signal {number}{_SIGNAL_NAMES.get(number, '')}"
+                )
 
     def _wait_for_event(self, timeout: Optional[float]) -> None:
         for descriptor, _ in self._poll.poll(None if timeout is None else timeout * 1000):
@@ -257,6 +261,17 @@ class Guardian:
                 break
             proc.send_signal(remaining, signal.SIGKILL)
             self._wait_until(lambda: not members(), _POLL_INTERVAL)
+
+
+def _name_client(transport: Any) -> str:
+    """Return where a connection comes from, for messages, if that is known."""
+    try:
+        host, port = transport.socket.getpeername()[:2]
+        host = f"[{host}]" if ":" in host else host
+        return f" for the connection from {host}:{port}"
+    except (AttributeError, ValueError, OSError):  # it is not TCP, or has ended
+        client = os.environ.get("SSH_CLIENT", "").split()
+        return f" for the login from {client[0]}" if client else ""
 
 
 def _read_all(descriptor: int) -> Tuple[bytes, bool]:
