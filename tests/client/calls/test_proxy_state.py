@@ -31,7 +31,7 @@ class FakeCalls:
         self.answer: Any = "answer"
         self.reported: list[RemoteException] = []
         self.client = SimpleNamespace(report_exception=self.reported.append)
-        self.session: Any = SimpleNamespace(peername="host:1", error=None)
+        self.session: Any = SimpleNamespace(peername="host:1", error=None, has_reported_end=False)
 
     def _make(self, *what: Any) -> Any:
         self.made.append(what)
@@ -72,6 +72,42 @@ def end(calls: Any, how: str) -> None:
         calls.session.error = ConnectionLost("ended")
     else:
         calls.session = SimpleNamespace(peername="host:2", error=None)
+
+
+@pytest.mark.parametrize(
+    ("known", "error", "made", "raised"),
+    [
+        (True, (), 0, False),
+        (False, (ValueError, ValueError(), None), 1, False),
+        (False, (None, None, None), 1, True),
+        (False, (), 1, True),
+    ],
+)
+def test_leaving_a_block_after_the_end(
+    state: ProxyState, calls: Any, known: bool, error: Any, made: int, raised: bool
+) -> None:
+    """No call is made if the script knows of the end; a lost call is an error if nothing else has been raised."""
+    end(calls, "ended")
+    calls.session.has_reported_end = known
+    calls.answer = ConnectionLost("ended")
+
+    def leave() -> Any:
+        return state.invoke("__exit__", (), {}, {})
+
+    if raised:
+        with pytest.raises(ConnectionLost):
+            state.leave(leave, error)
+    else:
+        assert state.leave(leave, error) is False
+    assert len(calls.made) == made
+
+
+def test_loss_of_another_connection(state: ProxyState, calls: Any) -> None:
+    """Code on the host that has lost a connection of its own raises that from its ``__exit__``."""
+    calls.answer = ConnectionLost("another")
+
+    with pytest.raises(ConnectionLost, match="another"):
+        state.leave(lambda: state.invoke("__exit__", (), {}, {}), (ValueError, ValueError(), None))
 
 
 # What it knows.

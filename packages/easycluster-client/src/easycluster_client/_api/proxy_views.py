@@ -4,6 +4,7 @@ of all views."""
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import TYPE_CHECKING, NoReturn
 from weakref import WeakKeyDictionary
 
@@ -230,9 +231,11 @@ def _make_operator(cls: type, name: str) -> Value:
             return iterate_by_items(proxy, _get_waiting_options(self))
         if not is_remote:
             result = getattr(cls, name)(proxy, *args, **kwargs)
+        elif name == "__exit__":
+            sent = (*args[:2], None)  # tracebacks cannot be sent
+            leave = partial(proxy.raw_call_method, name, sent, **_get_waiting_options(self))
+            result = proxy._easycluster_state.leave(leave, args)
         else:
-            if name == "__exit__":
-                args = (*args[:2], None)  # tracebacks cannot be sent
             result = proxy.raw_call_method(name, args, **_get_waiting_options(self))
         if result is proxy:
             return self

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, cast
 from easycluster_client._session.references import References
 from easycluster_protocol._objects.proxies import RemoteProxy
 from easycluster_protocol._wire import messages as m
-from easycluster_protocol.errors import RemoteException
+from easycluster_protocol.errors import ConnectionLost, RemoteException
 
 from .documentation import find_class, get_docstring
 from .keywords import NO_OPTIONS, parse_options
@@ -112,6 +112,28 @@ class ProxyState:
         return self._ask(
             lambda settings: self.operation("get_attribute", (proxy, name), settings), options, AttributeError
         )
+
+    def leave(self, leave: Callable[[], Value], error: Args) -> Value:
+        """Make the call that ends a ``with`` block, unless the script knows that the connection has ended:
+        then nothing is left to end on the host.
+
+        Args:
+            leave: makes the call.
+            error: the arguments of ``__exit__``; the exception that has left the block goes before the loss
+                of the connection.
+
+        Raises:
+            ConnectionLost: the connection has ended, the script has not been told so, and no exception has
+                left the block.
+        """
+        if self.references.is_end_known:
+            return False
+        try:
+            return leave()
+        except ConnectionLost:
+            if not self.references.has_ended or all(part is None for part in error):
+                raise
+            return False
 
     def _ask(
         self,

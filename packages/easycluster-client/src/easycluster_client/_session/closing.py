@@ -38,6 +38,8 @@ class SessionEnd:
         turn: where threads wait for answers.
         when_ended: called when the connection has ended and everything else is done, perhaps more than once.
 
+    Attributes:
+        is_reported: whether a call has got an error for the end, or the script has closed the connection.
     """
 
     def __init__(
@@ -54,6 +56,7 @@ class SessionEnd:
         self._calls = calls
         self._turn = turn
         self._when_ended = when_ended
+        self.is_reported = False
         #: What a user can do after a loss: an imperative, or an empty text.
         self.remedy = ""
         #: What later calls say: they cannot have caused the loss.
@@ -74,6 +77,7 @@ class SessionEnd:
         """
         reason = self._turn.error
         assert reason is not None
+        self.is_reported = True
         block_at_exit()
         error = ConnectionLost(f"{reason}{self._later}" if is_later else str(reason))
         error.__cause__ = reason.__cause__
@@ -160,6 +164,7 @@ class SessionEnd:
 
     def close(self, text: str) -> None:
         """End the connection in order; every outstanding call raises `ConnectionLost`."""
+        self.is_reported = True
         calls = self._calls
         pending = calls.by_number
         if self.error is None:

@@ -42,6 +42,10 @@ class NamedSession(Protocol):
     def error(self) -> ConnectionLost | None:
         """Why the connection ended, or None while it is open."""
 
+    @property
+    def has_reported_end(self) -> bool:
+        """Whether the script has got an error for the end of the connection, or has closed it."""
+
 
 class Maker(Protocol):
     """The maker of a client's calls, as far as references are concerned."""
@@ -132,6 +136,11 @@ class References:
     def has_ended(self) -> bool:
         """Whether this connection has ended, or the client has another one."""
         return self.maker.session is not self.session or self.session.error is not None
+
+    @property
+    def is_end_known(self) -> bool:
+        """Whether this connection has ended and the script knows it, by an error or because it ended it."""
+        return self.maker.session is not self.session or self.session.has_reported_end
 
     def check_current(self) -> None:
         """Make sure that the client still has this connection.

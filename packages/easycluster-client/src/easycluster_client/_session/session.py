@@ -104,6 +104,11 @@ class ClientSession:
         return self.turn.error
 
     @property
+    def has_reported_end(self) -> bool:
+        """Whether a call has got an error for the end of the connection, or the script has closed it."""
+        return self._end.is_reported
+
+    @property
     def remedy(self) -> str:
         """What the user can do when the connection is lost: an imperative, or an empty text."""
         return self._end.remedy

@@ -36,7 +36,10 @@ def _make_method(name: str) -> object:
         return self._easycluster_state.call(name, args, kwargs)
 
     def leave(self: Any, *error: Any) -> Any:
-        return self._easycluster_state.call(name, (*error[:2], None), {})  # tracebacks cannot be sent
+        return self._easycluster_state.leave(
+            lambda: self._easycluster_state.call(name, (*error[:2], None), {}),  # tracebacks cannot be sent
+            error,
+        )
 
     made: Any = leave if name == "__exit__" else method
     made.__name__ = made.__qualname__ = name

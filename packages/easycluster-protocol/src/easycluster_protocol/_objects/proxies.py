@@ -78,6 +78,10 @@ if TYPE_CHECKING:  # novm
             """Return an item; the IndexError at the end is not printed."""
             ...
 
+        def leave(self, leave: Callable[[], Value], error: Tuple[object, ...]) -> Value:
+            """Make the call that ends a ``with`` block, which an exception may have left."""
+            ...
+
         def check_pickling(self, references: object) -> None:
             """Raise TypeError unless the proxy is pickled for a call on its own connection."""
             ...

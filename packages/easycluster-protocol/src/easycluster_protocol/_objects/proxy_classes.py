@@ -178,7 +178,7 @@ class FileProxy(SelfIterProxy):
         return self
 
     def __exit__(self, *error: object) -> None:
-        self.close()
+        self._easycluster_state.leave(self.close, error)
 
 
 class ModuleProxy(DefaultRemoteProxy):
