@@ -86,7 +86,9 @@ def test_silent_server(tcp_server: Server, key: bytes) -> None:
 
     for error in [*raised, errors[0].orig]:
         assert isinstance(error, ConnectionLost)
-        assert str(error) == f"Remote server not responding (127.0.0.1:{tcp_server.port})"
+        assert str(error) == (
+            f"Remote server not responding (127.0.0.1:{tcp_server.port}); call reconnect() to connect again"
+        )
 
 
 def test_silent_server_that_takes_nothing() -> None:
