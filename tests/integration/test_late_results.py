@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import re
+import signal
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -232,3 +235,45 @@ def test_other_pythons(sshd: Sshd, version: str) -> None:
         assert "the result of closure" in texts.pop()
         if version not in {"3.6", "3.7"}:
             assert list(client.keys()) == ["a"]
+
+
+INTERRUPTED = """
+import os, signal, sys, time
+
+def make(master, path, fails):
+    class Local(Exception):
+        def __reduce__(self):
+            if 'cloudpickle' in sys.modules and not os.path.exists(path):
+                os.kill(master, signal.SIGUSR1)
+                while not os.path.exists(path):
+                    time.sleep(0.01)
+            return Local, (4,)
+    if fails:
+        raise Local(4)
+    return Local(4)
+"""
+
+
+class Interrupted(Exception):
+    """Raised by a signal handler."""
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_interrupt_while_the_result_comes(connect: Any, tmp_path: Path, fails: bool) -> None:
+    """A signal handler that raises while a late result is on its way loses nothing."""
+    path = tmp_path / "interrupted"
+
+    def interrupt(*_: object) -> None:
+        path.touch()
+        raise Interrupted
+
+    define_common(INTERRUPTED)
+    before = signal.signal(signal.SIGUSR1, interrupt)
+    try:
+        response = connect().call("make", os.getpid(), str(path), fails, nonblocking=True, origexc="quiet")
+        with pytest.raises(Interrupted):
+            response.wait()
+        found = response.exception() if fails else response.wait()
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+    assert (type(found).__name__, found.args) == ("Local", (4,))

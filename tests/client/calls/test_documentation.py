@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 import easycluster
+from easycluster_client._calls import documentation
 from easycluster_client._calls.documentation import (
     document_methods,
     find_class,
@@ -144,3 +145,18 @@ def test_functions() -> None:
     """Class methods and static methods hold a function; other values are taken as they are."""
     assert get_function(staticmethod(len)) is len
     assert get_function(len) is len
+
+
+def test_classes_that_take_turns(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Classes with the same class of proxies document it once each, however often their objects come."""
+    cls = make_proxy_class((("own", "shared"), (), (), False))
+    documented: list[str] = []
+    monkeypatch.setattr(
+        documentation, "_document", lambda forwarder, class_name, method: documented.append(class_name)
+    )
+    names = [f"{REMOTE_CODE}.Board", f"{REMOTE_CODE}.Other"]
+
+    for name in names * 3:
+        document_methods(cls, name)
+
+    assert documented == [names[0], names[0], names[1], names[1]]

@@ -123,3 +123,12 @@ def test_other_errors(error: Exception) -> None:
     explain(error, [])
 
     assert repr(error) == before
+
+
+def test_definitions_of_bytes(script: Any) -> None:
+    """Definitions may be bytes, as those of a file: names are found in them, too."""
+    code: Any = b"def measure(): pass"
+    define_common(code)
+
+    assert find_hint(NameError(NOT_FOUND.format("measure"))) == ""
+    assert "no define_common() mentions it" in find_hint(NameError(NOT_FOUND.format("other")))

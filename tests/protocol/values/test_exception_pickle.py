@@ -166,3 +166,36 @@ class BadRepr:
 def test_what_has_no_text(ends: Ends) -> None:
     """A value that can neither be sent nor described is named by its type."""
     assert journey(ends, Holder(BadRepr())).args == ("<BadRepr>",)
+
+
+def test_exceptions_that_hold_each_other() -> None:
+    """Exceptions that hold themselves or each other, and something that cannot be sent, arrive all the same:
+    the second time they are text."""
+    error = Holder("outer", lock=threading.Lock())
+    inner = Holder("inner", lock=threading.Lock(), first=error, second=error)
+    error.args = ("outer", error, error, inner, [error, inner])
+
+    found, _ = unpack_exception(pack_exception(error, 5), "h")
+
+    assert type(found) is Holder
+    assert found.args[0] == "outer"
+    assert isinstance(found.args[1], str)
+    assert type(found.args[3]) is Holder
+    assert vars(found.args[3])["lock"] == repr(vars(inner)["lock"])
+    assert isinstance(vars(found.args[3])["first"], str)
+
+
+def test_long_chain_of_attributes() -> None:
+    """Exceptions that are deep within others are text."""
+    error = Holder(0, lock=threading.Lock())
+    for number in range(1, 60):
+        error = Holder(number, lock=threading.Lock(), left=error, right=error)
+
+    found: Any = unpack_exception(pack_exception(error, 5), "h")[0]
+
+    depth = 0
+    while isinstance(found, Holder):
+        assert found.args == (59 - depth,)
+        found, depth = vars(found)["left"], depth + 1
+    assert isinstance(found, str)
+    assert 1 < depth < 10

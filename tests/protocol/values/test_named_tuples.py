@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 import time
+from types import ModuleType
 from typing import Any, NamedTuple
 
 import pytest
@@ -171,3 +172,31 @@ class Strange(tuple):  # type: ignore[type-arg]  # noqa: SLOT001
     """Has no names of fields under the name that they would have."""
 
     _fields = "nothing"
+
+
+def test_class_that_is_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Definitions may define a class again, with other fields: its tuples are those of the new class."""
+    module = ModuleType("replaced_here")
+    assert "replaced_here" not in sys.modules
+    for fields in "x", "x y":
+        cls: Any = namedtuple("Point", fields)
+        cls.__module__ = module.__name__
+        vars(module)["Point"] = cls
+        monkeypatch.setitem(sys.modules, module.__name__, module)
+        given = cls(*range(len(cls._fields)))
+        copy = pickle.loads(dumps_value(given, 4))
+        assert (type(copy), copy) == (cls, given)
+
+
+def test_module_that_comes_later(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A tuple is of the class itself as soon as its module is there."""
+    cls: Any = namedtuple("Point", "x")
+    cls.__module__ = "comes_later"
+    module = ModuleType(cls.__module__)
+    vars(module)["Point"] = cls
+    with monkeypatch.context() as patch:
+        patch.setitem(sys.modules, cls.__module__, module)
+        pickled = dumps_value(cls(1), 4)
+    assert type(pickle.loads(pickled)) is not cls
+    monkeypatch.setitem(sys.modules, cls.__module__, module)
+    assert type(pickle.loads(pickled)) is cls

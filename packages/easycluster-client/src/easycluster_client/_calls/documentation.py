@@ -90,12 +90,16 @@ def document_methods(cls: type, class_name: str) -> None:
         class_name: the full name of the class of their objects.
     """
     original = find_class(class_name)
-    if original is None or vars(cls).get("_easycluster_documented") is original:
+    #: Full name of a class → the class from which the documentation was taken.
+    documented: dict[str, type] = vars(cls).get("_easycluster_documented", {})
+    if original is None or documented.get(class_name) is original:
         return
-    for name, forwarder in vars(cls).items():
+    # A list, because another client's thread may do the same at this moment.
+    for name, forwarder in list(vars(cls).items()):
         if isinstance(forwarder, FunctionType) and get_forwarded_kind(cls, name) == METHOD:
             _document(forwarder, class_name, find_in(original, [name]))
-    setattr(cls, "_easycluster_documented", original)  # noqa: B010 -- type checkers know no such attribute
+    documented = {**documented, class_name: original}
+    setattr(cls, "_easycluster_documented", documented)  # noqa: B010 -- type checkers know no such attribute
 
 
 def _document(forwarder: FunctionType, class_name: str, method: Value) -> None:

@@ -58,11 +58,16 @@ def explain(error: BaseException, text: list[str]) -> None:
 def _find_function_hint(message: str) -> str:
     """Return the hint for a function that the server does not find."""
     found = _NO_FUNCTION.match(message)
-    if found is None or any(re.search(rf"\b{found[1]}\b", each.source) for each in modules.defined_blocks):
+    if found is None or any(_mentions(each.source, found[1]) for each in modules.defined_blocks):
         return ""  # the message speaks of definitions that were not sent
     if callable(_find_in_script(found[1])):
         return f"; it is a function of your script: host.call({found[1]}, ...) sends it"
     return f"; no define_common() mentions it; host.call({found[1]}, ...) sends a function of your script"
+
+
+def _mentions(source: str | bytes, name: str) -> bool:
+    text = source.decode("utf-8", "replace") if isinstance(source, bytes) else source
+    return re.search(rf"\b{name}\b", text) is not None
 
 
 def _find_keyword_hint(message: str) -> str:

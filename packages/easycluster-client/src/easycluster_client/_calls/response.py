@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NoReturn
 from easycluster_client._address import name_host
 from easycluster_client._deadlines import check_timeout, deadline_after, new_timeout_error, query_margin
 from easycluster_protocol._types import Value
-from easycluster_protocol._values.failures import unpack_exception
+from easycluster_protocol._values.failures import list_kept, unpack_exception
 from easycluster_protocol._values.late_results import LateResult, find_late_result
 from easycluster_protocol._values.numpy_names import loads_again
 from easycluster_protocol._values.object_pickle import loads_result
@@ -255,14 +255,21 @@ class NonblockingResponse(FutureMethods):
 
     def _resolve_failure(self, message: Message) -> _Outcome:
         peername = self.call_session.peername
+        label = "the exception that {} raised"
+        try:
+            late = [] if message.receipts is None else list_kept(message.body)
+        except Exception as failure:
+            return None, self._explain(label, failure), None
+        # Out here: an interrupt of the waiting is no error of the answer.
+        kept = {oid: self._ask_for_exception(oid) for oid in late}
         try:
             if message.receipts is None:
                 error, text = unpack_exception(message.body, peername)
             else:
-                unpack = partial(unpack_exception, message.body, peername, self._ask_for_exception)
+                unpack = partial(unpack_exception, message.body, peername, kept.get)
                 error, text = self.call_session.references.load_answer(message, unpack)
         except Exception as failure:
-            return None, self._explain("the exception that {} raised", failure), None
+            return None, self._explain(label, failure), None
         if self.call_misplaced is not None:
             self.call_misplaced.explain(error, text)
         if isinstance(error, (NameError, TypeError)):
@@ -274,17 +281,17 @@ class NonblockingResponse(FutureMethods):
         return None, error, text
 
     def _resolve_result(self, message: Message) -> _Outcome:
+        if message.damage is not None:
+            return None, self._explain("the result of {}", MemoryError(message.damage)), None
         try:
-            if message.damage is None and message.receipts is None:
+            if message.receipts is None:
                 return loads(message.body, buffers=message.buffers), None, None
-            if message.damage is None:
-                load = partial(loads_result, message.body, message.buffers)
-                value = self.call_session.references.load_answer(message, load)
-                return self._wait_for(value) if type(value) is LateResult else (value, None, None)
-            failure: BaseException = MemoryError(message.damage)
+            load = partial(loads_result, message.body, message.buffers)
+            value = self.call_session.references.load_answer(message, load)
         except (Exception, SystemExit) as error:  # unpickling a value must not end the master
             return self._load_again(error, message)
-        return None, self._explain("the result of {}", failure), None
+        # Out here: an interrupt of the waiting is no error of the value.
+        return self._wait_for(value) if type(value) is LateResult else (value, None, None)
 
     def _load_again(self, error: BaseException, message: Message) -> _Outcome:
         """Return the outcome for a result that could not be unpickled: perhaps another NumPy is to blame."""
@@ -299,7 +306,7 @@ class NonblockingResponse(FutureMethods):
     def _wait_for(self, late: LateResult) -> _Outcome:
         """Return the outcome of a call whose result the server has kept."""
         try:
-            later = self._later or self._ask_for(late)
+            later = self._later = self._later or self._ask_for(late)
         except ConnectionLost as error:
             return None, error, None
         later.call_wait_until(None)

@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 #: The class of groups of exceptions, from Python 3.11 on.
 _GROUP_TYPES: Any = getattr(builtins, "BaseExceptionGroup", ())
 
-#: Containers that are larger, or deeper in others, are sent as text if anything in them cannot be sent.
+#: Containers that are larger, and containers and exceptions that are deeper in others, are sent as text if
+#: anything in them cannot be sent.
 _MAX_LENGTH, _MAX_DEPTH = 256, 4
 
 #: How much of an exception is pickled, from all of it to the least.
@@ -56,11 +57,20 @@ class ExceptionPickler:
         self._objects = objects
         self._listed = listed
         self.reduce_member = reduce_member
+        #: The ids of the exceptions that are being pickled, each within the one before.
+        self._under_way: List[int] = []
         #: Whether something of the exception that was pickled last had to become text.
         self.lost_something = False
 
     def pickle(self, error: BaseException) -> Tuple[Optional[bytes], Optional[str]]:
         """Return a pickle that has rebuilt ``error`` here, or None and the reason why there is none."""
+        self._under_way.append(id(error))
+        try:
+            return self._pickle(error)
+        finally:
+            self._under_way.pop()
+
+    def _pickle(self, error: BaseException) -> Tuple[Optional[bytes], Optional[str]]:
         reason, self.lost_something = None, False
         for detail in (_WHOLE, _WITHOUT_CONSTRUCTOR, _WITH_TEXT, _TEXT_ONLY):
             value = error if detail == _WHOLE else _Bare(error, detail, self)
@@ -112,7 +122,8 @@ class ExceptionPickler:
         if cls in PLAIN_TYPES or self._can_travel(value):
             return value
         if isinstance(value, BaseException):
-            return _Member(value, self)
+            is_too_deep = id(value) in self._under_way or len(self._under_way) > _MAX_DEPTH
+            return make_text(value) if is_too_deep else _Member(value, self)
         if not depth or cls not in _CONTAINERS or len(value) > _MAX_LENGTH:
             return make_text(value)
         if cls is dict:

@@ -165,15 +165,20 @@ if "easycluster_server._serving.session" in sys.modules:
     _warm_up_traceback()
 
 
+def list_kept(body: Buffer) -> List[int]:
+    """Return the numbers of the exceptions in a FAILURE message that the server has kept."""
+    return [link["late"] for link in loads(body) if "late" in link]
+
+
 def unpack_exception(
-    body: Buffer, host: str, ask: Callable[[int], Value] = lambda _: None
+    body: Buffer, host: str, find_kept: Callable[[int], Value] = lambda _: None
 ) -> Tuple[BaseException, List[str]]:
     """Rebuild the exception in the body of a FAILURE message.
 
     Args:
         body: the body.
         host: the name of the server, for the cause that is added at the end of the chain.
-        ask: returns an exception that the server has kept, see `late_results`; or something else.
+        find_kept: returns an exception that the server has kept, see `list_kept`; or something else.
 
     Returns:
         The exception with its chain, in which a `RemoteTraceback` is the cause of the first link that was
@@ -181,13 +186,13 @@ def unpack_exception(
     """
     chain = loads(body)
     text: List[str] = chain[0]["text"]
-    error = last = _ask_or_rebuild(chain[0], ask)
+    error = last = _find_or_rebuild(chain[0], find_kept)
     #: The link that has no cause. Scripts look for the stack trace there, and Python shows no context of it
     #: then: the trace tells it.
     without: Optional[BaseException] = None
     is_suppressed = True
     for before, link in zip(chain, chain[1:]):
-        following = _ask_or_rebuild(link, ask)
+        following = _find_or_rebuild(link, find_kept)
         if before["relation"] == "cause":
             set_attribute(last, "__cause__", following)
         else:
@@ -202,8 +207,8 @@ def unpack_exception(
     return error, text
 
 
-def _ask_or_rebuild(link: Link, ask: Callable[[int], Value]) -> BaseException:
-    kept = ask(link["late"]) if "late" in link else None
+def _find_or_rebuild(link: Link, find_kept: Callable[[int], Value]) -> BaseException:
+    kept = find_kept(link["late"]) if "late" in link else None
     return kept if isinstance(kept, BaseException) else rebuild_link(link)
 
 

@@ -34,7 +34,7 @@ _ITERATORS = frozenset(
 
 def is_sequence_iterator(cls: type) -> bool:
     """Whether a class is one of Python's own classes of iterators over a sequence."""
-    return (cls.__module__.lstrip("_"), cls.__name__) in _ITERATORS
+    return (str(cls.__module__).lstrip("_"), cls.__name__) in _ITERATORS
 
 
 def reduce_iterator(names: ObjectPickler, iterator: Any) -> Any:

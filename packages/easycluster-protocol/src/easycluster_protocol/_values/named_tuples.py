@@ -170,15 +170,22 @@ def make_named(description: Description, items: Tuple[Value, ...]) -> Value:
     return cls.__new__(cls, *items)
 
 
-@lru_cache(maxsize=256)
 def _import_class(module: str, qualname: str) -> Any:
     """Return the class of tuples with this name, None if there is none here."""
+    if module not in sys.modules and not _can_import(module):
+        return None
+    # Looked for each time: definitions and cells of notebooks may replace the class.
+    found: Any = find_class(module, qualname)
+    return found if tuple in getattr(found, "__mro__", ()) else None
+
+
+@lru_cache(maxsize=256)
+def _can_import(module: str) -> bool:
     try:
         __import__(module)
     except ImportError:
-        return None
-    found: Any = find_class(module, qualname)
-    return found if tuple in getattr(found, "__mro__", ()) else None
+        return False
+    return True
 
 
 @lru_cache(maxsize=256)
