@@ -28,6 +28,7 @@ class FakeSession:
         self.pickle_protocol = 5
         self.peername = "host:1"
         self.error = None
+        self.has_reported_end = False
         self.references = References(self)
         self.references.maker = SimpleNamespace(session=self, client="the client", new_proxy_state=State)
 
