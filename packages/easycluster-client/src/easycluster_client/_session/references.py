@@ -45,6 +45,7 @@ class NamedSession(Protocol):
     @property
     def has_reported_end(self) -> bool:
         """Whether the script has got an error for the end of the connection, or has closed it."""
+        ...
 
 
 class Maker(Protocol):
