@@ -53,6 +53,9 @@ class State:
             raise IndexError(index)
         return index
 
+    def list_attributes(self, proxy: Any) -> list[str]:
+        return ["annotated"]
+
     def leave(self, leave: Any, error: Any) -> Any:
         return leave()
 

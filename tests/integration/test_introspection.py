@@ -33,9 +33,17 @@ class Board(ServerObject):
     """A board."""
     export_attrs = ("pins", "@auto")
     pins = 3
+    gain: float
+    @property
+    def good(self):
+        return self.nope
     def move(self, steps):
         """Move it."""
         return steps
+
+class Closed(ServerObject):
+    export_attrs = "shown"
+    hidden = shown = 3
 
 class Shown(ServerObject):
     def __repr__(self):
@@ -85,7 +93,8 @@ with easycluster.server.spawn_local() as host:
                 with provisionalcompleter():
                     list(shell.Completer.completions(text, len(text)))
     last = host.eval("0", nonblocking=True)
-    for line in "host.add?", "board.move?", "board":
+    print("what they see:")
+    for line in "host.add?", "host.add??", "view?", "board?", "board.move?", "board":
         shell.run_cell(line)
     print("calls in between:", last.request_id - first.request_id - 1)
 """
@@ -133,9 +142,11 @@ def test_ipython(run_mark: str, tmp_path: Path) -> None:
         "board.move(steps)",
         "Move it.",
         "<Board (object 1) on",
+        "return a + b",
     ):
         assert shown in ended.stdout
-    assert "Traceback" not in ended.stdout
+    for hidden in "Traceback", "remote_names.py", "class RemoteName", "proxy_methods":
+        assert hidden not in ended.stdout.partition("what they see:")[2]
 
 
 def test_display(far: Any) -> None:
@@ -163,6 +174,36 @@ def test_help(near: Any) -> None:
     view = easycluster.options(board, timeout=60)
     assert (view.__doc__, view.move.__doc__) == ("A board.", "Move it.")
     assert str(inspect.signature(view.move)) == "(steps)"
+
+
+def test_completions(near: Any) -> None:
+    """They are what a script uses: attributes that the class defines or annotates, and none of the library's own."""
+    board, closed = near.Board(), near.Closed()
+
+    assert [name for name in dir(board) if name[0] != "_"] == ["gain", "good", "move", "pins"]
+    assert [name for name in dir(near.Board) if name[0] != "_"] == ["good", "move", "pins"]
+    assert [name for name in dir(closed) if name[0] != "_"] == ["shown"]
+    assert (board.proxy_object_id, board.raw_call_method("move", (2,))) == (1, 2)
+
+
+def test_views_have_the_operators_of_the_object(near: Any) -> None:
+    """A view can be called, or combined by an operator of classes, only if the object can."""
+    view = easycluster.options(near.Board(), timeout=60)
+
+    assert not callable(view)
+    assert not hasattr(view, "__or__")
+
+
+def test_error_inside_of_an_attribute(near: Any, capfd: pytest.CaptureFixture[str]) -> None:
+    """A property that misses an attribute is at fault, and printed; an attribute that is missing itself is not."""
+    board = near.Board()
+    assert not hasattr(board, "nothing")
+    assert "Exception on" not in capfd.readouterr().err
+
+    with pytest.raises(AttributeError, match="no attribute 'nope'"):
+        getattr(board, "good")  # noqa: B009 -- the value is not wanted
+
+    assert "return self.nope" in capfd.readouterr().err
 
 
 def test_iteration_by_items(far: Any, capfd: pytest.CaptureFixture[str]) -> None:

@@ -60,7 +60,7 @@ def test_docstrings(host: Any) -> None:
     assert host.limit.__doc__ == host.other.__doc__ == host.Board.other.__doc__ == RemoteName.__doc__
     assert inspect.getdoc(host.add) == "Add two numbers."
     assert "Add two numbers." in pydoc.render_doc(host.add)
-    assert (RemoteName.__doc__ or "").startswith("A dotted name on the server.")
+    assert (RemoteName.__doc__ or "").startswith("A dotted name on the server: ")
 
 
 def test_signatures(host: Any) -> None:

@@ -324,8 +324,8 @@ def test_pickling_for_nothing(state: ProxyState) -> None:
         state.check_pickling(None)
 
     assert str(caught.value) == (
-        "<RemoteProxy for oid 7 on host:1> cannot be passed outside of a call: the object is on host:1, and only calls "
-        "there can use it"
+        "<RemoteProxy (object 7) on host:1> cannot be pickled: the object stays on host:1; pass it to calls of its own "
+        "connection"
     )
 
 
@@ -348,6 +348,5 @@ def test_pickling_after_the_end(state: ProxyState, calls: Any, how: str) -> None
         state.check_pickling(None)
 
     assert str(caught.value) == (
-        "<RemoteProxy for oid 7 on host:1> cannot be passed outside of a call: the connection to host:1 on which it was "
-        "given has ended"
+        "<RemoteProxy (object 7) on host:1> cannot be pickled: the connection to host:1 on which it was given has ended"
     )

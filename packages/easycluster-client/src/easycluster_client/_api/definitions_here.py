@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import sys
-from types import FrameType, ModuleType
+from types import FrameType
 from typing import TYPE_CHECKING
 
-from easycluster_client._calls.documentation import find_in
+from easycluster_client._calls.documentation import find_in, list_members as list_members_of
 from easycluster_protocol._definitions.modules import INITIAL_NAMES, DefinitionsModule
 
 if TYPE_CHECKING:
@@ -46,12 +46,7 @@ def list_definitions(module: str) -> list[str]:
 
 def list_members(module: str, path: str) -> list[str]:
     """Return the names in a class or module among the definitions, except for special ones."""
-    found = find_definition(module, path)
-    names: set[str] = set()
-    for owner in found.__mro__ if isinstance(found, type) else (found,):
-        if isinstance(owner, (type, ModuleType)):
-            names.update(vars(owner))
-    return sorted(name for name in names if not name.startswith("__"))
+    return list_members_of(find_definition(module, path))
 
 
 def is_own_attribute(owner: object, name: str, base: type) -> bool:

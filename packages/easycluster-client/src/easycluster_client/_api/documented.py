@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from types import FunctionType
 from typing import TYPE_CHECKING
 
 from easycluster_client._calls.documentation import get_docstring, get_function
@@ -59,6 +60,18 @@ def get_signature(client: Owner, path: str) -> inspect.Signature:
         raise AttributeError(f"the signature of {path} is not known here") from None
     parameters = list(signature.parameters.values())
     return signature.replace(parameters=parameters[1:]) if isinstance(found, classmethod) else signature
+
+
+def get_wrapped(client: Owner, path: str) -> Value:
+    """Return the function or class of a definition, where shells look for its source.
+
+    Raises:
+        AttributeError: there is none.
+    """
+    found = get_function(find_definition(client._easycluster_calls.definitions, path))
+    if isinstance(found, (FunctionType, type)):
+        return found
+    raise AttributeError(f"the source of {path} is not known here")
 
 
 def list_completions(name: object, client: Owner, path: str) -> list[str]:

@@ -68,6 +68,7 @@ class NameView(View, NotAValue):
 
     __doc__ = of_instance(lambda view: view._easycluster_target.__doc__, __doc__)
     __signature__ = of_instance(lambda view: view._easycluster_target.__signature__)
+    __wrapped__ = of_instance(lambda view: view._easycluster_target.__wrapped__)
 
     def __dir__(self) -> Iterable[str]:
         return dir(self._easycluster_target)

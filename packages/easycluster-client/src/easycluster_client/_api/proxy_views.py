@@ -230,7 +230,7 @@ def _make_operator(cls: type, name: str) -> Value:
         if kind == ITEMS:
             return iterate_by_items(proxy, _get_waiting_options(self))
         if not is_remote:
-            result = getattr(cls, name)(proxy, *args, **kwargs)
+            result = getattr(type(proxy), name)(proxy, *args, **kwargs)
         elif name == "__exit__":
             sent = (*args[:2], None)  # tracebacks cannot be sent
             leave = partial(proxy.raw_call_method, name, sent, **_get_waiting_options(self))
@@ -260,8 +260,9 @@ def make_proxy_view(proxy: RemoteProxy, options: dict[str, Value]) -> Value:
     if base not in classes:
         namespace: dict[str, Value] = {"__slots__": (), "__doc__": vars(ProxyView)["__doc__"]}
         for name in OPERATORS - {"__repr__"} - vars(base).keys():
-            found = getattr(cls, name, _MISSING)
-            if found is not getattr(object, name, _MISSING) and found is not RemoteProxy.__str__:
+            # Not by `getattr`, which finds the operators of classes themselves, too.
+            found = next((vars(part)[name] for part in cls.__mro__ if name in vars(part)), _MISSING)
+            if found not in (_MISSING, vars(object).get(name, _MISSING), RemoteProxy.__str__):
                 namespace[name] = None if found is None else _make_operator(cls, name)
         if getattr(cls, "__array_ufunc__", cls) is None:  # see `process_bound`; NumPy asks the class
             namespace["__array_ufunc__"] = None

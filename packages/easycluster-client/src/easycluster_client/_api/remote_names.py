@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NoReturn
 from easycluster_protocol._objects.introspection import TOOL_NAMES, is_for_display
 
 from .definitions_here import find_definition
-from .documented import get_documentation, get_signature, list_completions, of_instance
+from .documented import get_documentation, get_signature, get_wrapped, list_completions, of_instance
 from .used_as_value import NotAValue
 
 if TYPE_CHECKING:
@@ -41,11 +41,7 @@ def check_forwardable(owner: str, name: str, client: Owner, path: str) -> None:
 
 
 class RemoteName(NotAValue):
-    """A dotted name on the server.
-
-    Calling it calls the function of that name, ``.value`` reads it and ``.value = x`` sets it; any other
-    attribute is a longer name.
-    """
+    """A dotted name on the server: call it, or use ``.value``; any other attribute is a longer name."""
 
     __slots__ = ("_easycluster_client", "_easycluster_path")
 
@@ -60,6 +56,7 @@ class RemoteName(NotAValue):
     # What shells show of a name is known here, from the copy of the definitions.
     __doc__ = of_instance(lambda name: get_documentation(*_where(name)) or RemoteName.__doc__, __doc__)
     __signature__ = of_instance(lambda name: get_signature(*_where(name)))
+    __wrapped__ = of_instance(lambda name: get_wrapped(*_where(name)))
 
     def __dir__(self) -> Iterable[str]:
         return list_completions(self, self._easycluster_client, self._easycluster_path)
@@ -114,6 +111,9 @@ class RemoteName(NotAValue):
 def _where(name: RemoteName) -> tuple[Owner, str]:
     return name._easycluster_client, name._easycluster_path
 
+
+# Shells show the signature of `__call__` beside that of the definition.
+RemoteName.__call__.__annotations__.clear()
 
 # The slots have setters of their own: `__setattr__` is taken, and each call sets them.
 _set_client = RemoteName.__dict__["_easycluster_client"].__set__

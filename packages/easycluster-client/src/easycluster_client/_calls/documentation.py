@@ -18,6 +18,7 @@ from types import (
 )
 from typing import TYPE_CHECKING
 
+from easycluster_protocol._objects.exports import SETTINGS, is_method
 from easycluster_protocol._objects.forwarders import METHOD, get_forwarded_kind
 
 if TYPE_CHECKING:
@@ -77,6 +78,26 @@ def get_docstring(found: Value) -> str | None:
 def get_function(found: Value) -> Value:
     """Return the function of a class method or static method, any other value as it is."""
     return found.__func__ if isinstance(found, (classmethod, staticmethod)) else found  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
+
+
+def list_members(owner: Value) -> list[str]:
+    """Return the public names in a class or module, except for settings of classes of server objects."""
+    names: set[str] = set()
+    for part in owner.__mro__ if isinstance(owner, type) else (owner,):
+        if isinstance(part, (type, ModuleType)):
+            names.update(vars(part))
+    if isinstance(owner, type):
+        names.difference_update(SETTINGS)
+    return sorted(name for name in names if not name.startswith("__"))
+
+
+def list_attributes(cls: type) -> list[str]:
+    """Return the public attributes of the instances of a class that it defines or annotates, without its
+    methods."""
+    names = {name for name in list_members(cls) if not is_method(find_in(cls, [name]))}
+    for base in cls.__mro__:
+        names.update(vars(base).get("__annotations__", ()))
+    return sorted(name for name in names.difference(SETTINGS) if not name.startswith("_"))
 
 
 def document_methods(cls: type, class_name: str) -> None:

@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING, cast
 
 from easycluster_client._session.references import References
 from easycluster_protocol._objects.proxies import RemoteProxy
+from easycluster_protocol._objects.proxy_classes import DefaultRemoteProxy
+from easycluster_protocol._values.serialize import get_text
 from easycluster_protocol._wire import messages as m
 from easycluster_protocol.errors import ConnectionLost, RemoteException
 
-from .documentation import find_class, get_docstring
+from .documentation import find_class, get_docstring, list_attributes
 from .keywords import NO_OPTIONS, parse_options
 
 if TYPE_CHECKING:
@@ -63,6 +65,11 @@ class ProxyState:
         found = find_class(self.class_name)
         return None if found is None else get_docstring(found)
 
+    def list_attributes(self, proxy: RemoteProxy) -> list[str]:
+        """Return the attributes that the object's class names, for proxies that forward any attribute."""
+        found = find_class(self.class_name) if isinstance(proxy, DefaultRemoteProxy) else None
+        return [] if found is None else list_attributes(found)
+
     @property
     def cache(self) -> dict[str, Value]:
         """The values of attributes that do not change."""
@@ -102,15 +109,20 @@ class ProxyState:
         """Return an item of an object that is iterated over by its items. The IndexError that ends the
         iteration is not printed as an exception."""
         return self._ask(
-            lambda settings: self.invoke("__getitem__", (index,), {}, settings), options, IndexError
+            lambda settings: self.invoke("__getitem__", (index,), {}, settings),
+            options,
+            lambda error: isinstance(error, IndexError),
         )
 
     def get_attribute(
         self, proxy: RemoteProxy, name: str, options: Mapping[str, Value] = NO_OPTIONS
     ) -> Value:
-        """Return an attribute. A missing one is not printed as an exception, so that ``hasattr`` is quiet."""
+        """Return an attribute. A missing one is not printed as an exception, so that ``hasattr`` is quiet;
+        the error of a property that misses another attribute is."""
         return self._ask(
-            lambda settings: self.operation("get_attribute", (proxy, name), settings), options, AttributeError
+            lambda settings: self.operation("get_attribute", (proxy, name), settings),
+            options,
+            lambda error: isinstance(error, AttributeError) and _find_missing_name(error) in ("", name),
         )
 
     def leave(self, leave: Callable[[], Value], error: Args) -> Value:
@@ -139,14 +151,14 @@ class ProxyState:
         self,
         make_call: Callable[[dict[str, Value]], Value],
         options: Mapping[str, Value],
-        expected: type[Exception],
+        is_expected: Callable[[BaseException], bool],
     ) -> Value:
-        """Make a call that an exception of the class ``expected`` may answer, which is not printed.
+        """Make a call that an expected exception may answer, which is not printed.
 
         Args:
             make_call: makes the call with the options that it is given.
             options: the options of the call.
-            expected: the class.
+            is_expected: tells whether an exception is expected.
         """
         origexc = options.get("origexc", True)
         try:
@@ -154,7 +166,7 @@ class ProxyState:
         except RemoteException as error:
             if origexc is not None and not origexc:
                 raise
-            if origexc != "quiet" and not isinstance(error.orig, expected):
+            if origexc != "quiet" and not is_expected(error.orig):
                 self._calls.client.report_exception(error)
             orig = error.orig
         try:  # out here, and then dropped: errors that hold each other would hold the proxy, too
@@ -168,11 +180,23 @@ class ProxyState:
         Raises:
             TypeError: the proxy is being pickled for another connection, or for something else than a call.
         """
-        if references is not self.references:
-            where = "outside of a call" if references is None else f"to {references.session.peername}"
+        if references is self.references:
+            return
+        if self.client is None:
+            reason = f"the connection to {self.peername} on which it was given has ended"
+        elif references is None:
+            reason = f"the object stays on {self.peername}; pass it to calls of its own connection"
+        else:
             reason = f"the object is on {self.peername}, and only calls there can use it"
-            if self.client is None:
-                reason = f"the connection to {self.peername} on which it was given has ended"
-            raise TypeError(
-                f"<RemoteProxy for oid {self.oid} on {self.peername}> cannot be passed {where}: {reason}"
-            )
+        if references is None:
+            name = self.class_name.rpartition(".")[2] or "RemoteProxy"
+            raise TypeError(f"<{name} (object {self.oid}) on {self.peername}> cannot be pickled: {reason}")
+        raise TypeError(
+            f"<RemoteProxy for oid {self.oid} on {self.peername}> cannot be passed"
+            f" to {references.session.peername}: {reason}"
+        )
+
+
+def _find_missing_name(error: AttributeError) -> str:
+    """Return the name that an error says is missing, "" if it is not one of Python's own."""
+    return get_text(error).partition("has no attribute '")[2].partition("'")[0]

@@ -33,7 +33,7 @@ if TYPE_CHECKING:  # novm
     #: One name, or several.
     Names = Union[str, Iterable[str], None]
 
-    #: The values of `_SETTINGS` by name.
+    #: The values of `SETTINGS` by name.
     Settings = Dict[str, Value]
 
     Strings = Tuple[str, ...]
@@ -92,7 +92,8 @@ MAX_NUMBERED_CLASSES = 1024
 #: Descriptions with more characters than this have a number.
 _LARGE_DESCRIPTION = 100
 
-_SETTINGS: Tuple[str, ...] = ("export_methods", "export_attrs", "export_attrs_cache", "proxy_class")
+#: The attributes of classes that name their exports.
+SETTINGS: Tuple[str, ...] = ("export_methods", "export_attrs", "export_attrs_cache", "proxy_class")
 
 
 class ServerObject:
@@ -239,7 +240,7 @@ def _find_class_exports(cls: type) -> Optional[Exports]:
         if base in _registered:
             settings = _registered[base]
             return None if settings is None else _make_exports(cls, settings)
-        own = {name: vars(base)[name] for name in _SETTINGS if name in vars(base)}
+        own = {name: vars(base)[name] for name in SETTINGS if name in vars(base)}
         if own:
             return _make_exports(cls, {**_inherit_settings(cls), **own})
     return _make_exports(cls, {})
@@ -247,7 +248,7 @@ def _find_class_exports(cls: type) -> Optional[Exports]:
 
 def _inherit_settings(cls: type) -> Settings:
     """Return the settings that a class inherits, except for its proxy class."""
-    return {name: getattr(cls, name) for name in _SETTINGS[:3] if hasattr(cls, name)}
+    return {name: getattr(cls, name) for name in SETTINGS[:3] if hasattr(cls, name)}
 
 
 def _make_exports(cls: type, settings: Settings) -> Exports:
@@ -353,7 +354,7 @@ def make_server_class(
         raise TypeError(
             f"the instances of {cls.__name__} cannot stay on the server: results are made of them"
         )
-    settings = dict(zip(_SETTINGS, (export_methods, export_attrs, export_attrs_cache, proxy_class)))
+    settings = dict(zip(SETTINGS, (export_methods, export_attrs, export_attrs_cache, proxy_class)))
     _make_exports(cls, settings)  # raises an error if a name cannot be exported
     _registered[cls] = settings
     _exports_by_class.clear()
@@ -387,6 +388,6 @@ def make_singleton(
         )
     if obj is None or isinstance(obj, (bool, int, str, bytes, float)) or obj == ():
         raise TypeError(f"{obj!r} cannot be a singleton: equal values elsewhere may be the same object")
-    settings = dict(zip(_SETTINGS, (export_methods, export_attrs, export_attrs_cache, proxy_class)))
+    settings = dict(zip(SETTINGS, (export_methods, export_attrs, export_attrs_cache, proxy_class)))
     _singletons[id(obj)] = obj, _make_exports(_type_of(obj), settings)
     return obj

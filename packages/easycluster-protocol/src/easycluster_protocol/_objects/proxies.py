@@ -82,6 +82,10 @@ if TYPE_CHECKING:  # novm
             """Make the call that ends a ``with`` block, which an exception may have left."""
             ...
 
+        def list_attributes(self, proxy: RemoteProxy) -> Iterable[str]:
+            """Return the attributes of the object that its class names, as far as that is known here."""
+            ...
+
         def check_pickling(self, references: object) -> None:
             """Raise TypeError unless the proxy is pickled for a call on its own connection."""
             ...
@@ -167,7 +171,7 @@ class RemoteProxy:
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         if cls.__doc__ is None:
-            setattr(cls, "__doc__", _Documentation(RemoteProxy.__doc__))  # noqa: B010
+            setattr(cls, "__doc__", _Documentation((RemoteProxy.__doc__ or "").partition("\n")[0]))  # noqa: B010
         define_forwarders(cls, _OWN_NAMES)
         if all(get_forwarded_kind(cls, name) == METHOD for name in ("__getitem__", "__len__")):
             for name, refusal in make_array_refusals().items():
@@ -234,7 +238,8 @@ class RemoteProxy:
 
     def __dir__(self) -> Iterator[str]:
         # Without asking the server: interactive shells call this at each keystroke.
-        return iter(sorted({*dir(type(self)), *vars(self)}))
+        own = {*dir(type(self)), *vars(self)}
+        return iter(sorted({*(own - _OWN_NAMES), *self._easycluster_state.list_attributes(self)}))
 
     def __reduce_ex__(self, protocol: object) -> Tuple[Callable[..., Any], Tuple[Any, ...]]:
         self._easycluster_state.check_pickling(getattr(context, "references", None))
