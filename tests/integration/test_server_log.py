@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from easycluster import Client, define_common
+from easycluster import Client, define_common, options
 from helpers.children import start
 from helpers.client_states import break_connection
 from helpers.servers import COMMAND, Server
@@ -163,7 +163,7 @@ def test_reader_that_reads_again(servers: Any) -> None:
         assert client.eval("5") == 5
         log = server.read_until("called eval")
 
-    (lost,) = re.findall(r" easycluster: (\d+) lines could not be printed here\n", log)
+    (lost,) = re.findall(r" easycluster: (\d+) lines? could not be printed here\n", log)
     assert int(lost) + printed + log.count("called add") == CALLS
 
 
@@ -199,6 +199,9 @@ def test_lines(start_server: Any, key: bytes, tmp_path: Path) -> None:
         with client.open(str(tmp_path / "secret name"), "wb") as file:
             for _ in range(10):
                 file.write(bytes(1000))
+        (tmp_path / "lines").write_text("a line\n" * 5000)
+        with client.open(str(tmp_path / "lines")) as file:
+            assert len(list(options(file, prefetch=100))) == 5000
         assert list(client.count()) == list(range(5))
         with pytest.raises(TypeError):
             client.add("secret value", 1)
@@ -207,6 +210,7 @@ def test_lines(start_server: Any, key: bytes, tmp_path: Path) -> None:
     peer = r"^[\d-]+ [\d:,]+ easycluster: 127\.0\.0\.1:\d+"
     for line in (
         r"is done with BufferedWriter: 11 calls, 0 bytes read, 10,000 written, \d+\.\d ms",
+        r"is done with TextIOWrapper: \d+ calls, 35,000 characters read, 0 written, \d+\.\d ms",
         r"is done with generator: 5 items, \d+\.\d ms",
         r"called add: \d+\.\d ms, failed: TypeError",
         r"closed the connection after \d+ calls, \d+\.\d s",
@@ -214,6 +218,7 @@ def test_lines(start_server: Any, key: bytes, tmp_path: Path) -> None:
         assert len(re.findall(f"{peer} {line}$", log, re.MULTILINE)) == 1, line
     assert "secret" not in log
     assert "called BufferedWriter" not in log
+    assert "next" not in log
 
 
 def test_client_that_is_lost(start_server: Any, key: bytes) -> None:

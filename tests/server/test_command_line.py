@@ -255,12 +255,13 @@ def test_arguments_of_the_process(
         (["-k", "secret.key"], "add -S to serve"),
         (["-p", "5", "-v"], "add -S to serve"),
         (["-O"], "add -g FILE"),
+        (["-S", "-k", "secret.key", "-g", "new.key"], "make the key first, then serve with -k FILE"),
     ],
 )
 def test_options_without_a_purpose(
     capsys: pytest.CaptureFixture[str], servers: list[FakeServer], arguments: list[str], said: str
 ) -> None:
-    """Options that say how, without the one that says what to do, are answered by what is missing."""
+    """Options without the one that says what to do, or with both of these, are answered by what to write."""
     assert main(arguments) == 2
 
     captured = capsys.readouterr()
@@ -284,4 +285,19 @@ def test_advice(
     assert main(["-S", "-K", "a key"]) == 1
 
     assert advice in capsys.readouterr().err
+    assert not servers
+
+
+def test_key_file_that_cannot_be_read(
+    capsys: pytest.CaptureFixture[str], servers: list[FakeServer], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An error of the key file gets no advice about ports."""
+
+    def refuse(path: str) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied", path)
+
+    monkeypatch.setattr("easycluster_server._command_line.require_private", refuse)
+    assert main(["-S", "-k", "secret.key"]) == 1
+
+    assert capsys.readouterr().err == "easycluster: [Errno 13] Permission denied: 'secret.key'\n"
     assert not servers

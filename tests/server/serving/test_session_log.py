@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator
 
@@ -62,3 +63,15 @@ def test_end(capfd: pytest.CaptureFixture[str], verbosity: int, outcome: str, en
     lines = [rf"{STAMP}easycluster: {line}" for line in (r"h:5 is told of\n", ending)] if verbosity else []
     calls = rf"{STAMP}easycluster: h:5 called g\n" if verbosity == 2 else ""
     assert re.fullmatch(calls + "".join(lines), printed)
+
+
+def test_forked_process(capfd: pytest.CaptureFixture[str]) -> None:
+    """A process that was forked writes nothing to the log of its parent."""
+    log = SessionLog("h:5", 2)
+    child = os.fork()
+    if child == 0:
+        log.end(LOST)
+        os._exit(0)
+    assert os.waitpid(child, 0)[1] == 0
+
+    assert capfd.readouterr().err == ""

@@ -55,6 +55,8 @@ def main(args: Optional[Sequence[str]] = None) -> int:
     options = parser.parse_args(args)
     try:
         if options.generate is not None:
+            if options.serve:
+                raise _UsageError("-g and -S exclude each other: make the key first, then serve with -k FILE")
             return _generate(options.generate, options.overwrite)
         if options.serve:
             return _serve(options)
@@ -66,7 +68,9 @@ def main(args: Optional[Sequence[str]] = None) -> int:
         print_error(f"easycluster: {error}\n")
         return 1
     except OSError as error:
-        advice = _ADVICE.get(error.errno or 0, "") if options.serve else ""
+        # An error that names a file is one of the key file.
+        is_of_server = options.serve and error.filename is None
+        advice = _ADVICE.get(error.errno or 0, "") if is_of_server else ""
         print_error(f"easycluster: {error}{advice}\n")
         return 1
     print_error(parser.format_help())

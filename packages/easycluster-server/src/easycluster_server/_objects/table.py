@@ -77,6 +77,10 @@ class ObjectTable:
                 "its proxy was dropped, or belongs to another connection"
             ) from None
 
+    def find(self, value: Value) -> int:
+        """Return the number of an object, or 0: it has none."""
+        return self._known.get(id(value), 0)
+
     def add(self, value: Value, listed: Dict[int, None]) -> int:
         """Return the number of an object that a message names, and count a receipt.
 

@@ -135,9 +135,8 @@ def _reap_guardians(*_: object) -> None:
 
 def _end_sessions() -> None:
     """Let every guardian end its worker: the owner is gone, or stops."""
-    signal.signal(
-        signal.SIGCHLD, signal.SIG_DFL
-    )  # from here on the ids that are noted stay those of guardians
+    # From here on the ids that are noted stay those of guardians.
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     for pid in _guardians:
         os.kill(pid, signal.SIGTERM)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import time
+from time import monotonic  # remote code may put something else in the place of `time.monotonic`
 from types import CoroutineType
 from typing import TYPE_CHECKING, Callable, Tuple
 
@@ -41,30 +41,32 @@ class LoggingRunner(CallRunner):
         try:
             return super().unpack(request)
         finally:
-            call.begin = time.monotonic()
+            call.begin = monotonic()
 
     def find_function(self, request: Message, oid: int, name: Value, args: Args) -> Callable[..., Value]:
         """Return the function of a call; see `CallRunner.find_function`."""
         call = self._log.find(request.request)
         if call is not None:
-            self._describe(call, oid, name, args)
+            self._describe(call, request, oid, name, args)
         return super().find_function(request, oid, name, args)
 
-    def _describe(self, call: LoggedCall, oid: int, name: Value, args: Args) -> None:
+    def _describe(self, call: LoggedCall, request: Message, oid: int, name: Value, args: Args) -> None:
         call.label = clean(get_name(name))
+        if name == "next_lines" and not oid and request.kind == m.INVOKE:  # many times `__next__`
+            oid, name = self.objects.find(args[0]), "__next__"
         if oid:
             owner = self.objects.get(oid)
             call.label = clean(f"{class_name(owner)}.{name}")
             call.method = name
-            call.argument_size = measure(args[0]) if args else 0
             call.stream = self._streams.find(oid, owner, name)
+            call.argument_size = measure(args[0]) if call.stream and args else 0
 
     def pack_result(self, request: Message, name: Value, value: Value) -> Message:
         """Return the answer to a call that returned ``value``; see `CallRunner.pack_result`."""
         call = self._log.find(request.request)
         if type(value) is CoroutineType:
             value = run_coroutine(value)
-        seconds = 0 if call is None else time.monotonic() - call.begin
+        seconds = 0 if call is None else monotonic() - call.begin
         answer = super().pack_result(request, name, value)
         if call is not None and answer.kind == m.RESULT:
             self._finish(request, call, seconds, value, "")
@@ -73,7 +75,7 @@ class LoggingRunner(CallRunner):
     def pack_failure(self, request: Message, error: BaseException) -> Message:
         """Return the answer to a call that raised ``error``; see `CallRunner.pack_failure`."""
         call = self._log.find(request.request)
-        seconds = 0 if call is None else time.monotonic() - call.begin
+        seconds = 0 if call is None else monotonic() - call.begin
         answer = super().pack_failure(request, error)
         if call is not None:
             self._finish(request, call, seconds, None, class_name(error))

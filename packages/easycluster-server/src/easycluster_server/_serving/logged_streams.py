@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any, Callable, Dict, List
 from easycluster_protocol._objects.exports import find_exports
 from easycluster_protocol._objects.proxy_classes import FileProxy
 
+from .session_log import count
+
 if TYPE_CHECKING:
     from easycluster_protocol._types import Value
 
@@ -143,11 +145,6 @@ def measure(value: Value) -> int:
     """Return the length of data, or of a list of data: in bytes, or characters; 0 for anything else."""
     items: List[Any] = [*value] if type(value) is list else [value]
     return sum(len(item) for item in items if type(item) in _DATA)
-
-
-def count(number: int, noun: str) -> str:
-    """Return a number and its noun."""
-    return f"{number:,} {noun}{'s' * (number != 1)}"
 
 
 def class_name(value: Value) -> str:

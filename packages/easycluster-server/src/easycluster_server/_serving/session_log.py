@@ -6,7 +6,10 @@ The log never names arguments or values: they may be secrets.
 from __future__ import annotations
 
 import itertools
-import time
+
+# Taken now: remote code may put something else in the places of these.
+from os import getpid
+from time import localtime, monotonic, strftime, time
 from typing import Callable, Dict, Optional
 
 from easycluster_server._io.interrupts import FirstOf
@@ -19,14 +22,19 @@ _MAX_NAME = 100
 
 def stamp() -> str:
     """Return the time, as the log of the listener has it."""
-    now = time.time()
-    return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(now)) + f",{int(now % 1 * 1000):03d} "
+    now = time()
+    return strftime("%Y-%m-%d %H:%M:%S", localtime(now)) + f",{int(now % 1 * 1000):03d} "
 
 
 def clean(name: str) -> str:
     """Return a name that a client chose, fit for a line of the log."""
     shown = name if name.isprintable() else ascii(name)[1:-1]
     return shown if len(shown) <= _MAX_NAME else shown[:_MAX_NAME] + "..."
+
+
+def count(number: int, noun: str) -> str:
+    """Return a number and its noun."""
+    return f"{number:,} {noun}{'s' * (number != 1)}"
 
 
 class LoggedCall:
@@ -42,7 +50,7 @@ class LoggedCall:
 
     def __init__(self) -> None:
         self.label = "something unknown"
-        self.begin = time.monotonic()
+        self.begin = monotonic()
         self.stream = 0
         self.method = ""
         self.argument_size = 0
@@ -64,16 +72,18 @@ class SessionLog:
         self.with_calls = verbosity >= 2
         self.last_lines: Callable[[], object] = int
         self._peer = peer
+        self._pid = getpid()
         self._verbosity = verbosity
-        self._begin = time.monotonic()
+        self._begin = monotonic()
         self._numbers = itertools.count()
         self._under_way: Dict[int, LoggedCall] = {}
         self._ended = FirstOf()
         standard_error.prefix = stamp
 
     def write(self, text: str) -> None:
-        """Write a line about the client."""
-        standard_error.say(f"{self._peer} {text}")
+        """Write a line about the client; a process that remote code has forked writes none."""
+        if getpid() == self._pid:
+            standard_error.say(f"{self._peer} {text}")
 
     def begin(self, request: int) -> LoggedCall:
         """Note that a call has come."""
@@ -109,5 +119,5 @@ class SessionLog:
         how = "closed the connection" if outcome == CLOSED else "was lost"
         labels = [call.label for call in list(self._under_way.values())]
         within = f", in the middle of {', '.join(labels[:3])}" if labels else ""
-        calls = f"{next(self._numbers):,} calls, " if self.with_calls else ""
-        self.write(f"{how} after {calls}{time.monotonic() - self._begin:.1f} s{within}")
+        calls = f"{count(next(self._numbers), 'call')}, " if self.with_calls else ""
+        self.write(f"{how} after {calls}{monotonic() - self._begin:.1f} s{within}")
