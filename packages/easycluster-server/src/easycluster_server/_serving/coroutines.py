@@ -32,6 +32,7 @@ def run_coroutine(coroutine: Any) -> Value:
         coroutine.close()
         raise RuntimeError(
             "the call returned a coroutine, which cannot be run here: an event loop is running in this thread"
+            "; give the call a threadid of its own"
         )
     loop = _loops.loop
     if loop is None or loop.is_closed():
