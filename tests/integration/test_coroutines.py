@@ -17,6 +17,12 @@ async def double(value):
     await asyncio.sleep(0)
     return value * 2
 
+async def fork():
+    if os.fork() == 0:
+        return None
+    os.wait()
+    return "parent"
+
 async def set_up():
     global lock
     lock = asyncio.Lock()
@@ -54,6 +60,14 @@ def test_coroutine_functions(host: Any) -> None:
     with pytest.raises(TypeError):
         host.double(None)
     assert host.eval("double(4)") == 8
+
+
+def test_coroutine_that_forks(host: Any) -> None:
+    """A process that a coroutine forked ends with it: it says nothing about the connection."""
+    assert host.fork() == "parent"
+    board = host.Board()
+    assert host.eval("__import__('time').sleep(1)") is None  # the guardian would end a lost server meanwhile
+    assert board.measure(3)[1] == 6
 
 
 def test_loop_is_kept(host: Any) -> None:

@@ -163,7 +163,19 @@ def test_half_closed_link(connect: Callable[[], Any], tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["os.write", "os.read", "os.readv", "os.writev", "os.fstat", "os.getpid", "select.poll"]
+    "name",
+    [
+        "os._exit",
+        "os.close",
+        "os.fstat",
+        "os.getpid",
+        "os.open",
+        "os.read",
+        "os.readv",
+        "os.write",
+        "os.writev",
+        "select.poll",
+    ],
 )
 def test_functions_that_remote_code_replaces(
     connect: Callable[[], Any], capfd: pytest.CaptureFixture[str], name: str

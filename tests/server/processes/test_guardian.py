@@ -165,16 +165,19 @@ def test_closed_connection_of_a_worker_that_stays(watch: Watch) -> None:
     wait_until_gone(watched.processes)
 
 
-def test_killed_worker(watch: Watch, capfd: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize(
+    ("number", "shown"), [(signal.SIGSEGV, "11 (SIGSEGV)"), (signal.SIGABRT, "6 (SIGABRT)"), (40, "40")]
+)
+def test_killed_worker(watch: Watch, capfd: pytest.CaptureFixture[str], number: int, shown: str) -> None:
     """The signal that ended a worker is said, behind the end of what it had started."""
     watched = watch("start(); wait()", 2)
     worker, child = watched.processes
-    os.kill(worker.pid, signal.SIGSEGV)
+    os.kill(worker.pid, number)
 
     assert watched.wait() == 0
     wait_until_gone([child])
     name = f"the process {worker.pid} on {os.uname().nodename}"
-    assert capfd.readouterr().err == f"easycluster: {name} was ended by signal 11 (SIGSEGV)\n"
+    assert capfd.readouterr().err == f"easycluster: {name} was ended by signal {shown}\n"
 
 
 def test_names_of_clients(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -199,14 +202,18 @@ def test_lost_connection(watch: Watch) -> None:
     wait_until_gone(watched.processes)
 
 
-def test_worker_that_says_nothing(watch: Watch) -> None:
-    """A worker that does not say in time how the connection ended counts as lost; SIGTERM is not enough for it."""
+def test_worker_that_says_nothing(watch: Watch, capfd: pytest.CaptureFixture[str]) -> None:
+    """A worker that does not say in time how the connection ended counts as lost; SIGTERM is not enough for it.
+
+    The guardian does not report the signal that it sent itself.
+    """
     code = "signal.signal(15, signal.SIG_IGN); start(leave=True); time.sleep(600)"
     watched = watch(code, 2, (0.1, 600, 0.1))
     watched.link.close()
 
     assert watched.wait() == 0
     wait_until_gone(watched.processes)
+    assert capfd.readouterr().err == ""
 
 
 def test_worker_that_ends_by_itself(watch: Watch) -> None:

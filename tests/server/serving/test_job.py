@@ -185,7 +185,7 @@ def test_leaving_a_forked_process(
     def leave(status: int) -> None:
         raise Left(status)
 
-    monkeypatch.setattr(os, "_exit", leave)
+    monkeypatch.setattr("easycluster_server._serving.job._exit", leave)
     with pytest.raises(Left) as left:
         try:
             if error is not None:

@@ -80,7 +80,7 @@ def test_other_readers_that_stop(mode: str) -> None:
         os.close(descriptor)
 
     lines = got.splitlines()
-    assert lines[-2:] == [b"easycluster: 1 lines could not be printed here", b"again"]
+    assert lines[-2:] == [b"easycluster: 1 line could not be printed here", b"again"]
     assert lines[:printed] == [b"x" * 99] * printed
 
 
@@ -91,7 +91,7 @@ def test_long_text(pipe: tuple[int, int]) -> None:
     os.read(pipe[0], 1 << 16)
 
     assert output.print("next\n")
-    assert os.read(pipe[0], 1 << 16) == b"\neasycluster: 1 lines could not be printed here\nnext\n"
+    assert os.read(pipe[0], 1 << 16) == b"\neasycluster: 1 line could not be printed here\nnext\n"
 
 
 @pytest.mark.parametrize("target", ["/dev/full", "closed"])

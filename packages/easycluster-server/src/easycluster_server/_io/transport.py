@@ -86,6 +86,7 @@ _MAX_BUFFERS = 512
 
 # Taken now: remote code may put something else in their places, in its own process.
 _make_poll = select.poll
+_close = os.close
 _read = os.read
 _readv: Any = getattr(os, "readv", None)
 _writev: Any = getattr(os, "writev", None)
@@ -262,7 +263,7 @@ class PipeTransport:
         """Close both descriptors."""
         for descriptor in {self._read, self._write}:
             try:
-                os.close(descriptor)
+                _close(descriptor)
             except OSError:
                 pass
         self._read = self._write = -1

@@ -53,9 +53,6 @@ KILL_GRACE = 1.0
 #: Seconds between two looks at the processes that are to end.
 _POLL_INTERVAL = 0.02
 
-#: The names of the signals that most often end a process against its will.
-_SIGNAL_NAMES = {9: " (SIGKILL)", 11: " (SIGSEGV)"}
-
 _HANG_UP = getattr(select, "POLLRDHUP", 0)
 
 
@@ -134,11 +131,9 @@ class Guardian:
                     f"remote code has closed the descriptors of {self._name}, or replaced its process"
                     " (os.exec*)"
                 )
-            elif os.WIFSIGNALED(self._worker_status):
+            elif not was_running and os.WIFSIGNALED(self._worker_status):
                 number = os.WTERMSIG(self._worker_status)
-                standard_error.say(
-                    f"{self._name} was ended by signal {number}{_SIGNAL_NAMES.get(number, '')}"
-                )
+                standard_error.say(f"{self._name} was ended by signal {number}{_name_signal(number)}")
 
     def _wait_for_event(self, timeout: Optional[float]) -> None:
         for descriptor, _ in self._poll.poll(None if timeout is None else timeout * 1000):
@@ -272,6 +267,17 @@ def _name_client(transport: Any) -> str:
     except (AttributeError, ValueError, OSError):  # it is not TCP, or has ended
         client = os.environ.get("SSH_CLIENT", "").split()
         return f" for the login from {client[0]}" if client else ""
+
+
+def _name_signal(number: int) -> str:
+    """Return the name of a signal, in brackets, or nothing if it has none."""
+    # Other constants are written with a line, as SIG_DFL is.
+    names = [
+        name
+        for name, value in vars(signal).items()
+        if value == number and name[:3] == "SIG" and "_" not in name
+    ]
+    return f" ({min(names)})" if names else ""
 
 
 def _read_all(descriptor: int) -> Tuple[bytes, bool]:

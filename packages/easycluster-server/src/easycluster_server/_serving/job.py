@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import sys
-from os import getpid  # remote code may put something else in the place of `os.getpid`
+from os import _exit, getpid  # remote code may put something else in the places of these
 from typing import TYPE_CHECKING, Callable, Optional, Tuple
 
 from easycluster_protocol._wire.messages import Message
@@ -121,11 +120,10 @@ class Job:
         try:
             try:
                 function, name, args, kwargs = runner.unpack(request)
-                value = function(*args, **kwargs)
+                return runner.pack_result(request, name, function(*args, **kwargs))
             finally:
                 if getpid() != owner.pid:
                     leave_forked()
-            return runner.pack_result(request, name, value)
         except BaseException as raised:
             if self.is_abandoned:
                 raise
@@ -148,4 +146,4 @@ def leave_forked() -> None:
             report(error)
         flush_streams()
     finally:  # whatever happens, it must not go on as a second worker
-        os._exit(status)
+        _exit(status)

@@ -12,10 +12,11 @@ import stat
 from _thread import get_ident
 
 # Taken now: remote code may put something else in the places of these.
-from os import fstat, write
+from os import close, fstat, write
 from typing import Callable, Dict, List, Optional, Tuple
 
 _make_poll = select.poll
+_open = os.open
 
 #: Of a descriptor that is opened once more.
 _FLAGS = os.O_WRONLY | os.O_NONBLOCK | os.O_NOCTTY
@@ -77,7 +78,8 @@ class Output:
         missing = self.missing
         told = self._told + missing
         if missing:
-            text = f"{self.prefix()}easycluster: {missing} lines could not be printed here\n{text}"
+            lost = "line" if missing == 1 else "lines"
+            text = f"{self.prefix()}easycluster: {missing} {lost} could not be printed here\n{text}"
         if self._is_in_line:
             text = f"\n{text}"
         done = False
@@ -100,7 +102,7 @@ class Output:
                 return False
             if not stat.S_ISREG(status.st_mode):  # which would have a position of its own
                 try:
-                    opened.extend(map(os.open, (f"/proc/self/fd/{descriptor}",), (_FLAGS,)))
+                    opened.extend(map(_open, (f"/proc/self/fd/{descriptor}",), (_FLAGS,)))
                     descriptor = opened[0]
                 except OSError as error:  # a socket, a terminal of another user, a system without /proc
                     _raise_if_foreign(error)
@@ -115,7 +117,7 @@ class Output:
             return False
         finally:
             for each in opened:
-                os.close(each)
+                close(each)
 
 
 def has_room(descriptor: int, milliseconds: int) -> bool:
