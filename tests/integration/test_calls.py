@@ -241,7 +241,7 @@ def test_dunder_names_stay_here(client: Any) -> None:
     response = client.add(1, nonblocking=True)
 
     assert not hasattr(client, "__hidden__")
-    assert not hasattr(client.settings, "__wrapped__")
+    assert not hasattr(client.settings, "__hidden__")
     assert not hasattr(client, "_repr_html_")
     with pytest.raises(TypeError):
         len(client)
