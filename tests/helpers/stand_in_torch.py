@@ -143,3 +143,11 @@ def install() -> Any:
     Tensor.__module__ = _rebuild.__module__ = "torch"
     sys.modules["torch"], sys.modules["torch.storage"] = module, storage
     return module
+
+
+def install_until_undone(patches: Any) -> Any:
+    """Make this the module ``torch`` until a `pytest.MonkeyPatch` is undone; return it, with no copy to a GPU noted."""
+    for name in ("torch", "torch.storage"):
+        patches.setitem(sys.modules, name, None)
+    del initialised[:]
+    return install()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -42,11 +41,7 @@ class Net(ServerObject):
 @pytest.fixture
 def torch(monkeypatch: pytest.MonkeyPatch) -> Any:
     """What stands for PyTorch here."""
-    for name in ("torch", "torch.storage"):
-        monkeypatch.setitem(sys.modules, name, None)
-    module = stand_in_torch.install()
-    del stand_in_torch.initialised[:]
-    return module
+    return stand_in_torch.install_until_undone(monkeypatch)
 
 
 def install_there(client: Any) -> None:

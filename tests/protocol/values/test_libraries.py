@@ -28,11 +28,7 @@ COUNT = 20_000
 @pytest.fixture
 def torch(monkeypatch: pytest.MonkeyPatch) -> Any:
     """What stands for PyTorch."""
-    for name in ("torch", "torch.storage"):
-        monkeypatch.setitem(sys.modules, name, None)
-    module = stand_in_torch.install()
-    del stand_in_torch.initialised[:]
-    return module
+    return stand_in_torch.install_until_undone(monkeypatch)
 
 
 @pytest.fixture
