@@ -12,7 +12,7 @@ import pytest
 
 import easycluster
 from easycluster import parallel, server
-from easycluster_server._command_line import _make_parser
+from easycluster_server._command_line.parser import make_parser
 
 #: The module as it is at run time; type checkers see its stub alone.
 facade: Any = easycluster
@@ -224,6 +224,6 @@ def test_functions_have_signatures() -> None:
 
 def test_options_of_the_command() -> None:
     """`easycluster --help` knows the options of the table and no others."""
-    options = {option for action in _make_parser()._actions for option in action.option_strings}
+    options = {option for action in make_parser()._actions for option in action.option_strings}
 
     assert options == set(TABLES["easycluster, the command"])

@@ -1,4 +1,4 @@
-"""The command line: its options, exit statuses and messages; tests/integration/test_cli.py runs real servers."""
+"""``easycluster -S``; tests/integration/test_cli.py runs real servers."""
 
 from __future__ import annotations
 
@@ -11,26 +11,27 @@ from typing import Any
 import pytest
 
 from easycluster_protocol._constants import DEFAULT_PORT, VERSION
-from easycluster_protocol.keys import generate_key, read_key_file, write_key_file
-from easycluster_server import _command_line
-from easycluster_server._command_line import main
+from easycluster_protocol.keys import generate_key, write_key_file
+from easycluster_server._command_line import main, serving
 
 
 class FakeServer:
     """Notes how it is made and run.
 
     Args:
-        arguments: as a real one takes them.
+        port: as a real one takes it.
+        key: the same.
+        keywords: the same.
     """
 
     default_verbosity = 2
     made: list[FakeServer]
     error: Exception | None = None
 
-    def __init__(self, *arguments: Any) -> None:
+    def __init__(self, port: int, key: bytes, **keywords: Any) -> None:
         if FakeServer.error is not None:
             raise FakeServer.error
-        self.arguments = arguments
+        self.arguments = {"port": port, "key": key, **keywords}
         self.notes: list[str] = []
         self.addresses = ["192.0.2.1:5", "[2001:db8::1]:5"]
         FakeServer.made.append(self)
@@ -52,7 +53,7 @@ class FakeQuietServer(FakeServer):
 def servers(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[FakeServer]]:
     """The servers that the command has made, which do not listen."""
     classes = {"Server": FakeServer, "QuietServer": FakeQuietServer}
-    monkeypatch.setattr(_command_line, "CLASSES", classes)
+    monkeypatch.setattr(serving, "CLASSES", classes)
     monkeypatch.setattr(FakeServer, "made", [], raising=False)
     monkeypatch.setattr(FakeServer, "error", None)
     handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
@@ -75,38 +76,6 @@ def key_file(tmp_path: Path, key: bytes) -> str:
     return str(path)
 
 
-# Keys.
-
-
-def test_generating(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """A key is made, and the file is named."""
-    path = tmp_path / "new.key"
-
-    assert main(["-g", str(path)]) == 0
-    assert len(read_key_file(str(path))) == 32
-    assert capsys.readouterr().out == f"wrote a new key to {path}; servers and masters need the same file\n"
-
-
-def test_generating_over_a_file(key_file: str, key: bytes, capsys: pytest.CaptureFixture[str]) -> None:
-    """A file that exists stays, unless it is to be overwritten."""
-    assert main(["--generate", key_file]) == 1
-    assert read_key_file(key_file) == key
-    assert capsys.readouterr().err == f"easycluster: {key_file} exists; to replace it add -O\n"
-    assert main(["-O", "-g", key_file]) == 0
-    assert read_key_file(key_file) != key
-
-
-def test_generating_where_nothing_can_be_written(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """What the system says is one line, without a stack trace."""
-    assert main(["-g", str(tmp_path / "missing" / "new.key")]) == 1
-    error = capsys.readouterr().err
-    assert error.startswith("easycluster: ")
-    assert error.count("\n") == 1
-
-
-# Serving.
-
-
 def test_serving(
     servers: list[FakeServer], key_file: str, key: bytes, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -114,7 +83,7 @@ def test_serving(
     assert main(["-S", "-k", key_file]) == 0
     (server,) = servers
 
-    assert server.arguments == (DEFAULT_PORT, key, None, [], 2, False)
+    assert server.arguments == {"port": DEFAULT_PORT, "key": key, "verbosity": 2}
     assert server.notes == ["serve", "stop", "stop"]
     assert capsys.readouterr().out == f"easycluster {VERSION} listens on 192.0.2.1:5, [2001:db8::1]:5\n"
 
@@ -127,15 +96,23 @@ def test_options_of_a_server(servers: list[FakeServer], key: bytes) -> None:
     assert main(words.split()) == 0
     (server,) = servers
     assert type(server) is FakeQuietServer
-    assert server.arguments == (0, key, "127.0.0.1", ["192.0.2.0/24", "2001:db8::/32"], 2, True)
+    assert server.arguments == {
+        "port": 0,
+        "key": key,
+        "bindaddr": "127.0.0.1",
+        "allow": ["192.0.2.0/24", "2001:db8::/32"],
+        "verbosity": 2,
+        "disable_ipv6": True,
+    }
 
 
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        ("-c Loud", "there is no server class 'Loud': -c knows Server and QuietServer"),
+        ("-c Loud", "-c: there is no server class 'Loud'; there are Server and QuietServer"),
         ("-p -1", "-p: -1 is not a TCP port, a number from 0 (any that is free) to 65535"),
         ("-p 65536", "-p: 65536 is not a TCP port, a number from 0 (any that is free) to 65535"),
+        ("-a x", "-a: 'x' does not appear to be an IPv4 or IPv6 network"),
         ("-K abc", "-k and -K exclude each other: leave one out"),
     ],
 )
@@ -146,19 +123,6 @@ def test_wrong_command_lines(
     assert main(["-S", "-k", key_file, *words.split()]) == 2
     assert capsys.readouterr().err == f"easycluster: {message}\n"
     assert servers == []
-
-
-def test_wrong_network(
-    servers: list[FakeServer],
-    key_file: str,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    """What the server says of networks is an error of usage that names the option."""
-    monkeypatch.setattr(FakeServer, "error", ValueError("'x' does not appear to be a network"))
-
-    assert main(["-S", "-k", key_file, "-a", "x"]) == 2
-    assert capsys.readouterr().err == "easycluster: -a: 'x' does not appear to be a network\n"
 
 
 def test_address_in_use(
@@ -205,70 +169,6 @@ def test_key_file_of_everybody(
     assert servers == []
 
 
-# Neither.
-
-
-def test_nothing_to_do(capsys: pytest.CaptureFixture[str]) -> None:
-    """Without a task the help is printed to standard error, as for a wrong command line."""
-    assert main([]) == 2
-    found = capsys.readouterr()
-    assert found.out == ""
-    assert "usage: easycluster" in found.err
-    assert f"port {DEFAULT_PORT}" in found.err
-
-
-@pytest.mark.parametrize(
-    ("words", "status", "text"),
-    [
-        ("--version", 0, f"easycluster {VERSION}"),
-        ("--help", 0, "examples:"),
-        ("--no-such-option", 2, "usage:"),
-    ],
-)
-def test_options_that_end_the_command(
-    words: str, status: int, text: str, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """Version, help and unknown options end the command by themselves."""
-    with pytest.raises(SystemExit) as left:
-        main([words])
-    found = capsys.readouterr()
-
-    assert left.value.code == status
-    assert text in found.out + found.err
-
-
-def test_arguments_of_the_process(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """Without arguments those of the process are taken."""
-    path = tmp_path / "new.key"
-    monkeypatch.setattr("sys.argv", ["easycluster", "-g", str(path)])
-
-    assert main() == 0
-    assert path.exists()
-    assert capsys.readouterr().err == ""
-
-
-@pytest.mark.parametrize(
-    ("arguments", "said"),
-    [
-        (["-k", "secret.key"], "add -S to serve"),
-        (["-p", "5", "-v"], "add -S to serve"),
-        (["-O"], "add -g FILE"),
-        (["-S", "-k", "secret.key", "-g", "new.key"], "make the key first, then serve with -k FILE"),
-    ],
-)
-def test_options_without_a_purpose(
-    capsys: pytest.CaptureFixture[str], servers: list[FakeServer], arguments: list[str], said: str
-) -> None:
-    """Options without the one that says what to do, or with both of these, are answered by what to write."""
-    assert main(arguments) == 2
-
-    captured = capsys.readouterr()
-    assert said in captured.err
-    assert (captured.err.count("\n"), captured.out, servers) == (1, "", [])
-
-
 @pytest.mark.parametrize(
     ("number", "advice"),
     [
@@ -296,8 +196,36 @@ def test_key_file_that_cannot_be_read(
     def refuse(path: str) -> None:
         raise PermissionError(errno.EACCES, "Permission denied", path)
 
-    monkeypatch.setattr("easycluster_server._command_line.require_private", refuse)
+    monkeypatch.setattr("easycluster_server._command_line.serving.require_private", refuse)
     assert main(["-S", "-k", "secret.key"]) == 1
 
     assert capsys.readouterr().err == "easycluster: [Errno 13] Permission denied: 'secret.key'\n"
     assert not servers
+
+
+# The configuration file.
+
+
+def test_settings_of_a_file(servers: list[FakeServer], key_file: str, key: bytes) -> None:
+    """A server has the settings of its file, and options go before them."""
+    config = Path(key_file).with_name("server.ini")
+    config.write_text("[server]\nkeyfile = secret.key\nport = 12000\nbind = ::1\nclass = QuietServer\n")
+
+    assert main(["-S", "--config", str(config), "-p", "12001"]) == 0
+    (server,) = servers
+    assert type(server) is FakeQuietServer
+    assert server.arguments == {"port": 12001, "key": key, "bindaddr": "::1", "verbosity": 0}
+
+
+def test_bad_file(
+    servers: list[FakeServer], key_file: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A file with an error is as a wrong command line; one that is missing is a failure."""
+    config = tmp_path / "server.ini"
+    assert main(["-S", "-k", key_file, "--config", str(config)]) == 1
+    assert str(config) in capsys.readouterr().err
+    config.write_text("[server]\nport = x\n")
+
+    assert main(["-S", "-k", key_file, "--config", str(config)]) == 2
+    assert capsys.readouterr().err.startswith(f"easycluster: {config}: [server] port: x is not a TCP port")
+    assert servers == []

@@ -1,0 +1,73 @@
+"""The configuration file of a server, in the format of `configparser`."""
+
+from __future__ import annotations
+
+import configparser
+import os
+from typing import Dict
+
+from easycluster_protocol.errors import EasyClusterError
+
+from .kinds import Path, Setting
+from .settings import Settings
+from .table import OPTIONS, SECTIONS
+
+#: By section and key.
+_ROWS = {(option.section, option.key): option for option in OPTIONS if option.in_file}
+
+
+class ConfigFileError(EasyClusterError, ValueError):
+    """A configuration file cannot be used; the text names file, section and key."""
+
+
+def read_config_file(path: str) -> Settings:
+    """Read a configuration file. Paths in it start at its own folder.
+
+    Raises:
+        ConfigFileError: it is no such file, a section or key is unknown, or a value cannot be read.
+        OSError: the file cannot be read.
+    """
+    given: Dict[str, Setting] = {}
+    for section, keys in _parse(path).items():
+        if section not in SECTIONS:
+            known = ", ".join(f"[{each}]" for each in SECTIONS)
+            raise ConfigFileError(f"{path}: there is no section [{section}]; there are {known}")
+        for key, text in keys.items():
+            option = _ROWS.get((section, key))
+            if option is None:
+                raise ConfigFileError(f"{path}: [{section}] has no key {key!r}{_guess(section, key)}")
+            try:
+                value = option.kind.read(text)
+            except ValueError as error:
+                raise ConfigFileError(f"{path}: [{section}] {key}: {error}") from error
+            if isinstance(option.kind, Path):
+                value = os.path.join(os.path.dirname(os.path.abspath(path)), str(value))
+            given[option.name] = value
+    return Settings(given)
+
+
+def _guess(section: str, key: str) -> str:
+    """Return what to write instead of an unknown key."""
+    sections = [row for row, name in _ROWS if name == key]
+    if sections:
+        return f"; it belongs below [{sections[0]}]"
+    return f"; it has {', '.join(name for row, name in _ROWS if row == section)}"
+
+
+def _parse(path: str) -> Dict[str, Dict[str, str]]:
+    """Return the texts of a file by section and key."""
+    parser = configparser.ConfigParser(
+        interpolation=None,
+        delimiters=("=",),
+        default_section="",  # no section gives defaults to the others
+    )
+    parser.optionxform = str  # type: ignore[assignment,method-assign]
+    try:
+        # -sig: Windows editors put a byte order mark before the text.
+        with open(path, encoding="utf-8-sig") as file:
+            parser.read_file(file, path)
+    except UnicodeDecodeError:
+        raise ConfigFileError(f"{path}: it is not text in UTF-8") from None
+    except configparser.Error as error:
+        raise ConfigFileError(f"{path}: {' '.join(str(error).split())}") from error
+    return {section: dict(parser.items(section)) for section in parser.sections()}

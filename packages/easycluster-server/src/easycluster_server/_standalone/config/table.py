@@ -1,0 +1,93 @@
+"""The table of all settings. The command line, its help, and the configuration file are made from it.
+
+A new setting is one row. Its name in the file is its long option without the dashes.
+"""
+
+from __future__ import annotations
+
+from typing import Dict, NamedTuple, Tuple
+
+from easycluster_protocol._constants import DEFAULT_PORT
+from easycluster_server._standalone.servers import CLASSES
+
+from .kinds import Choice, Count, Flag, Kind, Network, Number, Path, Secret, Setting, Several
+
+#: The sections of the file in their order → the heading of their options in the help.
+SECTIONS: Dict[str, str] = {"server": "serving"}
+
+
+class Option(NamedTuple):
+    """A setting, its option on the command line and its line in the file.
+
+    Attributes:
+        flags: its options; the last is the long one.
+        kind: how its values are read and written.
+        help: what it means, as in the help; the default is added to it.
+        section: the section of the file where it stands, and the group of the help.
+        metavar: the name of its value in the help; none for flags.
+        default: the value where neither option nor file gives one.
+        keyword: the keyword of `servers.Server` that takes it, if that is all that has to be done with it.
+        in_file: False for what is only an option, as a key.
+    """
+
+    flags: Tuple[str, ...]
+    kind: Kind
+    help: str
+    section: str = "server"
+    metavar: str = ""
+    default: Setting = None
+    keyword: str = ""
+    in_file: bool = True
+
+    @property
+    def key(self) -> str:
+        """Its name in the file."""
+        return self.flags[-1][2:]
+
+    @property
+    def name(self) -> str:
+        """Its name in `Settings`."""
+        return self.key.replace("-", "_")
+
+
+OPTIONS: Tuple[Option, ...] = (
+    Option(("-k", "--keyfile"), Path(), "the key that clients must share", metavar="FILE"),
+    Option(
+        ("-K", "--key"),
+        Secret(),
+        "the key itself (other users can see it in the process list)",
+        metavar="KEY",
+        in_file=False,
+    ),
+    Option(
+        ("-p", "--port"),
+        Number(0, 65535, "a TCP port, a number from 0 (any that is free) to 65535"),
+        "TCP port; 0: any",
+        metavar="PORT",
+        default=DEFAULT_PORT,
+    ),
+    Option(
+        ("-b", "--bind"),
+        Kind(),
+        "address to listen on (default: all)",
+        metavar="ADDRESS",
+        keyword="bindaddr",
+    ),
+    Option(
+        ("-a", "--allow"),
+        Several(Network()),
+        "accept only connections from this network, as 192.0.2.0/24; more than once",
+        metavar="NET",
+        default=[],
+        keyword="allow",
+    ),
+    Option(("-N", "--no-ipv6"), Flag(), "listen on IPv4 only", default=False, keyword="disable_ipv6"),
+    Option(("-v", "--verbose"), Count(), "log more; more than once", default=0),
+    Option(
+        ("-c", "--class"),
+        Choice(tuple(CLASSES), "server class"),
+        "Server logs connections and calls, QuietServer only problems",
+        metavar="CLASS",
+        default="Server",
+    ),
+)
