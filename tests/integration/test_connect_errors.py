@@ -112,7 +112,7 @@ def refusal(port: int, key: bytes = KEY, **options: Any) -> BaseException:
     [
         pytest.param(saying(PUBLISHED), "published EasyCluster (0.x)", id="published"),
         pytest.param(saying(PUBLISHED[:3], PUBLISHED[3:]), "published EasyCluster (0.x)", id="in pieces"),
-        pytest.param(saying(HTTP), "speaks HTTP", id="HTTP"),
+        pytest.param(saying(HTTP), "of EasyCluster (check host and port", id="HTTP"),
         pytest.param(saying(b"SSH-2.0-OpenSSH_9.2\r\n"), "user@host or add :ssh=yes", id="ssh"),
         pytest.param(saying(b"220 mail ESMTP\r\n"), "b'220 mail ESMTP", id="mail"),
         pytest.param(saying(b"\x1b[2J\xff\n" * 1000), "\\x1b", id="noise"),

@@ -224,15 +224,18 @@ class Client(Connection):
             args: its arguments.
             kwargs: its keyword arguments, and the five keywords of every call.
         """
+        __tracebackhide__ = True
         return self._easycluster_calls.call(func, args, kwargs)
 
     def eval(self, expr: str, *positional: Value, **options: Value) -> Value:
         """Return the value of an expression that is evaluated in the definitions module."""
+        __tracebackhide__ = True
         check_code("eval", "an expression", expr)
         return self._easycluster_calls.operation("eval", (expr,), parse_options("eval", positional, options))
 
     def execblock(self, code: str, *positional: Value, **options: Value) -> Value:
         """Execute statements in the definitions module; return the value that they pass to `exec_return`."""
+        __tracebackhide__ = True
         check_code("execblock", "statements", code)
         return self._easycluster_calls.operation(
             "execblock", (code,), parse_options("execblock", positional, options)

@@ -98,6 +98,7 @@ class Connection:
         except BaseException:
             self.close()
             raise
+        session.way_to_end = "close()" if self._easycluster_address is None else "reconnect()"
 
     def _easycluster_note_absence(self, name: str, reason: str) -> None:
         """Prepare the error of calls that are made while the client has no connection."""
@@ -257,6 +258,7 @@ class Connection:
                 threadid, origexc.
             options: the same keywords by name, and ``timeout``, see `options`.
         """
+        __tracebackhide__ = True
         settings = parse_options("raw_call", positional, options)
         return self._easycluster_calls.raw_call(name, tuple(args), dict(kwargs or {}), settings)
 

@@ -78,6 +78,7 @@ class NameView(View, NotAValue):
         return target._easycluster_path
 
     def __call__(self, /, *args: Value, **kwargs: Value) -> Value:
+        __tracebackhide__ = True
         name: RemoteName = self._easycluster_target
         function_kwargs, options = split_keywords(kwargs, self._easycluster_options)
         return name._easycluster_client.raw_call(name._easycluster_path, args, function_kwargs, **options)

@@ -89,6 +89,7 @@ class RemoteName(NotAValue):
         self._easycluster_client._easycluster_calls.operation("set_value", (self._easycluster_path, value))
 
     def __call__(self, /, *args: Value, **kwargs: Value) -> Value:
+        __tracebackhide__ = True
         return self._easycluster_client._easycluster_calls.call(self._easycluster_path, args, kwargs)
 
     def __eq__(self, other: object) -> bool:

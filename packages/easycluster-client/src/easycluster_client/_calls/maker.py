@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from easycluster_client._deadlines import deadline_after
+from easycluster_client._session.interrupted_calls import drop_own_frames, explain_waiting
 from easycluster_client._session.references import References
 from easycluster_client._session.session import ClientSession
 from easycluster_protocol._constants import SINGLE
@@ -91,6 +92,7 @@ class CallMaker:
 
     def call(self, name: Value, args: Args, kwargs: Kwargs) -> Value:
         """Call a global of the server, or a function of this process; ``kwargs`` may contain options."""
+        __tracebackhide__ = True
         label = name if isinstance(name, str) else _get_label(name)
         if kwargs:
             return self.request(m.CALL, (name, args), kwargs, label)
@@ -104,6 +106,7 @@ class CallMaker:
         session: ClientSession | None = None,
     ) -> Value:
         """Call an operation of the server's root object."""
+        __tracebackhide__ = True
         return self.make(m.INVOKE, (0, name, args, {}), name, options or NO_OPTIONS, session)
 
     def ask_for_result(
@@ -132,10 +135,12 @@ class CallMaker:
         session: ClientSession | None = None,
     ) -> Value:
         """Call a method of a server object; all ``kwargs`` are arguments of the method."""
+        __tracebackhide__ = True
         return self.make(m.INVOKE, (oid, name, args, kwargs), name, options, session)
 
     def raw_call(self, name: Value, args: Args, kwargs: Kwargs, options: Mapping[str, Value]) -> Value:
         """Call as `call` does; all ``kwargs`` are arguments of the function."""
+        __tracebackhide__ = True
         label = name if isinstance(name, str) else _get_label(name)
         return self.make(m.CALL, (name, args, kwargs), label, options)
 
@@ -148,6 +153,7 @@ class CallMaker:
         session: ClientSession | None = None,
     ) -> Value:
         """Make a call whose keywords may contain options; ``values`` lack the keywords. See `make`."""
+        __tracebackhide__ = True
         options = {key: kwargs.pop(key) for key in OPTIONS if key in kwargs}
         return self.make(kind, (*values, kwargs), label, options, session)
 
@@ -204,6 +210,10 @@ class CallMaker:
             if message is None or message.kind != m.RESULT:
                 return response.call_take_result()
             return response.call_take_value(message)
+        except BaseException as error:
+            explain_waiting(error, response, session)
+            drop_own_frames(error, _RAISES_ERRORS_OF_HOSTS)
+            raise
         finally:
             del response  # see `NonblockingResponse.call_take_result`
 
@@ -259,6 +269,10 @@ class CallMaker:
         self.update_definitions()
         if self.definitions != modules.DEFAULT_NAME:
             self.operation("use_definitions", (self.definitions,))
+
+
+#: It raises the errors of remote code.
+_RAISES_ERRORS_OF_HOSTS = NonblockingResponse.call_take_result.__code__
 
 
 def _get_label(function: Value) -> str:

@@ -93,12 +93,14 @@ class ProxyState:
 
     def call(self, name: str, args: Args, kwargs: Kwargs) -> Value:
         """Call a method; ``kwargs`` may contain options."""
+        __tracebackhide__ = True
         if not kwargs:
             return self.invoke(name, args, kwargs, NO_OPTIONS)
         return self.current_calls().request(m.INVOKE, (self.oid, name, args), kwargs, name, self.session)
 
     def invoke(self, name: str, args: Args, kwargs: Kwargs, options: Mapping[str, Value]) -> Value:
         """Call a method; all ``kwargs`` are arguments of the method."""
+        __tracebackhide__ = True
         return self.current_calls().invoke(self.oid, name, args, kwargs, options, self.session)
 
     def operation(self, name: str, args: Args, options: Mapping[str, Value] | None = None) -> Value:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 from easycluster_client._address import name_host
 from easycluster_client._deadlines import check_timeout, deadline_after, new_timeout_error, query_margin
+from easycluster_client._session.interrupted_calls import explain_waiting
 from easycluster_protocol._types import Value
 from easycluster_protocol._values.failures import list_kept, unpack_exception
 from easycluster_protocol._values.late_results import LateResult, find_late_result
@@ -175,14 +176,18 @@ class NonblockingResponse(FutureMethods):
         if not self.call_is_answered:
             session.give_back()
         keep_waiting = False
-        while True:
-            if not self.call_is_answered:
-                session.wait(self, deadline, keep_waiting)
-            if session.arrived:
-                # Below 0: this thread is inside a completion function, and calls the others after its end.
-                keep_waiting = calls.run_completions(session) < 0
-            if self.call_is_answered or (deadline is not None and time.monotonic() >= deadline):
-                return
+        try:
+            while True:
+                if not self.call_is_answered:
+                    session.wait(self, deadline, keep_waiting)
+                if session.arrived:
+                    # Below 0: this thread is in a completion function, and calls the others after its end.
+                    keep_waiting = calls.run_completions(session) < 0
+                if self.call_is_answered or (deadline is not None and time.monotonic() >= deadline):
+                    return
+        except BaseException as error:
+            explain_waiting(error, self, session)
+            raise
 
     def call_take_value(self, message: Message) -> Value:
         """Return the value of a RESULT as `call_take_result` does, for a caller that keeps no response."""

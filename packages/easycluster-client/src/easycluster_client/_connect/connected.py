@@ -8,7 +8,7 @@ from collections.abc import Callable
 from easycluster_client._attempts import find_attempt
 from easycluster_client._process.exit import close_at_exit
 from easycluster_protocol._wire.link import Link
-from easycluster_protocol.errors import AuthenticationError, ConnectError
+from easycluster_protocol.errors import AuthenticationError, ConnectError, RemoteProtocolError
 from easycluster_protocol.keys import is_text
 from easycluster_server._io.transport import SocketTransport
 
@@ -66,6 +66,9 @@ def _release(transport: SocketTransport, finish: Callable[[], None] | None) -> N
 #: The end of the error for a server that has closed the connection without a word.
 _LEFT = "closed the connection during the handshake"
 
+#: The ends of errors that say by themselves what to do about a peer that speaks another protocol.
+_ADVICE = ("to the spec", "at both ends")
+
 
 def explain_failure(error: OSError, peername: str, key: bytes | None = None) -> ConnectError:
     """Return the error for a connection that could not be made, with the name of the server.
@@ -81,6 +84,8 @@ def explain_failure(error: OSError, peername: str, key: bytes | None = None) -> 
         text += " (give the server's key with kf=FILE or key=KEY in the spec, or with -k or -K)"
         if key is not None and is_text(key):
             text += "; the key that was given is a text: decode_key() makes a key from it"
+    if isinstance(error, RemoteProtocolError) and not text.endswith(_ADVICE):
+        text += " (check host and port: is an EasyCluster server there, of the same version as here?)"
     if str(error).endswith(_LEFT):
         text += " (perhaps no server of EasyCluster, or one that refuses this address: its log says so)"
     return cls(text)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from easycluster_client._api.client import Client
 from easycluster_client._api.option_views import ClientView, TargetViews
 from easycluster_client._api.proxy_views import View, split_keywords
+from easycluster_client._session.interrupted_calls import explain_others
 from easycluster_protocol._objects.proxies import RemoteProxy
 from easycluster_protocol._types import Value
 
@@ -88,9 +89,14 @@ def _gather(targets: Iterable[Value], start: Callable[[Value], Value]) -> list[V
     calls = [_start(target, start) for target in targets]
     take = _take_outcome if returns_errors else _take_and_report
     found: list[Outcome] = []
-    while calls:
-        # Errors hold this frame, which must hold no response: they would hold themselves.
-        found.append(take(calls.pop(0)))
+    try:
+        while calls:
+            # Errors hold this frame, which must hold no response: they would hold themselves.
+            found.append(take(calls.pop(0)))
+    except BaseException as error:
+        pending = [each for each in calls if not isinstance(each, Outcome) and not each.call_is_answered]
+        explain_others(error, [each.call_session.peername for each in pending])
+        raise
     if returns_errors:
         drop_tracebacks(found)
         return found

@@ -109,7 +109,11 @@ class SessionEnd:
                 text += ": the process there has ended" if is_local(self._peername) else _UNKNOWN
             self.lose(text, None)
         elif isinstance(error, ProtocolError):
-            self.lose(f"the connection to {self._peername} cannot be used any more: {error}", error)
+            self.lose(
+                f"the connection to {self._peername} cannot be used any more: {error} (a proxy, tunnel or"
+                " command in between must pass every byte unchanged)",
+                error,
+            )
         elif isinstance(error, OSError) and is_connection_error(error):
             self.fail_by(error)
         else:

@@ -48,6 +48,7 @@ from easycluster_server._io.transport import EndOfStream, SocketTransport, wait
 
 from .closing import SessionEnd
 from .delivery import Delivery
+from .interrupted_calls import explain_sending
 from .limited_channel import LimitedChannel
 from .pending import PendingCall, PendingCalls
 from .read_turn import ReadTurn
@@ -77,6 +78,7 @@ class ClientSession:
         turn: the turn to read.
         arrived: calls whose completion functions have not been called yet.
         references: the server objects that were named on this connection.
+        way_to_end: the method of the client that ends the process on the host; empty: it is not ready yet.
     """
 
     def __init__(self, link: Link, transport: SocketTransport, peername: str) -> None:
@@ -86,6 +88,7 @@ class ClientSession:
         self.pickle_protocol = link.agreement.pickle_protocol
         self.sent_packages: set[str] = set()
         self.turn = ReadTurn()
+        self.way_to_end = ""
         self._numbers = itertools.count(1)
         self._calls = PendingCalls()
         self.arrived = self._calls.arrived
@@ -170,6 +173,8 @@ class ClientSession:
                 self._calls.by_number.pop(number, None)
                 if _is_unsent(error):  # otherwise the message may be on its way nevertheless
                     self.references.keep_releases(message.releases)
+                else:
+                    explain_sending(error, call, self)
                 raise
             # The server may have given the reason before it ended, and that may still be read.
             end.lose(f"the connection to {self.peername} was lost", error)

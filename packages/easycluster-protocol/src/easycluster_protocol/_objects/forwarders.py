@@ -33,6 +33,7 @@ def read_names(cls: type, setting: str) -> Tuple[str, ...]:
 
 def _make_method(name: str) -> object:
     def method(self: Any, *args: Any, **kwargs: Any) -> Any:
+        __tracebackhide__ = True
         return self._easycluster_state.call(name, args, kwargs)
 
     def leave(self: Any, *error: Any) -> Any:

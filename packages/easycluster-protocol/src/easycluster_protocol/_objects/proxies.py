@@ -116,7 +116,10 @@ def find_proxy(oid: int, descriptor: object, number: object = 0) -> Value:
     """
     references = getattr(context, "answering", None)
     if references is None:
-        raise TypeError(f"server object {oid} has a meaning only to the client that was given it")
+        raise TypeError(
+            f"server object {oid} has a meaning only to the client that was given it: pass its proxy to calls"
+            " of that client, not in a pickle or a file"
+        )
     if type(oid) is not int or oid < 1:  # 0 is the server itself, which no answer names
         raise TypeError(f"the number of a server object cannot be {oid!s:.50}")
     return references.find_proxy(oid, descriptor, number)
@@ -130,7 +133,10 @@ def find_object(oid: int) -> Value:
         TypeError: this process is not a server.
     """
     if server_objects is None:
-        raise TypeError(f"server object {oid} has a meaning only on its own server")
+        raise TypeError(
+            f"server object {oid} has a meaning only on its own server: pass its proxy to calls there, not in"
+            " a pickle or a file"
+        )
     return server_objects.get(oid)
 
 

@@ -64,7 +64,10 @@ class NoObjects:
 
     @staticmethod
     def add(value: Value, listed: Dict[int, None]) -> int:  # noqa: ARG004 -- as a table of objects does
-        raise PicklingError(f"a server object of type {type(value).__qualname__} is never copied")
+        raise PicklingError(
+            f"a server object of type {type(value).__qualname__} is never copied: only results and exceptions"
+            " of calls can name it; send its values"
+        )
 
     @staticmethod
     def get(oid: int) -> Value:
