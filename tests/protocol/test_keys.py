@@ -110,7 +110,7 @@ def test_blank_text_gives_no_key(text: Any) -> None:
 
 def test_text_that_cannot_be_encoded() -> None:
     """A lone surrogate raises a `KeyFileError` that does not have the text in it."""
-    with pytest.raises(KeyFileError, match="cannot be encoded") as caught:
+    with pytest.raises(KeyFileError, match="cannot be encoded; `easycluster -g FILE`") as caught:
         decode_key("s3cret\ud800")
 
     assert "s3cret" not in everything_said(caught.value)

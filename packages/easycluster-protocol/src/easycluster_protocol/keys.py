@@ -105,7 +105,9 @@ def _encode(text: str) -> bytes:
     except UnicodeEncodeError:
         pass
     # Raised out here, because the UnicodeEncodeError would be its context, and that has the text.
-    raise KeyFileError("the key contains a character that cannot be encoded")
+    raise KeyFileError(
+        "the key contains a character that cannot be encoded; `easycluster -g FILE` makes a good one"
+    )
 
 
 # The cache is for masters that connect to hundreds of hosts with one password.

@@ -17,4 +17,6 @@ class RootProxy(RemoteProxy):
     proxy_methods = tuple(sorted(Operations.NAMES))
 
     def __reduce_ex__(self, protocol: Value) -> Value:
-        raise TypeError(f"{self!r} is the server itself, which cannot be passed to a call")
+        raise TypeError(
+            f"{self!r} is the server itself, which cannot be passed to a call: code there needs no proxy"
+        )

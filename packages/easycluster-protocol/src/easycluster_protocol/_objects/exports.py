@@ -352,7 +352,8 @@ def make_server_class(
         )
     if cls in _MESSAGE_TYPES:
         raise TypeError(
-            f"the instances of {cls.__name__} cannot stay on the server: results are made of them"
+            f"the instances of {cls.__name__} cannot stay on the server: results are made of them; give a"
+            " subclass"
         )
     settings = dict(zip(SETTINGS, (export_methods, export_attrs, export_attrs_cache, proxy_class)))
     _make_exports(cls, settings)  # raises an error if a name cannot be exported
@@ -384,10 +385,14 @@ def make_singleton(
     """
     if isinstance(obj, type):
         raise TypeError(
-            f"the class {obj.__qualname__} cannot be a singleton: its instances are copied by its name"
+            f"the class {obj.__qualname__} cannot be a singleton: its instances are copied by its name; use"
+            " make_server_class()"
         )
     if obj is None or isinstance(obj, (bool, int, str, bytes, float)) or obj == ():
-        raise TypeError(f"{obj!r} cannot be a singleton: equal values elsewhere may be the same object")
+        raise TypeError(
+            f"{obj!r} cannot be a singleton: equal values elsewhere may be the same object; put it into"
+            " an object of a class"
+        )
     settings = dict(zip(SETTINGS, (export_methods, export_attrs, export_attrs_cache, proxy_class)))
     _singletons[id(obj)] = obj, _make_exports(_type_of(obj), settings)
     return obj

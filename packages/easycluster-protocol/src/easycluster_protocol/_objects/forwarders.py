@@ -171,7 +171,10 @@ def define_forwarders(cls: Any, own_names: FrozenSet[str]) -> None:
     for setting, make in _MAKERS:
         for name in read_names(cls, setting):
             if not can_be_exported(name) or name in own_names:
-                raise TypeError(f"{cls.__qualname__} cannot have a remote attribute named {name!r}")
+                raise TypeError(
+                    f"{cls.__qualname__} cannot have a remote attribute named {name!r}: every proxy has it,"
+                    " or it cannot be exported; give it another name on the server"
+                )
             if name == "_repr_pretty_":
                 continue  # it gets a printer, which cannot be sent
             if name not in vars(cls):  # names that the class defines itself stay local

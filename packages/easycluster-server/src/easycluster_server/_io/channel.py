@@ -59,7 +59,8 @@ class Channel:
         """
         if self._send_lock.is_mine():
             raise RuntimeError(
-                "a signal handler cannot make a call while it interrupts the sending of another"
+                "a signal handler cannot make a call while it interrupts the sending of another: set a flag"
+                " there, and call when it has ended"
             )
         with self._send_lock:
             committed = self._sender.commit_small(message)

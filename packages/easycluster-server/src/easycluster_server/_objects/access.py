@@ -70,7 +70,10 @@ def _check(owner: Value, name: str, methods_too: bool = False) -> None:
     """
     exports = find_exports(owner)
     if exports is None:
-        raise TypeError(f"a {type(owner).__qualname__} is not a server object: it exports nothing")
+        raise TypeError(
+            f"a {type(owner).__qualname__} is not a server object: it exports nothing; make_server_class() or"
+            " make_singleton() make it export its attributes"
+        )
     if methods_too and name in exports.methods:
         return
     attributes = exports.attrs | exports.cached

@@ -116,7 +116,7 @@ class CallRunner:
         elif name in Operations.NAMES:
             function = getattr(self._operations, name)
         else:
-            raise AttributeError(f"the server has no operation {name!r}")
+            raise AttributeError(f"the server has no operation {name!r}: call(name, ...) calls a function")
         return function
 
     def pack_failure(self, request: Message, error: BaseException) -> Message:
