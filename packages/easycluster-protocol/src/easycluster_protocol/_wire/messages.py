@@ -178,7 +178,10 @@ def _pack_tables(
     references: Sequence[int], releases: Sequence[Tuple[int, int]], buffers: Sequence[Buffer]
 ) -> bytes:
     if max(len(references), len(releases), len(buffers)) > MAX_TABLE_ENTRIES:
-        raise LocalProtocolError(f"a table of more than {MAX_TABLE_ENTRIES} entries does not fit a message")
+        raise LocalProtocolError(
+            f"a table of more than {MAX_TABLE_ENTRIES} entries does not fit a message: send fewer objects or"
+            " arrays at once"
+        )
     parts = [struct.pack(f">{len(references)}Q", *references)]
     parts.extend(struct.pack(">QI", oid, receipts) for oid, receipts in releases)
     parts.append(struct.pack(f">{len(buffers)}Q", *map(len, buffers)))
