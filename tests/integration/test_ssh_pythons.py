@@ -31,3 +31,15 @@ def test_works_under_every_python(host: Host, version: str, capsys: pytest.Captu
     printed = capsys.readouterr().err
     assert "    raise Broken(text)  # a line to be seen\n" in printed
     assert printed.endswith("Broken: on purpose\n")
+
+
+@every_python()
+def test_process_that_is_to_be_replaced(host: Host, version: str) -> None:
+    """``os.exec*`` is refused under each Python, those without audit hooks, too."""
+    host.use_python(version)
+    with host.connect() as client:
+        for name in ("os.execv", "os.execvp"):
+            with pytest.raises(PermissionError, match=r"subprocess\.run\(\)"):
+                client.call(name, "/bin/true", ["true"], origexc="quiet")
+
+        assert client.eval("6 * 7") == 42

@@ -127,6 +127,18 @@ def test_nothing_to_deal_with() -> None:
     assert receiver.is_between_frames
 
 
+@pytest.mark.parametrize("together", [True, False])
+def test_bytes_after_the_last_frame(together: bool) -> None:
+    """What comes after the last frame, and is too short for one, can be read."""
+    writer, receiver = Writer(KEY), make_receiver(KEY)
+    frame, words = writer.messages(Message(m.PING, 1), Message(m.PING, 2)), b"x" * 31
+    for data in [frame + words] if together else [frame, words[:10], words[10:]]:
+        receiver.receive_data(data)
+        drain(receiver)
+
+    assert receiver.unread == words
+
+
 def test_delivery_tells_whether_there_was_a_message() -> None:
     """A delivery was one, also if the beginning of the next message came with the last."""
     writer, receiver = Writer(), make_receiver()

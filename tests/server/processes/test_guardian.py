@@ -49,6 +49,12 @@ def wait():
 def report(how):
     os.write(writing, how.encode() + b"\\n")
 
+def tell(end):
+    try:
+        link.send(end.encode())
+    except OSError:  # the test has closed it
+        pass
+
 worker = os.fork()
 if worker == 0:
     os.close(reading)
@@ -60,7 +66,7 @@ if worker == 0:
     exec(sys.argv[2])
     os._exit(0)
 os.close(writing)
-guardian = guardian.Guardian(worker, SocketTransport(link), reading, os.pipe())
+guardian = guardian.Guardian(worker, SocketTransport(link), reading, os.pipe(), tell)
 os.write(ready[1], b"x")
 guardian.watch()
 """
@@ -221,6 +227,7 @@ def test_worker_that_ends_by_itself(watch: Watch) -> None:
     watched = watch("start(); start(leave=True); wait()", 3)
     watched.go()
 
+    assert watched.link.recv(100) == b"status 0"
     assert watched.link.recv(1) == b""
     assert watched.wait() == 0
     wait_until_gone(watched.processes)
@@ -314,6 +321,23 @@ def test_proc_of_other_processes(watch: Watch) -> None:
     watched.link.close()
 
     assert watched.wait() == 0
+
+
+@pytest.mark.parametrize(
+    ("how", "words"),
+    [
+        ("os.kill(os.getpid(), 9)", b"signal 9 (SIGKILL)"),
+        ("os._exit(3)", b"status 3"),
+        ("os.closerange(3, 100); time.sleep(600)", b"replaced"),
+        ("report('lost'); os._exit(0)", b""),
+        ("report('closed'); os._exit(0)", b""),
+    ],
+)
+def test_last_words(watch: Watch, how: str, words: bytes) -> None:
+    """The client is told how a worker ended that could not speak, before it sees the end of the connection."""
+    watched = watch(how, 1)
+    with watched.link.makefile("rb") as stream:
+        assert stream.read() == words
 
 
 # Where there is no /proc.

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Callable, Optional
 
 from easycluster_protocol.errors import ConnectError
 
+from ._io.local_socket import LocalSocket
 from ._io.socket_pairs import make_socket_pair
 from ._processes.fork_server import describe_environment, fork_server
 from ._system.descriptors import make_room
@@ -36,13 +37,17 @@ def start_local(verbosity: int = 0) -> tuple[socket.socket, str]:
     try:
         occupy_standard_descriptors()
         make_room()
-        ours, theirs = make_socket_pair()
+        ours, theirs = LocalSocket.make_pair()
         try:
-            with theirs:
-                fork_server.spawn(theirs, {"verbosity": verbosity, **describe_environment()})
+            words, their_words = make_socket_pair()
+            ours.words = words
+            with their_words:
+                fork_server.spawn(theirs, {"verbosity": verbosity, **describe_environment()}, their_words)
         except BaseException:
             ours.close()
             raise
+        finally:
+            theirs.close()
     except OSError as error:
         raise ConnectError(f"a local server cannot be started: {error}") from error
     return ours, f"local:{next(_numbers)}"

@@ -88,6 +88,7 @@ class Connection:
         connection.peername = peername or connection.peername
         session = self._easycluster_new_session(connection)
         session.remedy = self._easycluster_advise(connection.peername)
+        session.find_end_by(connection.find_end)
         if connection.is_bare:
             session.send_before_first_call(m.MODULES, calls_bundle)
         self._easycluster_connection = connection

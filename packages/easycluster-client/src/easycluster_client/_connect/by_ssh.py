@@ -38,7 +38,12 @@ def connect_by_ssh(address: Address) -> OpenConnection:
         link = shake_hands(handshake, transport, CLIENT, deadline.wait)
         # From now on the finaliser of the connection ends ssh.
         return OpenConnection(
-            link, _SshTransport(transport, link), address.peername, process.finish, is_bare=True
+            link,
+            _SshTransport(transport, link),
+            address.peername,
+            process.finish,
+            is_bare=True,
+            find_end=lambda: process.find_end(link.agreement.peer.process),
         )
     except BaseException as error:
         try:

@@ -22,6 +22,7 @@ class OpenConnection:
         peername: the server's name, for messages.
         finish: called when the transport has been closed; it ends the ssh behind the transport.
         is_bare: whether the server has no modules of EasyCluster but those that were sent to it.
+        find_end: returns how the remote process has ended, for people, or an empty text: that is not known.
     """
 
     def __init__(
@@ -31,8 +32,10 @@ class OpenConnection:
         peername: str,
         finish: Callable[[], None] | None = None,
         is_bare: bool = False,
+        find_end: Callable[[], str] = str,
     ) -> None:
         self.is_bare = is_bare
+        self.find_end = find_end
         self.link = link
         self.transport = transport
         self.peername = peername

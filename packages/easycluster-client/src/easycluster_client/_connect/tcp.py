@@ -9,10 +9,12 @@ from easycluster_client._address import Address
 from easycluster_client._deadlines import Deadline
 from easycluster_protocol._constants import DEFAULT_PORT
 from easycluster_protocol._handshake.client import ClientHandshake
-from easycluster_protocol._wire.link import CLIENT
+from easycluster_protocol._wire.last_words import explain_last_words
+from easycluster_protocol._wire.link import CLIENT, Link
 from easycluster_protocol.errors import ConnectError, KeyFileError
 from easycluster_protocol.keys import check_key
 from easycluster_server._io.handshake import shake_hands
+from easycluster_server._io.local_socket import LocalSocket
 from easycluster_server._io.transport import SocketTransport
 
 from .connected import OpenConnection, explain_failure
@@ -50,7 +52,7 @@ def connect_tcp(address: Address) -> OpenConnection:
         if isinstance(error, OSError):
             raise explain_failure(error, address.peername, key) from error
         raise
-    return OpenConnection(link, transport, address.peername)
+    return OpenConnection(link, transport, address.peername, find_end=lambda: _find_end(link))
 
 
 def connect_socket(
@@ -65,7 +67,18 @@ def connect_socket(
         if isinstance(error, OSError):
             raise explain_failure(error, peername, key) from error
         raise
-    return OpenConnection(link, transport, peername)
+
+    def find_end() -> str:
+        if isinstance(connection, LocalSocket):
+            return explain_last_words(connection.read_words())
+        return _find_end(link) if key else ""
+
+    return OpenConnection(link, transport, peername, find_end=find_end)
+
+
+def _find_end(link: Link) -> str:
+    """Return how the remote process of a keyed connection has ended, if the rest of the stream says so."""
+    return explain_last_words(link.receiver.unread)
 
 
 class _LingeringTransport(SocketTransport):

@@ -59,6 +59,8 @@ class SessionEnd:
         self.is_reported = False
         #: What a user can do after a loss: an imperative, or an empty text.
         self.remedy = ""
+        #: Returns how the remote process has ended, or an empty text.
+        self.find_end: Callable[[], str] = str
         #: What later calls say: they cannot have caused the loss.
         self._later = ""
         #: The reason; `error` is set after this.
@@ -107,7 +109,7 @@ class SessionEnd:
             text = f"{text} ({self._peername})"
             if not in_order and self.remedy:
                 text += ": the process there has ended" if is_local(self._peername) else _UNKNOWN
-            self.lose(text, None)
+            self.lose_server(text)
         elif isinstance(error, ProtocolError):
             self.lose(
                 f"the connection to {self._peername} cannot be used any more: {error} (a proxy, tunnel or"
@@ -137,7 +139,13 @@ class SessionEnd:
 
     def fail_by(self, error: BaseException) -> None:
         """End the connection, which broke with this error."""
-        self.lose(f"the connection to {self._peername} was lost: {error}", error)
+        self.lose_server(f"the connection to {self._peername} was lost: {error}", error)
+
+    def lose_server(self, text: str, cause: BaseException | None = None) -> None:
+        """End the connection as `lose` does; the text says how the remote process ended, if that is known."""
+        if self.error is None and (end := self.find_end()):
+            text = f"the connection ended ({self._peername}): {end}"
+        self.lose(text, cause)
 
     def lose(self, text: str, cause: BaseException | None = None) -> None:
         """End the connection as `fail` does, with advice for the user."""

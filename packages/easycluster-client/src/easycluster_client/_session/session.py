@@ -120,6 +120,10 @@ class ClientSession:
     def remedy(self, text: str) -> None:
         self._end.remedy = text
 
+    def find_end_by(self, find_end: Callable[[], str]) -> None:
+        """Set the function that returns how the remote process has ended, or an empty text."""
+        self._end.find_end = find_end
+
     @property
     def outstanding(self) -> int:
         """The number of calls that have no answer, or whose completion functions have not been called."""
@@ -177,7 +181,7 @@ class ClientSession:
                     explain_sending(error, call, self)
                 raise
             # The server may have given the reason before it ended, and that may still be read.
-            end.lose(f"the connection to {self.peername} was lost", error)
+            end.lose_server(f"the connection to {self.peername} was lost", error)
             if not call.call_is_answered:
                 raise end.new_error() from error
         if turn.error is not None and not call.call_is_answered:
@@ -225,7 +229,7 @@ class ClientSession:
         except OSError as error:
             if not end.is_end(error):
                 raise
-            end.lose(f"the connection to {self.peername} was lost", error)
+            end.lose_server(f"the connection to {self.peername} was lost", error)
             raise end.new_error() from error
 
     def limit_sending(self, deadline: float) -> AbstractContextManager[None]:

@@ -74,6 +74,10 @@ class RemoteOutput:
         self._is_held = False
         _reader.wake()
 
+    def wait_for_end(self, seconds: float) -> bool:
+        """Wait for the end of the output, for ``seconds`` at most; return whether it has come."""
+        return self._ended.wait(seconds)
+
     def finish(self, seconds: float) -> None:
         """Wait for the end of the output, for ``seconds`` at most, and read no more."""
         self._ended.wait(seconds)

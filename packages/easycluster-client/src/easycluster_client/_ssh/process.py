@@ -19,6 +19,7 @@ from easycluster_server._io.transport import wait
 
 from .command import build_command, format_manual_command, get_program_name
 from .dead_man import dead_man
+from .ends import find_end
 from .failures import SshFailure, explain_failure
 from .output import RemoteOutput
 from .prompts import is_prompting
@@ -204,6 +205,24 @@ class SshProcess:
                 has_terminal=self._has_terminal,
             )
         )
+
+    def find_end(self, worker: int) -> str:
+        """Return how the remote process, or ssh, has ended, in their own words; or an empty text.
+
+        Standard error has the words. They come ahead of the end of the connection, but another thread reads
+        them.
+
+        Args:
+            worker: the id of the remote process.
+        """
+        if self._output is None or self._owner != os.getpid():
+            return ""
+        deadline = time.monotonic() + _LAST_OUTPUT_GRACE
+        while True:
+            is_last = self._output.wait_for_end(_POLL_INTERVAL) or time.monotonic() > deadline
+            found = find_end(self._output.text, worker)
+            if found or is_last:
+                return found
 
     def finish(self) -> None:
         """End the connection and wait for the end of ssh, which follows from that; else terminate ssh."""

@@ -113,6 +113,12 @@ class Receiver:
         _, inbox, _, rest = self._state
         return rest is None and not any(inbox) and not self._reader.streams
 
+    @property
+    def unread(self) -> bytes:
+        """The bytes that have come and do not make a frame."""
+        _, inbox, _, rest = self._state
+        return b"".join([rest[0][rest[1] :] if rest else b"", *inbox])
+
     def receive_data(self, data: bytes) -> None:
         """Take in ``data``, any part of what the peer sent. Then call `deliver`."""
         view = memoryview(data)

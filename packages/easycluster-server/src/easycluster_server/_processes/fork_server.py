@@ -2,9 +2,10 @@
 
 It is a fresh interpreter that has imported the modules of a worker and has done nothing else: it never holds
 a key, or a listening socket, or a connection for longer than a fork takes. Its only input is a socket of its
-owner. Each message there is one byte, and beside it the descriptors of the connection, of a pipe from which
-the worker reads its configuration, and of the worker's standard output and error. The fork server ends when
-its owner does, and its workers end with it.
+owner. Each message there is one byte, the number of descriptors beside it: that of the connection, of a pipe
+from which the worker reads its configuration, of the worker's standard output and error, and, where the last
+words of the guardian do not go through the connection, that of their way. The fork server ends when its owner
+does, and its workers end with it.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from importlib import import_module
 from itertools import starmap
 from typing import TYPE_CHECKING, List, Optional, Set, Tuple
 
+from easycluster_protocol._wire.last_words import pack_last_words
 from easycluster_server._io.socket_pairs import make_socket_pair
 from easycluster_server._io.transport import SocketTransport, wait
 from easycluster_server._system.descriptors import with_old_limit
@@ -54,8 +56,7 @@ _guardians: Set[int] = set()
 #: In the fork server: a descriptor that is given up while a request is received.
 _spare: List[int] = []
 
-_REQUEST = b"f"
-_DESCRIPTORS_PER_REQUEST = 4
+_MOST_DESCRIPTORS = 5
 
 #: Seconds without a request after which there is time to import more.
 _WARM_UP_DELAY = 0.05
@@ -82,12 +83,12 @@ def _serve_request(control: socket.socket) -> None:
     # client.
     while _spare:
         os.close(_spare.pop())
-    descriptors = _receive_descriptors(control)
-    if descriptors is None:
+    count, descriptors = _receive_descriptors(control)
+    if not count:
         _end_sessions()
         os._exit(0)
     try:
-        if len(descriptors) < _DESCRIPTORS_PER_REQUEST:
+        if len(descriptors) < count:
             raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
         # One C call: the signal that a guardian has ended cannot come between forking and noting it.
         _guardians.update(starmap(os.fork, [()]))
@@ -141,38 +142,48 @@ def _end_sessions() -> None:
         os.kill(pid, signal.SIGTERM)
 
 
-def _receive_descriptors(control: socket.socket) -> Optional[List[int]]:
+def _receive_descriptors(control: socket.socket) -> Tuple[int, List[int]]:
+    """Return how many descriptors were sent, 0 at the end, and those that have come."""
     size = array.array("i").itemsize
     try:
-        data, ancillary, _, _ = control.recvmsg(1, socket.CMSG_SPACE(_DESCRIPTORS_PER_REQUEST * size))
+        data, ancillary, _, _ = control.recvmsg(1, socket.CMSG_SPACE(_MOST_DESCRIPTORS * size))
     except OSError:
-        return None
+        return 0, []
     received = array.array("i")
     for level, kind, payload in ancillary:
         if level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS:
             received.frombytes(payload[: len(payload) - len(payload) % size])
-    if not data:
-        return None
     for descriptor in received:
         os.set_inheritable(descriptor, False)
-    return list(received)
+    return sum(data), list(received)
 
 
 def _become_guardian(descriptors: List[int]) -> None:
-    link, config, out, error = descriptors
+    link, config, out, error, *further = descriptors
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     os.setsid()
     for descriptor, standard in ((out, 1), (error, 2)):
         os.dup2(descriptor, standard, inheritable=True)
         os.close(descriptor)
 
+    connection = socket.socket(fileno=move_up(link))
+    words = further[0] if further else connection.fileno()
+
     def read_config() -> Config:
+        for descriptor in further:
+            os.close(descriptor)
         with open(config, "rb") as file:
             loaded: Config = pickle.loads(file.read())
         return loaded
 
-    connection = socket.socket(fileno=move_up(link))
-    run_guardian_and_worker(SocketTransport(connection), read_config, (config,))
+    def tell(end: str) -> None:
+        try:
+            if wait(-1, words, 0)[1]:  # a socket with room takes so few bytes at once
+                os.write(words, pack_last_words(end))
+        except OSError:  # the client has left
+            pass
+
+    run_guardian_and_worker(SocketTransport(connection), read_config, (config,), tell)
 
 
 class ForkServer:
@@ -186,12 +197,14 @@ class ForkServer:
         self._control: Optional[socket.socket] = None
         self._process: Optional[subprocess.Popen[bytes]] = None
 
-    def spawn(self, link: socket.socket, config: Config) -> None:
+    def spawn(self, link: socket.socket, config: Config, words: Optional[socket.socket] = None) -> None:
         """Start guardian and worker for a connection.
 
         Args:
             link: the connection; the caller closes its own copy afterwards.
             config: the worker's configuration.
+            words: where the guardian says how a worker ended that could not speak; None: on the
+                connection, which has to be a keyed one.
 
         Raises:
             OSError: the fork server cannot be started. If it fails afterwards, the client is told on the
@@ -201,14 +214,14 @@ class ForkServer:
         with contextlib.suppress(BrokenPipeError), open(writing, "wb") as file:
             try:
                 with self._lock:
-                    self._request(link.fileno(), reading)
+                    self._request([link.fileno(), reading, 1, 2, *([words.fileno()] if words else [])])
             finally:
                 os.close(reading)  # or we would write for ever when the fork server dies now
             file.write(pickle.dumps(config))
 
-    def _request(self, link: int, config: int) -> None:
-        descriptors = array.array("i", [link, config, 1, 2])
-        request = [_REQUEST], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, descriptors)]
+    def _request(self, descriptors: List[int]) -> None:
+        beside = (socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", descriptors))
+        request = [bytes([len(descriptors)])], [beside]
         if self._process is None or self._process.poll() is not None:
             self._start()
         try:

@@ -65,9 +65,18 @@ class Guardian:
         control: the reading end of the pipe on which the worker says how the connection ended (a line:
             `CLOSED` or `LOST`) and which processes to spare (a line each: the process id).
         wakeup: both ends of a pipe, by which signals wake it.
+        tell: tells the client how a worker ended that could not speak for itself.
     """
 
-    def __init__(self, worker: int, transport: Transport, control: int, wakeup: Tuple[int, int]) -> None:
+    def __init__(
+        self,
+        worker: int,
+        transport: Transport,
+        control: int,
+        wakeup: Tuple[int, int],
+        tell: Callable[[str], object] = str,
+    ) -> None:
+        self._tell = tell
         self._worker = worker
         self._name = f"the process {worker} on {os.uname()[1]}{_name_client(transport)}"
         self._transport = transport
@@ -76,7 +85,8 @@ class Guardian:
         self._pending = b""
         self._outcome: Optional[str] = None
         self._worker_ended = False
-        self._worker_status = 0
+        #: As `os.waitpid` gives it; None: it is not known.
+        self._worker_status: Optional[int] = None
         self._control_ended = False
         #: The end of the worker's time to speak; None while the connection lasts.
         self._deadline: Optional[float] = None
@@ -117,23 +127,38 @@ class Guardian:
                 break
             self._wait_for_event(timeout)
         self._read_control()  # the worker may have spoken with its last breath
-        was_running = not self._worker_ended
         if self._outcome == CLOSED:
             self._end_session()
         else:
             if self._outcome:
                 self._wait_until(lambda: self._worker_ended, LOSS_GRACE)
+            else:
+                self._say_how_it_ended()
             self._end_everything()
         self._reap_all()  # zombies that are left behind burden a system whose init does not reap
-        if self._outcome is None:
-            if was_running and self._control_ended:
-                standard_error.say(
-                    f"remote code has closed the descriptors of {self._name}, or replaced its process"
-                    " (os.exec*)"
-                )
-            elif not was_running and os.WIFSIGNALED(self._worker_status):
-                number = os.WTERMSIG(self._worker_status)
-                standard_error.say(f"{self._name} was ended by signal {number}{_name_signal(number)}")
+
+    def _say_how_it_ended(self) -> None:
+        """Say how a worker ended that could not; the client reads this before it sees the end."""
+        status = self._worker_status
+        if not self._worker_ended:
+            if not self._control_ended:  # the link was lost, and the worker is in C code
+                return
+            end = "replaced"
+            text = (
+                f"remote code has closed the descriptors of {self._name}, or replaced its process (os.exec*)"
+            )
+        elif status is None:
+            return
+        elif os.WIFSIGNALED(status):
+            number = os.WTERMSIG(status)
+            end = f"signal {number}{_name_signal(number)}"
+            text = f"{self._name} was ended by {end}"
+        else:
+            end = f"status {os.WEXITSTATUS(status)}"
+            # It is a worker that could not say so whose descriptors were closed, or remote code has ended it.
+            text = f"{self._name} has ended itself with {end}{'' if status else ', or lost its descriptors'}"
+        standard_error.say(text)
+        self._tell(end)
 
     def _wait_for_event(self, timeout: Optional[float]) -> None:
         for descriptor, _ in self._poll.poll(None if timeout is None else timeout * 1000):
@@ -183,6 +208,7 @@ class Guardian:
                 return
             if ended.si_pid == self._worker:
                 self._worker_ended = True
+                self._worker_status = ended.si_status << (8 if ended.si_code == os.CLD_EXITED else 0)
             else:
                 os.waitpid(ended.si_pid, 0)
 

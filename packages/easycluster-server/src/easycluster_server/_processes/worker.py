@@ -71,7 +71,10 @@ _HEAD_START = 0.1
 
 
 def run_guardian_and_worker(
-    transport: Transport, read_config: Callable[[], Config], worker_descriptors: Iterable[int]
+    transport: Transport,
+    read_config: Callable[[], Config],
+    worker_descriptors: Iterable[int],
+    tell: Callable[[str], object] = str,
 ) -> None:
     """Become the guardian of a new worker that serves ``transport``; does not return.
 
@@ -79,6 +82,7 @@ def run_guardian_and_worker(
         transport: the connection.
         read_config: called in the worker, which alone is to know the session's keys.
         worker_descriptors: descriptors that the guardian must not hold; they are closed in it.
+        tell: called in the guardian, see `Guardian`.
     """
     status = 1
     try:
@@ -107,7 +111,7 @@ def run_guardian_and_worker(
 
             for descriptor in worker_descriptors:
                 os.close(descriptor)
-            Guardian(worker, transport, reading, wakeup).watch()
+            Guardian(worker, transport, reading, wakeup, tell).watch()
             status = 0
     except BaseException as error:
         report(error)
@@ -139,6 +143,7 @@ def _run_worker(transport: Transport, read_config: Callable[[], Config]) -> int:
         link = _open_link(config, transport)
     except OSError as error:  # the client has left, or does not speak our protocol
         standard_error.say(error)
+        control.report_end(control.LOST)
         return 1
     reset_environment(config)
     this_process.buffer_lines()

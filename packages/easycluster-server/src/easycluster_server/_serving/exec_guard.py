@@ -5,16 +5,14 @@ from __future__ import annotations
 import errno
 import os
 import sys
-from typing import Any
+from typing import Any, Callable
 
 
 def refuse_exec() -> None:
     """Let ``os.exec*`` raise in this process from now on, but not in those that are forked from it.
 
-    Before Python 3.8 nothing tells of ``os.exec*`` in time; the guardian then ends the connection.
+    C code can still do it; the guardian then ends the connection.
     """
-    if not hasattr(sys, "addaudithook"):
-        return
     getpid, pid = os.getpid, os.getpid()  # names in modules are gone when the interpreter ends
 
     def check(event: str, arguments: Any) -> None:  # noqa: ARG001 -- as Python calls it
@@ -25,4 +23,16 @@ def refuse_exec() -> None:
                 "use subprocess.run(), or os.fork() first",
             )
 
-    sys.addaudithook(check)  # novm
+    if hasattr(sys, "addaudithook"):
+        sys.addaudithook(check)  # novm
+        return
+
+    # Before Python 3.8 nothing tells of them in time. All functions of this kind in `os` end in these two.
+    def guard(execute: Callable[..., Any]) -> Callable[..., Any]:
+        def execute_unless_worker(*arguments: Any) -> Any:
+            check("os.exec", arguments)
+            return execute(*arguments)
+
+        return execute_unless_worker
+
+    os.execv, os.execve = guard(os.execv), guard(os.execve)
