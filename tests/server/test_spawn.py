@@ -16,7 +16,7 @@ class FakeForkServer:
         self.error = error
         self.configs: list[dict[str, Any]] = []
 
-    def spawn(self, link: socket.socket, config: dict[str, Any], words: socket.socket) -> None:
+    def spawn(self, link: socket.socket, config: dict[str, Any], words: object) -> None:
         if self.error is not None:
             raise self.error
         self.configs.append(config)

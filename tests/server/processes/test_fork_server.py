@@ -89,7 +89,7 @@ def test_configuration_that_nobody_reads(fork_server: ForkServer, monkeypatch: p
     """When the fork server dies on the way, the caller does not wait for ever: the connection tells of it."""
     before = open_descriptors()
     ours, theirs = socket.socketpair()
-    monkeypatch.setattr(ForkServer, "_request", lambda self, descriptors: None)
+    monkeypatch.setattr(ForkServer, "_request", lambda self, link, config: None)
     with ours:
         with theirs:
             fork_server.spawn(theirs, {"peer": "x" * 300_000})
@@ -239,7 +239,7 @@ def test_no_process_for_a_guardian(monkeypatch: pytest.MonkeyPatch) -> None:
     with owner, control, ours:
         with theirs:
             descriptors = array.array("i", [theirs.fileno(), 0, 1, 2])
-            owner.sendmsg([b"\4"], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, descriptors)])
+            owner.sendmsg([b"f"], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, descriptors)])
         before = open_descriptors()
         fork_server_module._serve_request(control)
         spare = fork_server_module._spare.pop()

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
     from easycluster_protocol._types import Value
 
+    from ._processes.worker import Config
+
 _numbers = itertools.count(1)
 
 
@@ -37,12 +39,13 @@ def start_local(verbosity: int = 0) -> tuple[socket.socket, str]:
     try:
         occupy_standard_descriptors()
         make_room()
+        config: Config = {"verbosity": verbosity, **describe_environment()}
         ours, theirs = LocalSocket.make_pair()
         try:
-            words, their_words = make_socket_pair()
-            ours.words = words
-            with their_words:
-                fork_server.spawn(theirs, {"verbosity": verbosity, **describe_environment()}, their_words)
+            words = make_socket_pair()
+            ours.words = words[0]
+            with words[1]:
+                fork_server.spawn(theirs, config, words)
         except BaseException:
             ours.close()
             raise

@@ -19,7 +19,7 @@ from easycluster_client._ssh.shipment import calls_bundle
 from easycluster_protocol._objects.proxies import RemoteProxy
 from easycluster_protocol._types import Value
 from easycluster_protocol._wire import messages as m
-from easycluster_protocol.errors import ConnectionLost
+from easycluster_protocol.errors import ConnectError, ConnectionLost
 
 if sys.version_info >= (3, 11):  # novm
     from typing import Self
@@ -86,7 +86,11 @@ class Connection:
     def _easycluster_use(self, connection: OpenConnection, peername: str | None) -> None:
         self.close()  # the remains of a connection that was lost
         connection.peername = peername or connection.peername
-        session = self._easycluster_new_session(connection)
+        try:
+            session = self._easycluster_new_session(connection)
+        except OSError as error:  # out of descriptors
+            connection.finish()
+            raise ConnectError(f"cannot connect to {connection.peername}: {error}") from error
         session.remedy = self._easycluster_advise(connection.peername)
         session.find_end_by(connection.find_end)
         if connection.is_bare:

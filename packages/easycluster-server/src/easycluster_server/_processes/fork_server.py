@@ -2,10 +2,10 @@
 
 It is a fresh interpreter that has imported the modules of a worker and has done nothing else: it never holds
 a key, or a listening socket, or a connection for longer than a fork takes. Its only input is a socket of its
-owner. Each message there is one byte, the number of descriptors beside it: that of the connection, of a pipe
-from which the worker reads its configuration, of the worker's standard output and error, and, where the last
-words of the guardian do not go through the connection, that of their way. The fork server ends when its owner
-does, and its workers end with it.
+owner. Each message there is one byte, and beside it the descriptors of the connection, of a pipe or socket
+from which the worker reads its configuration, and of the worker's standard output and error. If it is a
+socket, the last words of the guardian go back through it, else through the connection. The fork server ends
+when its owner does, and its workers end with it.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import os
 import pickle
 import signal
 import socket
+import stat
 import subprocess
 import sys
 import threading
@@ -56,7 +57,8 @@ _guardians: Set[int] = set()
 #: In the fork server: a descriptor that is given up while a request is received.
 _spare: List[int] = []
 
-_MOST_DESCRIPTORS = 5
+_REQUEST = b"f"
+_DESCRIPTORS_PER_REQUEST = 4
 
 #: Seconds without a request after which there is time to import more.
 _WARM_UP_DELAY = 0.05
@@ -83,12 +85,12 @@ def _serve_request(control: socket.socket) -> None:
     # client.
     while _spare:
         os.close(_spare.pop())
-    count, descriptors = _receive_descriptors(control)
-    if not count:
+    descriptors = _receive_descriptors(control)
+    if descriptors is None:
         _end_sessions()
         os._exit(0)
     try:
-        if len(descriptors) < count:
+        if len(descriptors) < _DESCRIPTORS_PER_REQUEST:
             raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
         # One C call: the signal that a guardian has ended cannot come between forking and noting it.
         _guardians.update(starmap(os.fork, [()]))
@@ -142,39 +144,40 @@ def _end_sessions() -> None:
         os.kill(pid, signal.SIGTERM)
 
 
-def _receive_descriptors(control: socket.socket) -> Tuple[int, List[int]]:
-    """Return how many descriptors were sent, 0 at the end, and those that have come."""
+def _receive_descriptors(control: socket.socket) -> Optional[List[int]]:
     size = array.array("i").itemsize
     try:
-        data, ancillary, _, _ = control.recvmsg(1, socket.CMSG_SPACE(_MOST_DESCRIPTORS * size))
+        data, ancillary, _, _ = control.recvmsg(1, socket.CMSG_SPACE(_DESCRIPTORS_PER_REQUEST * size))
     except OSError:
-        return 0, []
+        return None
     received = array.array("i")
     for level, kind, payload in ancillary:
         if level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS:
             received.frombytes(payload[: len(payload) - len(payload) % size])
+    if not data:
+        return None
     for descriptor in received:
         os.set_inheritable(descriptor, False)
-    return sum(data), list(received)
+    return list(received)
 
 
 def _become_guardian(descriptors: List[int]) -> None:
-    link, config, out, error, *further = descriptors
+    link, config, out, error = descriptors
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     os.setsid()
     for descriptor, standard in ((out, 1), (error, 2)):
         os.dup2(descriptor, standard, inheritable=True)
         os.close(descriptor)
 
-    connection = socket.socket(fileno=move_up(link))
-    words = further[0] if further else connection.fileno()
-
     def read_config() -> Config:
-        for descriptor in further:
-            os.close(descriptor)
         with open(config, "rb") as file:
             loaded: Config = pickle.loads(file.read())
         return loaded
+
+    connection = socket.socket(fileno=move_up(link))
+    # A pipe brings the session's keys, which the worker alone is to know.
+    is_pipe = not stat.S_ISSOCK(os.fstat(config).st_mode)
+    words = connection.fileno() if is_pipe else config
 
     def tell(end: str) -> None:
         try:
@@ -183,7 +186,7 @@ def _become_guardian(descriptors: List[int]) -> None:
         except OSError:  # the client has left
             pass
 
-    run_guardian_and_worker(SocketTransport(connection), read_config, (config,), tell)
+    run_guardian_and_worker(SocketTransport(connection), read_config, (config,) if is_pipe else (), tell)
 
 
 class ForkServer:
@@ -197,31 +200,43 @@ class ForkServer:
         self._control: Optional[socket.socket] = None
         self._process: Optional[subprocess.Popen[bytes]] = None
 
-    def spawn(self, link: socket.socket, config: Config, words: Optional[socket.socket] = None) -> None:
+    def spawn(
+        self, link: socket.socket, config: Config, words: Optional[Tuple[socket.socket, socket.socket]] = None
+    ) -> None:
         """Start guardian and worker for a connection.
 
         Args:
             link: the connection; the caller closes its own copy afterwards.
             config: the worker's configuration.
-            words: where the guardian says how a worker ended that could not speak; None: on the
-                connection, which has to be a keyed one.
+            words: two connected sockets: on the first one the guardian says how a worker ended that could
+                not speak; the second one is closed. None: it says that on the connection, which has to be a
+                keyed one.
 
         Raises:
             OSError: the fork server cannot be started. If it fails afterwards, the client is told on the
                 connection, or sees its end.
         """
+        if words is not None:
+            ours, theirs = words
+            with contextlib.suppress(BrokenPipeError):
+                with theirs, self._lock:
+                    self._request(link.fileno(), theirs.fileno())
+                ours.setblocking(True)
+                ours.sendall(pickle.dumps(config))
+                ours.shutdown(socket.SHUT_WR)
+            return
         reading, writing = os.pipe()
         with contextlib.suppress(BrokenPipeError), open(writing, "wb") as file:
             try:
                 with self._lock:
-                    self._request([link.fileno(), reading, 1, 2, *([words.fileno()] if words else [])])
+                    self._request(link.fileno(), reading)
             finally:
                 os.close(reading)  # or we would write for ever when the fork server dies now
             file.write(pickle.dumps(config))
 
-    def _request(self, descriptors: List[int]) -> None:
-        beside = (socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", descriptors))
-        request = [bytes([len(descriptors)])], [beside]
+    def _request(self, link: int, config: int) -> None:
+        descriptors = array.array("i", [link, config, 1, 2])
+        request = [_REQUEST], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, descriptors)]
         if self._process is None or self._process.poll() is not None:
             self._start()
         try:
