@@ -24,7 +24,7 @@ REFUSED = r"no process can be started for it: \[Errno 24\] Too many open files"
 
 #: Connects again and again, each time with one descriptor less, until none is left; prints the errors.
 MASTER = """
-import os, resource, sys
+import os, resource, sys, threading
 import easycluster
 
 def connect():
@@ -35,10 +35,18 @@ def connect():
 def count():
     return len(os.listdir("/proc/self/fd"))
 
+def wait_for_threads():
+    # That of a ThreadedClient holds descriptors until it ends, a moment after close().
+    for thread in threading.enumerate():
+        if thread is not threading.current_thread():
+            thread.join()
+
 connect().close()
+wait_for_threads()
 before = count()
 messages = set()
 for more in reversed(range(25)):
+    wait_for_threads()
     resource.setrlimit(resource.RLIMIT_NOFILE, (before + more, before + more))
     try:
         with connect() as client:
