@@ -10,6 +10,7 @@
 - ``object_definitions``: the classes of `helpers.server_objects`.
 - ``task_definitions``, ``tasks``: the functions of `helpers.remote_tasks`, and calls whose end the test decides.
 - ``tcp_server``, ``sshd``: one of each for the run. ``start_server``: servers for one test.
+- ``windows``: for the run, Windows programs can be started: `helpers.wine`.
 - ``key_file``, ``key``: what ``tcp_server`` serves with.
 - ``documented_server``: the server of the documentation's examples, and a folder with its key to be in.
   ``session``: an interactive session in which they are typed.
@@ -33,7 +34,7 @@ import easycluster
 from easycluster_client import Client, ThreadedClient
 from easycluster_protocol.keys import read_key_file
 from easycluster_server._processes.fork_server import fork_server
-from helpers import documented, leaks, server_objects
+from helpers import documented, leaks, server_objects, wine
 from helpers.remote_tasks import DEFINITIONS, Tasks
 from helpers.servers import Server, generate_key_file
 from helpers.sshd import Sshd
@@ -87,6 +88,13 @@ def sshd(run_mark: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ss
     server = Sshd(tmp_path_factory.mktemp("sshd"), {leaks.MARK: run_mark})
     yield server
     server.stop()
+
+
+@pytest.fixture(scope="session")
+def windows(run_mark: str) -> Iterator[None]:
+    """Windows programs can be started under wine, see `helpers.wine`."""
+    with wine.kept_alive():
+        yield
 
 
 class Transport:
