@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from easycluster import Client, ConnectionLost, ThreadedClient, define_common
+from easycluster import CallTimeout, Client, ConnectionLost, ThreadedClient, define_common
 from easycluster_protocol.errors import DeserializationError, SerializationError
 from helpers.pythons import every_python, find_pythons
 from helpers.server_objects import KEPT, kept
@@ -160,6 +160,22 @@ def test_while_the_server_is_busy(client: Any) -> None:
     assert not busy.have_response
     client.event.set(threadid=3)
     assert busy.wait()[0](1) == 4
+
+
+def test_time_limit(client: Any) -> None:
+    """A time limit covers the asking for such a result too, and the result can be waited for again."""
+    worker = client.os.getpid()
+    response = client.closure(3, nonblocking=True)
+    while not response.have_response:
+        client.read_response()
+    os.kill(worker, signal.SIGSTOP)
+    try:
+        with pytest.raises(CallTimeout, match="the call to closure on .* has ended, but its result"):
+            response.wait(timeout=0.1)
+    finally:
+        os.kill(worker, signal.SIGCONT)
+
+    assert response.wait()[0](4) == 7
 
 
 @pytest.mark.parametrize("clientclass", [Client, ThreadedClient])

@@ -61,6 +61,8 @@ class NonblockingResponse(FutureMethods):
     _onerror: Completion | None = None
     #: The limit of each wait that is given no other, in seconds.
     call_timeout: float | None = None
+    #: The end of the time that the last wait for the answer had; None: no limit.
+    call_deadline: float | None = None
     _outcome: _Outcome | None = None
     #: Whether the stack trace of its error has been printed: once is enough.
     _is_reported = False
@@ -145,7 +147,7 @@ class NonblockingResponse(FutureMethods):
         """Wait as `wait` does, without unpickling the answer."""
         if timeout is None:
             timeout = self.call_timeout
-        deadline = deadline_after(timeout)
+        deadline = self.call_deadline = deadline_after(timeout)
         if deadline is None:
             self.call_wait_until(None)
         else:
@@ -314,7 +316,11 @@ class NonblockingResponse(FutureMethods):
             later = self._later = self._later or self._ask_for(late)
         except ConnectionLost as error:
             return None, error, None
-        later.call_wait_until(None)
+        later.call_wait_until(self.call_deadline)
+        if not later.call_is_answered:
+            where = f"{self.call_label} on {self.call_session.peername}"
+            text = f"the call to {where} has ended, but its result did not come in time; wait for it again"
+            raise new_timeout_error(text, "started", self)
         return later._resolve()
 
     def _ask_for_exception(self, oid: int) -> Value:
