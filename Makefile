@@ -13,6 +13,10 @@ SOURCES := $(wildcard packages tests benchmarks examples scripts)
 SHIPPED := packages/easycluster-protocol/src packages/easycluster-server/src
 # Shipped code loses its annotations and future imports on the way, so neither counts.
 VERMIN  := $(BIN)/vermin --quiet --violations --no-tips --exclude __future__.annotations
+# The half for Windows, and that nothing but the other half needs names that Windows lacks.
+WINDOWS := packages/easycluster-server/src/easycluster_server/_system/windows
+MYPY_WINDOWS := --platform win32 --cache-dir .mypy_cache/windows --exclude _system/posix \
+    packages/easycluster-protocol packages/easycluster-server $(wildcard $(WINDOWS)/*.py)
 # The workers of pytest-xdist; tests that share something expensive name an xdist_group. A run ends whatever its tests
 # do, so it has no limit here: tests/helpers/time_limits.py.
 PYTEST  := -n auto --dist loadgroup
@@ -37,6 +41,7 @@ check: $(TOOLS) ## format, lint, types, import directions, figures of the house,
 	@$(BIN)/ruff format --check $(SOURCES)
 	@$(BIN)/ruff check $(SOURCES)
 	@$(BIN)/mypy
+	@$(BIN)/mypy $(MYPY_WINDOWS)
 	@$(BIN)/pyright
 	@$(BIN)/lint-imports --no-logo
 	@$(VERMIN) --target=3.6- $(SHIPPED)

@@ -78,7 +78,10 @@ def test_reference_is_made_from_the_docstrings() -> None:
 @pytest.mark.parametrize("page", PAGES_ABOUT_MODULES, ids=lambda page: page.name)
 def test_modules_that_pages_name_exist(page: Path) -> None:
     """A module that a page about the packages names by its folder is there."""
-    named = set(re.findall(r"`(_[a-z_]+/[a-z_]+)(?:\.py)?`", page.read_text(encoding="utf-8")))
-    there = {f"{path.parent.name}/{path.stem}" for path in (ROOT / "packages").glob("*/src/*/*/*.py")}
+    named = set(re.findall(r"`(_[a-z_]+(?:/[a-z_]+)+)(?:\.py)?`", page.read_text(encoding="utf-8")))
+    there = {
+        "/".join(path.relative_to(ROOT).with_suffix("").parts[4:])
+        for path in ROOT.glob("packages/*/src/*/*/**/*.py")
+    }
 
     assert named - there == set()

@@ -22,8 +22,28 @@ WITHOUT_TEST_FILES: dict[str, set[str]] = {
     "it has nothing but types, which the type checkers check": {
         "easycluster_client/_calls/owner.py",
         "easycluster_protocol/_types.py",
+        "easycluster_server/_system/transport_types.py",
+    },
+    "no system but Windows can import it": {
+        path.as_posix().rpartition("/src/")[2]
+        for path in SOURCES
+        if path.parent.name == "windows" and path.name != "__init__.py"
     },
 }
+
+#: Modules whose names depend on the system, and those that not every system has.
+SYSTEM_MODULES = {"os", "select", "signal", "_signal", "socket", "_socket"}
+POSIX_MODULES = {"fcntl", "grp", "posix", "pty", "pwd", "resource", "syslog", "termios", "tty"}
+WINDOWS_MODULES = {"_winapi", "msvcrt", "nt", "winreg"}
+
+#: Where a module may ask for the platform outside of `easycluster_server/_system`, and why.
+ASKS_FOR_THE_PLATFORM = {
+    "easycluster_protocol/_handshake/hello.py": "it tells the peer",
+    "easycluster_protocol/keys.py": "the protocol is below the server, and so below its _system",
+}
+
+#: Modules of the client that are not divided yet. The list only ever gets shorter.
+NOT_DIVIDED = {"easycluster_client/_session/watch.py"}
 
 FAKE_PYTHON = """#!/bin/sh
 case $2 in
@@ -171,6 +191,46 @@ def test_functions_stay_short() -> None:
     }
 
     assert {name: length for name, length in lengths.items() if length > LONGEST_FUNCTION} == {}
+
+
+def platform_questions(path: Path) -> list[str]:
+    """Where a file asks which system this is, or imports what only one system has."""
+    found: list[tuple[int, str]] = []
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Attribute) and ast.unparse(node) in {"os.name", "sys.platform"}:
+            found.append((node.lineno, ast.unparse(node)))
+        elif isinstance(node, ast.Call) and ast.unparse(node.func) in {"hasattr", "getattr"}:
+            if ast.unparse(node.args[0]) in SYSTEM_MODULES:
+                found.append((node.lineno, ast.unparse(node)))
+        elif isinstance(node, (ast.Import, ast.ImportFrom)):
+            modules = [alias.name for alias in node.names] if isinstance(node, ast.Import) else [node.module]
+            found += [
+                (node.lineno, f"import {module}")
+                for module in modules
+                if module in POSIX_MODULES | WINDOWS_MODULES
+            ]
+            names = {alias.name for alias in node.names}
+            if modules[0] in {"os", "sys"} and names & {"name", "platform"}:
+                found.append((node.lineno, ast.unparse(node)))
+            if modules == ["platform"]:
+                found.append((node.lineno, ast.unparse(node)))
+    return [f"{path.relative_to(ROOT)}:{line} {text}" for line, text in found]
+
+
+def test_only_the_system_folder_asks_for_the_platform() -> None:
+    """What differs between systems is in one folder; nothing else asks which system this is.
+
+    That nothing else uses the names of one system is shown by mypy, which `make check` runs for Windows, too.
+    """
+    exempt = {*ASKS_FOR_THE_PLATFORM, *NOT_DIVIDED}
+    found = {
+        name: questions
+        for path in SOURCES
+        if "/_system/" not in (name := path.as_posix().rpartition("/src/")[2])
+        if (questions := platform_questions(path)) and name not in exempt
+    }
+
+    assert found == {}
 
 
 def file_of_tests(source: str) -> Path:

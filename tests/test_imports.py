@@ -28,7 +28,7 @@ BY_NAME = {
     "easycluster_protocol._definitions.modules": {
         "easycluster": "definitions may use the facade's names, and a host imports few of them, late",
     },
-    "easycluster_server._processes.fork_server": {
+    "easycluster_server._processes.ahead": {
         "easycluster": "what forks will use is imported before they are made",
         "easycluster_protocol._values.failures": "the same",
         "easycluster_server._objects": "the same",

@@ -22,13 +22,20 @@ def assert_same(source: str, result: str) -> None:
     assert not gone & used, f"still used: {gone & used}"
 
 
+def _is_never_run(node: ast.If) -> bool:
+    return ast.unparse(node.test) in {"TYPE_CHECKING", "sys.platform == 'win32'"}
+
+
 class _Flags(ast.NodeTransformer):
-    """Writes 0 for the test of a ``TYPE_CHECKING`` that has an ``else``."""
+    """Writes 0 for the test and the body of a block that hosts never run and that has an ``else``."""
 
     def visit_If(self, node: ast.If) -> ast.AST:
         self.generic_visit(node)
-        if node.orelse and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING":
+        if node.orelse and _is_never_run(node):
             node.test = ast.copy_location(ast.Constant(0), node.test)
+            node.body = [
+                ast.copy_location(ast.Expr(ast.copy_location(ast.Constant(0), node.body[0])), node.body[0])
+            ]
         return node
 
 
@@ -59,7 +66,7 @@ def _counts(node: Any) -> bool:
     if isinstance(node, ast.ImportFrom):
         return node.module not in ("__future__", "typing") or node.level > 0
     if isinstance(node, ast.If) and not node.orelse:
-        return not (isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING")
+        return not _is_never_run(node)
     return not _sets_flag(node)
 
 

@@ -39,7 +39,9 @@ GONE = {
 KEPT = {
     "needed feature": ("from __future__ import annotations, generator_stop as g\n", "from __future__ import generator_stop as g\n"),
     "other strings": ("f'a'; b'c'; x = 'd'\n", "f'a';b'c';x='d'\n"),
-    "flag with else": ("TYPE_CHECKING = False\nif TYPE_CHECKING: a\nelse: b\n", "\nif 0:a\nelse:b\n"),
+    "flag with else": ("TYPE_CHECKING = False\nif TYPE_CHECKING: a\nelse: b\n", "\nif 0:0\nelse:b\n"),
+    "windows with else": ("if sys.platform == 'win32':\n a\n b\nelse:\n c\n", "if 0:\n 0\n\nelse:\n c\n"),
+    "another system": ("if sys.platform == 'linux': a\n", "if sys.platform=='linux':a\n"),
     "flag in elif": ("TYPE_CHECKING = False\nif a: a\nelif TYPE_CHECKING: b\n", "TYPE_CHECKING=False\nif a:a\nelif TYPE_CHECKING:b\n"),
     "flag in a function": ("TYPE_CHECKING = False\ndef f():\n if TYPE_CHECKING: a\n", "TYPE_CHECKING=False\ndef f():\n if TYPE_CHECKING:a\n"),
     "flag set to true": ("TYPE_CHECKING = False\nTYPE_CHECKING = x\nif TYPE_CHECKING: a\n", "TYPE_CHECKING=False\nTYPE_CHECKING=x\nif TYPE_CHECKING:a\n"),

@@ -10,7 +10,7 @@ from typing import Any
 #: Asks the kernel to end this process with its parent, then becomes the command.
 _LAUNCHER = """
 import os, sys
-from easycluster_server._system.this_process import die_with_parent
+from easycluster_server._system.posix.libc import die_with_parent
 die_with_parent(int(sys.argv[1]))
 os.execv(sys.argv[2], sys.argv[2:])
 """

@@ -13,7 +13,7 @@ import threading
 from pathlib import Path
 from typing import NamedTuple
 
-from easycluster_server._system.proc import find_descendants, read_processes
+from easycluster_server._system.posix.proc import find_descendants, read_processes
 from helpers.waiting import wait_until
 
 MARK = "EASYCLUSTER_TEST_RUN"

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from easycluster_server._system.proc import Process, find_descendants, read_process, read_processes
+from easycluster_server._system.posix.proc import Process, find_descendants, read_process, read_processes
 from helpers.waiting import PATIENCE, wait_until
 
 PREAMBLE = """

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from easycluster_server._system.proc import Process
+from easycluster_server._system.posix.proc import Process
 from helpers.waiting import PATIENCE
 
 

@@ -33,7 +33,7 @@ import pytest
 import easycluster
 from easycluster_client import Client, ThreadedClient
 from easycluster_protocol.keys import read_key_file
-from easycluster_server._processes.fork_server import fork_server
+from easycluster_server._spawn import worker_starter
 from helpers import documented, leaks, server_objects, wine
 from helpers.remote_tasks import DEFINITIONS, Tasks
 from helpers.servers import Server, generate_key_file
@@ -56,7 +56,7 @@ def run_mark() -> Iterator[str]:
     with easycluster.server.spawn_local() as client:
         client.eval("None")  # starts the fork server
     yield mark
-    fork_server.close()
+    worker_starter.close()
     del os.environ[leaks.MARK]
 
 

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from easycluster import Client, ConnectError
-from easycluster_server._system.proc import read_process
+from easycluster_server._system.posix.proc import read_process
 from helpers.children import start
 from helpers.exercises import DEFINITIONS, assert_works
 from helpers.sshd import free_port

@@ -17,7 +17,7 @@ import pytest
 
 import easycluster
 from easycluster import define_common
-from easycluster_server._system.proc import read_process, read_processes
+from easycluster_server._system.posix.proc import read_process, read_processes
 from helpers.servers import Server
 from helpers.sshd import Sshd
 from helpers.waiting import wait_until

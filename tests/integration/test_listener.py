@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from easycluster import AuthenticationError, Client, ConnectError, ConnectionLost, define_common
-from easycluster_server._system.proc import find_descendants, read_processes
+from easycluster_server._system.posix.proc import find_descendants, read_processes
 from helpers.masters import Master, identify, wait_until_gone
 from helpers.servers import Server
 from helpers.waiting import PATIENCE, wait_until

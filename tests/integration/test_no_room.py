@@ -16,7 +16,7 @@ import pytest
 
 import easycluster
 from easycluster import Client, ConnectError, ThreadedClient
-from easycluster_server._system.proc import read_process
+from easycluster_server._system.posix.proc import read_process
 from helpers.pipes import write_program
 from helpers.servers import Server
 

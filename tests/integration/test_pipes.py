@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from easycluster import Client, ConnectionLost, define_common
-from easycluster_server._system.proc import Process, read_processes
+from easycluster_server._system.posix.proc import Process, read_processes
 from helpers.client_states import break_connection
 from helpers.exercises import DEFINITIONS, assert_works
 from helpers.masters import lives, wait_until_gone

@@ -15,7 +15,7 @@ import pytest
 
 import easycluster
 from easycluster import ConnectionLost, define_common
-from easycluster_server._system.proc import Process
+from easycluster_server._system.posix.proc import Process
 from helpers.masters import (
     Master,
     all_below,

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from easycluster import ConnectionLost, define_common
-from easycluster_server._system.proc import read_process
+from easycluster_server._system.posix.proc import read_process
 from helpers.client_states import close_half
 from helpers.masters import identify, wait_until_gone
 from helpers.waiting import wait_until

@@ -22,8 +22,8 @@ IMPORTED = "{name for name in __import__('sys').modules if name.startswith(('eas
 
 #: What the guardian imports, which is another process.
 ELSEWHERE = {
-    "easycluster_server._processes.guardian",
-    "easycluster_server._system.proc",
+    "easycluster_server._system.posix.guardian",
+    "easycluster_server._system.posix.proc",
 }
 
 #: Python reports what it opens.

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from easycluster import Client
-from easycluster_server._system.proc import find_descendants, read_processes
+from easycluster_server._system.posix.proc import find_descendants, read_processes
 from helpers.client_states import ssh_process
 from helpers.sshd import Sshd
 

@@ -18,7 +18,7 @@ import pytest
 
 from easycluster import AuthenticationError, Client, ConnectError, VersionError
 from easycluster_client._process import children
-from easycluster_server._system.proc import find_descendants, read_processes
+from easycluster_server._system.posix.proc import find_descendants, read_processes
 from helpers.sshd import Sshd, free_port
 from helpers.stand_ins import listener, make_stand_ins, name_of, say_nothing
 

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from easycluster import Client
-from easycluster_server._system.proc import Process
+from easycluster_server._system.posix.proc import Process
 from helpers.masters import Master, all_below, wait_until_gone
 from helpers.sshd import Sshd
 from helpers.stand_ins import listener, make_stand_ins, name_of, say_nothing

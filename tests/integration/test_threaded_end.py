@@ -18,7 +18,7 @@ import pytest
 
 import easycluster
 from easycluster import ConnectionLost, ThreadedClient, define_common
-from easycluster_server._system.proc import read_process
+from easycluster_server._system.posix.proc import read_process
 from helpers.pipes import Pipe
 from helpers.servers import Server
 from helpers.sshd import Sshd

@@ -9,7 +9,7 @@ import pytest
 from easycluster_server import _spawn
 
 
-class FakeForkServer:
+class FakeStarter:
     """Takes the requests for workers."""
 
     def __init__(self, error: OSError | None = None) -> None:
@@ -32,8 +32,8 @@ class FakeClient:
 
 def test_names_are_different(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every local server has a name of its own, and is told what it inherits."""
-    fake = FakeForkServer()
-    monkeypatch.setattr(_spawn, "fork_server", fake)
+    fake = FakeStarter()
+    monkeypatch.setattr(_spawn, "worker_starter", fake)
     names = []
     for _ in range(2):
         connection, name = _spawn.start_local(verbosity=2)
@@ -48,7 +48,7 @@ def test_names_are_different(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_class_of_the_client(monkeypatch: pytest.MonkeyPatch) -> None:
     """The client is of the class that was asked for."""
-    monkeypatch.setattr(_spawn, "fork_server", FakeForkServer())
+    monkeypatch.setattr(_spawn, "worker_starter", FakeStarter())
     client = _spawn.spawn_local(FakeClient)
 
     assert isinstance(client, FakeClient)
@@ -57,8 +57,8 @@ def test_class_of_the_client(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_keywords_go_to_the_server(monkeypatch: pytest.MonkeyPatch) -> None:
     """What `spawn_local` is told beside the class is told to the server; what it does not know is refused."""
-    fake = FakeForkServer()
-    monkeypatch.setattr(_spawn, "fork_server", fake)
+    fake = FakeStarter()
+    monkeypatch.setattr(_spawn, "worker_starter", fake)
     _spawn.spawn_local(clientclass=FakeClient, verbosity=2)
     with pytest.raises(TypeError, match="colour"):
         _spawn.spawn_local(FakeClient, colour="red")  # type: ignore[call-arg]
@@ -68,7 +68,7 @@ def test_keywords_go_to_the_server(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_process_that_cannot_be_started(monkeypatch: pytest.MonkeyPatch) -> None:
     """When there is no process, nothing stays open."""
-    monkeypatch.setattr(_spawn, "fork_server", FakeForkServer(OSError("no more processes")))
+    monkeypatch.setattr(_spawn, "worker_starter", FakeStarter(OSError("no more processes")))
     before = set(os.listdir("/proc/self/fd"))
     with pytest.raises(OSError, match="no more processes"):
         _spawn.spawn_local(FakeClient)

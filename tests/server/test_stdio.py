@@ -18,44 +18,12 @@ from helpers.waiting import PATIENCE
 
 pytestmark = pytest.mark.integration
 
-TAKE_OVER = """
-import os, subprocess, sys
-from easycluster_server import _stdio
-
-transport = _stdio._take_over()
-print("print")
-os.write(1, b"write\\n")
-subprocess.run(["sh", "-c", "cat; echo child"], check=True)
-sys.stdout.flush()
-os.write(transport.write_fileno(), repr((type(transport).__name__, os.read(transport.fileno(), 100))).encode())
-"""
-
 
 def run(code: str, stdin: Any, stdout: Any) -> subprocess.Popen[str]:
     """Run code whose standard input and output are these."""
     return subprocess.Popen(
         [sys.executable, "-c", code], stdin=stdin, stdout=stdout, stderr=subprocess.PIPE, text=True
     )
-
-
-@pytest.mark.parametrize("kind", ["socket", "two sockets", "pipes"])
-def test_standard_descriptors_are_taken_over(kind: str) -> None:
-    """The protocol gets them; afterwards standard input is empty, and all output is standard error."""
-    if kind == "pipes":
-        process = run(TAKE_OVER, subprocess.PIPE, subprocess.PIPE)
-        output, errors = process.communicate("for the protocol", PATIENCE)
-    else:
-        ours, theirs = socket.socketpair()
-        other, their_other = (ours.dup(), theirs.dup()) if kind == "socket" else socket.socketpair()
-        with ours, theirs, other, their_other:
-            process = run(TAKE_OVER, theirs, their_other)
-            ours.sendall(b"for the protocol")
-            _, errors = process.communicate(timeout=PATIENCE)
-            output = other.recv(1000).decode()
-
-    name = "SocketTransport" if kind == "socket" else "PipeTransport"
-    assert output == repr((name, b"for the protocol"))
-    assert sorted(errors.split()) == ["child", "print", "write"]
 
 
 def test_serving(capfd: pytest.CaptureFixture[str]) -> None:

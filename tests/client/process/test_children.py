@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from easycluster_client._process import children as children_module
-from easycluster_server._system.proc import Process, find_descendants, read_processes
+from easycluster_server._system.posix.proc import Process, find_descendants, read_processes
 from helpers.masters import end, lives
 from helpers.waiting import wait_until
 

@@ -17,7 +17,7 @@ from easycluster_client._connect.connect import connect
 from easycluster_client._connect.spec import parse_connection_spec
 from easycluster_client._ssh import command as command_module
 from easycluster_client._ssh.process import SshProcess
-from easycluster_server._system.proc import find_descendants, read_processes
+from easycluster_server._system.posix.proc import find_descendants, read_processes
 from helpers.fake_ssh import FAKE, NONE, FakeSsh, address, pid_of, start_ssh
 
 pytestmark = pytest.mark.integration

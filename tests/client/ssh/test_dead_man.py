@@ -11,7 +11,7 @@ import pytest
 
 from easycluster_client._process import children
 from easycluster_client._ssh.dead_man import DeadMan
-from easycluster_server._system.proc import Process, find_descendants, read_processes
+from easycluster_server._system.posix.proc import Process, find_descendants, read_processes
 from helpers.masters import Master, all_below, end, identify, wait_until_gone
 from helpers.waiting import wait_until
 

@@ -17,7 +17,7 @@ from easycluster_client._ssh import dead_man, process as process_module
 from easycluster_client._ssh.process import SshProcess
 from easycluster_client._ssh.shipment import startup_bundle
 from easycluster_protocol._handshake.hello import describe_self
-from easycluster_server._system.proc import read_process, read_processes
+from easycluster_server._system.posix.proc import read_process, read_processes
 from helpers.client_states import be_the_host
 from helpers.clocks import Clock
 from helpers.fake_ssh import FakeSsh, address, end_ssh, pid_of, start_ssh

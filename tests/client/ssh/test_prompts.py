@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from easycluster_client._ssh.prompts import is_prompting
-from easycluster_server._system import proc
+from easycluster_server._system.posix import proc
 from helpers.waiting import PATIENCE, wait_until
 
 # Who asks.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from easycluster_server._io.local_socket import LocalSocket
-from easycluster_server._io.socket_pairs import make_socket_pair
+from easycluster_server._system.masters import make_socket_pair
 
 
 def test_words_beside_the_connection() -> None:

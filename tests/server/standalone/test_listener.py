@@ -46,7 +46,7 @@ class Spawned:
 def spawned(monkeypatch: pytest.MonkeyPatch) -> Spawned:
     """What becomes of proved connections."""
     spawned = Spawned()
-    monkeypatch.setattr(listener_module, "ForkServer", lambda: spawned)
+    monkeypatch.setattr(listener_module, "WorkerStarter", lambda: spawned)
     return spawned
 
 

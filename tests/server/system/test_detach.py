@@ -9,8 +9,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from easycluster_server._system import detach as detach_module
 from easycluster_server._system.detach import detach
+from easycluster_server._system.posix import detachable
 from helpers.states import no_guardian
 
 
@@ -58,7 +58,7 @@ def test_detach_of_what_has_no_id(control: int, process: object) -> None:
 def test_detach_without_proc(control: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where the guardian sees no single processes, a process of the server's group cannot be spared; any other
     process lives on."""
-    monkeypatch.setattr(detach_module, "_HAS_PROC", False)
+    monkeypatch.setattr(detachable, "_HAS_PROC", False)
     with pytest.raises(RuntimeError, match=rf"detach\({os.getpid()}\).*no /proc.*start_new_session=True"):
         detach(os.getpid())
     with pytest.raises(BlockingIOError):

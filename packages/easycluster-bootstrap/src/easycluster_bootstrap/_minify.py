@@ -1,10 +1,11 @@
 """Makes Python source shorter without moving any statement to another line.
 
 The minifier removes comments, docstrings and other strings that stand alone, annotations, imports from
-``__future__``, ``if TYPE_CHECKING:`` blocks (one that has an ``else`` becomes ``if 0:``), the flag and the
-names from typing where nothing uses them any more, and all blanks and indentation that Python can do
-without. Local variables get names of one letter (see `_rename_locals`). The rest does what it did, except
-for code that reads docstrings or the annotations of functions at run time.
+``__future__``, ``if TYPE_CHECKING:`` blocks (one that has an ``else`` becomes ``if 0:0``), the flag and
+the names from typing where nothing uses them any more, and all blanks and indentation that Python can do
+without. ``if sys.platform == "win32":`` blocks go as well: hosts that are sent sources are none. Local
+variables get names of one letter (see `_rename_locals`). The rest does what it did, except for code that
+reads docstrings or the annotations of functions at run time.
 
 Annotations in the body of a class often have an effect (dataclasses, NamedTuple, TypedDict, Protocol). They
 are removed from plain classes only: no decorator, no metaclass, and all bases among `object`, Python's own
@@ -27,6 +28,7 @@ from easycluster_bootstrap._rename_locals import find_renames
 from easycluster_bootstrap._tokens import Edit, Token, TokenIndex, apply_edits, lay_out, read_tokens
 
 _FLAG = "TYPE_CHECKING"
+_IS_WINDOWS = ast.dump(ast.parse('sys.platform == "win32"', mode="eval").body)
 # Python 3.6 has these features anyway, except for annotations, of which none is left that needs it.
 _OLD_FEATURES = {
     "absolute_import",
@@ -120,11 +122,14 @@ class _Removals:
             return isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
         if isinstance(node, ast.ImportFrom):
             return _is_from(node, "__future__") and self._trim(node, _needed_features(node))
-        if isinstance(node, ast.If) and not in_function and self._is_for_types(node):
+        if isinstance(node, ast.If) and not in_function and self._is_never_run(node):
             if not node.orelse:
                 return True
             self.edits[self._at.start(node.test)] = Edit(self._at.end(node.test), "0")
-        if isinstance(node, ast.AnnAssign):
+            for number, each in enumerate(node.body):
+                self._drop(each, "" if number else "0")
+            self._walk(node.orelse, in_function, keeps)
+        elif isinstance(node, ast.AnnAssign):
             self._visit_variable(node, keeps)
         elif isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
             self._visit_signature(node)
@@ -172,13 +177,11 @@ class _Removals:
             self._plain.add(node.name)
         return plain
 
-    def _is_for_types(self, node: ast.If) -> bool:
-        return (
-            self._has_flag
-            and isinstance(node.test, ast.Name)
-            and node.test.id == _FLAG
-            and self._tokens[self._at.start(node)].string == "if"
-        )
+    def _is_never_run(self, node: ast.If) -> bool:
+        is_for_types = self._has_flag and isinstance(node.test, ast.Name) and node.test.id == _FLAG
+        return (is_for_types or ast.dump(node.test) == _IS_WINDOWS) and self._tokens[
+            self._at.start(node)
+        ].string == "if"
 
     def _trim_unused(self, tree: ast.Module) -> None:
         """Remove the flag and names from typing that are no word of the rest, not even in a string."""

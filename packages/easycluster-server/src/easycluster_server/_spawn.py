@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any, Callable, Optional
 from easycluster_protocol.errors import ConnectError
 
 from ._io.local_socket import LocalSocket
-from ._io.socket_pairs import make_socket_pair
-from ._processes.fork_server import describe_environment, fork_server
-from ._system.descriptors import make_room
+from ._processes.environment import describe_environment
+from ._system import call_at_fork
+from ._system.masters import WorkerStarter, make_room, make_socket_pair
 from ._system.this_process import occupy_standard_descriptors
 
 if TYPE_CHECKING:
@@ -22,6 +22,10 @@ if TYPE_CHECKING:
     from ._processes.worker import Config
 
 _numbers = itertools.count(1)
+
+#: Starts the local servers of this process.
+worker_starter = WorkerStarter()
+call_at_fork(worker_starter.abandon)
 
 
 def start_local(verbosity: int = 0) -> tuple[socket.socket, str]:
@@ -45,7 +49,7 @@ def start_local(verbosity: int = 0) -> tuple[socket.socket, str]:
             words = make_socket_pair()
             ours.words = words[0]
             with words[1]:
-                fork_server.spawn(theirs, config, words)
+                worker_starter.spawn(theirs, config, words)
         except BaseException:
             ours.close()
             raise

@@ -6,7 +6,7 @@ import re
 
 from easycluster_client._address import Address, format_peername
 from easycluster_protocol.errors import ConnectError
-from easycluster_server._system.descriptors import get_limit, is_out_of_descriptors, make_room
+from easycluster_server._system.masters import get_limit, is_out_of_descriptors, make_room
 
 from .by_ssh import connect_by_ssh
 from .connected import OpenConnection

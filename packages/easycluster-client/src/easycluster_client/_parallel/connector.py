@@ -27,7 +27,7 @@ from easycluster_client._deadlines import CONNECT_TIMEOUT, deadline_after, secon
 from easycluster_client._ssh.failures import is_dropped_before_login
 from easycluster_client._ssh.hops import find_first_hop
 from easycluster_protocol.errors import ConnectError
-from easycluster_server._system.descriptors import make_room
+from easycluster_server._system.masters import make_room
 
 from .closing import close_all
 from .hosts import Hosts

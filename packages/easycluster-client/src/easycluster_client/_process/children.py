@@ -7,7 +7,7 @@ import signal
 import subprocess
 import time
 
-from easycluster_server._system import proc
+from easycluster_server._system.posix import proc
 
 #: Seconds that a process has to end after a signal.
 GRACE = 1.0

@@ -7,9 +7,10 @@ the parent connected raises an error that says so.
 
 from __future__ import annotations
 
-import os
 import weakref
 from typing import Protocol
+
+from easycluster_server._system import call_at_fork
 
 
 class Abandonable(Protocol):
@@ -33,4 +34,4 @@ def _after_fork_in_child() -> None:
     _sessions.clear()
 
 
-os.register_at_fork(after_in_child=_after_fork_in_child)
+call_at_fork(_after_fork_in_child)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import easycluster_bootstrap as bootstrap
 from easycluster_client._process import children
 from easycluster_protocol.errors import ConnectError, SpecError
-from easycluster_server._system.descriptors import limiting_script, with_old_limit
+from easycluster_server._system.posix.descriptors import limiting_script, with_old_limit
 
 from .standard_input import check_standard_input
 

@@ -15,7 +15,7 @@ import sys
 import threading
 
 from easycluster_client._process import children
-from easycluster_server._system.descriptors import limiting_script
+from easycluster_server._system.posix.descriptors import limiting_script
 
 #: It is run as a script, and imports no other module of ours.
 _HELPER = os.path.join(os.path.dirname(__file__), "dead_man_helper.py")

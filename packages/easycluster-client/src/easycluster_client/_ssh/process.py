@@ -14,8 +14,8 @@ from easycluster_client._deadlines import Deadline
 from easycluster_client._process import children
 from easycluster_client._process.exit import deadline_of_end
 from easycluster_protocol.errors import ConnectError, EasyClusterError
-from easycluster_server._io.socket_pairs import make_socket_pair
 from easycluster_server._io.transport import wait
+from easycluster_server._system.masters import make_socket_pair
 
 from .command import build_command, format_manual_command, get_program_name
 from .dead_man import dead_man

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable
 
-from easycluster_server._system import proc
+from easycluster_server._system.posix import proc
 
 
 def is_prompting(pid: int) -> bool:

@@ -7,6 +7,7 @@ of the first call.
 from __future__ import annotations
 
 import functools
+import re
 from collections.abc import Mapping
 
 import easycluster_bootstrap as bootstrap
@@ -39,7 +40,6 @@ STARTUP_MODULES = frozenset(
         "easycluster_server._io.interrupts",
         "easycluster_server._io.transport",
         "easycluster_server._processes",
-        "easycluster_server._processes.guardian",
         "easycluster_server._processes.worker",
         "easycluster_server._serving",
         "easycluster_server._serving.executor",
@@ -51,20 +51,29 @@ STARTUP_MODULES = frozenset(
         "easycluster_server._stdio",
         "easycluster_server._system",
         "easycluster_server._system.control",
-        "easycluster_server._system.libc",
         "easycluster_server._system.output",
-        "easycluster_server._system.proc",
+        "easycluster_server._system.posix",
+        "easycluster_server._system.posix.guardian",
+        "easycluster_server._system.posix.libc",
+        "easycluster_server._system.posix.proc",
+        "easycluster_server._system.posix.processes",
+        "easycluster_server._system.posix.system_calls",
+        "easycluster_server._system.posix.transport",
+        "easycluster_server._system.refusal",
+        "easycluster_server._system.stdio",
         "easycluster_server._system.this_process",
     )
 )
 
-#: Modules that no server on a pipe uses: it writes no log, and has no clients.
+#: Modules that no server on a pipe uses: it writes no log, has no clients, checks no types and is no Windows.
 _UNSENT_MODULES = frozenset(
     (
         "easycluster.parallel",
         "easycluster_server._serving.logged_calls",
         "easycluster_server._serving.logged_streams",
         "easycluster_server._serving.session_log",
+        "easycluster_server._system.transport_types",
+        "easycluster_server._system.windows",
     )
 )
 
@@ -78,7 +87,14 @@ _ENTRY = "easycluster_server._stdio:main"
 def collect_sources() -> Mapping[str, tuple[str, bool]]:
     """Return the sources of all modules that are sent, by name; each with whether it is a package."""
     sources = bootstrap.collect(*_SENT_PACKAGES)
-    return {name: source for name, source in sources.items() if name not in _UNSENT_MODULES}
+    return {
+        name: source for name, source in sources.items() if _UNSENT_MODULES.isdisjoint(_names_above(name))
+    }
+
+
+def _names_above(name: str) -> list[str]:
+    """Return the names of a module and of the packages that it is in."""
+    return [name[: match.start()] for match in re.finditer(r"\.|$", name)]
 
 
 def select_sources(at_startup: bool) -> dict[str, tuple[str, bool]]:

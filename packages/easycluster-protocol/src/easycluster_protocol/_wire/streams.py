@@ -14,7 +14,7 @@ import errno
 import struct
 import sys
 from io import BytesIO
-from typing import TYPE_CHECKING, Dict, Optional, Tuple
+from typing import TYPE_CHECKING, Any, Dict, Optional, Tuple
 
 from easycluster_protocol._limits import OUT_OF_BAND_BYTES
 from easycluster_protocol.errors import RemoteProtocolError
@@ -68,13 +68,16 @@ def _map(size: int, advice: str) -> memoryview:
     """Return memory whose pages the system gives when they are written to."""
     if mmap is None:
         return BytesIO(bytes(size)).getbuffer()  # CPython takes zeros from `calloc`, and copies nothing here
+    module: Any = mmap
+    # Without these flags, on Windows, memory is private and anonymous anyway.
+    flags = (module.MAP_PRIVATE | module.MAP_ANON,) if hasattr(module, "MAP_ANON") else ()
     try:
-        memory = mmap.mmap(-1, size, mmap.MAP_PRIVATE | mmap.MAP_ANON)
+        memory = module.mmap(-1, size, *flags)
     except OSError as error:
         if error.errno == errno.ENOMEM:
             raise MemoryError from error
         raise
-    number = getattr(mmap, advice, None)
+    number = getattr(module, advice, None)
     if number is not None:  # Linux, and Python 3.8 or newer
         try:
             memory.madvise(number)  # novm

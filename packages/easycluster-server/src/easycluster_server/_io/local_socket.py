@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 from typing import Optional, Tuple
 
-from .socket_pairs import make_socket_pair
+from easycluster_server._system.masters import make_socket_pair
 
 
 class LocalSocket(socket.socket):
@@ -38,7 +38,10 @@ class LocalSocket(socket.socket):
 
     def read_words(self) -> bytes:
         """Return what the guardian has said; as often as it is asked."""
+        if self.words is None:
+            return b""
         try:
-            return self.words.recv(64, socket.MSG_PEEK | socket.MSG_DONTWAIT) if self.words else b""
+            self.words.setblocking(False)
+            return self.words.recv(64, socket.MSG_PEEK)
         except OSError:  # it has said nothing, or this end is closed
             return b""

@@ -1,35 +1,17 @@
-"""The two processes of a connection: how guardian and worker are made, and the worker's environment.
-
-`run_guardian_and_worker` forks: the calling process becomes the guardian, its child the worker. Neither
-returns.
-"""
+"""The process of a connection: it opens the link, serves, and ends as a script does."""
 
 from __future__ import annotations
 
 import atexit
 import os
 import sys
-from os import _exit  # remote code may put something else in the place of `os._exit`
 from types import ModuleType
-from typing import TYPE_CHECKING, Callable, Iterable, Optional
+from typing import TYPE_CHECKING, Callable, Optional
 
-from easycluster_protocol._handshake.hello import (
-    REFUSE,
-    VERSION,
-    WELCOME,
-    Hello,
-    describe_self,
-    pack_packet,
-)
-from easycluster_server._io.transport import wait
-from easycluster_server._system import control, this_process
+from easycluster_protocol._handshake.hello import WELCOME, Hello, describe_self, pack_packet
+from easycluster_server._system import control, host_name, reset_signals, this_process, write_all
 from easycluster_server._system.output import standard_error
 from easycluster_server._system.this_process import report
-
-if TYPE_CHECKING:
-    import signal
-else:
-    import _signal as signal  # the other half takes 3 ms to import, and is not needed
 
 if TYPE_CHECKING:
     from typing import Dict, List, TypedDict  # novm
@@ -66,78 +48,13 @@ if TYPE_CHECKING:
         peer: str
 
 
-#: Head start in seconds: the guardian compiles its own modules only after this.
-_HEAD_START = 0.1
-
-
-def run_guardian_and_worker(
-    transport: Transport,
-    read_config: Callable[[], Config],
-    worker_descriptors: Iterable[int],
-    tell: Callable[[str], object] = str,
-) -> None:
-    """Become the guardian of a new worker that serves ``transport``; does not return.
+def serve_connection(read_config: Callable[[], Config], transport: Transport) -> int:
+    """Serve the connection; return the status of the process.
 
     Args:
+        read_config: returns the configuration, with the keys of the session.
         transport: the connection.
-        read_config: called in the worker, which alone is to know the session's keys.
-        worker_descriptors: descriptors that the guardian must not hold; they are closed in it.
-        tell: called in the guardian, see `Guardian`.
     """
-    status = 1
-    try:
-        standard_error.pin()
-        this_process.become_subreaper()
-        guardian = os.getpid()
-        try:
-            (reading, writing), wakeup = os.pipe(), os.pipe()
-            worker = os.fork()
-        except OSError as error:
-            refuse(transport.write_fileno(), error)
-            return
-        if worker == 0:
-            for descriptor in (reading, *wakeup):
-                os.close(descriptor)
-            this_process.die_with_parent(guardian)
-            control.set_control(this_process.move_up(writing))
-            status = _run_worker(transport, read_config)
-        else:
-            os.close(writing)
-            if "easycluster_server._processes.guardian" not in sys.modules:  # over ssh it has to be compiled
-                # The worker has more to compile, and the client waits for that. When the worker ends, so does
-                # this wait.
-                wait(reading, -1, _HEAD_START)
-            from .guardian import Guardian
-
-            for descriptor in worker_descriptors:
-                os.close(descriptor)
-            Guardian(worker, transport, reading, wakeup, tell).watch()
-            status = 0
-    except BaseException as error:
-        report(error)
-    finally:
-        _exit(status)
-
-
-def refuse(descriptor: int, error: object) -> None:
-    """Tell a client that waits for WELCOME why there will be none.
-
-    Args:
-        descriptor: leads to the client.
-        error: why no process can be started for it.
-    """
-    text = f"no process can be started for it: {error}"
-    try:
-        this_process.write_all(
-            descriptor, pack_packet(REFUSE, Hello(code="process", text=text, version=VERSION))
-        )
-    except OSError:  # it has left
-        pass
-
-
-def _run_worker(transport: Transport, read_config: Callable[[], Config]) -> int:
-    """Serve the connection; return the status of the process."""
-    os.setsid()
     config = read_config()
     try:
         link = _open_link(config, transport)
@@ -166,13 +83,13 @@ def _run_worker(transport: Transport, read_config: Callable[[], Config]) -> int:
 
 
 def _open_link(config: Config, transport: Transport) -> Link:
-    process, host = os.getpid(), os.uname().nodename
+    process, host = os.getpid(), host_name()
     if "client" in config:
         return _welcome(config["client"], describe_self(process=process, host=host), transport)
     from easycluster_protocol._wire.link import SERVER, Link
 
     if "agreement" in config:
-        this_process.write_all(transport.write_fileno(), config.get("welcome", b""))
+        write_all(transport.write_fileno(), config.get("welcome", b""))
         return Link(SERVER, config["agreement"], config.get("leftover", b""))
     # Over ssh these modules are not sent, or not at first.
     from easycluster_protocol._handshake.server import ServerHandshake
@@ -183,7 +100,7 @@ def _open_link(config: Config, transport: Transport) -> Link:
 
 def _welcome(client: Hello, own: Hello, transport: Transport) -> Link:
     """Answer a client that has sent this server: its first call comes while the rest is compiled."""
-    this_process.write_all(transport.write_fileno(), pack_packet(WELCOME, own))
+    write_all(transport.write_fileno(), pack_packet(WELCOME, own))
     from easycluster_protocol._handshake.hello import agree
     from easycluster_protocol._wire.link import SERVER, Link
 
@@ -219,20 +136,12 @@ def _make_runner(config: Config, pickle_protocol: int, log: Optional[SessionLog]
 
 
 def reset_environment(config: Config) -> None:
-    """Make this forked process look like one that was just started.
+    """Make this process look like one that was just started.
 
     It never held a key, a listening socket or another connection, because its ancestor did not. What remains
     are the traces of that ancestor's own work.
     """
-    for number in range(1, signal.NSIG):
-        try:
-            if number not in (signal.SIGKILL, signal.SIGSTOP, signal.SIGPIPE, getattr(signal, "SIGXFSZ", 0)):
-                signal.signal(number, signal.SIG_DFL)
-        except (OSError, ValueError):  # this system has no such signal
-            pass
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-    signal.set_wakeup_fd(-1)
-    signal.pthread_sigmask(signal.SIG_SETMASK, ())
+    reset_signals()
     sys.modules["__main__"] = ModuleType("__main__")
     sys.argv = list(config.get("argv", [""]))
     if "random" in sys.modules:

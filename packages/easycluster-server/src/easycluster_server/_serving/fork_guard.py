@@ -9,10 +9,11 @@ begins.
 from __future__ import annotations
 
 import os
-import sys
 import threading
 import time
 from typing import TYPE_CHECKING, Set
+
+from easycluster_server._system import call_at_fork
 
 if TYPE_CHECKING:
     import signal
@@ -47,13 +48,8 @@ class ForkGuard:
 
     def install(self) -> None:
         """Have Python call the hooks from now on, for ever."""
-        if sys.version_info < (3, 7):  # an answer that the child would send is stopped by its process id
-            return
-        os.register_at_fork(  # novm
-            before=self._before_fork,
-            after_in_parent=self._after_fork_in_parent,
-            after_in_child=self._after_fork_in_child,
-        )
+        # Before Python 3.7 nobody is told: an answer that the child would send is stopped by its process id.
+        call_at_fork(self._after_fork_in_child, self._before_fork, self._after_fork_in_parent)
 
     def wake_follower(self) -> None:
         """Wake the follower, or start it if a fork has left it stopped.

@@ -27,7 +27,6 @@ keep it.
 
 from __future__ import annotations
 
-import threading
 from _imp import lock_held
 from typing import TYPE_CHECKING, Callable, Optional
 
@@ -38,6 +37,7 @@ from easycluster_protocol.errors import ProtocolError
 from easycluster_server._io.channel import Channel
 from easycluster_server._io.interrupts import FirstOf, OwnedLock
 from easycluster_server._io.transport import EndOfStream, is_connection_error, wait
+from easycluster_server._system import interrupt_main_thread
 from easycluster_server._system.control import CLOSED, LOST
 from easycluster_server._system.output import standard_error
 from easycluster_server._system.this_process import report, report_briefly
@@ -241,7 +241,7 @@ class Session:
         # The guardian does not wait for long.
         self._executor.main.is_abandoned = outcome == LOST
         if self._executor.main.can_be_interrupted:
-            signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+            interrupt_main_thread()
 
     def _on_sigint(self, number: int, frame: Optional[FrameType]) -> None:
         """Interrupt the user's code, and only that: between calls there is nothing to interrupt."""

@@ -23,8 +23,8 @@ from easycluster_protocol._limits import HANDSHAKE_SECONDS, MAX_HANDSHAKE_BYTES
 from easycluster_protocol.errors import ConnectError, ProtocolError
 from easycluster_protocol.keys import check_key
 from easycluster_server._io.transport import wait
-from easycluster_server._processes.fork_server import ForkServer
-from easycluster_server._processes.worker import refuse
+from easycluster_server._system.masters import Wakeup, WorkerStarter, own_port
+from easycluster_server._system.refusal import refuse
 from easycluster_server._system.this_process import occupy_standard_descriptors
 
 from .port_owner import find_port_owner
@@ -88,12 +88,12 @@ class Listener:
         self._key = key
         self._allow = [ipaddress.ip_network(network, strict=False) for network in allow]
         self._verbosity = self.default_verbosity if verbosity is None else verbosity
-        self._fork_server = ForkServer()
+        self._worker_starter = WorkerStarter()
         self._pending: OrderedDict[socket.socket, _Peer] = OrderedDict()
         self._sockets = _listen(bindaddr, port, disable_ipv6)
-        self._stop_reading, self._stop_writing = os.pipe()
+        self._stopping = Wakeup()
         self._selector = selectors.DefaultSelector()
-        self._selector.register(self._stop_reading, selectors.EVENT_READ)
+        self._selector.register(self._stopping.fileno(), selectors.EVENT_READ)
         for listening in self._sockets:
             self._selector.register(listening, selectors.EVENT_READ)
         self.port = self._sockets[0].getsockname()[1]
@@ -113,8 +113,7 @@ class Listener:
 
     def stop(self) -> None:
         """Make `serve` return; may be called from a signal handler or another thread."""
-        if self._stop_writing >= 0:
-            os.write(self._stop_writing, b"x")
+        self._stopping.wake()
 
     def _serve_once(self) -> bool:
         timeout = None
@@ -122,7 +121,7 @@ class Listener:
             first = next(iter(self._pending.values()))
             timeout = max(0.0, first.deadline - time.monotonic())
         for key, _ in self._selector.select(timeout):
-            if key.fd == self._stop_reading:
+            if key.fd == self._stopping.fileno():
                 return False
             ready = key.fileobj
             assert isinstance(ready, socket.socket)
@@ -139,7 +138,7 @@ class Listener:
         except OSError as error:  # the peer has left already, or the system is out of descriptors
             log.warning("a connection could not be accepted: %s", error)
             if error.errno in _EXHAUSTION_ERRORS:  # it is still there, and would be found again at once
-                wait(self._stop_reading, -1, _EXHAUSTION_PAUSE)
+                wait(self._stopping.fileno(), -1, _EXHAUSTION_PAUSE)
             return
         name = _format_address(address)
         if not self._is_allowed(address[0]):
@@ -198,7 +197,7 @@ class Listener:
             "peer": peer.name,
         }
         try:
-            self._fork_server.spawn(peer.connection, config)
+            self._worker_starter.spawn(peer.connection, config)
         except OSError as error:
             log.error("connection from %s: no process can be started for it: %s", peer.name, error)
             refuse(peer.connection.fileno(), error)
@@ -227,10 +226,8 @@ class Listener:
         self._selector.close()
         for listening in self._sockets:
             listening.close()
-        writing, self._stop_writing = self._stop_writing, -1
-        for descriptor in (self._stop_reading, writing):
-            os.close(descriptor)
-        self._fork_server.close()
+        self._stopping.close()
+        self._worker_starter.close()
 
 
 def _listen(bindaddr: Optional[str], port: int, disable_ipv6: bool) -> List[socket.socket]:
@@ -264,7 +261,7 @@ def _listen(bindaddr: Optional[str], port: int, disable_ipv6: bool) -> List[sock
 def _listen_on(family: int, address: SocketAddress) -> socket.socket:
     listening = socket.socket(family, socket.SOCK_STREAM)
     try:
-        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        own_port(listening)
         if family == socket.AF_INET6:
             listening.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
         listening.bind(address)

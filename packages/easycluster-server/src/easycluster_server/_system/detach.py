@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import os
+import sys
 from typing import Any
 
-from . import proc
 from .control import tell_guardian
 
-#: Noted now: remote code may confine its own process to a folder later, but not the guardian.
-_HAS_PROC = proc.has_own_proc()
+if sys.platform == "win32":
+    from .windows.detachable import check_may_stay
+else:
+    from .posix.detachable import check_may_stay
 
 
 def detach(process: Any) -> None:
@@ -29,13 +30,7 @@ def detach(process: Any) -> None:
     """
     number: Any = getattr(process, "pid", process)
     pid = int(number)
-    os.kill(pid, 0)
-    if not _HAS_PROC and os.getpgid(pid) == os.getpgrp():
-        raise RuntimeError(
-            f"detach({pid}): this host has no /proc to find single processes, so the process group of the "
-            "server ends as a whole: start the process with start_new_session=True, and it lives on without "
-            "detach()"
-        )
+    check_may_stay(pid)
     try:
         tell_guardian(str(pid))
     except RuntimeError:

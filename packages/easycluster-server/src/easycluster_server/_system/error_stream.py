@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import select
 import sys
 from io import BufferedWriter, FileIO, TextIOWrapper
 from typing import Any, MutableMapping
 from weakref import WeakKeyDictionary
 
-from .output import Output, has_room
+from . import has_room
+from .output import Output
 
 #: Milliseconds for which a call waits for a slow reader of standard error; one that reads nothing for so long
 #: has stopped, and is not waited for again until it reads.
@@ -55,12 +55,7 @@ def print_lines(stream: Any, text: str, patience: int = PATIENCE) -> bool:
 def find_full_descriptor(stream: Any) -> int:
     """Return the descriptor of a stream if its reader has to read before anything can be printed, or -1."""
     descriptor = find_descriptor(stream)
-    if descriptor >= 0:
-        poll = select.poll()
-        poll.register(descriptor, select.POLLOUT)
-        if not poll.poll(0):
-            return descriptor
-    return -1
+    return -1 if descriptor < 0 or has_room(descriptor, 0) else descriptor
 
 
 def find_descriptor(stream: Any) -> int:

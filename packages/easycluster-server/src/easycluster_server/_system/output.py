@@ -7,7 +7,6 @@ written at once is dropped, and counted.
 from __future__ import annotations
 
 import os
-import select
 import stat
 from _thread import get_ident
 
@@ -15,11 +14,9 @@ from _thread import get_ident
 from os import close, fstat, write
 from typing import Callable, Dict, List, Optional, Tuple
 
-_make_poll = select.poll
-_open = os.open
+from . import OPEN_AGAIN, PIECE_BYTES, has_room
 
-#: Of a descriptor that is opened once more.
-_FLAGS = os.O_WRONLY | os.O_NONBLOCK | os.O_NOCTTY
+_open = os.open
 
 
 class Output:
@@ -102,14 +99,14 @@ class Output:
                 return False
             if not stat.S_ISREG(status.st_mode):  # which would have a position of its own
                 try:
-                    opened.extend(map(_open, (f"/proc/self/fd/{descriptor}",), (_FLAGS,)))
+                    opened.extend(map(_open, (f"/proc/self/fd/{descriptor}",), (OPEN_AGAIN,)))
                     descriptor = opened[0]
                 except OSError as error:  # a socket, a terminal of another user, a system without /proc
                     _raise_if_foreign(error)
             while data:
                 if not has_room(descriptor, self.patience):
                     return False
-                data = data[write(descriptor, data[: select.PIPE_BUF]) :]
+                data = data[write(descriptor, data[:PIECE_BYTES]) :]
                 self._is_in_line = bool(data)
             return True
         except OSError as error:
@@ -120,19 +117,12 @@ class Output:
                 close(each)
 
 
-def has_room(descriptor: int, milliseconds: int) -> bool:
-    """Wait until something can be written, for a time at most; return whether it can."""
-    poll = _make_poll()
-    poll.register(descriptor, select.POLLOUT)
-    # An error is an event, too. Writing then could be the end of this process, by SIGPIPE.
-    return poll.poll(milliseconds) == [(descriptor, select.POLLOUT)]
-
-
 def _raise_if_foreign(error: OSError) -> None:
     """Raise an error again that a signal handler has raised: it is the user's."""
     traceback = error.__traceback__
     while traceback is not None:
-        if traceback.tb_frame.f_globals is not globals():
+        found = traceback.tb_frame.f_globals
+        if found is not globals() and found is not has_room.__globals__:
             raise error
         traceback = traceback.tb_next
 

@@ -6,18 +6,10 @@ import codecs
 import os
 import sys
 from io import TextIOWrapper
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from . import libc
+from . import buffer_c_lines, flush_c_output
 from .output import standard_error
-
-if TYPE_CHECKING:
-    import signal
-else:
-    import _signal as signal  # the other half takes 3 ms to import, and is not needed
-
-_PR_SET_PDEATHSIG = 1
-_PR_SET_CHILD_SUBREAPER = 36
 
 
 def buffer_lines() -> None:
@@ -34,13 +26,7 @@ def buffer_lines() -> None:
         if codecs.lookup(encoding).name == "ascii" and "PYTHONIOENCODING" not in os.environ:
             encoding = "utf-8"  # as newer Pythons do in the C locale
         sys.stdout = TextIOWrapper(sys.stdout.detach(), encoding, errors, line_buffering=True)
-    libc.call_with_variable("setlinebuf", "stdout")
-
-
-def write_all(descriptor: int, data: bytes) -> None:
-    """Write all of ``data``, for which the kernel has room."""
-    while data:
-        data = data[os.write(descriptor, data) :]
+    buffer_c_lines()
 
 
 def flush_streams() -> None:
@@ -55,23 +41,7 @@ def flush_streams() -> None:
 def flush_output() -> None:
     """Flush everything that was printed, also by C code."""
     flush_streams()
-    libc.call("fflush", None)
-
-
-def move_up(descriptor: int) -> int:
-    """Give a descriptor a high number; return that number.
-
-    Remote code may close descriptors that are not its own. The files that it opens then get the lowest free
-    numbers, and not this one, to which we may still write.
-    """
-    import fcntl  # most processes have no use for it
-
-    try:
-        moved: int = fcntl.fcntl(descriptor, fcntl.F_DUPFD_CLOEXEC, min(os.sysconf("SC_OPEN_MAX"), 1024) - 16)
-    except (OSError, ValueError):  # fewer descriptors are allowed, or none is left
-        return descriptor
-    os.close(descriptor)
-    return moved
+    flush_c_output()
 
 
 def occupy_standard_descriptors() -> None:
@@ -85,17 +55,6 @@ def occupy_standard_descriptors() -> None:
             os.close(descriptor)
             return
         os.set_inheritable(descriptor, True)
-
-
-def become_subreaper() -> bool:
-    """Let orphaned descendants become children of this process; return False where that is impossible."""
-    return libc.call("prctl", _PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) == 0
-
-
-def die_with_parent(parent: int) -> None:
-    """Let the kernel kill this process when its parent ends, if the kernel can."""
-    if libc.call("prctl", _PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0) == 0 and os.getppid() != parent:
-        os._exit(1)  # the parent ended before we asked
 
 
 def report(error: BaseException) -> None:

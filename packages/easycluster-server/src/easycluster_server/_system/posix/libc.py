@@ -5,7 +5,13 @@ The compiled half of `ctypes` calls them: the other half takes 2 ms to import, f
 
 from __future__ import annotations
 
-from typing import Any, Optional
+import os
+from typing import TYPE_CHECKING, Any, Optional
+
+if TYPE_CHECKING:
+    import signal
+else:
+    import _signal as signal  # the other half takes 3 ms to import, and is not needed
 
 try:
     from _ctypes import _SimpleCData, call_cdeclfunction, dlopen, dlsym
@@ -34,6 +40,9 @@ else:
         return _Pointer.from_address(dlsym(dlopen(_PROCESS, 0), name))
 
 
+_PR_SET_PDEATHSIG = 1
+_PR_SET_CHILD_SUBREAPER = 36
+
 #: Raised where a function or variable is missing: with another C library, or without `ctypes`.
 _MISSING = (ImportError, OSError, AttributeError, ValueError)
 
@@ -58,3 +67,24 @@ def call_with_variable(name: str, variable: str) -> Optional[int]:
         return call(name, _pointer(variable))
     except _MISSING:
         return None
+
+
+def buffer_c_lines() -> None:
+    """Let lines that C code prints leave this process one by one."""
+    call_with_variable("setlinebuf", "stdout")
+
+
+def flush_c_output() -> None:
+    """Flush what C code printed."""
+    call("fflush", None)
+
+
+def become_subreaper() -> bool:
+    """Let orphaned descendants become children of this process; return False where that is impossible."""
+    return call("prctl", _PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) == 0
+
+
+def die_with_parent(parent: int) -> None:
+    """Let the kernel kill this process when its parent ends, if the kernel can."""
+    if call("prctl", _PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0) == 0 and os.getppid() != parent:
+        os._exit(1)  # the parent ended before we asked

@@ -21,9 +21,11 @@ import select
 import time
 from typing import TYPE_CHECKING, Any, Callable, List, Optional, Set, Tuple
 
-from easycluster_server._system import proc
 from easycluster_server._system.control import CLOSED
 from easycluster_server._system.output import standard_error
+
+from . import proc
+from .system_calls import host_name
 
 if TYPE_CHECKING:
     import signal
@@ -33,7 +35,7 @@ else:
 if TYPE_CHECKING:
     from types import FrameType
 
-    from easycluster_server._io.transport import Transport
+    from easycluster_server._system.transport_types import Transport
 
 #: Seconds that the worker has to say how the connection ended, once the guardian sees the end. A worker that
 #: is in C code for longer cannot speak, and its connection counts as lost.
@@ -78,7 +80,7 @@ class Guardian:
     ) -> None:
         self._tell = tell
         self._worker = worker
-        self._name = f"the process {worker} on {os.uname()[1]}{_name_client(transport)}"
+        self._name = f"the process {worker} on {host_name()}{_name_client(transport)}"
         self._transport = transport
         self._control = control
         self._spared: Set[Tuple[int, int]] = set()

@@ -9,14 +9,14 @@ from typing import Any
 
 import pytest
 
-from easycluster_server._system import descriptors
-from easycluster_server._system.descriptors import is_out_of_descriptors
+from easycluster_server._system.posix import descriptors
+from easycluster_server._system.posix.descriptors import is_out_of_descriptors
 
 #: Defines ``limit()``, the soft limit of this process, in one whose limits are 64 and 256.
 START = """
 import os, resource, subprocess
-from easycluster_server._system import descriptors
-from easycluster_server._system.descriptors import make_room, with_old_limit, limiting_script
+from easycluster_server._system.posix import descriptors
+from easycluster_server._system.posix.descriptors import make_room, with_old_limit, limiting_script
 
 resource.setrlimit(resource.RLIMIT_NOFILE, (64, 256))
 def limit():

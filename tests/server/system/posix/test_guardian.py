@@ -12,8 +12,8 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from easycluster_server._io.transport import SocketTransport
-from easycluster_server._processes import guardian
-from easycluster_server._system.proc import Process, find_descendants, read_process, read_processes
+from easycluster_server._system.posix import guardian
+from easycluster_server._system.posix.proc import Process, find_descendants, read_process, read_processes
 from helpers.masters import end, identify, lives, wait_until_gone
 from helpers.namespaces import WITHOUT_PROC
 from helpers.waiting import PATIENCE, wait_until
@@ -23,14 +23,15 @@ pytestmark = pytest.mark.integration
 #: Becomes a guardian; its child runs the worker's code of the test, which may call what stands here.
 SCRIPT = """
 import os, signal, socket, subprocess, sys, time
-from easycluster_server._processes import guardian
-from easycluster_server._system import control, this_process
+from easycluster_server._system.posix import guardian
+from easycluster_server._system import control
+from easycluster_server._system.posix import libc
 from easycluster_server._system.detach import detach
 from easycluster_server._io.transport import SocketTransport
 
 guardian.REPORT_GRACE, guardian.CLOSE_GRACE, guardian.KILL_GRACE = map(float, sys.argv[3:6])
 link = socket.socket(fileno=int(sys.argv[1]))
-this_process.become_subreaper()
+libc.become_subreaper()
 reading, writing = os.pipe()
 ready = os.pipe()
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from easycluster_server._io.socket_pairs import make_socket_pair
+from easycluster_server._system.posix.socket_pairs import make_socket_pair
 
 
 @pytest.fixture(params=[None, 60.0], ids=["no timeout", "a timeout"])

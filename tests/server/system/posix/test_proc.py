@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from easycluster_server._system.proc import (
+from easycluster_server._system.posix.proc import (
     Process,
     find_descendants,
     find_descendants_except,

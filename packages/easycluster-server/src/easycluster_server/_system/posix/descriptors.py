@@ -12,6 +12,8 @@ import os
 import resource  # now: when no descriptor is left, nothing can be imported
 from typing import List, Optional
 
+from .system_calls import call_at_fork
+
 #: Descriptors that a connection takes while it is being made; most of them are closed then.
 _PER_CONNECTION = 3
 
@@ -87,5 +89,4 @@ def _restore_limit() -> None:
         _old_limit = None
 
 
-if hasattr(os, "register_at_fork"):  # novm
-    os.register_at_fork(after_in_child=_restore_limit)
+call_at_fork(_restore_limit)

@@ -1,0 +1,32 @@
+"""What masters and listeners need of the system, beside what every process needs."""
+
+from __future__ import annotations
+
+import sys
+
+if sys.platform == "win32":
+    from .windows.descriptors import get_limit, is_out_of_descriptors, make_room
+    from .windows.socket_pairs import make_socket_pair
+    from .windows.sockets import own_port
+    from .windows.system_calls import read_umask
+    from .windows.waiting import Wakeup, wait_for_any
+    from .windows.worker_starter import SpareInterpreters as WorkerStarter
+else:
+    from .posix.descriptors import get_limit, is_out_of_descriptors, make_room
+    from .posix.socket_pairs import make_socket_pair
+    from .posix.sockets import own_port
+    from .posix.umask import read_umask
+    from .posix.waiting import Wakeup, wait_for_any
+    from .posix.worker_starter import ForkServer as WorkerStarter
+
+__all__ = [
+    "Wakeup",
+    "WorkerStarter",
+    "get_limit",
+    "is_out_of_descriptors",
+    "make_room",
+    "make_socket_pair",
+    "own_port",
+    "read_umask",
+    "wait_for_any",
+]

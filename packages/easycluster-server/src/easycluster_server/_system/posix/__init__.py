@@ -1,0 +1,1 @@
+"""The half for POSIX systems: Linux, macOS and others."""

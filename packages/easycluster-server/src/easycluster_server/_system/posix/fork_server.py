@@ -1,0 +1,165 @@
+"""The fork server: a warm process from which guardians and workers are forked.
+
+It is a fresh interpreter that has imported the modules of a worker and has done nothing else: it never holds
+a key, or a listening socket, or a connection for longer than a fork takes. Its only input is a socket of its
+owner. Each message there is one byte, and beside it the descriptors of the connection, of a pipe or socket
+from which the worker reads its configuration, and of the worker's standard output and error. If it is a
+socket, the last words of the guardian go back through it, else through the connection. The fork server ends
+when its owner does, and its workers end with it.
+"""
+
+from __future__ import annotations
+
+import array
+import errno
+import os
+import pickle
+import signal
+import socket
+import stat
+from functools import partial
+from importlib import import_module
+from itertools import starmap
+from typing import TYPE_CHECKING, Any, Callable, List, Optional, Set
+
+from easycluster_protocol._wire.last_words import pack_last_words
+from easycluster_server._system.refusal import refuse
+
+from .processes import move_up, run_guardian_and_worker
+from .transport import SocketTransport, wait
+
+if TYPE_CHECKING:
+    from easycluster_server._system.transport_types import Transport
+
+    #: Serves a connection as `easycluster_server._processes.worker.serve_connection` does.
+    Serve = Callable[[Callable[[], Any], Transport], int]
+
+#: In the fork server: the guardians that it has not reaped.
+_guardians: Set[int] = set()
+
+#: In the fork server: a descriptor that is given up while a request is received.
+_spare: List[int] = []
+
+_DESCRIPTORS_PER_REQUEST = 4
+
+#: Seconds without a request after which there is time to import more.
+_WARM_UP_DELAY = 0.05
+
+
+def main(
+    control_descriptor: int, load: Callable[[], None], warm_up: Callable[[], None], serve: Serve
+) -> None:
+    """Run the fork server on the socket with this descriptor; does not return.
+
+    Args:
+        control_descriptor: the descriptor.
+        load: imports what every worker needs.
+        warm_up: called while there are no requests: the first connection does not wait for modules that only
+            definitions need, and later ones find them here.
+        serve: serves a connection, in a worker.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the owner
+    signal.signal(signal.SIGCHLD, _reap_guardians)
+    control = socket.socket(fileno=control_descriptor)
+    load()
+    import_module(f"{__package__}.guardian")
+    while wait(control_descriptor, -1, _WARM_UP_DELAY)[0]:
+        _serve_request(control, serve)
+    warm_up()
+    while True:
+        _serve_request(control, serve)
+
+
+def _serve_request(control: socket.socket, serve: Serve) -> None:
+    """Wait for a request, and fork; does not return when the owner is gone, or stops."""
+    # Out of descriptors, the kernel delivers as many as there is room for: at least one, which leads to the
+    # client.
+    while _spare:
+        os.close(_spare.pop())
+    descriptors = _receive_descriptors(control)
+    if descriptors is None:
+        _end_sessions()
+        os._exit(0)
+    try:
+        if len(descriptors) < _DESCRIPTORS_PER_REQUEST:
+            raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+        # One C call: the signal that a guardian has ended cannot come between forking and noting it.
+        _guardians.update(starmap(os.fork, [()]))
+    except OSError as error:
+        for link in descriptors[:1]:
+            refuse(link, error)
+    if 0 in _guardians:
+        control.close()
+        _become_guardian(descriptors, serve)
+    for descriptor in descriptors:
+        os.close(descriptor)
+    try:
+        _spare.append(os.open(os.devnull, os.O_RDONLY))
+    except OSError:
+        pass
+
+
+def _reap_guardians(*_: object) -> None:
+    """Reap the guardians that have ended."""
+    try:
+        while True:
+            pid, _status = os.waitpid(-1, os.WNOHANG)
+            if pid == 0:
+                return
+            _guardians.discard(pid)
+    except ChildProcessError:
+        pass
+
+
+def _end_sessions() -> None:
+    """Let every guardian end its worker: the owner is gone, or stops."""
+    # From here on the ids that are noted stay those of guardians.
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    for pid in _guardians:
+        os.kill(pid, signal.SIGTERM)
+
+
+def _receive_descriptors(control: socket.socket) -> Optional[List[int]]:
+    size = array.array("i").itemsize
+    try:
+        data, ancillary, _, _ = control.recvmsg(1, socket.CMSG_SPACE(_DESCRIPTORS_PER_REQUEST * size))
+    except OSError:
+        return None
+    received = array.array("i")
+    for level, kind, payload in ancillary:
+        if level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS:
+            received.frombytes(payload[: len(payload) - len(payload) % size])
+    if not data:
+        return None
+    for descriptor in received:
+        os.set_inheritable(descriptor, False)
+    return list(received)
+
+
+def _become_guardian(descriptors: List[int], serve: Serve) -> None:
+    link, config, out, error = descriptors
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    os.setsid()
+    for descriptor, standard in ((out, 1), (error, 2)):
+        os.dup2(descriptor, standard, inheritable=True)
+        os.close(descriptor)
+
+    def read_config() -> Any:
+        with open(config, "rb") as file:
+            return pickle.loads(file.read())
+
+    connection = socket.socket(fileno=move_up(link))
+    # A pipe brings the session's keys, which the worker alone is to know.
+    is_pipe = not stat.S_ISSOCK(os.fstat(config).st_mode)
+    words = connection.fileno() if is_pipe else config
+
+    def tell(end: str) -> None:
+        try:
+            if wait(-1, words, 0)[1]:  # a socket with room takes so few bytes at once
+                os.write(words, pack_last_words(end))
+        except OSError:  # the client has left
+            pass
+
+    run_guardian_and_worker(
+        SocketTransport(connection), partial(serve, read_config), (config,) if is_pipe else (), tell
+    )

@@ -1,0 +1,114 @@
+"""The two processes of a connection: how guardian and worker are made.
+
+`run_guardian_and_worker` forks: the calling process becomes the guardian, its child the worker. Neither
+returns.
+"""
+
+from __future__ import annotations
+
+import _socket
+import os
+import stat
+import sys
+from os import _exit  # remote code may put something else in the place of `os._exit`
+from typing import TYPE_CHECKING, Callable, Iterable
+
+from easycluster_server._system import control
+from easycluster_server._system.output import standard_error
+from easycluster_server._system.refusal import refuse
+from easycluster_server._system.this_process import report
+
+from .libc import become_subreaper, die_with_parent
+from .transport import PipeTransport, SocketTransport, wait
+
+if TYPE_CHECKING:
+    from easycluster_server._system.transport_types import Transport
+
+#: Head start in seconds: the guardian compiles its own modules only after this.
+_HEAD_START = 0.1
+
+
+def run_guardian_and_worker(
+    transport: Transport,
+    serve: Callable[[Transport], int],
+    worker_descriptors: Iterable[int],
+    tell: Callable[[str], object] = str,
+) -> None:
+    """Become the guardian of a new worker that serves ``transport``; does not return.
+
+    Args:
+        transport: the connection.
+        serve: called in the worker, which alone is to know the session's keys; returns the status of the
+            process.
+        worker_descriptors: descriptors that the guardian must not hold; they are closed in it.
+        tell: called in the guardian, see `Guardian`.
+    """
+    status = 1
+    try:
+        standard_error.pin()
+        become_subreaper()
+        guardian = os.getpid()
+        try:
+            (reading, writing), wakeup = os.pipe(), os.pipe()
+            worker = os.fork()
+        except OSError as error:
+            refuse(transport.write_fileno(), error)
+            return
+        if worker == 0:
+            for descriptor in (reading, *wakeup):
+                os.close(descriptor)
+            die_with_parent(guardian)
+            control.set_control(move_up(writing))
+            os.setsid()
+            status = serve(transport)
+        else:
+            os.close(writing)
+            if f"{__package__}.guardian" not in sys.modules:  # over ssh it has to be compiled
+                # The worker has more to compile, and the client waits for that. When the worker ends, so does
+                # this wait.
+                wait(reading, -1, _HEAD_START)
+            from .guardian import Guardian
+
+            for descriptor in worker_descriptors:
+                os.close(descriptor)
+            Guardian(worker, transport, reading, wakeup, tell).watch()
+            status = 0
+    except BaseException as error:
+        report(error)
+    finally:
+        _exit(status)
+
+
+def move_up(descriptor: int) -> int:
+    """Give a descriptor a high number; return that number.
+
+    Remote code may close descriptors that are not its own. The files that it opens then get the lowest free
+    numbers, and not this one, to which we may still write.
+    """
+    import fcntl  # most processes have no use for it
+
+    try:
+        moved: int = fcntl.fcntl(descriptor, fcntl.F_DUPFD_CLOEXEC, min(os.sysconf("SC_OPEN_MAX"), 1024) - 16)
+    except (OSError, ValueError):  # fewer descriptors are allowed, or none is left
+        return descriptor
+    os.close(descriptor)
+    return moved
+
+
+def take_over() -> Transport:
+    """Move the connection on standard input and output to descriptors of its own; return its transport."""
+    read, write = move_up(os.dup(0)), move_up(os.dup(1))
+    null = os.open(os.devnull, os.O_RDWR)
+    os.dup2(null, 0, inheritable=True)
+    os.close(null)
+    os.dup2(2, 1, inheritable=True)
+    # One socket for both directions tells earlier and more surely that the other side is gone.
+    if _is_same_socket(read, write):
+        os.close(write)
+        return SocketTransport(_socket.socket(fileno=read))
+    return PipeTransport(read, write)
+
+
+def _is_same_socket(read: int, write: int) -> bool:
+    first, second = os.fstat(read), os.fstat(write)
+    return stat.S_ISSOCK(first.st_mode) and (first.st_dev, first.st_ino) == (second.st_dev, second.st_ino)

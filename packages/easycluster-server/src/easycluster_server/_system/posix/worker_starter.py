@@ -1,0 +1,133 @@
+"""The owner's side of a fork server: it starts a guardian and a worker for each connection."""
+
+from __future__ import annotations
+
+import array
+import contextlib
+import os
+import pickle
+import socket
+import subprocess
+import sys
+import threading
+from typing import Any, List, Mapping, Optional, Tuple
+
+from easycluster_server._system.package_folders import find_package_folders
+
+from .descriptors import with_old_limit
+from .socket_pairs import make_socket_pair
+
+_REQUEST = b"f"
+
+
+class ForkServer:
+    """The owner's side of a fork server. It is started when it is first needed.
+
+    Any number of threads may use it. A process that was forked from the owner gets one of its own.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._control: Optional[socket.socket] = None
+        self._process: Optional[subprocess.Popen[bytes]] = None
+
+    def spawn(
+        self,
+        link: socket.socket,
+        config: Mapping[str, Any],
+        words: Optional[Tuple[socket.socket, socket.socket]] = None,
+    ) -> None:
+        """Start guardian and worker for a connection.
+
+        Args:
+            link: the connection; the caller closes its own copy afterwards.
+            config: the worker's configuration.
+            words: two connected sockets: on the first one the guardian says how a worker ended that could
+                not speak; the second one is closed. None: it says that on the connection, which has to be a
+                keyed one.
+
+        Raises:
+            OSError: the fork server cannot be started. If it fails afterwards, the client is told on the
+                connection, or sees its end.
+        """
+        if words is not None:
+            ours, theirs = words
+            with contextlib.suppress(BrokenPipeError):
+                with theirs, self._lock:
+                    self._request(link.fileno(), theirs.fileno())
+                ours.setblocking(True)
+                ours.sendall(pickle.dumps(config))
+                ours.shutdown(socket.SHUT_WR)
+            return
+        reading, writing = os.pipe()
+        with contextlib.suppress(BrokenPipeError), open(writing, "wb") as file:
+            try:
+                with self._lock:
+                    self._request(link.fileno(), reading)
+            finally:
+                os.close(reading)  # or we would write for ever when the fork server dies now
+            file.write(pickle.dumps(config))
+
+    def _request(self, link: int, config: int) -> None:
+        descriptors = array.array("i", [link, config, 1, 2])
+        request = [_REQUEST], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, descriptors)]
+        if self._process is None or self._process.poll() is not None:
+            self._start()
+        try:
+            self._get_control().sendmsg(*request)
+        except (BrokenPipeError, ConnectionResetError):  # it has just died
+            self._start()
+            self._get_control().sendmsg(*request)
+
+    def _get_control(self) -> socket.socket:
+        assert self._control is not None
+        return self._control
+
+    def _start(self) -> None:
+        if self._control is not None:
+            self._control.close()
+        self._control, theirs = make_socket_pair()
+        code, arguments = _make_command(theirs.fileno())
+        with theirs:
+            try:
+                self._process = subprocess.Popen(
+                    with_old_limit([sys.executable, "-c", code, *arguments]),
+                    stdin=subprocess.DEVNULL,
+                    pass_fds=[theirs.fileno()],
+                    start_new_session=True,
+                )
+            except BaseException:
+                self._control.close()
+                self._control = self._process = None
+                raise
+
+    def abandon(self) -> None:
+        """Leave the fork server to the process from which this one was forked."""
+        self._lock = threading.Lock()
+        if self._process is not None:
+            self._process.returncode = 0  # it is no child of this process, which need not wait for it
+            self._process = None
+        if self._control is not None:
+            # Or the fork server would not notice the end of its owner.
+            self._control.close()
+            self._control = None
+
+    def close(self) -> None:
+        """End the fork server and the workers it made."""
+        with self._lock:
+            control, process, self._control, self._process = self._control, self._process, None, None
+            if control is not None:
+                control.close()
+            if process is not None:
+                process.wait()
+
+
+def _make_command(descriptor: int) -> Tuple[str, List[str]]:
+    code = (
+        "import sys; path = sys.path[:]; sys.path[:0] = sys.argv[2:]; "
+        "from easycluster_server._processes import ahead, worker; "
+        "from easycluster_server._system.posix.fork_server import main; "
+        "sys.path[:] = path + [each for each in sys.argv[2:] if each not in path]; "
+        "main(int(sys.argv[1]), ahead.load, ahead.warm_up, worker.serve_connection)"
+    )
+    return code, [str(descriptor), *find_package_folders()]

@@ -1,0 +1,90 @@
+"""Waiting for several sockets at once, and ending such a wait from elsewhere."""
+
+from __future__ import annotations
+
+import select
+import time
+from typing import Collection, List, Optional, Sequence
+
+from .socket_pairs import make_socket_pair
+from .transport import SLICE
+
+#: The most sockets that one call of select takes, and seconds to wait for each such part of more.
+_MAX_SELECTED = 512
+_PART_SECONDS = 0.01
+
+
+def wait_for_any(readable: Collection[int], timeout: Optional[float]) -> List[int]:
+    """Wait until one of several sockets can be read, or has failed.
+
+    Args:
+        readable: the sockets.
+        timeout: in seconds; None waits for ever.
+
+    Returns:
+        Those that can be read, or have failed.
+    """
+    sockets = list(readable)
+    parts = [sockets[start : start + _MAX_SELECTED] for start in range(0, len(sockets), _MAX_SELECTED)]
+    longest = SLICE if len(parts) == 1 else _PART_SECONDS
+    deadline = None if timeout is None else time.monotonic() + timeout
+    while True:
+        for part in parts or [[]]:
+            left = longest if deadline is None else max(0.0, min(longest, deadline - time.monotonic()))
+            found = _select(part, left)
+            if found:
+                return found
+        if deadline is not None and time.monotonic() >= deadline:
+            return []
+
+
+def _select(sockets: Sequence[int], seconds: float) -> List[int]:
+    if not sockets:
+        time.sleep(seconds)
+        return []
+    try:
+        return select.select(sockets, (), (), seconds)[0]
+    except OSError as error:
+        if getattr(error, "winerror", None) is None:  # a signal handler raised it
+            raise
+        return [each for each in sockets if _is_closed(each)]
+
+
+def _is_closed(descriptor: int) -> bool:
+    try:
+        select.select([descriptor], (), (), 0)
+    except OSError:
+        return True
+    return False
+
+
+class Wakeup:
+    """A socket that can be read once somebody has called `wake`."""
+
+    def __init__(self) -> None:
+        self._reading, self._writing = make_socket_pair()
+        for end in (self._reading, self._writing):
+            end.setblocking(False)
+
+    def fileno(self) -> int:
+        """Return the descriptor, or -1 when it is closed."""
+        return self._reading.fileno()
+
+    def wake(self) -> None:
+        """Make the descriptor readable; takes no lock, so signal handlers and finalisers may call it."""
+        try:
+            self._writing.send(b"x")
+        except OSError:  # it is full, so somebody will wake anyway; or it is closed
+            pass
+
+    def drain(self) -> None:
+        """Make the descriptor unreadable until `wake` is called again."""
+        try:
+            self._reading.recv(4096)
+        except BlockingIOError:
+            pass
+
+    def close(self) -> None:
+        """Close the sockets."""
+        self._reading.close()
+        self._writing.close()
