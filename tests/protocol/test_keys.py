@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import os
-import shlex
 import stat
 from pathlib import Path
 from typing import Any
@@ -20,9 +19,9 @@ from easycluster_protocol.keys import (
     generate_key,
     is_text,
     read_key_file,
-    require_private,
     write_key_file,
 )
+from easycluster_server._system.key_files import find_danger
 
 KEY = bytes(range(KEY_SIZE))
 OTHER_KEY = bytes(reversed(KEY))
@@ -216,7 +215,6 @@ def test_paths_of_any_kind(tmp_path: Path) -> None:
     """A path may be a Path, a str or bytes."""
     path = tmp_path / "x.key"
     write_key_file(os.fsencode(path), KEY)
-    require_private(str(path))
 
     assert read_key_file(os.fsencode(path)) == read_key_file(str(path)) == read_key_file(path) == KEY
 
@@ -272,8 +270,6 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
 
     with pytest.raises(FileNotFoundError, match=r"none\.key"):
         read_key_file(path)
-    with pytest.raises(FileNotFoundError, match=r"none\.key"):
-        require_private(path)
 
 
 def test_a_folder_is_no_key_file(tmp_path: Path) -> None:
@@ -287,7 +283,7 @@ def test_a_folder_is_no_key_file(tmp_path: Path) -> None:
 )
 def test_paths_that_no_file_can_have(path: str, fragment: str) -> None:
     """A path that the system could not even look up raises a `KeyFileError`."""
-    for use in (read_key_file, require_private, lambda path: write_key_file(path, KEY)):
+    for use in (read_key_file, find_danger, lambda path: write_key_file(path, KEY)):
         with pytest.raises(KeyFileError, match=fragment):
             use(path)
 
@@ -342,7 +338,7 @@ def test_a_key_file_is_private(tmp_path: Path, overwrite: bool, umask: int) -> N
         os.umask(before)
 
     assert mode_of(path) == 0o600
-    require_private(path)
+    assert find_danger(path) is None
 
 
 def test_a_system_without_fchmod(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -464,67 +460,6 @@ def test_a_path_in_the_current_folder(tmp_path: Path, monkeypatch: pytest.Monkey
     assert read_key_file("x.key") == OTHER_KEY
 
 
-# Permissions.
-
-
-@pytest.mark.parametrize("mode", [0o400, 0o600, 0o700, 0o611])
-def test_private_modes(tmp_path: Path, mode: int) -> None:
-    """A file that only its owner can read and write is private."""
-    path = tmp_path / "x.key"
-    path.touch()
-    path.chmod(mode)
-
-    require_private(path)
-
-
-@pytest.mark.parametrize("mode", [0o640, 0o604, 0o644, 0o620, 0o602, 0o666])
-@pytest.mark.parametrize("name", ["x.key", "my key's.key"])
-def test_modes_that_are_not_private(tmp_path: Path, mode: int, name: str) -> None:
-    """A file that others can read or write is refused, with the command that mends it."""
-    path = tmp_path / name
-    path.touch()
-    path.chmod(mode)
-
-    with pytest.raises(KeyFileError) as caught:
-        require_private(path)
-
-    message = str(caught.value)
-    assert f"{mode:04o}" in message
-    assert shlex.split(message[message.index("chmod") :]) == ["chmod", "600", str(path)]
-
-
-def test_the_command_for_a_name_like_an_option(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The command that mends a file works for a name that begins with a hyphen."""
-    monkeypatch.chdir(tmp_path)
-    Path("-x.key").touch()
-    Path("-x.key").chmod(0o644)
-
-    with pytest.raises(KeyFileError, match=r"chmod 600 \./-x\.key$"):
-        require_private("-x.key")
-
-
-def test_a_link_is_as_private_as_its_target(tmp_path: Path) -> None:
-    """A symbolic link to a key file is followed, as reading it is."""
-    path = tmp_path / "x.key"
-    path.touch()
-    path.chmod(0o644)
-    (tmp_path / "link").symlink_to(path)
-
-    with pytest.raises(KeyFileError, match="chmod 600"):
-        require_private(tmp_path / "link")
-
-
-def test_permissions_say_nothing_on_windows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """On Windows, where modes are made up, every file passes."""
-    path = tmp_path / "x.key"
-    path.touch()
-    path.chmod(0o644)
-    with monkeypatch.context() as patch:
-        patch.setattr(os, "name", "nt")
-
-        require_private(str(path))
-
-
 # Anything.
 
 
@@ -569,4 +504,4 @@ def test_home_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert write_key_file("~/secret.key", key)
 
     assert read_key_file("~/secret.key") == read_key_file(tmp_path / "secret.key") == key
-    require_private(b"~/secret.key")
+    assert find_danger(b"~/secret.key") is None

@@ -3,6 +3,7 @@ from __future__ import annotations
 import argparse
 import logging
 import optparse
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import pytest
 
 from easycluster_client._connect.key_options import add_key_options, key_from_options
 from easycluster_protocol.errors import KeyFileError, SpecError
-from easycluster_protocol.keys import decode_key, write_key_file
+from easycluster_protocol.keys import KeyFileWarning, decode_key, write_key_file
 
 KEY = bytes(range(32))
 
@@ -118,7 +119,7 @@ def test_both(command: Argparse | Optparse, key_file: Path) -> None:
 def test_a_file_that_cannot_be_used(command: Argparse | Optparse, tmp_path: Path) -> None:
     """A missing file is the error of `open`, a blank one is an error of ours; both name it."""
     add_key_options(command.options)
-    (tmp_path / "blank.key").touch()
+    (tmp_path / "blank.key").touch(0o600)
 
     with pytest.raises(FileNotFoundError, match=r"none\.key"):
         key_from_options(command.parse("-k", str(tmp_path / "none.key")))
@@ -201,16 +202,18 @@ def test_a_key_on_the_command_line_is_warned_of(caplog: pytest.LogCaptureFixture
     assert "s3cret" not in caplog.text
 
 
-def test_a_key_file_that_others_can_read_is_warned_of(
-    caplog: pytest.LogCaptureFixture, key_file: Path
-) -> None:
-    """A key file open to others is used, and logged with the command that mends it."""
+def test_a_key_file_that_others_can_read_is_warned_of(key_file: Path) -> None:
+    """A key file open to others is used; Python prints the command that mends it, once, at the script's line."""
     key_file.chmod(0o644)
+    with warnings.catch_warnings(record=True) as given:
+        warnings.simplefilter("always")
+        for _ in range(3):
+            assert key_from_options(argparse.Namespace(key=None, keyfile=str(key_file))) == KEY
 
-    assert key_from_options(argparse.Namespace(key=None, keyfile=str(key_file))) == KEY
-
-    (warning,) = warnings_in(caplog)
-    assert f"chmod 600 {key_file}" in warning
+    (warning,) = given
+    assert warning.category is KeyFileWarning
+    assert f"chmod 600 {key_file}" in str(warning.message)
+    assert warning.filename == __file__
 
 
 def test_a_private_key_file_is_fine(caplog: pytest.LogCaptureFixture, key_file: Path) -> None:
@@ -221,7 +224,7 @@ def test_a_private_key_file_is_fine(caplog: pytest.LogCaptureFixture, key_file: 
 
 
 def test_no_warnings(caplog: pytest.LogCaptureFixture, key_file: Path) -> None:
-    """With warn=False nothing is logged."""
+    """With warn=False nothing is logged or printed."""
     key_file.chmod(0o644)
     key_from_options(argparse.Namespace(keyfile=str(key_file)), warn=False)
     key_from_options(argparse.Namespace(key="s3cret"), warn=False)

@@ -9,6 +9,8 @@ Beside the names of ``from easycluster import *``, which stand below, there are:
     get_global, set_global          names of the definitions
     NonblockingResponse             the class of responses
     FileProxy, GeneratorProxy       classes of proxies, for annotations
+    Key                             the class of keys: bytes that nothing prints by accident
+    KeyFileWarning                  the warning of key files that others can read
     DEFAULT_PORT, SINGLE, VERSION   constants
     remote_code, server             modules
 
@@ -90,6 +92,8 @@ _BY_NAME: Dict[str, str] = {
     "options": "easycluster_client",
     "outcomes": "easycluster_client",
     "wait": "easycluster_client",
+    "Key": "easycluster_protocol.keys",
+    "KeyFileWarning": "easycluster_protocol.keys",
     "DEFAULT_PORT": "easycluster_protocol._constants",
     "SINGLE": "easycluster_protocol._constants",
     "VERSION": "easycluster_protocol._constants",

@@ -69,6 +69,8 @@ from easycluster_protocol.errors import (
     VersionError as VersionError,
 )
 from easycluster_protocol.keys import (
+    Key as Key,
+    KeyFileWarning as KeyFileWarning,
     decode_key as decode_key,
     generate_key as generate_key,
     read_key_file as read_key_file,

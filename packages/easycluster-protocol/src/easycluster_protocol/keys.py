@@ -1,16 +1,23 @@
 """Shared keys: making them, reading them, and keeping them in files that only their owner can read.
 
 A key is `KEY_SIZE` random bytes. People see it as text: 64 hexadecimal digits in a key file, or
-a password of their own. No message, repr or log of this module ever contains a key or its text.
+a password of their own. No message, repr or log of this module ever contains a key or its text, and no
+variable of our functions holds one in a type that shows it: stack traces with local variables (of rich,
+pytest -l, error reporters) print the `repr` of each.
 """
 
 from __future__ import annotations
 
 import functools
 import os
-import stat
+from typing import TYPE_CHECKING
 
 from .errors import KeyFileError
+
+if TYPE_CHECKING:
+    from typing import SupportsIndex, TypeVar
+
+    T = TypeVar("T")
 
 #: Bytes of a key: the size of an HMAC-SHA256; a longer key would not be stronger (RFC 2104).
 KEY_SIZE = 32
@@ -41,18 +48,82 @@ _CREATE_FLAGS = (
 )
 
 
-def generate_key() -> bytes:
+class Key(bytes):
+    """The bytes of a key, which nothing prints by accident.
+
+    It is `bytes` in every other way: it equals the same plain bytes, and has the same hash. ``bytes(key)`` and
+    ``key.hex()`` are how a script shows it on purpose.
+    """
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return "<Key: not shown>"
+
+    __str__ = __repr__
+
+    def __format__(self, format_spec: str) -> str:
+        return format(repr(self), format_spec)
+
+    def __getitem__(self, index: SupportsIndex | slice) -> int | Key:  # type: ignore[override]
+        # Printers that shorten long values slice them first.
+        part = super().__getitem__(index)
+        return Key(part) if isinstance(part, bytes) else part
+
+
+class HiddenText(str):
+    """A text that is or contains a key, which nothing prints by accident; ``str.__str__(text)`` is the text."""
+
+    __slots__ = ()
+
+    def __new__(cls, text: str) -> HiddenText:
+        return super().__new__(cls, str.__str__(text))
+
+    def __repr__(self) -> str:
+        return "'***'"
+
+    def __str__(self) -> str:
+        return "***"
+
+    def __format__(self, format_spec: str) -> str:
+        return format("***", format_spec)
+
+    def __getitem__(self, index: SupportsIndex | slice) -> HiddenText:
+        return HiddenText(super().__getitem__(index))
+
+
+def hide(value: T) -> T:
+    """Return a text or bytes as a type that does not show them, and anything else as it is."""
+    if isinstance(value, str):
+        return HiddenText(value)  # type: ignore[return-value]
+    return Key(value) if isinstance(value, bytes) else value  # type: ignore[return-value]
+
+
+def name_type(value: object) -> str:
+    """Return the name of a value's type, as it was before `hide`."""
+    return {Key: "bytes", HiddenText: "str"}.get(type(value)) or type(value).__name__
+
+
+class KeyFileWarning(UserWarning):
+    """Other users can read or replace a key file; the message says how to mend that."""
+
+
+def generate_key() -> Key:
     """Return a new random key of `KEY_SIZE` bytes."""
-    return os.urandom(KEY_SIZE)
+    return Key(os.urandom(KEY_SIZE))
 
 
-def decode_key(text: str | bytes) -> bytes:
+def decode_key(text: str | bytes) -> Key:
     """Return the key that a text stands for; whitespace around it does not count.
 
     64 hexadecimal digits are the key itself. Any other text is stretched to a key by
     PBKDF2-HMAC-SHA256 (RFC 8018, section 5.2); that includes the 32 digits in the key files of
     published EasyCluster, which therefore still work; a short one logs a warning. A blank text gives ``b""``,
     which is refused when a key is needed, see `check_key`.
+
+    PBKDF2 only makes guessing slower. Its salt is the same everywhere, and whoever has recorded the beginning of one
+    connection, or lets a client connect to a server of his own, can try some thousand texts a second on each
+    processor. Use `generate_key` on networks where anybody may listen.
 
     Args:
         text: the text that the user typed or that a file contains (UTF-8); or a key of `generate_key`, which
@@ -65,6 +136,7 @@ def decode_key(text: str | bytes) -> bytes:
         KeyFileError: the text has a character that cannot be encoded (a lone surrogate).
         TypeError: it is neither str nor bytes.
     """
+    text = Key(text) if isinstance(text, bytearray) else hide(text)
     key = decode_key_quietly(text)
     if key and len(text.strip()) < _SHORT_TEXT:
         import logging  # few keys are texts, and fewer are short
@@ -76,32 +148,33 @@ def decode_key(text: str | bytes) -> bytes:
     return key
 
 
-def decode_key_quietly(text: str | bytes) -> bytes:
+def decode_key_quietly(text: str | bytes) -> Key:
     """Return the key that a text stands for, as `decode_key` does, and log nothing."""
+    text = Key(text) if isinstance(text, bytearray) else hide(text)
     if not isinstance(text, str):
         if len(text) == KEY_SIZE and not is_text(text):
-            return bytes(text)
-        text = str(text, "utf-8", "surrogateescape")
-    text = text.strip()
+            return Key(text)
+        text = HiddenText(str(text, "utf-8", "surrogateescape"))
+    text = HiddenText(text.strip())
     if len(text) == 2 * KEY_SIZE and _HEX_DIGITS.issuperset(text):
-        return bytes.fromhex(text)
+        return Key(bytes.fromhex(text))
     encoded = _encode(text)
-    return _stretch(encoded) if encoded else b""
+    return _stretch(encoded) if encoded else encoded
 
 
 def is_text(key: bytes) -> bool:
     """Return whether bytes are a text; a key of `generate_key` is none, but for one in a hundred million."""
     try:
-        text = key.decode("utf-8")
+        text = HiddenText(key.decode("utf-8"))
     except UnicodeDecodeError:
         return False
     return all(character.isprintable() or character.isspace() for character in text)
 
 
-def _encode(text: str) -> bytes:
+def _encode(text: HiddenText) -> Key:
     """Return the bytes of a key's text; bytes of a command line that are not UTF-8 come back unchanged."""
     try:
-        return text.encode("utf-8", "surrogateescape")
+        return Key(text.encode("utf-8", "surrogateescape"))
     except UnicodeEncodeError:
         pass
     # Raised out here, because the UnicodeEncodeError would be its context, and that has the text.
@@ -112,10 +185,10 @@ def _encode(text: str) -> bytes:
 
 # The cache is for masters that connect to hundreds of hosts with one password.
 @functools.lru_cache(maxsize=16)
-def _stretch(text: bytes) -> bytes:
+def _stretch(text: Key) -> Key:
     import hashlib  # here because every definitions module imports these functions, and few call them
 
-    return hashlib.pbkdf2_hmac("sha256", text, _SALT, _PBKDF2_ITERATIONS, KEY_SIZE)
+    return Key(hashlib.pbkdf2_hmac("sha256", text, _SALT, _PBKDF2_ITERATIONS, KEY_SIZE))
 
 
 def check_key(key: object, where: str) -> None:
@@ -128,10 +201,11 @@ def check_key(key: object, where: str) -> None:
     Raises:
         KeyFileError: it is blank, has a wrong size, or is not bytes.
     """
+    key = hide(key)
     if not key:
         problem = f"{where} needs a key, and none or a blank one was given"
     elif not isinstance(key, bytes):
-        problem = f"the key for {where} is {type(key).__name__}, not bytes ({_HOW_TO_MAKE_ONE})"
+        problem = f"the key for {where} is {name_type(key)}, not bytes ({_HOW_TO_MAKE_ONE})"
     elif len(key) != KEY_SIZE:
         problem = f"the key for {where} has {len(key)} bytes, not {KEY_SIZE} ({_HOW_TO_MAKE_ONE})"
     else:
@@ -141,7 +215,7 @@ def check_key(key: object, where: str) -> None:
     )
 
 
-def read_key_file(path: str | bytes | os.PathLike[str]) -> bytes:
+def read_key_file(path: str | bytes | os.PathLike[str]) -> Key:
     """Return the key in a file that `write_key_file` or a user with an editor wrote; see `decode_key`.
 
     The key is the first line that is not blank; notes may follow.
@@ -156,21 +230,21 @@ def read_key_file(path: str | bytes | os.PathLike[str]) -> bytes:
     return decode_key(read_key_text(path))
 
 
-def read_key_text(path: str | bytes | os.PathLike[str]) -> str:
+def read_key_text(path: str | bytes | os.PathLike[str]) -> HiddenText:
     """Return the text of the key in a file, see `read_key_file`."""
-    name = _decode_path(path)
+    name = decode_path(path)
     with open(name, "rb") as stream:
-        content = stream.read(MAX_KEY_FILE + 1)
+        content = Key(stream.read(MAX_KEY_FILE + 1))
     if len(content) > MAX_KEY_FILE:
         raise KeyFileError(f"{name!r} is not a key file: it has more than {MAX_KEY_FILE} bytes")
     # -sig: Windows editors put a byte order mark before the text. "replace" rather than an error,
     # because a UnicodeDecodeError has the content in it. A NUL means UTF-16, or no text at all.
-    text = content.decode("utf-8-sig", "replace")
+    text = HiddenText(content.decode("utf-8-sig", "replace"))
     if "\ufffd" in text or "\0" in text:
         raise KeyFileError(
             f"{name!r} is not a key file: it is not text in UTF-8 (`easycluster -g FILE` makes one)"
         )
-    first_line = text.strip().partition("\n")[0].strip()
+    first_line = HiddenText(text.strip().partition("\n")[0].strip())
     if not first_line:
         raise KeyFileError(f"the key file {name!r} is blank (`easycluster -g FILE` makes one)")
     return first_line
@@ -195,17 +269,18 @@ def write_key_file(path: str | bytes | os.PathLike[str], key: bytes, overwrite: 
         KeyFileError: `key` has a wrong size, or is not bytes.
         OSError: the file cannot be written; nothing is left behind.
     """
-    if not isinstance(key, (bytes, bytearray)):  # pyright: ignore[reportUnnecessaryIsInstance]
-        # The path may be the key, which no message shows.
+    key = Key(key) if isinstance(key, bytearray) else hide(key)
+    if not isinstance(key, bytes):  # pyright: ignore[reportUnnecessaryIsInstance]
+        path = hide(path)  # it may be the key
         raise KeyFileError(
-            f"the key to be written is {type(key).__name__}, not bytes: write_key_file(path, key)"
+            f"the key to be written is {name_type(key)}, not bytes: write_key_file(path, key)"
         )
-    name = _decode_path(path)
+    name = decode_path(path)
     if len(key) != KEY_SIZE:
         raise KeyFileError(
             f"a key of {len(key)} bytes cannot be written to {name!r}; generate_key() makes one of {KEY_SIZE}"
         )
-    content = key.hex().encode("ascii") + b"\n"
+    content = Key(key.hex().encode("ascii") + b"\n")
     if overwrite:
         _replace(name, content)
         return True
@@ -216,7 +291,7 @@ def write_key_file(path: str | bytes | os.PathLike[str], key: bytes, overwrite: 
     return True
 
 
-def _replace(name: str, content: bytes) -> None:
+def _replace(name: str, content: Key) -> None:
     # A name that cannot be guessed, in the same folder because a rename cannot leave the file system.
     temporary = os.path.join(os.path.dirname(name), f".easycluster-{os.urandom(8).hex()}.tmp")
     _create(temporary, content)
@@ -227,7 +302,7 @@ def _replace(name: str, content: bytes) -> None:
         raise
 
 
-def _create(name: str, content: bytes) -> None:
+def _create(name: str, content: Key) -> None:
     """Write a file that must not exist; remove it again if that fails halfway."""
     descriptor = os.open(name, _CREATE_FLAGS, 0o600)
     try:
@@ -244,34 +319,7 @@ def _create(name: str, content: bytes) -> None:
         raise
 
 
-def require_private(path: str | bytes | os.PathLike[str]) -> None:
-    """Make sure that nobody but its owner can read or write a key file.
-
-    This checks the permissions of POSIX; on Windows it does nothing.
-
-    Raises:
-        KeyFileError: group or others can read or write it; the message has the command that corrects this.
-        OSError: the file's permissions cannot be read.
-    """
-    if os.name == "nt":
-        return
-    name = _decode_path(path)
-    mode = stat.S_IMODE(os.stat(name).st_mode)
-    if not mode & (stat.S_IRGRP | stat.S_IWGRP | stat.S_IROTH | stat.S_IWOTH):
-        return
-    raise KeyFileError(
-        f"other users can read or write the key file {name!r} (mode {mode:04o}); "
-        f"run: chmod 600 {_quote_for_shell(name)}"
-    )
-
-
-def _quote_for_shell(name: str) -> str:
-    import shlex  # here because hardly any process needs it, and it is slow to import
-
-    return shlex.quote(os.path.join(os.curdir, name) if name.startswith("-") else name)
-
-
-def _decode_path(path: str | bytes | os.PathLike[str]) -> str:
+def decode_path(path: str | bytes | os.PathLike[str]) -> str:
     """Return a path as str, with the home folder in place of ``~``.
 
     Raises:

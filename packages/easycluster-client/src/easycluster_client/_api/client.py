@@ -16,6 +16,7 @@ from easycluster_protocol._definitions.modules import DEFAULT_NAME
 from easycluster_protocol._objects.introspection import TOOL_NAMES
 from easycluster_protocol._types import Value
 from easycluster_protocol.errors import KeyFileError, RemoteException
+from easycluster_protocol.keys import hide, name_type
 from easycluster_server._system.error_stream import print_error
 
 from .connection import Connection
@@ -90,6 +91,8 @@ class Client(Connection):
         *,
         connect_timeout: float = CONNECT_TIMEOUT,
     ) -> None:
+        key = hide(key)
+        host = host if isinstance(host, str) else hide(host)  # it may be the key, too
         super().__init__(
             self._easycluster_new_call_maker(definitions), key, enable_compression, connect_timeout
         )
@@ -109,6 +112,7 @@ class Client(Connection):
             SpecError: the spec cannot be used.
             ConnectError: the connection could not be made.
         """
+        spec, default_key = hide(spec), hide(default_key)
         return cls(**parse_connection_spec(spec, default_port, default_key or b"", warn=warn))
 
     def connect(
@@ -138,8 +142,8 @@ class Client(Connection):
         """
         self._easycluster_check_not_connected()
         if not isinstance(host, str):  # pyright: ignore[reportUnnecessaryIsInstance]
-            # It may be the key, which no message shows.
-            raise TypeError(f"the host is its name or address, a str, not {type(host).__name__}")
+            host = hide(host)  # it may be the key
+            raise TypeError(f"the host is its name or address, a str, not {name_type(host)}")
         self._easycluster_address = Address(
             self._easycluster_key,
             host,
@@ -183,7 +187,7 @@ class Client(Connection):
         if key and not isinstance(key, bytes):
             name = type(self).__name__
             raise KeyFileError(
-                f"the first argument of {name} must be a key, not {type(key).__name__}: to connect by a spec"
+                f"the first argument of {name} must be a key, not {name_type(key)}: to connect by a spec"
                 f" write {name}.from_spec('user@host'); read_key_file() reads a key from a file, and"
                 " decode_key() makes one from text"
             )

@@ -20,6 +20,7 @@ from easycluster_protocol._objects.proxies import RemoteProxy
 from easycluster_protocol._types import Value
 from easycluster_protocol._wire import messages as m
 from easycluster_protocol.errors import ConnectError, ConnectionLost
+from easycluster_protocol.keys import hide
 
 if sys.version_info >= (3, 11):  # novm
     from typing import Self
@@ -44,7 +45,7 @@ class Connection:
 
     def __init__(self, calls: CallMaker, key: bytes | None, compress: bool, connect_timeout: float) -> None:
         self._easycluster_calls = calls
-        self._easycluster_key = key
+        key = self._easycluster_key = hide(key)
         self._easycluster_compress = compress
         self._easycluster_connect_timeout = check_connect_timeout(connect_timeout)
         self._easycluster_connection: OpenConnection | None = None

@@ -13,6 +13,7 @@ from easycluster_client._session.keep_alive import KeepAlive, check_keep_alive
 from easycluster_client._session.session import ClientSession
 from easycluster_client._session.threaded_session import ThreadedSession
 from easycluster_protocol._definitions.modules import DEFAULT_NAME
+from easycluster_protocol.keys import hide
 
 from .client import Client
 
@@ -60,6 +61,7 @@ class ThreadedClient(Client):
         *,
         connect_timeout: float = CONNECT_TIMEOUT,
     ) -> None:
+        key = hide(key)
         self._easycluster_keep_alive = (
             check_keep_alive("keep_alive_interval", keep_alive_interval),
             check_keep_alive("keep_alive_timeout", keep_alive_timeout),

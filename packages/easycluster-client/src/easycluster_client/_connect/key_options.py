@@ -1,16 +1,21 @@
 """Keys from the options ``-k FILE`` and ``-K KEY`` of a master script, from files and from texts.
 
-Warnings go to the logger ``easycluster.spec``, which is silent until the script configures logging.
+A key file that others can read or replace gives a `KeyFileWarning`, which Python prints. Other warnings go to the
+logger ``easycluster.spec``, which is silent until the script configures logging.
 """
 
 from __future__ import annotations
 
 import logging
 import os
+import sys
+import warnings
+from types import FrameType
 from typing import Any, Protocol
 
-from easycluster_protocol.errors import KeyFileError, SpecError
-from easycluster_protocol.keys import decode_key, decode_key_quietly, read_key_text, require_private
+from easycluster_protocol.errors import SpecError
+from easycluster_protocol.keys import KeyFileWarning, decode_key, decode_key_quietly, hide, read_key_text
+from easycluster_server._system.key_files import find_danger
 
 logger = logging.getLogger("easycluster.spec")
 # Without a handler of its own, logging would print warnings to the terminal of every master script.
@@ -84,8 +89,9 @@ def key_from_options(opts: object, warn: bool = True) -> bytes:
         KeyFileError: the file does not hold a key.
         OSError: the file cannot be read.
     """
-    text: str | None = getattr(opts, "key", None)
+    text: str | None = hide(getattr(opts, "key", None))
     path: str | None = getattr(opts, "keyfile", None)
+    del opts  # it has the text
     if text is not None and path is not None:
         raise SpecError("a key (-K, --key) and a key file (-k, --keyfile) were both given: leave one out")
     if path is not None:
@@ -97,17 +103,37 @@ def key_from_options(opts: object, warn: bool = True) -> bytes:
 
 def key_from_text(text: str, where: str, warn: bool) -> bytes:
     """Return the key that a text gives; with ``warn``, log that ``where`` is not a safe place for it."""
+    text = hide(text)
     if warn:
         logger.warning("other users of this machine may see the key in %s; a key file is safer", where)
     return decode_key(text) if warn else decode_key_quietly(text)
 
 
 def key_from_file(path: str | os.PathLike[str], warn: bool) -> bytes:
-    """Return the key in a file; with ``warn``, log it if other users can read the file, too."""
-    if warn:
-        try:
-            require_private(path)
-        except KeyFileError as error:
-            logger.warning("%s", error)
+    """Return the key in a file; with ``warn``, warn once of each file that other users can read or replace."""
+    danger = find_danger(path) if warn else None
+    if danger is not None:
+        _warn_once(os.path.abspath(os.path.expanduser(os.fsdecode(path))), danger)
     text = read_key_text(path)
     return decode_key(text) if warn else decode_key_quietly(text)
+
+
+#: The key files that were warned of; a script may connect to hundreds of hosts with one of them.
+_warned: set[str] = set()
+
+
+def _warn_once(file: str, text: str) -> None:
+    if file in _warned:
+        return
+    _warned.add(file)
+    warnings.warn(text, KeyFileWarning, stacklevel=_count_our_frames() + 1)
+
+
+def _count_our_frames() -> int:
+    """Return how many frames above this one are ours: the warning names the line of the script."""
+    frame: FrameType | None = sys._getframe(1)
+    count = 1
+    while frame is not None and frame.f_globals.get("__name__", "").startswith("easycluster"):
+        frame = frame.f_back
+        count += 1
+    return count - 1

@@ -21,6 +21,7 @@ from typing import Literal, TypedDict, overload
 from easycluster_client._deadlines import check_connect_timeout
 from easycluster_protocol._constants import DEFAULT_PORT
 from easycluster_protocol.errors import SpecError
+from easycluster_protocol.keys import hide, name_type
 
 from .key_options import key_from_file, key_from_text, logger
 from .spec_grammar import MalformedSpec, check_user, quote_spec, split_spec
@@ -112,13 +113,14 @@ def parse_connection_spec(
         KeyFileError: the key file does not hold a key.
         OSError: the key file cannot be read.
     """
+    spec, default_key = hide(spec), hide(default_key)
     if not isinstance(spec, str):  # pyright: ignore[reportUnnecessaryIsInstance]
-        raise SpecError(f"a connection spec is a str such as 'user@host', not {type(spec).__name__}")
+        raise SpecError(f"a connection spec is a str such as 'user@host', not {name_type(spec)}")
     _check_default_port(default_port)
     custom = _get_custom_names(custom_options)
     where = f"connection spec {quote_spec(spec, custom)}"
     try:
-        user, host, port, options = split_spec(spec, custom)
+        user, host, port, options = split_spec(str.__str__(spec), custom)
         ssh = _pop_ssh(options, user is not None)
         params = ConnectionParams(
             key=b"",
@@ -135,7 +137,7 @@ def parse_connection_spec(
             params["connect_timeout"] = _parse_connect_timeout(timeout)
         file, text = _pop_key_source(options)
     except MalformedSpec as error:
-        reason = str(error)
+        reason, options = str(error), {}
     else:
         if port is None:
             params["port"] = default_port if ssh or default_port is not None else DEFAULT_PORT

@@ -8,6 +8,8 @@ import unicodedata
 from collections.abc import Collection
 from typing import NamedTuple
 
+from easycluster_protocol.keys import hide
+
 #: The options that every spec may have.
 OPTIONS = frozenset(
     {"kf", "keyfile", "key", "compress", "ssh", "user", "rpython", "extra", "connect_timeout"}
@@ -126,7 +128,7 @@ def _parse_options(text: str, custom: Collection[str] | None) -> dict[str, str]:
         at = value.end()
         if at < len(text) and text[at] != ":":
             raise MalformedSpec(f"in option {written!r} a quote is never closed")
-        options[name] = value[0]
+        options[name] = hide(value[0]) if name == "key" else value[0]
     return options
 
 
@@ -209,7 +211,7 @@ def quote_spec(spec: str, custom: Collection[str] | None) -> str:
     A key is assumed to end at the next known option: a ':' that the user wrongly put into the key must not
     reveal the rest of it.
     """
-    spec = _PASSWORD.sub(r"\1***@", spec)
+    spec = _PASSWORD.sub(r"\1***@", str.__str__(spec))  # it may be a `HiddenText`
     names = "|".join(re.escape(name) for name in OPTIONS.union(custom or ()))
     next_option = re.compile(f":(?:{names})=")
     shown, at = "", 0

@@ -6,7 +6,9 @@ from collections import Counter
 from collections.abc import Iterable
 
 from easycluster_client._api.client import Client
+from easycluster_client._connect.spec_grammar import quote_spec
 from easycluster_client._deadlines import check_timeout
+from easycluster_protocol.keys import hide
 
 from .connector import Connector
 from .hosts import Hosts
@@ -41,6 +43,7 @@ def connect_all(
         TypeError: ``specs`` is one text, or an argument is of a wrong type.
         ValueError: a spec is given twice, or an argument is out of range.
     """
+    specs, default_key = hide(specs), hide(default_key)  # one spec in place of a list is a mistake that shows
     texts = _check_specs(specs)
     if not isinstance(width, int) or isinstance(width, bool):  # pyright: ignore[reportUnnecessaryIsInstance]
         raise TypeError(f"width must be a number of connections, not {width!r}")
@@ -49,13 +52,15 @@ def connect_all(
     check_timeout(timeout)
 
     def make(spec: str) -> Client:
-        return (clientclass or Client).from_spec(spec, default_key=default_key)
+        # Scripts may override this, and do with the spec what is done with a str.
+        return (clientclass or Client).from_spec(str.__str__(spec), default_key=default_key)
 
-    connector = Connector(texts, default_key, make, width, timeout, Progress(progress, len(texts)))
+    hidden = [hide(spec) for spec in texts]
+    connector = Connector(hidden, default_key, make, width, timeout, Progress(progress, len(texts)))
     try:
         connector.start()
         connector.wait()
-        return connector.take_hosts()
+        return connector.take_hosts(texts)
     except BaseException:
         connector.interrupt()
         raise
@@ -63,12 +68,16 @@ def connect_all(
 
 def _check_specs(specs: Iterable[str]) -> list[str]:
     if isinstance(specs, (str, bytes)):
-        raise TypeError(f"connect_all takes a list of specs, as [{specs!r}], and not a single one")
+        raise TypeError(f"connect_all takes a list of specs, as [{_quote(specs)}], and not a single one")
     texts = list(specs)
     twice = [spec for spec, count in Counter(texts).items() if count > 1]
     if twice:
         raise ValueError(
-            f"connect_all was given {twice[0]!r} twice, and its result has one client for each spec: connect"
+            f"connect_all was given {quote_spec(twice[0], ())} twice, and its result has one client for each spec: connect"
             " further ones by Client.from_spec"
         )
     return texts
+
+
+def _quote(spec: str | bytes) -> str:
+    return quote_spec(spec, ()) if isinstance(spec, str) else repr(hide(spec))

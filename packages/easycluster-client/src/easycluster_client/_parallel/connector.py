@@ -23,10 +23,12 @@ from easycluster_client._address import Address
 from easycluster_client._api.client import Client
 from easycluster_client._attempts import Attempt
 from easycluster_client._connect.spec import parse_connection_spec
+from easycluster_client._connect.spec_grammar import quote_spec
 from easycluster_client._deadlines import CONNECT_TIMEOUT, deadline_after, seconds_until
 from easycluster_client._ssh.failures import is_dropped_before_login
 from easycluster_client._ssh.hops import find_first_hop
 from easycluster_protocol.errors import ConnectError
+from easycluster_protocol.keys import hide
 from easycluster_server._system.masters import make_room
 
 from .closing import close_all
@@ -69,7 +71,7 @@ class Connector:
     """Makes many connections.
 
     Args:
-        specs: the specs.
+        specs: the specs, hidden: they may have keys.
         default_key: the key of specs that give none.
         make: makes a client of a spec.
         width: the most new attempts with the same first hop.
@@ -90,7 +92,7 @@ class Connector:
         progress: Progress,
     ) -> None:
         self._specs = specs
-        self._default_key = default_key
+        default_key = self._default_key = hide(default_key)
         self._make = make
         self._width = width
         self._timeout = timeout
@@ -129,13 +131,14 @@ class Connector:
         with self._working:
             pass
 
-    def take_hosts(self) -> Hosts:
-        """Return the clients and errors."""
+    def take_hosts(self, specs: list[str] | None = None) -> Hosts:
+        """Return the clients and errors by the script's own specs, which are not hidden."""
+        specs = specs or self._specs
         if self._failure is not None:
             raise self._failure
         hosts = Hosts()
-        hosts.update((spec, self._clients[spec]) for spec in self._specs if spec in self._clients)
-        hosts.errors.update((spec, self._errors[spec]) for spec in self._specs if spec in self._errors)
+        hosts.update((spec, self._clients[spec]) for spec in specs if spec in self._clients)
+        hosts.errors.update((spec, self._errors[spec]) for spec in specs if spec in self._errors)
         return hosts
 
     def interrupt(self) -> None:
@@ -265,7 +268,7 @@ class Connector:
                 self._note(*event)
         for spec in self._specs:
             if spec not in self._clients:
-                self._errors.setdefault(spec, ConnectError(f"cannot connect to {spec!r}: {reason}"))
+                self._errors.setdefault(spec, ConnectError(f"cannot connect to {quote_spec(spec, ())}: {reason}"))
 
     # Called by the thread of one connection.
 

@@ -7,6 +7,7 @@ import os
 from typing import TYPE_CHECKING, ClassVar, Dict, Optional
 
 from easycluster_protocol.errors import AuthenticationError, ConnectError, RemoteProtocolError, VersionError
+from easycluster_protocol.keys import hide
 
 from .handshake import (
     DONE,
@@ -48,7 +49,7 @@ class ClientHandshake(Handshake):
         **fields: FieldValue,
     ) -> None:
         super().__init__(WAIT_FOR_CHALLENGE if key is not None else WAIT_FOR_WELCOME)
-        self._key = key
+        key = self._key = hide(key)
         self._secrets: Optional[Secrets] = None
         if key is not None:
             fields = {"nonce": os.urandom(NONCE_SIZE), "key_id": derive_key_id(key), **fields}

@@ -17,18 +17,21 @@ from __future__ import annotations
 import hashlib
 import hmac
 
+from easycluster_protocol.keys import Key, hide
+
 #: Bytes of the random number that each end contributes.
 NONCE_SIZE = 32
 
 
 def derive_key_id(key: bytes) -> bytes:
     """Return the 8 bytes that name a key before it is proved."""
+    key = hide(key)
     return hmac.new(key, b"easycluster 1 key id", hashlib.sha256).digest()[:8]
 
 
-def expand(secret: bytes, label: bytes, context: bytes) -> bytes:
+def expand(secret: bytes, label: bytes, context: bytes) -> Key:
     """Return 32 bytes: HKDF-Expand of RFC 5869 with SHA-256, for one block."""
-    return hmac.new(secret, label + context + b"\1", hashlib.sha256).digest()
+    return Key(hmac.new(secret, label + context + b"\1", hashlib.sha256).digest())
 
 
 class Secrets:
@@ -44,7 +47,8 @@ class Secrets:
     """
 
     def __init__(self, key: bytes, client_nonce: bytes, server_nonce: bytes, opening: bytes) -> None:
-        secret = hmac.new(client_nonce + server_nonce, key, hashlib.sha256).digest()
+        key = hide(key)
+        secret = Key(hmac.new(client_nonce + server_nonce, key, hashlib.sha256).digest())
         context = hashlib.sha256(opening).digest()
         self._client_proof_key = expand(secret, b"easycluster 1 client proof", context)
         self._server_proof_key = expand(secret, b"easycluster 1 server proof", context)

@@ -7,6 +7,7 @@ from hmac import compare_digest
 from typing import TYPE_CHECKING, ClassVar, Optional
 
 from easycluster_protocol.errors import AuthenticationError, VersionError
+from easycluster_protocol.keys import hide
 
 from .handshake import (
     DONE,
@@ -39,7 +40,7 @@ class ServerHandshake(Handshake):
 
     def __init__(self, key: Optional[bytes] = None, session: bytes = b"", **fields: FieldValue) -> None:
         super().__init__(WAIT_FOR_HELLO if key is not None else WAIT_FOR_PRIVATE_HELLO)
-        self._key = key
+        key = self._key = hide(key)
         self._name = session
         self._secrets: Optional[Secrets] = None
         if key is not None:

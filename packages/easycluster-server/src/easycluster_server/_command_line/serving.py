@@ -9,10 +9,11 @@ from typing import List
 
 from easycluster_protocol._constants import VERSION
 from easycluster_protocol.errors import KeyFileError
-from easycluster_protocol.keys import check_key, decode_key, read_key_file, require_private
+from easycluster_protocol.keys import check_key, decode_key, read_key_file
 from easycluster_server._standalone.config.settings import Settings
 from easycluster_server._standalone.servers import CLASSES
 from easycluster_server._system.error_stream import print_error, print_lines
+from easycluster_server._system.key_files import require_private
 
 from .errors import UsageError
 

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Iterable, List, Optional, Tuple
 from easycluster_protocol._handshake.server import ServerHandshake
 from easycluster_protocol._limits import HANDSHAKE_SECONDS, MAX_HANDSHAKE_BYTES
 from easycluster_protocol.errors import ConnectError, ProtocolError
-from easycluster_protocol.keys import check_key
+from easycluster_protocol.keys import check_key, hide
 from easycluster_server._io.transport import wait
 from easycluster_server._system.masters import Wakeup, WorkerStarter, own_port
 from easycluster_server._system.refusal import refuse
@@ -83,6 +83,7 @@ class Listener:
         verbosity: Optional[int] = None,
         disable_ipv6: bool = False,
     ) -> None:
+        key = hide(key)
         check_key(key, "the server")
         occupy_standard_descriptors()
         self._key = key

@@ -6,6 +6,7 @@ import contextlib
 import logging
 from typing import Dict, Generator, Iterable, List, Optional, Type
 
+from easycluster_protocol.keys import hide
 from easycluster_server._system.error_stream import print_error
 
 from .listener import Listener
@@ -79,6 +80,7 @@ def run_server(
         ValueError: ``daemonize``, ``pidfile`` or ``profile`` is given, or a network cannot be read.
         OSError: it cannot listen on the address.
     """
+    key = hide(key)
     for name, value in (("daemonize", daemonize), ("pidfile", pidfile), ("profile", profile)):
         if value:
             raise ValueError(

@@ -1,0 +1,96 @@
+"""Key files as the system keeps them: who can read, write or replace one.
+
+On POSIX this looks at the file's permissions and owner, and at the folders above it. On Windows permissions are lists
+that `os.stat` does not show, and nothing is found there.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+import stat
+from typing import TYPE_CHECKING, Iterator, Optional
+
+from easycluster_protocol.errors import KeyFileError
+from easycluster_protocol.keys import decode_path
+
+if TYPE_CHECKING:
+    from typing import Union
+
+    Path = Union[str, bytes, os.PathLike[str]]
+
+_OTHERS = stat.S_IRGRP | stat.S_IWGRP | stat.S_IROTH | stat.S_IWOTH
+
+
+def require_private(path: Path) -> None:
+    """Make sure that nobody but this user and root can read, write or replace a key file.
+
+    Raises:
+        KeyFileError: somebody can; the message has the command that corrects this.
+        OSError: the file or a folder above it cannot be looked at.
+    """
+    danger = find_danger(path)
+    if danger is not None:
+        raise KeyFileError(danger)
+
+
+def find_danger(path: Path) -> Optional[str]:
+    """Return how other users can read or replace a key file, and the command that corrects this; None: they cannot.
+
+    Raises:
+        KeyFileError: no file can have this path.
+        OSError: the file or a folder above it cannot be looked at.
+    """
+    if os.name == "nt":
+        return None
+    name = decode_path(path)
+    status = os.stat(name)
+    mode = stat.S_IMODE(status.st_mode)
+    if mode & _OTHERS:
+        return (
+            f"other users can read or write the key file {name!r} (mode {mode:04o}); "
+            f"run: chmod 600 {_quote_for_shell(name)}"
+        )
+    if status.st_uid not in (os.geteuid(), 0):
+        return (
+            f"the key file {name!r} belongs to another user, {_name_user(status.st_uid)}, who can read and replace it; "
+            f"run: chown {_name_user(os.geteuid())} {_quote_for_shell(name)}"
+        )
+    if stat.S_ISREG(status.st_mode):  # a pipe of a shell has no folder that counts
+        return _find_open_folder(name)
+    return None
+
+
+def _find_open_folder(name: str) -> Optional[str]:
+    for folder in _list_folders(name):
+        mode = stat.S_IMODE(os.stat(folder).st_mode)
+        if mode & stat.S_IWOTH and not mode & stat.S_ISVTX:
+            return (
+                f"other users can replace the key file {name!r}: its folder {folder!r} is writable for everybody "
+                f"(mode {mode:04o}); run: chmod o-w {_quote_for_shell(folder)}"
+            )
+    return None
+
+
+def _list_folders(name: str) -> Iterator[str]:
+    """Return the folders above a file, and above the file that a symbolic link of this name leads to."""
+    seen = set()
+    for path in (os.path.abspath(name), os.path.realpath(name)):
+        folder = os.path.dirname(path)
+        while folder not in seen:
+            seen.add(folder)
+            yield folder
+            folder = os.path.dirname(folder)
+
+
+def _name_user(uid: int) -> str:
+    try:
+        import pwd  # POSIX alone has it
+
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return str(uid)
+
+
+def _quote_for_shell(name: str) -> str:
+    return shlex.quote(os.path.join(os.curdir, name) if name.startswith("-") else name)
