@@ -53,7 +53,9 @@ def show(error: BaseException) -> str:
             frames = Traceback.extract(type(link), link, trace, show_locals=True, locals_max_string=10)
             console.print(Traceback(frames, show_locals=True))
             said += console.file.getvalue()  # type: ignore[attr-defined]
-            said += "".join(traceback.StackSummary.extract(traceback.walk_tb(trace), capture_locals=True).format())
+            said += "".join(
+                traceback.StackSummary.extract(traceback.walk_tb(trace), capture_locals=True).format()
+            )
         while trace is not None:
             for value in trace.tb_frame.f_locals.values():
                 said += repr(getattr(value, "__dict__", None))

@@ -84,7 +84,7 @@ def test_whatever_makes_keys_makes_hidden_ones(tmp_path: Any) -> None:
         generate_key(),
         decode_key(PLAIN.hex()),
         decode_key("s3cret"),
-        decode_key(bytearray(PLAIN)),
+        decode_key(bytes(bytearray(PLAIN))),
         decode_key(bytes(range(0x80, 0xA0))),
         decode_key(""),
         read_key_file(tmp_path / "x.key"),

@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 
 from easycluster_protocol.errors import KeyFileError
-from easycluster_server._system import key_files
 from easycluster_server._system.key_files import find_danger, require_private
 
 #: Some user who is neither root nor the one that runs the tests.
@@ -101,7 +100,7 @@ def test_a_file_of_another_user(path: Path, monkeypatch: pytest.MonkeyPatch) -> 
         fields[4] = STRANGER + 1
         return os.stat_result(fields)
 
-    monkeypatch.setattr(key_files.os, "stat", stat_of_stranger)
+    monkeypatch.setattr(os, "stat", stat_of_stranger)
 
     danger = find_danger(path)
 

@@ -10,12 +10,14 @@ from __future__ import annotations
 
 import functools
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, overload
 
 from .errors import KeyFileError
 
 if TYPE_CHECKING:
     from typing import SupportsIndex, TypeVar
+
+    from typing_extensions import Self
 
     T = TypeVar("T")
 
@@ -51,8 +53,8 @@ _CREATE_FLAGS = (
 class Key(bytes):
     """The bytes of a key, which nothing prints by accident.
 
-    It is `bytes` in every other way: it equals the same plain bytes, and has the same hash. ``bytes(key)`` and
-    ``key.hex()`` are how a script shows it on purpose.
+    It is `bytes` in every other way: it equals the same plain bytes, and has the same hash. ``bytes(key)``
+    and ``key.hex()`` are how a script shows it on purpose.
     """
 
     __slots__ = ()
@@ -65,18 +67,28 @@ class Key(bytes):
     def __format__(self, format_spec: str) -> str:
         return format(repr(self), format_spec)
 
-    def __getitem__(self, index: SupportsIndex | slice) -> int | Key:  # type: ignore[override]
-        # Printers that shorten long values slice them first.
+    @overload
+    def __getitem__(self, index: SupportsIndex) -> int: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> Key: ...
+
+    def __getitem__(self, index: SupportsIndex | slice) -> int | Key:
+        """Return a byte, or a part that is hidden as well: printers that shorten long values slice them."""
         part = super().__getitem__(index)
         return Key(part) if isinstance(part, bytes) else part
 
 
 class HiddenText(str):
-    """A text that is or contains a key, which nothing prints by accident; ``str.__str__(text)`` is the text."""
+    """A text that is or contains a key, which nothing prints by accident.
+
+    ``str.__str__(text)`` is the text.
+    """
 
     __slots__ = ()
 
-    def __new__(cls, text: str) -> HiddenText:
+    def __new__(cls, text: str) -> Self:
+        """Make one of a text, hidden or not: ``str`` would ask a hidden one for what it shows."""
         return super().__new__(cls, str.__str__(text))
 
     def __repr__(self) -> str:
@@ -89,6 +101,7 @@ class HiddenText(str):
         return format("***", format_spec)
 
     def __getitem__(self, index: SupportsIndex | slice) -> HiddenText:
+        """Return a part, hidden as well."""
         return HiddenText(super().__getitem__(index))
 
 
@@ -101,7 +114,9 @@ def hide(value: T) -> T:
 
 def name_type(value: object) -> str:
     """Return the name of a value's type, as it was before `hide`."""
-    return {Key: "bytes", HiddenText: "str"}.get(type(value)) or type(value).__name__
+    if isinstance(value, Key):
+        return "bytes"
+    return "str" if isinstance(value, HiddenText) else type(value).__name__
 
 
 class KeyFileWarning(UserWarning):
@@ -121,9 +136,9 @@ def decode_key(text: str | bytes) -> Key:
     published EasyCluster, which therefore still work; a short one logs a warning. A blank text gives ``b""``,
     which is refused when a key is needed, see `check_key`.
 
-    PBKDF2 only makes guessing slower. Its salt is the same everywhere, and whoever has recorded the beginning of one
-    connection, or lets a client connect to a server of his own, can try some thousand texts a second on each
-    processor. Use `generate_key` on networks where anybody may listen.
+    PBKDF2 only makes guessing slower: its salt is the same everywhere. An attacker who has recorded the
+    beginning of one connection, or to whose server a client has connected, can try texts for as long as he
+    likes, some thousand a second on a graphics card. On such networks only a key of `generate_key` is safe.
 
     Args:
         text: the text that the user typed or that a file contains (UTF-8); or a key of `generate_key`, which
@@ -272,9 +287,7 @@ def write_key_file(path: str | bytes | os.PathLike[str], key: bytes, overwrite: 
     key = Key(key) if isinstance(key, bytearray) else hide(key)
     if not isinstance(key, bytes):  # pyright: ignore[reportUnnecessaryIsInstance]
         path = hide(path)  # it may be the key
-        raise KeyFileError(
-            f"the key to be written is {name_type(key)}, not bytes: write_key_file(path, key)"
-        )
+        raise KeyFileError(f"the key to be written is {name_type(key)}, not bytes: write_key_file(path, key)")
     name = decode_path(path)
     if len(key) != KEY_SIZE:
         raise KeyFileError(

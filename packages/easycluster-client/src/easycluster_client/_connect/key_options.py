@@ -1,7 +1,7 @@
 """Keys from the options ``-k FILE`` and ``-K KEY`` of a master script, from files and from texts.
 
-A key file that others can read or replace gives a `KeyFileWarning`, which Python prints. Other warnings go to the
-logger ``easycluster.spec``, which is silent until the script configures logging.
+A key file that others can read or replace gives a `KeyFileWarning`, which Python prints. Other warnings go to
+the logger ``easycluster.spec``, which is silent until the script configures logging.
 """
 
 from __future__ import annotations
@@ -110,7 +110,7 @@ def key_from_text(text: str, where: str, warn: bool) -> bytes:
 
 
 def key_from_file(path: str | os.PathLike[str], warn: bool) -> bytes:
-    """Return the key in a file; with ``warn``, warn once of each file that other users can read or replace."""
+    """Return the key in a file; with ``warn``, warn once of one that other users can read or replace."""
     danger = find_danger(path) if warn else None
     if danger is not None:
         _warn_once(os.path.abspath(os.path.expanduser(os.fsdecode(path))), danger)

@@ -73,8 +73,8 @@ def _check_specs(specs: Iterable[str]) -> list[str]:
     twice = [spec for spec, count in Counter(texts).items() if count > 1]
     if twice:
         raise ValueError(
-            f"connect_all was given {quote_spec(twice[0], ())} twice, and its result has one client for each spec: connect"
-            " further ones by Client.from_spec"
+            f"connect_all was given {quote_spec(twice[0], ())} twice, and its result has one client for each:"
+            " connect further ones by Client.from_spec"
         )
     return texts
 

@@ -268,7 +268,9 @@ class Connector:
                 self._note(*event)
         for spec in self._specs:
             if spec not in self._clients:
-                self._errors.setdefault(spec, ConnectError(f"cannot connect to {quote_spec(spec, ())}: {reason}"))
+                self._errors.setdefault(
+                    spec, ConnectError(f"cannot connect to {quote_spec(spec, ())}: {reason}")
+                )
 
     # Called by the thread of one connection.
 

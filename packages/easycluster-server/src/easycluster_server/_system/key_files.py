@@ -1,7 +1,7 @@
 """Key files as the system keeps them: who can read, write or replace one.
 
-On POSIX this looks at the file's permissions and owner, and at the folders above it. On Windows permissions are lists
-that `os.stat` does not show, and nothing is found there.
+On POSIX this looks at the file's permissions and owner, and at the folders above it. On Windows permissions
+are lists that `os.stat` does not show, and nothing is found there.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import shlex
 import stat
-from typing import TYPE_CHECKING, Iterator, Optional
+from typing import TYPE_CHECKING, Iterator, Optional, Set
 
 from easycluster_protocol.errors import KeyFileError
 from easycluster_protocol.keys import decode_path
@@ -35,7 +35,10 @@ def require_private(path: Path) -> None:
 
 
 def find_danger(path: Path) -> Optional[str]:
-    """Return how other users can read or replace a key file, and the command that corrects this; None: they cannot.
+    """Return how other users can read or replace a key file, and the command that corrects this.
+
+    Returns:
+        The text for the user; None if they cannot, or if the system does not tell.
 
     Raises:
         KeyFileError: no file can have this path.
@@ -53,8 +56,8 @@ def find_danger(path: Path) -> Optional[str]:
         )
     if status.st_uid not in (os.geteuid(), 0):
         return (
-            f"the key file {name!r} belongs to another user, {_name_user(status.st_uid)}, who can read and replace it; "
-            f"run: chown {_name_user(os.geteuid())} {_quote_for_shell(name)}"
+            f"the key file {name!r} belongs to another user, {_name_user(status.st_uid)}, who can read and "
+            f"replace it; run: chown {_name_user(os.geteuid())} {_quote_for_shell(name)}"
         )
     if stat.S_ISREG(status.st_mode):  # a pipe of a shell has no folder that counts
         return _find_open_folder(name)
@@ -66,15 +69,15 @@ def _find_open_folder(name: str) -> Optional[str]:
         mode = stat.S_IMODE(os.stat(folder).st_mode)
         if mode & stat.S_IWOTH and not mode & stat.S_ISVTX:
             return (
-                f"other users can replace the key file {name!r}: its folder {folder!r} is writable for everybody "
-                f"(mode {mode:04o}); run: chmod o-w {_quote_for_shell(folder)}"
+                f"other users can replace the key file {name!r}: everybody can write in its folder "
+                f"{folder!r} (mode {mode:04o}); run: chmod o-w {_quote_for_shell(folder)}"
             )
     return None
 
 
 def _list_folders(name: str) -> Iterator[str]:
     """Return the folders above a file, and above the file that a symbolic link of this name leads to."""
-    seen = set()
+    seen: Set[str] = set()
     for path in (os.path.abspath(name), os.path.realpath(name)):
         folder = os.path.dirname(path)
         while folder not in seen:
