@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, overload
 from .errors import KeyFileError
 
 if TYPE_CHECKING:
-    from typing import SupportsIndex, TypeVar
+    from typing import SupportsIndex, TypeVar  # novm
 
     from typing_extensions import Self
 
