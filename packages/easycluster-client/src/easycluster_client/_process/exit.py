@@ -13,6 +13,8 @@ import time
 import weakref
 from typing import Protocol
 
+from easycluster_server._system.masters import wait_for_workers
+
 
 class Finishable(Protocol):
     """An open connection, as far as its end is concerned."""
@@ -59,6 +61,7 @@ def _finish_all() -> None:
         connection.hang_up()
     for connection in connections:
         connection.finish()
+    wait_for_workers()
 
 
 atexit.register(_finish_all)

@@ -37,5 +37,5 @@ def warm_up() -> None:
         easycluster = import_module("easycluster")
         for name in easycluster.__all__:
             getattr(easycluster, name)
-    except (ImportError, OSError):
+    except Exception:  # also a client that is installed on a Python for which it is too new
         pass

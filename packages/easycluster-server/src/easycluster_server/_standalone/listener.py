@@ -23,7 +23,7 @@ from easycluster_protocol._limits import HANDSHAKE_SECONDS, MAX_HANDSHAKE_BYTES
 from easycluster_protocol.errors import ConnectError, ProtocolError
 from easycluster_protocol.keys import check_key, hide
 from easycluster_server._io.transport import wait
-from easycluster_server._system.masters import Wakeup, WorkerStarter, own_port
+from easycluster_server._system.masters import LONGEST_WAIT, Wakeup, WorkerStarter, own_port
 from easycluster_server._system.refusal import refuse
 from easycluster_server._system.this_process import occupy_standard_descriptors
 
@@ -107,6 +107,7 @@ class Listener:
     def serve(self) -> None:
         """Accept connections until `stop` is called. Open connections end with the listener."""
         try:
+            self._worker_starter.prepare()
             while self._serve_once():
                 pass
         finally:
@@ -117,10 +118,11 @@ class Listener:
         self._stopping.wake()
 
     def _serve_once(self) -> bool:
-        timeout = None
+        timeout = LONGEST_WAIT
         if self._pending:
             first = next(iter(self._pending.values()))
-            timeout = max(0.0, first.deadline - time.monotonic())
+            left = max(0.0, first.deadline - time.monotonic())
+            timeout = left if timeout is None else min(timeout, left)
         for key, _ in self._selector.select(timeout):
             if key.fd == self._stopping.fileno():
                 return False

@@ -14,7 +14,8 @@ if sys.platform == "win32":
     from .windows.output import buffer_c_lines, flush_c_output
     from .windows.system_calls import call_at_fork, host_name, interrupt_main_thread, reset_signals
     from .windows.transport import (
-        OPEN_AGAIN,
+        AGAIN_FLAGS,
+        AGAIN_FOLDER,
         PIECE_BYTES,
         EndOfStream,
         SocketTransport,
@@ -26,7 +27,8 @@ else:
     from .posix.libc import buffer_c_lines, flush_c_output
     from .posix.system_calls import call_at_fork, host_name, interrupt_main_thread, reset_signals
     from .posix.transport import (
-        OPEN_AGAIN,
+        AGAIN_FLAGS,
+        AGAIN_FOLDER,
         PIECE_BYTES,
         EndOfStream,
         SocketTransport,
@@ -37,7 +39,8 @@ else:
 
 if TYPE_CHECKING:
     __all__ = [
-        "OPEN_AGAIN",
+        "AGAIN_FLAGS",
+        "AGAIN_FOLDER",
         "PIECE_BYTES",
         "EndOfStream",
         "SocketTransport",

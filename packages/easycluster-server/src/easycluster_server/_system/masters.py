@@ -9,17 +9,18 @@ if sys.platform == "win32":
     from .windows.socket_pairs import make_socket_pair
     from .windows.sockets import own_port
     from .windows.system_calls import read_umask
-    from .windows.waiting import Wakeup, wait_for_any
-    from .windows.worker_starter import SpareInterpreters as WorkerStarter
+    from .windows.waiting import LONGEST_WAIT, Wakeup, wait_for_any
+    from .windows.worker_starter import SpareInterpreters as WorkerStarter, wait_for_workers
 else:
     from .posix.descriptors import get_limit, is_out_of_descriptors, make_room
     from .posix.socket_pairs import make_socket_pair
     from .posix.sockets import own_port
     from .posix.umask import read_umask
-    from .posix.waiting import Wakeup, wait_for_any
-    from .posix.worker_starter import ForkServer as WorkerStarter
+    from .posix.waiting import LONGEST_WAIT, Wakeup, wait_for_any
+    from .posix.worker_starter import ForkServer as WorkerStarter, wait_for_workers
 
 __all__ = [
+    "LONGEST_WAIT",
     "Wakeup",
     "WorkerStarter",
     "get_limit",
@@ -29,4 +30,5 @@ __all__ = [
     "own_port",
     "read_umask",
     "wait_for_any",
+    "wait_for_workers",
 ]

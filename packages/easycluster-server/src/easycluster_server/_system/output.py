@@ -14,7 +14,7 @@ from _thread import get_ident
 from os import close, fstat, write
 from typing import Callable, Dict, List, Optional, Tuple
 
-from . import OPEN_AGAIN, PIECE_BYTES, has_room
+from . import AGAIN_FLAGS, AGAIN_FOLDER, PIECE_BYTES, has_room
 
 _open = os.open
 
@@ -97,9 +97,9 @@ class Output:
             status = fstat(descriptor)
             if self._file not in (None, (status.st_dev, status.st_ino)):
                 return False
-            if not stat.S_ISREG(status.st_mode):  # which would have a position of its own
+            if AGAIN_FOLDER and not stat.S_ISREG(status.st_mode):  # which would have a position of its own
                 try:
-                    opened.extend(map(_open, (f"/proc/self/fd/{descriptor}",), (OPEN_AGAIN,)))
+                    opened.extend(map(_open, (f"{AGAIN_FOLDER}{descriptor}",), (AGAIN_FLAGS,)))
                     descriptor = opened[0]
                 except OSError as error:  # a socket, a terminal of another user, a system without /proc
                     _raise_if_foreign(error)

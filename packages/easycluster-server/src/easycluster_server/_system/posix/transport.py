@@ -18,8 +18,10 @@ if TYPE_CHECKING:
     from easycluster_protocol._types import Buffer
     from easycluster_server._system.transport_types import Inbox
 
-#: How standard output is opened once more, see `easycluster_server._system.output`.
-OPEN_AGAIN = os.O_WRONLY | os.O_NONBLOCK | os.O_NOCTTY
+#: The folder in which open files can be opened once more by their numbers, and how that is done; see
+#: `easycluster_server._system.output`.
+AGAIN_FOLDER = "/proc/self/fd/"
+AGAIN_FLAGS = os.O_WRONLY | os.O_NONBLOCK | os.O_NOCTTY
 
 #: The bytes that a pipe takes at once if it has room.
 PIECE_BYTES = select.PIPE_BUF

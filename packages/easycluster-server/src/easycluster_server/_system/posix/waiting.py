@@ -6,6 +6,9 @@ import os
 import select
 from typing import Collection, List, Optional
 
+#: Seconds after which a wait of the main thread has to end so that signal handlers run; None: signals end it.
+LONGEST_WAIT: Optional[float] = None
+
 
 def wait_for_any(readable: Collection[int], timeout: Optional[float]) -> List[int]:
     """Wait until one of several descriptors can be read, or has failed.

@@ -31,6 +31,9 @@ class ForkServer:
         self._control: Optional[socket.socket] = None
         self._process: Optional[subprocess.Popen[bytes]] = None
 
+    def prepare(self) -> None:
+        """Do nothing: a fork server is started with the first worker, and is quick then."""
+
     def spawn(
         self,
         link: socket.socket,
@@ -131,3 +134,7 @@ def _make_command(descriptor: int) -> Tuple[str, List[str]]:
         "main(int(sys.argv[1]), ahead.load, ahead.warm_up, worker.serve_connection)"
     )
     return code, [str(descriptor), *find_package_folders()]
+
+
+def wait_for_workers() -> None:
+    """Do nothing: guardians are processes of their own, and outlive this one."""

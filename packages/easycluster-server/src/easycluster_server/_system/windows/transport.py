@@ -21,8 +21,9 @@ if TYPE_CHECKING:
     from easycluster_protocol._types import Buffer
     from easycluster_server._system.transport_types import Inbox
 
-#: How standard output is opened once more: it is not, see `easycluster_server._system.output`.
-OPEN_AGAIN = os.O_WRONLY
+#: There is no folder in which open files can be opened once more.
+AGAIN_FOLDER = ""
+AGAIN_FLAGS = os.O_WRONLY
 
 #: The bytes that are printed at once.
 PIECE_BYTES = 4096

@@ -13,6 +13,9 @@ from .transport import SLICE
 _MAX_SELECTED = 512
 _PART_SECONDS = 0.01
 
+#: Seconds after which a wait in the main thread has to end so that signal handlers run.
+LONGEST_WAIT: Optional[float] = 0.2
+
 
 def wait_for_any(readable: Collection[int], timeout: Optional[float]) -> List[int]:
     """Wait until one of several sockets can be read, or has failed.

@@ -1,13 +1,125 @@
-"""The owner's side of spare interpreters, of which each becomes the worker of one connection."""
+"""The owner's side of spare interpreters, of which each becomes the worker of one connection.
+
+A fresh interpreter takes a second to start and to import what a worker needs, so one waits ahead of the
+next connection. It gets a copy of the connection's socket and the worker's configuration through its
+standard input, see `spare`.
+"""
 
 from __future__ import annotations
 
+import msvcrt
+import os
+import pickle
 import socket
-from typing import Any, Mapping, Optional, Tuple
+import struct
+import subprocess
+import sys
+import threading
+import weakref
+from typing import Any, Dict, List, Mapping, Optional, Tuple
+
+from easycluster_server._system.package_folders import find_package_folders
+
+from .guard import CLOSE_GRACE, REPORT_GRACE, Guard, Watcher
+from .jobs import Job
+
+_SIZE = struct.Struct("<I")
+
+#: How often a worker is tried to be started: a spare interpreter may have been ended while it waited.
+_TRIES = 3
+
+
+class Spare:
+    """An interpreter that waits for a connection.
+
+    Attributes:
+        process: the interpreter.
+        job: its job.
+        control: the reading end of the pipe on which it will speak to its guard.
+
+    Raises:
+        OSError: it cannot be started.
+    """
+
+    def __init__(self) -> None:
+        self.control, writing = os.pipe()
+        try:
+            handle = msvcrt.get_osfhandle(writing)
+            os.set_handle_inheritable(handle, True)
+            try:
+                self.process = _start(handle)
+            finally:
+                os.close(writing)
+            try:
+                self.job = Job(self.process.pid)
+            except BaseException:
+                self.process.kill()
+                self.process.wait()
+                raise
+        except BaseException:
+            os.close(self.control)
+            raise
+
+    def hand_over(self, link: socket.socket, config: Mapping[str, Any]) -> None:
+        """Give it a connection.
+
+        Raises:
+            OSError: it has ended.
+        """
+        request = pickle.dumps((link.share(self.process.pid), config))
+        assert self.process.stdin is not None
+        with self.process.stdin as stdin:
+            stdin.write(_SIZE.pack(len(request)) + request)
+
+    def end(self) -> None:
+        """End it."""
+        self.job.terminate()
+        self.job.close()
+        os.close(self.control)
+        if self.process.stdin is not None and not self.process.stdin.closed:
+            try:
+                self.process.stdin.close()
+            except OSError:  # what was written to it is lost with it
+                pass
+        self.process.wait()
+
+
+_starters: weakref.WeakSet[SpareInterpreters] = weakref.WeakSet()
 
 
 class SpareInterpreters:
-    """Starts workers."""
+    """Starts workers. Any number of threads may use it.
+
+    After the first worker, and after `prepare`, one interpreter waits ahead of the next.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._spare: Optional[Spare] = None
+        self._is_refilling = False
+        self._is_closed = False
+        self._watcher = Watcher()
+        _starters.add(self)
+
+    def prepare(self) -> None:
+        """Start an interpreter ahead of the next worker, in a thread of its own."""
+        with self._lock:
+            if self._spare is None and not self._is_refilling:
+                self._is_refilling = True
+                threading.Thread(target=self._refill, name="easycluster-spare", daemon=True).start()
+
+    def _refill(self) -> None:
+        spare: Optional[Spare] = None
+        try:
+            spare = Spare()
+        except OSError:  # the next worker tries it again, and tells
+            pass
+        with self._lock:
+            self._is_refilling = False
+            if not self._is_closed:
+                spare, self._spare = self._spare, spare
+        if spare is not None:
+            spare.end()
 
     def spawn(
         self,
@@ -17,13 +129,105 @@ class SpareInterpreters:
     ) -> None:
         """Start a worker for a connection.
 
+        Args:
+            link: the connection; the caller closes its own copy afterwards.
+            config: the worker's configuration.
+            words: two connected sockets: on the first one the guard says how a worker ended that could not
+                speak. None: it says that on the connection, which has to be a keyed one.
+
         Raises:
-            OSError: it cannot be started.
+            OSError: no interpreter can be started.
         """
-        raise OSError("this version of EasyCluster cannot start a worker on Windows yet")
+        with self._lock:
+            self._is_closed = False
+        for left in reversed(range(_TRIES)):
+            spare = self._take_spare()
+            try:
+                spare.hand_over(link, config)
+                break
+            except OSError:
+                spare.end()
+                if not left:
+                    raise
+        guard = Guard(
+            spare.process,
+            spare.job,
+            spare.control,
+            link.dup(),
+            words[1].dup() if words else link.dup(),
+            config.get("peer", ""),
+            self._watcher.discard,
+        )
+        self._watcher.add(guard)
+        guard.start()
+        self.prepare()
+
+    def _take_spare(self) -> Spare:
+        with self._lock:
+            spare, self._spare = self._spare, None
+        if spare is not None and spare.process.poll() is not None:
+            spare.end()
+            spare = None
+        return spare or Spare()
+
+    def wait_for_workers(self) -> None:
+        """Wait until the workers have ended whose connections are closed."""
+        self._watcher.wait_for_all(CLOSE_GRACE)
 
     def abandon(self) -> None:
         """Do nothing: there are no forks here."""
 
     def close(self) -> None:
-        """End the workers and the spare interpreters."""
+        """End the spare interpreter and the workers."""
+        with self._lock:
+            self._is_closed = True
+            spare, self._spare = self._spare, None
+        if spare is not None:
+            spare.end()
+        self._watcher.end_all(REPORT_GRACE)
+
+
+def wait_for_workers() -> None:
+    """Wait until the workers have ended whose connections were closed: they would end with this process."""
+    for starter in list(_starters):
+        starter.wait_for_workers()
+
+
+def _start(control: int) -> subprocess.Popen[bytes]:
+    """Start an interpreter.
+
+    Args:
+        control: an inheritable handle that it gets, beside standard output and error.
+    """
+    code = (
+        "import sys; path = sys.path[:]; sys.path[:0] = sys.argv[2:]; "
+        "from easycluster_server._processes import ahead, worker; "
+        "from easycluster_server._system.windows.spare import main; "
+        "sys.path[:] = path + [each for each in sys.argv[2:] if each not in path]; "
+        "main(int(sys.argv[1]), ahead.load, ahead.warm_up, worker.serve_connection)"
+    )
+    executable, environ = _find_interpreter()
+    startup = subprocess.STARTUPINFO()
+    startup.lpAttributeList = {"handle_list": [control]}
+    arguments: List[str] = [executable, "-c", code, str(control), *find_package_folders()]
+    return subprocess.Popen(
+        arguments,
+        env=environ,
+        stdin=subprocess.PIPE,
+        bufsize=0,
+        startupinfo=startup,
+        # Ctrl-C and Ctrl-Break are for the owner.
+        creationflags=subprocess.CREATE_NO_WINDOW | subprocess.CREATE_NEW_PROCESS_GROUP,
+    )
+
+
+def _find_interpreter() -> Tuple[str, Optional[Dict[str, str]]]:
+    """Return the interpreter to start, and its environment; None: that of this process.
+
+    In a virtual environment ``sys.executable`` only starts the interpreter, which then has another process
+    id: a socket cannot be shared with that one, nor would the job hold it for certain.
+    """
+    base: str = getattr(sys, "_base_executable", None) or sys.executable
+    if os.path.normcase(base) == os.path.normcase(sys.executable):
+        return sys.executable, None
+    return base, {**os.environ, "__PYVENV_LAUNCHER__": sys.executable}
