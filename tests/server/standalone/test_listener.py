@@ -30,6 +30,9 @@ class Spawned:
         self.closed = False
         self.error: OSError | None = None
 
+    def prepare(self) -> None:
+        """There is nothing to do ahead."""
+
     def spawn(self, link: socket.socket, config: dict[str, Any]) -> None:
         """Take a connection that was proved."""
         if self.error is not None:

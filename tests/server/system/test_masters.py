@@ -29,6 +29,20 @@ def chosen_names(path: Path) -> tuple[set[str], set[str]]:
     return names_of(choice.body, "windows"), names_of(choice.orelse, "posix")
 
 
+def defined_names(node: ast.stmt) -> set[str]:
+    """The names that a statement of a module defines."""
+    if isinstance(node, (ast.FunctionDef, ast.ClassDef)):
+        return {node.name}
+    targets = (
+        node.targets
+        if isinstance(node, ast.Assign)
+        else [node.target]
+        if isinstance(node, ast.AnnAssign)
+        else []
+    )
+    return {target.id for target in targets if isinstance(target, ast.Name)}
+
+
 @pytest.mark.parametrize("path", CHOOSING, ids=lambda path: path.stem)
 def test_both_halves_have_the_names(path: Path) -> None:
     """Whatever a module takes from one half, it takes from the other as well."""
@@ -43,15 +57,5 @@ def test_the_half_for_windows_defines_the_names(path: Path) -> None:
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("windows."):
             module = FOLDER.joinpath(*str(node.module).split(".")).with_suffix(".py")
-            defined = {
-                name
-                for each in ast.parse(module.read_text()).body
-                for name in (
-                    [each.name]
-                    if isinstance(each, (ast.FunctionDef, ast.ClassDef))
-                    else [
-                        target.id for target in getattr(each, "targets", []) if isinstance(target, ast.Name)
-                    ]
-                )
-            }
+            defined = set().union(*map(defined_names, ast.parse(module.read_text()).body))
             assert {alias.name for alias in node.names} <= defined, module
