@@ -83,7 +83,7 @@ def test_serving(
     assert main(["-S", "-k", key_file]) == 0
     (server,) = servers
 
-    assert server.arguments == {"port": DEFAULT_PORT, "key": key, "verbosity": 2}
+    assert server.arguments == {"port": DEFAULT_PORT, "key": key, "verbosity": 2, "sockets": []}
     assert server.notes == ["serve", "stop", "stop"]
     assert capsys.readouterr().out == f"easycluster {VERSION} listens on 192.0.2.1:5, [2001:db8::1]:5\n"
 
@@ -103,6 +103,7 @@ def test_options_of_a_server(servers: list[FakeServer], key: bytes) -> None:
         "allow": ["192.0.2.0/24", "2001:db8::/32"],
         "verbosity": 2,
         "disable_ipv6": True,
+        "sockets": [],
     }
 
 
@@ -214,7 +215,7 @@ def test_settings_of_a_file(servers: list[FakeServer], key_file: str, key: bytes
     assert main(["-S", "--config", str(config), "-p", "12001"]) == 0
     (server,) = servers
     assert type(server) is FakeQuietServer
-    assert server.arguments == {"port": 12001, "key": key, "bindaddr": "::1", "verbosity": 0}
+    assert server.arguments == {"port": 12001, "key": key, "bindaddr": "::1", "verbosity": 0, "sockets": []}
 
 
 def test_bad_file(

@@ -47,15 +47,6 @@ def test_run_and_stop_server(options: dict[str, Any]) -> None:
         socket.create_connection(("127.0.0.1", port), PATIENCE)
 
 
-@pytest.mark.parametrize("option", [{"daemonize": True}, {"pidfile": "/tmp/x"}, {"profile": "/tmp/x"}])
-def test_what_run_server_cannot_do(option: dict[str, Any]) -> None:
-    """What belongs to services is refused, by name and with what to do instead; no port is opened before."""
-    (name,) = option
-
-    with pytest.raises(ValueError, match=rf"run_server\({name}=.*cannot do that yet; leave it out"):
-        run_server(-1, KEY, **option)
-
-
 def test_wrong_arguments() -> None:
     """What is wrong is found before anything is served."""
     for kind in (Server, QuietServer):

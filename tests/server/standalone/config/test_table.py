@@ -36,5 +36,5 @@ def test_names() -> None:
 
 
 def test_no_key_in_the_file() -> None:
-    """The file holds no key: who may read it is not who may connect."""
-    assert [option.name for option in OPTIONS if not option.in_file] == ["key"]
+    """The file holds no key, because others may read it, and nothing of how the server is started."""
+    assert [option.name for option in OPTIONS if not option.in_file] == ["key", "daemonize"]

@@ -3,16 +3,44 @@
 from __future__ import annotations
 
 import argparse
-from typing import Optional, Sequence
+from typing import Callable, Dict, Optional, Sequence
 
 from easycluster_protocol.errors import KeyFileError
 from easycluster_server._standalone.config.file import ConfigFileError, read_config_file
+from easycluster_server._standalone.config.settings import Settings
 from easycluster_server._system.error_stream import print_error
 
+from .checking import check
 from .errors import UsageError
+from .installing import install, uninstall
 from .key_making import generate
 from .parser import find_verb, make_parser, read_settings
+from .service_verbs import query_installed, show_status, start, stop
 from .serving import serve
+
+
+def _serve(options: argparse.Namespace, settings: Settings) -> int:
+    if options.config is not None:
+        settings = settings.over(read_config_file(options.config))
+    return serve(settings)
+
+
+#: What each verb of `parser.VERBS` does; the result is the exit status.
+_RUN: Dict[str, Callable[[argparse.Namespace, Settings], int]] = {
+    "generate": lambda options, settings: generate(options.generate, options.overwrite),
+    "serve": _serve,
+    "install": install,
+    "uninstall": lambda options, settings: uninstall(options),
+    "start": lambda options, settings: start(options),
+    "stop": lambda options, settings: stop(options),
+    "query_installed": lambda options, settings: query_installed(options),
+    "status": lambda options, settings: show_status(options),
+    "check": check,
+}
+
+
+#: What to do where a step of installing is not allowed.
+_FOR_ROOT = "; be root (sudo), or add --user for a service of your own"
 
 
 def main(args: Optional[Sequence[str]] = None) -> int:
@@ -29,21 +57,16 @@ def main(args: Optional[Sequence[str]] = None) -> int:
     try:
         verb = find_verb(parser, options)
         if verb:
-            return _run(verb, options)
+            return _RUN[verb](options, read_settings(options))
     except (UsageError, ConfigFileError) as error:
         print_error(f"easycluster: {error}\n")
         return 2
+    except PermissionError as error:
+        advice = "" if options.serve or options.generate else _FOR_ROOT
+        print_error(f"easycluster: {error}{advice}\n")
+        return 1
     except (KeyFileError, OSError) as error:
         print_error(f"easycluster: {error}\n")
         return 1
     print_error(parser.format_help())
     return 2
-
-
-def _run(verb: str, options: argparse.Namespace) -> int:
-    settings = read_settings(options)
-    if options.config is not None:
-        settings = settings.over(read_config_file(options.config))
-    if verb == "generate":
-        return generate(options.generate, options.overwrite)
-    return serve(settings)

@@ -16,7 +16,8 @@ import selectors
 import socket
 import time
 from collections import OrderedDict
-from typing import TYPE_CHECKING, Iterable, List, Optional, Tuple
+from functools import partial
+from typing import TYPE_CHECKING, Iterable, List, Optional, Sequence, Tuple
 
 from easycluster_protocol._handshake.server import ServerHandshake
 from easycluster_protocol._limits import HANDSHAKE_SECONDS, MAX_HANDSHAKE_BYTES
@@ -28,6 +29,7 @@ from easycluster_server._system.refusal import refuse
 from easycluster_server._system.this_process import occupy_standard_descriptors
 
 from .port_owner import find_port_owner
+from .profiling import profile_calls
 
 if TYPE_CHECKING:
     from typing import Union
@@ -82,6 +84,9 @@ class Listener:
         allow: Iterable[str] = (),
         verbosity: Optional[int] = None,
         disable_ipv6: bool = False,
+        *,
+        sockets: Sequence[socket.socket] = (),
+        profile: Optional[str] = None,
     ) -> None:
         key = hide(key)
         check_key(key, "the server")
@@ -91,11 +96,13 @@ class Listener:
         self._verbosity = self.default_verbosity if verbosity is None else verbosity
         self._worker_starter = WorkerStarter()
         self._pending: OrderedDict[socket.socket, _Peer] = OrderedDict()
-        self._sockets = _listen(bindaddr, port, disable_ipv6)
+        self._sockets = list(sockets) or _listen(bindaddr, port, disable_ipv6)
         self._stopping = Wakeup()
+        self._profile = profile and os.path.abspath(profile)
         self._selector = selectors.DefaultSelector()
         self._selector.register(self._stopping.fileno(), selectors.EVENT_READ)
         for listening in self._sockets:
+            listening.setblocking(False)
             self._selector.register(listening, selectors.EVENT_READ)
         self.port = self._sockets[0].getsockname()[1]
 
@@ -199,6 +206,8 @@ class Listener:
             "verbosity": self._verbosity,
             "peer": peer.name,
         }
+        if self._profile:
+            config["before_calls"] = partial(profile_calls, self._profile)
         try:
             self._worker_starter.spawn(peer.connection, config)
         except OSError as error:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import signal
 from typing import Dict, Generator, Iterable, List, Optional, Type
 
 from easycluster_protocol.keys import hide
 from easycluster_server._system.error_stream import print_error
 
 from .listener import Listener
+from .running import run
 
 
 class Server(Listener):
@@ -24,6 +26,10 @@ class Server(Listener):
         allow: networks from which connections are accepted, as "192.0.2.0/24"; none means all.
         verbosity: 0 logs problems only, 1 connections, 2 calls as well; None means the default of the class.
         disable_ipv6: listen on IPv4 only.
+        sockets: TCP sockets that listen already, in place of those on ``port`` and ``bindaddr``; the server
+            closes them.
+        profile: a file; the process of each connection writes there, with a dot and the number of the process
+            behind its name, where its main thread spent its time, for `pstats`.
 
     Raises:
         KeyFileError: the key is no key.
@@ -70,29 +76,38 @@ def run_server(
         bindaddr: the address or host name to listen on; None means every address of this machine.
         allow: networks from which connections are accepted, as "192.0.2.0/24"; none means all.
         verbosity: 0 logs problems only, 1 connections, 2 calls as well.
-        daemonize: must not be given: this version cannot do it yet.
-        pidfile: must not be given, either.
+        daemonize: run it in a process of the background, which belongs to no terminal and prints nothing, and
+            which SIGTERM stops. The calling process ends when that one listens, with status 0 and without its
+            exit functions. Windows has none of these.
+        pidfile: a file for the number of the server's process, for as long as it runs.
         disable_ipv6: listen on IPv4 only.
-        profile: must not be given, either.
+        profile: a file for where the server's process spent its time, for `pstats`; beside it, each
+            connection's process writes its own, see `Server`.
 
     Raises:
         KeyFileError: the key is no key.
-        ValueError: ``daemonize``, ``pidfile`` or ``profile`` is given, or a network cannot be read.
-        OSError: it cannot listen on the address.
+        ValueError: a network cannot be read.
+        OSError: it cannot listen on the address, the process that ``pidfile`` names runs still, or a file
+            cannot be written.
     """
     key = hide(key)
-    for name, value in (("daemonize", daemonize), ("pidfile", pidfile), ("profile", profile)):
-        if value:
-            raise ValueError(
-                f"run_server({name}={value!r}): this version of EasyCluster cannot do that yet; leave it "
-                "out, and let the system's own service manager run the script"
-            )
-    server = QuietServer(port, key, bindaddr, allow, verbosity, disable_ipv6)
-    _running.append(server)
+
+    def make() -> Server:
+        return QuietServer(port, key, bindaddr, allow, verbosity, disable_ipv6, profile=profile)
+
+    made: List[Server] = []
+
+    def note(server: Server) -> None:
+        made.append(server)
+        _running.append(server)
+        if daemonize:  # there is no other way to stop it in order
+            signal.signal(signal.SIGTERM, lambda number, frame: server.stop())
+
     try:
-        server.serve()
+        run(make, note, daemonize, pidfile, profile=profile)
     finally:
-        _running.remove(server)
+        for server in made:
+            _running.remove(server)
 
 
 def stop_server() -> None:

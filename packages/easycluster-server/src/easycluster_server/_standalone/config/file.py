@@ -8,7 +8,7 @@ from typing import Dict
 
 from easycluster_protocol.errors import EasyClusterError
 
-from .kinds import Path, Setting
+from .kinds import Setting
 from .settings import Settings
 from .table import OPTIONS, SECTIONS
 
@@ -40,9 +40,7 @@ def read_config_file(path: str) -> Settings:
                 value = option.kind.read(text)
             except ValueError as error:
                 raise ConfigFileError(f"{path}: [{section}] {key}: {error}") from error
-            if isinstance(option.kind, Path):
-                value = os.path.join(os.path.dirname(os.path.abspath(path)), str(value))
-            given[option.name] = value
+            given[option.name] = option.kind.start_at(os.path.dirname(os.path.abspath(path)), value)
     return Settings(given)
 
 

@@ -18,9 +18,11 @@ class Kind:
 
     Attributes:
         action: what argparse does with the option.
+        is_secret: it names a file that nobody but the server may read.
     """
 
     action = "store"
+    is_secret = False
 
     def read(self, text: str) -> Setting:
         """Return the value that a text stands for.
@@ -45,6 +47,10 @@ class Kind:
         """Return the text from which `read` makes this value."""
         return str(value)
 
+    def start_at(self, folder: str, value: Setting) -> Setting:
+        """Return the value as it is read in a folder: the paths of files start there."""
+        return value
+
 
 class Secret(Kind):
     """The text of a key. A blank one is read too: the error of a missing key says what to do."""
@@ -60,6 +66,16 @@ class Path(Kind):
     def read(self, text: str) -> Setting:
         """Return the path, with the home folder in its place."""
         return os.path.expanduser(str(super().read(text)))
+
+    def start_at(self, folder: str, value: Setting) -> Setting:
+        """Return the path; one that is relative starts at the folder."""
+        return os.path.join(folder, str(value))
+
+
+class SecretFile(Path):
+    """The path of a file that nobody but the server may read, as that of a key."""
+
+    is_secret = True
 
 
 class Number(Kind):
@@ -155,6 +171,7 @@ class Several(Kind):
 
     def __init__(self, each: Kind) -> None:
         self._each = each
+        self.is_secret = each.is_secret
 
     def read(self, text: str) -> Setting:
         """Return the list."""
@@ -169,3 +186,8 @@ class Several(Kind):
         """Return the list with commas."""
         assert isinstance(value, list)
         return ", ".join(value)
+
+    def start_at(self, folder: str, value: Setting) -> Setting:
+        """Return the list, each of its values as it is read in the folder."""
+        assert isinstance(value, list)
+        return [str(self._each.start_at(folder, each)) for each in value]

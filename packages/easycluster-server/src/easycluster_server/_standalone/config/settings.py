@@ -33,6 +33,10 @@ class Settings:
             given["keyfile"] = self.given.get("keyfile")
         return Settings(given)
 
+    def has(self, name: str) -> bool:
+        """Return whether a setting is given, and says something."""
+        return bool(self.given.get(name))
+
     def get(self, name: str) -> Setting:
         """Return the value of a setting."""
         return self._values[name]

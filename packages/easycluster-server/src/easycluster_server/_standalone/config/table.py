@@ -10,10 +10,10 @@ from typing import Dict, NamedTuple, Tuple
 from easycluster_protocol._constants import DEFAULT_PORT
 from easycluster_server._standalone.servers import CLASSES
 
-from .kinds import Choice, Count, Flag, Kind, Network, Number, Path, Secret, Setting, Several
+from .kinds import Choice, Count, Flag, Kind, Network, Number, Path, Secret, SecretFile, Setting, Several
 
 #: The sections of the file in their order → the heading of their options in the help.
-SECTIONS: Dict[str, str] = {"server": "serving"}
+SECTIONS: Dict[str, str] = {"server": "serving", "service": "the service, with --install"}
 
 
 class Option(NamedTuple):
@@ -51,7 +51,7 @@ class Option(NamedTuple):
 
 
 OPTIONS: Tuple[Option, ...] = (
-    Option(("-k", "--keyfile"), Path(), "the key that clients must share", metavar="FILE"),
+    Option(("-k", "--keyfile"), SecretFile(), "the key that clients must share", metavar="FILE"),
     Option(
         ("-K", "--key"),
         Secret(),
@@ -89,5 +89,42 @@ OPTIONS: Tuple[Option, ...] = (
         "Server logs connections and calls, QuietServer only problems",
         metavar="CLASS",
         default="Server",
+    ),
+    Option(
+        ("-d", "--daemonize"),
+        Flag(),
+        "serve in the background, once the server listens; without -c as -c QuietServer",
+        default=False,
+        in_file=False,
+    ),
+    Option(("-P", "--pidfile"), Path(), "write the number of the server's process to FILE", metavar="FILE"),
+    Option(("--log",), Path(), "append what would be printed to FILE", metavar="FILE"),
+    Option(
+        ("--profile",),
+        Path(),
+        "write where the connections' processes spent their time to FILE, see pstats",
+        metavar="FILE",
+        keyword="profile",
+    ),
+    Option(
+        ("--service-user",),
+        Kind(),
+        "the user that it runs as (default: easycluster, which is made)",
+        "service",
+        metavar="NAME",
+    ),
+    Option(
+        ("--restart-safe",),
+        Flag(),
+        "let the system hold the port: no client is refused while the server starts again",
+        "service",
+        default=False,
+    ),
+    Option(
+        ("--strict",),
+        Flag(),
+        "let the server reach as little as possible; remote code may miss devices, home folders, JITs",
+        "service",
+        default=False,
     ),
 )

@@ -1,0 +1,41 @@
+"""The users that services run as: the one that is made for them, and facts about others."""
+
+from __future__ import annotations
+
+import os
+from typing import List
+
+from easycluster_server._system.accounts import find_comment
+
+from .steps import Remove, Run, Step
+
+#: The user that is made for services, its home folder, and the comment by which it is known again.
+NAME = "easycluster"
+HOME = "/var/lib/easycluster"
+_COMMENT = "EasyCluster server"
+
+
+def does_linger() -> bool:
+    """Return whether services of this user run while the user is logged out."""
+    import getpass
+
+    return os.path.exists(f"/var/lib/systemd/linger/{getpass.getuser()}")
+
+
+def make_user(name: str) -> List[Step]:
+    """Return the steps that make the user of the service, if that is `NAME` and does not exist."""
+    if name != NAME:
+        return []
+    command = (
+        *("useradd", "--system", "--user-group", "--comment", _COMMENT),
+        *("--home-dir", HOME, "--no-create-home", "--shell", "/usr/sbin/nologin", NAME),
+    )
+    return [Run(*command, unless=lambda: find_comment(NAME) is not None)]
+
+
+def remove_user() -> List[Step]:
+    """Return the steps that remove the user and its home, unless the home holds anything."""
+    return [
+        Remove(HOME),
+        Run("userdel", NAME, unless=lambda: find_comment(NAME) != _COMMENT or os.path.exists(HOME)),
+    ]
