@@ -11,6 +11,7 @@ import pytest
 
 from easycluster_client._ssh import output as output_module
 from easycluster_client._ssh.output import RemoteOutput
+from easycluster_server._system.programs import open_output
 from helpers.waiting import PATIENCE, wait_until
 
 THREAD = "easycluster-output"
@@ -47,7 +48,7 @@ class Host:
     """
 
     def __init__(self, shown: bool = True) -> None:
-        reading, self._writing = os.pipe()
+        reading, self._writing = open_output()
         self.output = RemoteOutput(reading)
         if shown:
             self.output.show()

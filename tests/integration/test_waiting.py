@@ -14,6 +14,7 @@ import pytest
 import easycluster
 from easycluster import CallTimeout, ConnectionLost
 from easycluster_client._parallel import reading as reading_module
+from easycluster_server._system.masters import wait_for_any
 from helpers.remote_tasks import Tasks
 from helpers.waiting import PATIENCE, wait_until
 
@@ -24,15 +25,14 @@ class Ends:
     """Does something the first time that somebody waits for several connections, in another thread."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, do: Callable[[], Any]) -> None:
-        poll = reading_module._poll
         self._thread = threading.Thread(target=do)
 
         def start_then_poll(*arguments: Any) -> Any:
-            monkeypatch.setattr(reading_module, "_poll", poll)
+            monkeypatch.setattr(reading_module, "wait_for_any", wait_for_any)
             self._thread.start()
-            return poll(*arguments)
+            return wait_for_any(*arguments)
 
-        monkeypatch.setattr(reading_module, "_poll", start_then_poll)
+        monkeypatch.setattr(reading_module, "wait_for_any", start_then_poll)
 
     def join(self) -> None:
         """Wait until it is over."""

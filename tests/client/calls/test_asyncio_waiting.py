@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Awaitable, Callable, Iterator
+import threading
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from typing import Any
 
 import pytest
@@ -13,11 +14,13 @@ from easycluster_client._calls import asyncio_waiting
 from easycluster_client._calls.asyncio_waiting import find_running_loop, wait_for_call
 from easycluster_client._calls.response import NonblockingResponse
 from easycluster_client._session.pending import PendingCall
+from easycluster_protocol._types import Value
 from easycluster_protocol._wire import messages as m
 from easycluster_protocol._wire.messages import Message
 from helpers.hand_made import HandMadeServer, send_call
 from helpers.hand_made_client import HandMadeClient
 from helpers.other_thread import OtherThread
+from helpers.waiting import PATIENCE
 
 
 @pytest.fixture
@@ -464,3 +467,74 @@ def test_two_connections(client: HandMadeClient) -> None:
     other.server.close()
 
     assert values == [0, 1]
+
+
+# Loops that watch no descriptors, as the default one of Windows.
+
+
+class LoopWithoutReaders(asyncio.SelectorEventLoop):
+    def add_reader(self, *arguments: Any) -> None:  # type: ignore[override]
+        raise NotImplementedError
+
+    def remove_reader(self, *arguments: Any) -> bool:
+        raise NotImplementedError
+
+
+def run_without_readers(awaitable: Coroutine[Any, Any, Value]) -> Value:
+    """Run a coroutine in such a loop; the thread that waits for it ends with it."""
+    before = set(threading.enumerate())
+    loop = LoopWithoutReaders()
+    try:
+        result = loop.run_until_complete(awaitable)
+    finally:
+        loop.close()
+    for thread in set(threading.enumerate()) - before:
+        thread.join(PATIENCE)
+        assert not thread.is_alive()
+    return result
+
+
+def test_loop_without_readers(client: HandMadeClient) -> None:
+    """Where the loop cannot watch a descriptor, a thread does, and the loop reads: several times, too."""
+    calls = [send_call(client.server) for _ in range(3)]
+
+    async def run() -> list[bool]:
+        tasks = await let_begin(*(wait(client, call) for call in calls))
+        found = []
+        for call, task in zip(calls, tasks, strict=True):
+            found.append(task.done())
+            answer(client, call)
+            await task
+        return found
+
+    assert run_without_readers(run()) == [False, False, False]
+    assert all(call.call_is_answered for call in calls)
+
+
+def test_cancelled_task_without_readers(client: HandMadeClient) -> None:
+    """The thread ends when no task waits any more, and a later one gets another."""
+    calls = [send_call(client.server) for _ in range(2)]
+
+    async def run() -> None:
+        (task,) = await let_begin(wait(client, calls[0]))
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        answer(client, calls[1])
+        await wait(client, calls[1])
+
+    run_without_readers(run())
+    assert [call.call_is_answered for call in calls] == [False, True]
+
+
+def test_connection_that_ends_without_readers(client: HandMadeClient) -> None:
+    """A connection that ends while a task waits ends the waiting, and the thread."""
+    call = send_call(client.server)
+
+    async def run() -> None:
+        (task,) = await let_begin(wait(client, call))
+        client.server.socket.shutdown(1)
+        await task
+
+    run_without_readers(run())
+    assert str(call.call_loss) == "the connection ended (the server)"

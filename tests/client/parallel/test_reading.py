@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from easycluster_client._parallel import reading
 from easycluster_client._parallel.reading import ConnectionReader, ReadSource
 from easycluster_client._session.session import ClientSession
 from easycluster_protocol.errors import CompletionError, ConnectionLost
+from easycluster_server._system.posix import waiting
 from helpers.checkpoints import Struck
 from helpers.client_states import give_turn, hand_over_for_another
 from helpers.clocks import Clock
@@ -24,7 +24,7 @@ PAST = 0.0
 
 
 class Polls:
-    """Stands for the module `select`: waits by a clock, and notes each wait.
+    """Stands for the module `select` of `wait_for_any`: waits by a clock, and notes each wait.
 
     Attributes:
         watched: for each wait the descriptors that it was for.
@@ -79,7 +79,7 @@ class NotedCalls:
 def polls(monkeypatch: pytest.MonkeyPatch, clock: Clock) -> Polls:
     """The waits for descriptors."""
     polls = Polls(clock)
-    monkeypatch.setattr(reading, "select", polls)
+    monkeypatch.setattr(waiting, "select", polls)
     return polls
 
 

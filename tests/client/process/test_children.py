@@ -154,8 +154,9 @@ IN_NAMESPACE = """
 import subprocess
 import sys
 from easycluster_client._process import children
+from easycluster_server._system.programs import identify_child
 process = subprocess.Popen(["sleep", "600"])
-print(children.identify_child(process.pid), children._find_descendants(process.pid))
+print(identify_child(process.pid), children._find_descendants(process.pid))
 children.terminate(process)
 print(process.returncode)
 """

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from easycluster_client._session import watch as watch_module
 from easycluster_client._session.watch import NoWatch, PollWatch, Watch, new_watch
 from easycluster_server._io.transport import wait
 from helpers.waiting import PATIENCE
@@ -57,7 +58,7 @@ def test_wake(watch: Watch) -> None:
     """`wake` ends the waiting, in advance too and any number of times, and is not reported."""
     for _ in range(100_000):  # more than fit into a pipe
         watch.wake()
-    while not watch._take_wakes([]) and watch._pipe and _is_readable(watch._reading):
+    while not watch._take_wakes([]) and _is_readable(watch._reading):
         assert not watch.wait(PATIENCE)
     assert not watch.wait(0)
 
@@ -107,7 +108,7 @@ def test_no_watch() -> None:
     for act in (watch.arm, watch.disarm, watch.rouse, watch.wake, watch.close):
         act()
 
-    assert not watch._pipe
+    assert "_wakeup" not in vars(watch)
 
 
 def test_wake_in_another_process(watch: Watch, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -159,11 +160,11 @@ def test_connection_that_hangs_up(watch: Watch, pair: tuple[socket.socket, socke
 
 def test_closed_watch(watch: Watch) -> None:
     """A watch that was closed has no descriptors, wakes nothing, and may be closed again."""
-    descriptors = [watch._reading, watch._writing]
+    descriptors = [watch._wakeup._reading.fileno(), watch._wakeup._writing.fileno()]
     for _ in range(2):
         watch.close()
 
-    assert watch._pipe == []
+    assert watch._wakeup.fileno() == -1
     for descriptor in descriptors:
         with pytest.raises(OSError, match="Bad file descriptor"):
             os.fstat(descriptor)
@@ -175,7 +176,7 @@ def test_descriptors_do_not_block(make: type[Watch], pair: tuple[socket.socket, 
     watch = make(pair[0].fileno())
 
     assert not os.get_blocking(watch._reading)
-    assert not os.get_blocking(watch._writing)
+    assert not os.get_blocking(watch._wakeup._writing.fileno())
 
 
 def test_watch_of_no_descriptor() -> None:
@@ -221,7 +222,7 @@ def test_limits_without_epoll(
 def test_best_watch(pair: tuple[socket.socket, socket.socket], monkeypatch: pytest.MonkeyPatch) -> None:
     """Where the system has epoll that is used, elsewhere poll."""
     best = new_watch(pair[0].fileno())
-    monkeypatch.delattr(select, "epoll")
+    monkeypatch.setattr(watch_module, "make_epoll", None)
     other = new_watch(pair[0].fileno())
     monkeypatch.undo()
 

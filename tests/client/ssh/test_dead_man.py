@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from easycluster_client._process import children
 from easycluster_client._ssh.dead_man import DeadMan
 from easycluster_server._system.posix.proc import Process, find_descendants, read_processes
+from easycluster_server._system.programs import identify_child
 from helpers.masters import Master, all_below, end, identify, wait_until_gone
 from helpers.waiting import wait_until
 
@@ -19,8 +19,9 @@ pytestmark = pytest.mark.integration
 
 PREAMBLE = """
 import subprocess
-from easycluster_client._process import children
+from easycluster_client._ssh import dead_man as module
 from easycluster_client._ssh.dead_man import dead_man
+from easycluster_server._system.posix import proc
 
 def start(*command):
     process = subprocess.Popen(command)
@@ -94,10 +95,10 @@ def test_what_a_child_has_started(run: Run, tmp_path: Path, trap: str) -> None:
 def test_id_of_another_process(run: Run) -> None:
     """A process that only has the id of one that was noted is left alone, and so is what it has started."""
     master = run("""
-identify_child = children.identify_child
-children.identify_child = lambda pid: identify_child(pid) - 1  # another process had this id before
+identify_child = module.identify_child
+module.identify_child = lambda pid: identify_child(pid) - 1  # another process had this id before
 other = start('sh', '-c', 'sleep 600; :')
-children.identify_child = identify_child
+module.identify_child = identify_child
 say(pids=[other, start('sleep', '600')])
 hear()
 """)
@@ -113,7 +114,7 @@ hear()
 def test_without_proc(run: Run) -> None:
     """Where no /proc shows the children their ids are all that is known, and they end as well."""
     master = run("""
-children.proc.has_own_proc = lambda: False
+proc.has_own_proc = lambda: False
 say(pids=[start('sleep', '600')])
 hear()
 """)
@@ -196,7 +197,7 @@ def test_process_that_is_no_child() -> None:
         pass
     for pid in (ended.pid, os.getppid(), 1):
         dead_man.add(pid)
-        assert children.identify_child(pid) is None
+        assert identify_child(pid) is None
 
     assert dead_man._helper is None
 

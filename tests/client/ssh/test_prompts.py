@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from easycluster_client._ssh.prompts import is_prompting
-from easycluster_server._system.posix import proc
+from easycluster_server._system import programs
 from helpers.waiting import PATIENCE, wait_until
 
 # Who asks.
@@ -118,7 +118,7 @@ def test_table_of_processes_is_read_for_parents_only(monkeypatch: pytest.MonkeyP
         tables.append(1)
         return {}
 
-    monkeypatch.setattr(proc, "read_processes", read_processes)
+    monkeypatch.setattr(programs, "read_processes", read_processes)
     if not Path(f"/proc/self/task/{os.getpid()}/children").exists():
         pytest.skip("this kernel does not tell the children of a process")
     with subprocess.Popen(["cat"], stdin=subprocess.PIPE) as process:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import select
+import socket
 import sys
 import threading
 from collections.abc import Callable
@@ -14,6 +15,7 @@ from typing import Any, NoReturn
 import pytest
 
 from easycluster_client._ssh import output
+from easycluster_server._system.posix import waiting
 from helpers.client_states import output_reader_is_locked
 from helpers.screens import (
     Host,
@@ -152,7 +154,7 @@ def test_waiting_costs_nothing(
     monkeypatch.setattr(output, "_HOLD_SECONDS", 1000)
     polls: list[NotedPoll] = []
     stand_in = SimpleNamespace(poll=lambda: NotedPoll(polls), POLLIN=select.POLLIN)
-    monkeypatch.setattr(output, "select", stand_in)
+    monkeypatch.setattr(waiting, "select", stand_in)
     first, second, third = host(), host(shown=False), host(shown=False)
     third.output.discard()
     second.say("held back\n")
@@ -220,7 +222,7 @@ def test_no_descriptor_for_the_thread(
     before = set(os.listdir("/proc/self/fd"))
     reading, writing = os.pipe()
     with monkeypatch.context() as patch:
-        patch.setattr(os, "pipe", fail)
+        patch.setattr(socket, "socketpair", fail)
         with pytest.raises(OSError, match="none is left"):
             output.RemoteOutput(reading)
     os.close(reading)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import weakref
 from typing import TYPE_CHECKING
 
 from easycluster_client._deadlines import query_margin
+from easycluster_server._system.masters import Wakeup, wait_for_any
 
 if TYPE_CHECKING:
     from easycluster_client._session.pending import PendingCall
@@ -35,24 +37,82 @@ class _Reader:
     def enter(self) -> None:
         """Count one more awaited response; with the first the reading begins."""
         if self._users == 0:
-            # A reader of an earlier connection whose descriptor had the same number goes first: the loop
-            # would take that descriptor for still registered with the kernel.
-            self._loop.remove_reader(self._descriptor)
-            self._loop.add_reader(self._descriptor, self.read)
+            self._begin()
         self._users += 1
 
     def leave(self) -> None:
         """Count one awaited response less; with the last the reading ends."""
         self._users -= 1
-        readers = _readers.get(self._loop, {})
-        if self._users == 0 and readers.get(self._descriptor) is self:
-            del readers[self._descriptor]
+        if self._users == 0:
+            readers = _readers.get(self._loop, {})
+            is_replaced = readers.get(self._descriptor) is not self
+            if not is_replaced:
+                del readers[self._descriptor]
+            self._end(is_replaced)
+
+    def _begin(self) -> None:
+        # A reader of an earlier connection whose descriptor had the same number goes first: the loop
+        # would take that descriptor for still registered with the kernel.
+        self._loop.remove_reader(self._descriptor)
+        self._loop.add_reader(self._descriptor, self.read)
+
+    def _end(self, is_replaced: bool) -> None:
+        """Stop reading.
+
+        Args:
+            is_replaced: whether the descriptor belongs to the reader of a later connection by now.
+        """
+        if not is_replaced:
             self._loop.remove_reader(self._descriptor)
 
     def read(self) -> None:
         """Receive the answers that have come, and call their completion functions."""
         self.session.receive_available()
         self._calls.run_completions(self.session)
+
+
+class _ThreadReader(_Reader):
+    """The same for a loop that watches no descriptors, as that of Windows: a thread waits for the bytes, and
+    leaves the reading to the loop."""
+
+    _wakeup: Wakeup | None = None
+
+    def _begin(self) -> None:
+        wakeup = Wakeup()
+        try:
+            self._has_read = threading.Event()
+            threading.Thread(
+                target=self._wait, args=(wakeup,), name="easycluster-asyncio", daemon=True
+            ).start()
+        except BaseException:
+            wakeup.close()
+            raise
+        self._wakeup = wakeup
+
+    def _end(self, is_replaced: bool) -> None:
+        # The thread may wait for either of them.
+        if self._wakeup is not None:
+            self._wakeup.wake()
+            self._wakeup = None
+        self._has_read.set()
+
+    def _wait(self, wakeup: Wakeup) -> None:
+        has_read = self._has_read
+        try:
+            while wakeup.fileno() not in wait_for_any((self._descriptor, wakeup.fileno()), None):
+                self._loop.call_soon_threadsafe(self._read_for_thread, has_read)
+                has_read.wait()
+                has_read.clear()
+        except RuntimeError:  # the loop was closed
+            pass
+        finally:
+            wakeup.close()
+
+    def _read_for_thread(self, has_read: threading.Event) -> None:
+        try:
+            self.read()
+        finally:
+            has_read.set()
 
 
 def find_running_loop() -> asyncio.AbstractEventLoop | None:
@@ -113,7 +173,11 @@ def _enter(loop: asyncio.AbstractEventLoop, session: ClientSession, calls: Calls
     if reader is None or reader.session is not session:
         reader = _Reader(loop, descriptor, session, calls)
     try:
-        reader.enter()
+        try:
+            reader.enter()
+        except NotImplementedError:
+            reader = _ThreadReader(loop, descriptor, session, calls)
+            reader.enter()
     except OSError:
         if session.error is None:
             raise

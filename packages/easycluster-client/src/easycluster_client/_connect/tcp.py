@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import socket
-import struct
 
 from easycluster_client._address import Address
 from easycluster_client._deadlines import Deadline
@@ -16,6 +15,7 @@ from easycluster_protocol.keys import check_key
 from easycluster_server._io.handshake import shake_hands
 from easycluster_server._io.local_socket import LocalSocket
 from easycluster_server._io.transport import SocketTransport
+from easycluster_server._system.masters import reset_at_close
 
 from .connected import OpenConnection, explain_failure
 from .dial import dial
@@ -44,7 +44,7 @@ def connect_tcp(address: Address) -> OpenConnection:
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         # Until an orderly close: if this process dies, a reset tells the server at once, even when it is not
         # reading.
-        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        reset_at_close(connection, True)
         transport = _LingeringTransport(connection)
         link = shake_hands(ClientHandshake(key, address.compress), transport, CLIENT, deadline.wait)
     except BaseException as error:
@@ -86,7 +86,7 @@ class _LingeringTransport(SocketTransport):
 
     def close(self) -> None:
         try:
-            self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 0, 0))
+            reset_at_close(self.socket, False)
         except OSError:
             pass
         super().close()

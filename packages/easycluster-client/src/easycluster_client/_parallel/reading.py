@@ -9,14 +9,13 @@ left to that thread.
 from __future__ import annotations
 
 import contextlib
-import select
-import socket
 from collections.abc import Callable, Collection
 from typing import NamedTuple
 
 from easycluster_client._calls.owner import Calls
 from easycluster_client._deadlines import seconds_until
 from easycluster_client._session.session import ClientSession
+from easycluster_server._system.masters import Wakeup, wait_for_any
 
 
 class ReadSource(NamedTuple):
@@ -96,7 +95,7 @@ class ConnectionReader:
                         watched[descriptor] = each
                 if is_done():  # another thread read the answer just before the gate was there
                     return ()
-                events = _poll((*watched, gate.fileno()), left)
+                events = wait_for_any((*watched, gate.fileno()), left)
             finally:
                 for each in connections:
                     each.session.turn.forget(gate)
@@ -105,33 +104,7 @@ class ConnectionReader:
             return [watched[descriptor] for descriptor in events]
 
 
-def _poll(descriptors: Collection[int], left: float | None) -> list[int]:
-    """Return the descriptors that can be read, or have failed."""
-    poll = select.poll()
-    for descriptor in descriptors:
-        poll.register(descriptor, select.POLLIN)
-    return [descriptor for descriptor, _ in poll.poll(None if left is None else left * 1000)]
+class _PollableGate(Wakeup):
+    """A gate for which a thread can wait together with connections."""
 
-
-class _PollableGate:
-    """A gate for which a thread can wait together with descriptors."""
-
-    def __init__(self) -> None:
-        self._inside, self._outside = socket.socketpair()
-        self._outside.setblocking(False)
-
-    def close(self) -> None:
-        """Close the descriptors."""
-        self._inside.close()
-        self._outside.close()
-
-    def fileno(self) -> int:
-        """Return the descriptor that can be read when the gate is open."""
-        return self._inside.fileno()
-
-    def open(self) -> None:
-        """Open the gate."""
-        try:
-            self._outside.send(b"x")
-        except OSError:  # the socket is full, because the gate was opened many times, or it is closed
-            pass
+    open = Wakeup.wake

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import os
-import signal
 import subprocess
 import time
 
-from easycluster_server._system.posix import proc
+from easycluster_server._system import programs
 
 #: Seconds that a process has to end after a signal.
 GRACE = 1.0
@@ -30,9 +28,9 @@ def terminate(process: subprocess.Popen[bytes]) -> None:
         return
     descendants = _find_descendants(process.pid)
     # SIGTERM first: a program that is asking for a password switches the echo of the terminal on again.
-    for number in (signal.SIGTERM, signal.SIGKILL):
+    for number in programs.END_SIGNALS:
         process.send_signal(number)
-        proc.send_signal(descendants, number)
+        programs.send_signal(descendants, number)
         deadline = time.monotonic() + GRACE
         wait_for_end(process, GRACE)
         while (descendants := [each for each in descendants if _is_alive(each)]) and (
@@ -43,25 +41,12 @@ def terminate(process: subprocess.Popen[bytes]) -> None:
             return
 
 
-def identify_child(pid: int) -> int | None:
-    """Return a value that identifies this child even after its process id has been reused.
-
-    Returns:
-        When the child was started, in clock ticks since boot; 0: the system has no /proc that says it; None:
-        the process is not a child of this one, or has been waited for.
-    """
-    if not proc.has_own_proc():
-        return 0
-    child = proc.read_process(pid)
-    return child.started if child is not None and child.parent == os.getpid() else None
-
-
-def _find_descendants(pid: int) -> list[proc.Process]:
-    if not identify_child(pid):
+def _find_descendants(pid: int) -> list[programs.Process]:
+    if not programs.identify_child(pid):
         return []
-    return proc.find_descendants(pid, proc.read_processes())
+    return programs.find_descendants(pid, programs.read_processes())
 
 
-def _is_alive(process: proc.Process) -> bool:
-    now = proc.read_process(process.pid)
+def _is_alive(process: programs.Process) -> bool:
+    now = programs.read_process(process.pid)
     return now is not None and now.started == process.started and now.state != "Z"

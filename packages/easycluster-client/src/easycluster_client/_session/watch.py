@@ -16,7 +16,7 @@ import select
 from collections.abc import Callable
 from functools import partial
 
-_CHUNK = 4096
+from easycluster_server._system.masters import Wakeup, make_epoll, wait_for_any
 
 
 class Watch:
@@ -39,15 +39,12 @@ class Watch:
 
     def __init__(self, descriptor: int) -> None:
         self._owner = os.getpid()
-        self._pipe: list[int] = []
-        self._pipe += os.pipe()
-        self._reading, self._writing = self._pipe
-        for end in self._pipe:
-            os.set_blocking(end, False)
+        self._wakeup = Wakeup()
+        self._reading = self._wakeup.fileno()
         self._watch(descriptor)
 
     def _watch(self, descriptor: int) -> None:
-        self._epoll = select.epoll()
+        self._epoll = make_epoll()
         self._epoll.register(self._reading, select.EPOLLIN)
         # Without ONESHOT a connection that hangs up is reported even when nothing is asked for.
         self._epoll.register(descriptor, select.EPOLLONESHOT)
@@ -59,10 +56,7 @@ class Watch:
     def wake(self, _: object = None) -> None:
         """End `wait`, or the next one. Never waits and takes no lock, so finalisers may call it."""
         if self._owner == os.getpid():
-            try:
-                os.write(self._writing, b"x")
-            except OSError:  # the pipe is full, so the thread will wake anyway
-                pass
+            self._wakeup.wake()
 
     def wait(self, timeout: float | None) -> bool:
         """Wait until another thread wakes this one or bytes come; return whether bytes were reported.
@@ -76,14 +70,15 @@ class Watch:
     def _take_wakes(self, ready: list[int]) -> bool:
         if self._reading in ready:
             ready.remove(self._reading)
-            os.read(self._reading, _CHUNK)
+            self._wakeup.drain()
         return bool(ready)
 
     def close(self) -> None:
         """Close the descriptors, as in a forked process; otherwise they are closed with the last holder."""
         self._close_waiting()
-        while self._pipe:
-            os.close(self._pipe.pop())
+        wakeup = vars(self).get("_wakeup")
+        if wakeup is not None:
+            wakeup.close()
 
     def _close_waiting(self) -> None:
         epoll = vars(self).get("_epoll")
@@ -99,7 +94,6 @@ class NoWatch(Watch):
 
     def __init__(self) -> None:
         self._owner = 0  # no process has this id: it never wakes anything
-        self._pipe = []
         self.arm = self.disarm = self.rouse = bool
 
 
@@ -126,13 +120,10 @@ class PollWatch(Watch):
 
     def wait(self, timeout: float | None) -> bool:
         self._is_asleep = True  # first: a thread that arms the watch after this line wakes this thread
-        poll = select.poll()
-        poll.register(self._reading, select.POLLIN)
-        if self._is_armed:
-            poll.register(self._descriptor, select.POLLIN)
-        ready = poll.poll(None if timeout is None else timeout * 1000)
+        watched = (self._reading, self._descriptor) if self._is_armed else (self._reading,)
+        ready = wait_for_any(watched, timeout)
         self._is_asleep = False
-        reported = self._take_wakes([descriptor for descriptor, _ in ready])
+        reported = self._take_wakes(ready)
         if reported or self._is_roused:
             self._is_armed = self._is_roused = False
             return True
@@ -144,4 +135,4 @@ class PollWatch(Watch):
 
 def new_watch(descriptor: int) -> Watch:
     """Return the best watch that the system offers."""
-    return (Watch if hasattr(select, "epoll") else PollWatch)(descriptor)
+    return (PollWatch if make_epoll is None else Watch)(descriptor)

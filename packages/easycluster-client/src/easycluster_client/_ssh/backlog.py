@@ -9,8 +9,8 @@ from __future__ import annotations
 import sys
 import time
 from collections import deque
-from select import PIPE_BUF
 
+from easycluster_server._system import PIECE_BYTES
 from easycluster_server._system.error_stream import find_descriptor, find_full_descriptor, print_error
 
 #: The number of characters from which on hosts have to wait.
@@ -74,13 +74,13 @@ class Backlog:
 
 
 def _split(text: str) -> list[str]:
-    """Return pieces of at most `PIPE_BUF` bytes, each of whole lines where that can be.
+    """Return pieces of at most `PIECE_BYTES` bytes, each of whole lines where that can be.
 
     Only a pipe that can be read from no more is slow; everything else takes the text as it is.
     """
     if find_descriptor(sys.stderr) < 0:
         return [text]
-    most = PIPE_BUF // 4  # no encoding takes more for a character
+    most = PIECE_BYTES // 4  # no encoding takes more for a character
     pieces: list[str] = []
     while text:
         end = text.rfind("\n", 0, most) + 1 or most

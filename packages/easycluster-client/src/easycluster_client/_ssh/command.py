@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import easycluster_bootstrap as bootstrap
 from easycluster_client._process import children
 from easycluster_protocol.errors import ConnectError, SpecError
-from easycluster_server._system.posix.descriptors import limiting_script, with_old_limit
+from easycluster_server._system.programs import shield_command, with_old_limit
 
 from .standard_input import check_standard_input
 
@@ -43,10 +43,6 @@ _NO_TERMINAL = ("no", "false", "auto")
 #: Seconds that ssh has to print its configuration.
 _QUERY_TIMEOUT = 1.0
 
-#: Ctrl-C is for the master. ssh is in the same process group, so that it can use the terminal to ask; it goes
-#: on ignoring the signal if it is started with the signal ignored.
-_IGNORE_INTERRUPTS = 'trap "" INT; exec "$@"'
-
 
 def build_command(address: Address) -> list[str]:
     """Return the command that starts ssh.
@@ -69,8 +65,7 @@ def build_command(address: Address) -> list[str]:
     first, last = _choose_options(read_settings(address))
     # "--" ends the options, so ssh can take no host name for an option.
     remote = ["--", address.host, remote_command]
-    shell = ["/bin/sh", "-c", limiting_script() + _IGNORE_INTERRUPTS, "sh"]
-    return [*shell, path, *first, *arguments, *last, *remote]
+    return shield_command([path, *first, *arguments, *last, *remote])
 
 
 def _split(command: str) -> list[str]:
@@ -122,7 +117,10 @@ def _choose_options(settings: dict[str, str]) -> tuple[list[str], list[str]]:
 def read_settings(address: Address) -> dict[str, str]:
     """Return the configuration of ssh for a host, as ssh prints it; empty if the program is not OpenSSH."""
     program, *arguments = _build_arguments(address)
-    if os.path.basename(program) != "ssh":  # another program might do more than print when it is started
+    if os.path.basename(program).lower() not in (
+        "ssh",
+        "ssh.exe",
+    ):  # another program might do more than print when it is started
         return {}
     query = with_old_limit([program, "-G", *arguments, "--", address.host])
     try:

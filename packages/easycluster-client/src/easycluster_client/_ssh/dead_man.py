@@ -14,8 +14,8 @@ import subprocess
 import sys
 import threading
 
-from easycluster_client._process import children
-from easycluster_server._system.posix.descriptors import limiting_script
+from easycluster_server._system import call_at_fork
+from easycluster_server._system.programs import identify_child, limiting_script
 
 #: It is run as a script, and imports no other module of ours.
 _HELPER = os.path.join(os.path.dirname(__file__), "dead_man_helper.py")
@@ -53,7 +53,7 @@ class DeadMan:
 
     def add(self, pid: int) -> None:
         """Note a child; a process that has been waited for is no longer a child and is ignored."""
-        start = children.identify_child(pid)
+        start = identify_child(pid)
         if start is None:
             return
         with self._lock:
@@ -106,4 +106,4 @@ def _close_pipe(helper: subprocess.Popen[bytes]) -> None:
 
 
 dead_man = DeadMan()
-os.register_at_fork(after_in_child=dead_man.forget)
+call_at_fork(dead_man.forget)

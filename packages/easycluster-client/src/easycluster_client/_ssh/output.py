@@ -13,11 +13,12 @@ and whether the thread runs; nothing is read or written while it is held.
 from __future__ import annotations
 
 import codecs
-import math
-import os
-import select
 import threading
 import time
+
+from easycluster_server._system import call_at_fork
+from easycluster_server._system.masters import Wakeup, wait_for_any
+from easycluster_server._system.programs import close_output, read_output
 
 from .backlog import Backlog
 
@@ -44,14 +45,13 @@ class RemoteOutput:
     """The standard error of one ssh.
 
     Args:
-        descriptor: where to read the output; it is closed at the end.
+        descriptor: where to read the output, see `open_output`; it is closed at the end.
 
     Attributes:
         is_finishing: whether the output is to be read no more.
     """
 
     def __init__(self, descriptor: int) -> None:
-        os.set_blocking(descriptor, False)
         self.descriptor = descriptor
         self.is_finishing = False
         self._is_held = True
@@ -93,7 +93,7 @@ class RemoteOutput:
         """Read once; return whether there may be more. Only the thread that reads calls this and the methods
         below."""
         try:
-            data = os.read(self.descriptor, _CHUNK)
+            data = read_output(self.descriptor, _CHUNK)
         except BlockingIOError:
             return True
         except OSError:
@@ -137,7 +137,7 @@ class RemoteOutput:
         """Show the rest of the output and close the descriptor."""
         self.flush(everything=True)
         try:
-            os.close(self.descriptor)
+            close_output(self.descriptor)
         except OSError:  # the script has closed it: programs that become daemons close all descriptors
             pass
         self._ended.set()
@@ -177,7 +177,7 @@ class _Reader:
         self._lock = threading.Lock()
         self._outputs: list[RemoteOutput] = []
         self._is_running = False
-        self._wakeup = (-1, -1)
+        self._wakeup: Wakeup | None = None
         self._backlog = Backlog()
 
     def write(self, text: str) -> None:
@@ -197,9 +197,8 @@ class _Reader:
         self.wake()
 
     def _start(self) -> None:
-        self._wakeup = os.pipe()
+        self._wakeup = Wakeup()
         try:
-            os.set_blocking(self._wakeup[1], False)
             threading.Thread(target=self._run, name="easycluster-output", daemon=True).start()
         except BaseException:
             self._close_wakeup()
@@ -207,17 +206,15 @@ class _Reader:
         self._is_running = True
 
     def _close_wakeup(self) -> None:
-        for descriptor in self._wakeup:
-            os.close(descriptor)
+        if self._wakeup is not None:
+            self._wakeup.close()
+            self._wakeup = None
 
     def wake(self) -> None:
         """Wake the thread, which then looks at its outputs."""
         with self._lock:
-            if self._is_running:
-                try:
-                    os.write(self._wakeup[1], b"x")
-                except BlockingIOError:  # the pipe is full, so the thread will wake anyway
-                    pass
+            if self._wakeup is not None:
+                self._wakeup.wake()
 
     def _run(self) -> None:
         outputs = self._list_outputs()
@@ -245,22 +242,18 @@ class _Reader:
 
     def _poll(self, outputs: list[RemoteOutput]) -> set[int]:
         """Wait until there is output to read or to show; return the descriptors that can be read."""
-        poll = select.poll()
-        poll.register(self._wakeup[0], select.POLLIN)
+        assert self._wakeup is not None
+        watched = [self._wakeup.fileno()]
         now = time.monotonic()
         due = min((output.due for output in outputs), default=_NEVER)
         if not self._backlog.is_full:
-            for output in outputs:
-                poll.register(output.descriptor, select.POLLIN)
+            watched += [output.descriptor for output in outputs]
         full = self._backlog.descriptor
         if full >= 0:
-            poll.register(full, select.POLLOUT)
             due = min(due, now + max(0.0, self._backlog.delay))
-        # Rounded up: or the thread would look several times in the last millisecond.
-        delay = None if due == _NEVER else max(0, math.ceil((due - now) * 1000))
-        ready = {descriptor for descriptor, _ in poll.poll(delay)}
-        if self._wakeup[0] in ready:
-            os.read(self._wakeup[0], _CHUNK)
+        ready = set(wait_for_any(watched, None if due == _NEVER else max(0.0, due - now), full))
+        if self._wakeup.fileno() in ready:
+            self._wakeup.drain()
         return ready
 
 
@@ -274,4 +267,4 @@ def _replace_reader() -> None:
     _reader = _Reader()
 
 
-os.register_at_fork(after_in_child=_replace_reader)
+call_at_fork(_replace_reader)

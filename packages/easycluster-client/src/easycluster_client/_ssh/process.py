@@ -16,6 +16,7 @@ from easycluster_client._process.exit import deadline_of_end
 from easycluster_protocol.errors import ConnectError, EasyClusterError
 from easycluster_server._io.transport import wait
 from easycluster_server._system.masters import make_socket_pair
+from easycluster_server._system.programs import DONT_WAIT, close_output, open_output, start_on_socket
 
 from .command import build_command, format_manual_command, get_program_name
 from .dead_man import dead_man
@@ -85,15 +86,16 @@ class SshProcess:
     def _launch(self, command: list[str]) -> None:
         assert self._launching is not None
         try:
-            reading, writing = os.pipe()
-            with os.fdopen(writing, "wb") as errors:
+            reading, errors = open_output()
+            try:
                 try:
                     self._output = RemoteOutput(reading)
                 except BaseException:
-                    os.close(reading)
+                    close_output(reading)
                     raise
-                end = self._ssh_end.fileno()
-                self._process = subprocess.Popen(command, stdin=end, stdout=end, stderr=errors)
+                self._process = start_on_socket(command, self._ssh_end, errors)
+            finally:
+                close_output(errors)
             dead_man.add(self._process.pid)
         except Exception as error:
             self._failure = error
@@ -116,7 +118,7 @@ class SshProcess:
         rest = memoryview(self._sent)
         while rest:
             deadline.wait(-1, self.connection.fileno())
-            rest = rest[self.connection.send(rest, socket.MSG_DONTWAIT) :]
+            rest = rest[self.connection.send(rest, DONT_WAIT) :]
 
     def wait_for_server(self, deadline: Deadline) -> None:
         """Wait until the code of the server runs.
@@ -164,7 +166,7 @@ class SshProcess:
         count = 0
         try:
             while not self._has_answered and count < _MAX_NOISE:
-                data = self.connection.recv(65536, socket.MSG_DONTWAIT)
+                data = self.connection.recv(65536, DONT_WAIT)
                 if not data:
                     return
                 count += len(data)

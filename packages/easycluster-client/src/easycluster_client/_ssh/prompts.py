@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable
 
-from easycluster_server._system.posix import proc
+from easycluster_server._system import programs
 
 
 def is_prompting(pid: int) -> bool:
@@ -14,7 +14,7 @@ def is_prompting(pid: int) -> bool:
     ssh opens the terminal to ask, and closes it afterwards; or it starts a program that asks in a
     window. Only a /proc of our own shows this; without one the answer is no, and the limit runs on.
     """
-    return proc.has_own_proc() and any(map(_is_asking, (pid, *_find_descendants(pid))))
+    return programs.has_own_proc() and any(map(_is_asking, (pid, *_find_descendants(pid))))
 
 
 def _is_asking(pid: int) -> bool:
@@ -29,7 +29,7 @@ def _find_descendants(pid: int) -> list[int]:
                 return []
     except OSError:  # it has ended, or the kernel does not list children
         pass
-    return [process.pid for process in proc.find_descendants(pid, proc.read_processes())]
+    return [process.pid for process in programs.find_descendants(pid, programs.read_processes())]
 
 
 def _has_terminal(pid: int) -> bool:

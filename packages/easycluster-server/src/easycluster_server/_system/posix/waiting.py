@@ -2,61 +2,69 @@
 
 from __future__ import annotations
 
-import os
+import math
 import select
-from typing import Collection, List, Optional
+import socket
+from typing import Any, Collection, List, Optional
+
+#: Makes what waits for descriptors that were registered with it; None where the system has none.
+make_epoll: Any = getattr(select, "epoll", None)
 
 #: Seconds after which a wait of the main thread has to end so that signal handlers run; None: signals end it.
 LONGEST_WAIT: Optional[float] = None
 
 
-def wait_for_any(readable: Collection[int], timeout: Optional[float]) -> List[int]:
+def wait_for_any(readable: Collection[int], timeout: Optional[float], writable: int = -1) -> List[int]:
     """Wait until one of several descriptors can be read, or has failed.
 
     Args:
         readable: the descriptors.
         timeout: in seconds; None waits for ever.
+        writable: one more descriptor, for which to wait until it can be written; -1: none.
 
     Returns:
-        Those that can be read, or have failed.
+        Those that are ready, or have failed.
     """
     poll = select.poll()
     for descriptor in readable:
         poll.register(descriptor, select.POLLIN)
-    return [descriptor for descriptor, _ in poll.poll(None if timeout is None else max(0, timeout * 1000))]
+    if writable >= 0:
+        poll.register(writable, select.POLLOUT)
+    # Rounded up: or a thread would look several times in the last millisecond.
+    limit = None if timeout is None else max(0, math.ceil(timeout * 1000))
+    return [descriptor for descriptor, _ in poll.poll(limit)]
 
 
 class Wakeup:
-    """A descriptor that can be read once somebody has called `wake`."""
+    """A descriptor that can be read once somebody has called `wake`.
+
+    It is a socket, because one that is closed never writes into a file that got its number.
+    """
 
     def __init__(self) -> None:
-        self._reading, self._writing = os.pipe()
+        self._reading, self._writing = socket.socketpair()
         for end in (self._reading, self._writing):
-            os.set_blocking(end, False)
+            end.setblocking(False)
 
     def fileno(self) -> int:
         """Return the descriptor, or -1 when it is closed."""
-        return self._reading
+        return self._reading.fileno()
 
     def wake(self) -> None:
         """Make the descriptor readable; takes no lock, so signal handlers and finalisers may call it."""
-        if self._writing >= 0:
-            try:
-                os.write(self._writing, b"x")
-            except BlockingIOError:  # the pipe is full, so somebody will wake anyway
-                pass
+        try:
+            self._writing.send(b"x")
+        except OSError:  # it is full, so somebody will wake anyway; or it is closed
+            pass
 
     def drain(self) -> None:
         """Make the descriptor unreadable until `wake` is called again."""
         try:
-            os.read(self._reading, 4096)
+            self._reading.recv(4096)
         except BlockingIOError:
             pass
 
     def close(self) -> None:
         """Close the descriptors."""
-        descriptors = self._reading, self._writing
-        self._reading = self._writing = -1
-        for descriptor in descriptors:
-            if descriptor >= 0:
-                os.close(descriptor)
+        self._reading.close()
+        self._writing.close()

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import _socket
 import socket
+import struct
 
 
 def own_port(listening: socket.socket) -> None:
@@ -11,3 +13,8 @@ def own_port(listening: socket.socket) -> None:
     SO_REUSEADDR would allow just that here, and connections of an earlier server do not keep its port.
     """
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_EXCLUSIVEADDRUSE, 1)
+
+
+def reset_at_close(connection: _socket.socket, on: bool) -> None:
+    """Say whether the peer is told by a reset, at once, when the socket is closed or its process ends."""
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("HH", on, 0))
