@@ -5,8 +5,8 @@ from __future__ import annotations
 import sys
 
 if sys.platform == "win32":
-    from .windows.accounts import find_comment, is_owner
+    from .windows.accounts import find_comment, find_number, is_owner
 else:
-    from .posix.accounts import find_comment, is_owner
+    from .posix.accounts import find_comment, find_number, is_owner
 
-__all__ = ["find_comment", "is_owner"]
+__all__ = ["find_comment", "find_number", "is_owner"]

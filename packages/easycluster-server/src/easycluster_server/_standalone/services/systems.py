@@ -4,11 +4,19 @@ from __future__ import annotations
 
 from typing import Dict, Optional, Type
 
+from .launchd import LaunchdService
+from .openrc import OpenrcService
+from .rcd import RcdService
 from .service import Service
+from .smf import SmfService
 from .systemd import SystemdService
+from .sysv import SysvService
 
 #: In the order in which this machine is asked: where two are there, the first is in use.
-SYSTEMS: Dict[str, Type[Service]] = {each.system: each for each in (SystemdService,)}
+SYSTEMS: Dict[str, Type[Service]] = {
+    each.system: each
+    for each in (SystemdService, LaunchdService, SmfService, OpenrcService, RcdService, SysvService)
+}
 
 
 def find_system() -> Optional[Type[Service]]:

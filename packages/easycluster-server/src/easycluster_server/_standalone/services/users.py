@@ -12,7 +12,12 @@ from .steps import Remove, Run, Step
 #: The user that is made for services, its home folder, and the comment by which it is known again.
 NAME = "easycluster"
 HOME = "/var/lib/easycluster"
-_COMMENT = "EasyCluster server"
+COMMENT = "EasyCluster server"
+
+
+def has_home() -> bool:
+    """Return whether there is a home folder of the user that is made for services."""
+    return os.path.exists(HOME)
 
 
 def does_linger() -> bool:
@@ -27,7 +32,7 @@ def make_user(name: str) -> List[Step]:
     if name != NAME:
         return []
     command = (
-        *("useradd", "--system", "--user-group", "--comment", _COMMENT),
+        *("useradd", "--system", "--user-group", "--comment", COMMENT),
         *("--home-dir", HOME, "--no-create-home", "--shell", "/usr/sbin/nologin", NAME),
     )
     return [Run(*command, unless=lambda: find_comment(NAME) is not None)]
@@ -37,5 +42,5 @@ def remove_user() -> List[Step]:
     """Return the steps that remove the user and its home, unless the home holds anything."""
     return [
         Remove(HOME),
-        Run("userdel", NAME, unless=lambda: find_comment(NAME) != _COMMENT or os.path.exists(HOME)),
+        Run("userdel", NAME, unless=lambda: find_comment(NAME) != COMMENT or os.path.exists(HOME)),
     ]
