@@ -58,6 +58,8 @@ def test_runlevel(monkeypatch: pytest.MonkeyPatch) -> None:
     """It is added to its runlevel unless it is there, and not found by a part of another name."""
     for shown, ran in ((" easycluster | default", ""), (" easycluster-old | default", "ran")):
         monkeypatch.setattr(openrc, "run_command", lambda command, shown=shown: (0, shown))
-        monkeypatch.setattr("easycluster_server._standalone.services.steps.run_command", lambda command: (0, ""))
+        monkeypatch.setattr(
+            "easycluster_server._standalone.services.steps.run_command", lambda command: (0, "")
+        )
         (step,) = OpenrcService(PROGRAM).enable()
         assert step.perform()[:3] == ran

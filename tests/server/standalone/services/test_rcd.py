@@ -46,7 +46,9 @@ def test_what_daemon_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr(RcdService, "log_path", str(log))
     text = make_text(service_user=getpass.getuser()).replace(". /etc/rc.subr", f". {rc_subr}")
 
-    done = subprocess.run(["sh", "-c", text, "easycluster", "start"], check=True, stdout=subprocess.PIPE, text=True)
+    done = subprocess.run(
+        ["sh", "-c", text, "easycluster", "start"], check=True, stdout=subprocess.PIPE, text=True
+    )
 
     words = done.stdout.splitlines()
     serve = list(RcdService(PROGRAM).serve_command)

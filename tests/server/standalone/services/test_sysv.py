@@ -41,7 +41,9 @@ class Script:
         command = (sys.executable, "-m", "easycluster", "-S", "--config", str(self.config))
         places = Places(str(self.pid_file.parent), str(self.log), str(self.lock))
         self._path = folder / "easycluster"
-        self._path.write_text(make_script(command, str(self.config), getpass.getuser(), "# A test.\n", places))
+        self._path.write_text(
+            make_script(command, str(self.config), getpass.getuser(), "# A test.\n", places)
+        )
 
     def run(self, verb: str) -> tuple[int, str]:
         """Run the script; return its exit status, and its output and errors."""

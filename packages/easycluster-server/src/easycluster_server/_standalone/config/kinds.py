@@ -138,14 +138,14 @@ class Choice(Kind):
     """
 
     def __init__(self, words: Sequence[str], meaning: str) -> None:
-        self._words = tuple(words)
+        self.words = tuple(words)
         self._meaning = meaning
 
     def read(self, text: str) -> Setting:
         """Return the word."""
         word = str(super().read(text))
-        if word not in self._words:
-            known = " and ".join(self._words)
+        if word not in self.words:
+            known = " and ".join(self.words)
             raise ValueError(f"there is no {self._meaning} {word!r}; there are {known}")
         return word
 

@@ -52,7 +52,9 @@ class SmfService(UnixService):
 
     def files(self, settings: Settings) -> List[WriteFile]:
         """Return the manifest."""
-        manifest = make_manifest(self.serve_command, self.find_user(settings), f"file://localhost{self.config_path}")
+        manifest = make_manifest(
+            self.serve_command, self.find_user(settings), f"file://localhost{self.config_path}"
+        )
         # Comments of XML cannot have two dashes.
         note = self.note("  ").replace("--install", "-i")
         return [WriteFile(self.path, _HEAD.format(note=note) + _format(manifest))]

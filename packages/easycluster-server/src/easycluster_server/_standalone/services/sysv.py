@@ -162,7 +162,10 @@ def make_script(command: Tuple[str, ...], config: str, user: str, note: str, pla
 
 #: Programs that link scripts into the runlevels → how they do it, and undo it.
 _REGISTRARS: Dict[str, Tuple[Tuple[str, ...], Tuple[str, ...]]] = {
-    "update-rc.d": (("update-rc.d", "easycluster", "defaults"), ("update-rc.d", "-f", "easycluster", "remove")),
+    "update-rc.d": (
+        ("update-rc.d", "easycluster", "defaults"),
+        ("update-rc.d", "-f", "easycluster", "remove"),
+    ),
     "chkconfig": (("chkconfig", "--add", "easycluster"), ("chkconfig", "--del", "easycluster")),
     "insserv": (("insserv", "easycluster"), ("insserv", "-r", "easycluster")),
 }
@@ -197,7 +200,11 @@ class SysvService(UnixService):
     def files(self, settings: Settings) -> List[WriteFile]:
         """Return the script."""
         text = make_script(
-            self.serve_command, self.config_path, self.find_user(settings), self.note(), Places(log=self.log_path)
+            self.serve_command,
+            self.config_path,
+            self.find_user(settings),
+            self.note(),
+            Places(log=self.log_path),
         )
         return [WriteFile(self.path, text, 0o755)]
 
