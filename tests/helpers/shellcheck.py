@@ -15,12 +15,7 @@ def check_script(text: str, *excluded: str) -> None:
         excluded: the codes of findings that say nothing about such a script.
     """
     # It is a program that is installed like a Python package.
-    command = [
-        Path(sys.executable).with_name("shellcheck"),
-        "--shell=sh",
-        "--exclude",
-        ",".join(excluded),
-        "-",
-    ]
+    program = str(Path(sys.executable).with_name("shellcheck"))
+    command = [program, "--shell=sh", f"--exclude={','.join(excluded)}", "-"]
     found = subprocess.run(command, input=text, stdout=subprocess.PIPE, text=True, check=False)
     assert found.returncode == 0, found.stdout

@@ -47,7 +47,7 @@ def test_made_and_removed(name: str, ran: list[str], monkeypatch: pytest.MonkeyP
     removes = [command[0] for command in ALL[name].remove]
     for comment, expected in ((None, makes), (users.COMMENT, removes), ("someone else", [])):
         ran.clear()
-        monkeypatch.setattr(users, "find_comment", lambda user, comment=comment: comment)
+        monkeypatch.setattr(accounts, "find_comment", lambda user, comment=comment: comment)
         perform_commands([*make_account(ALL[name], users.NAME), *remove_account(ALL[name])])
         assert ran == expected
 
@@ -58,7 +58,7 @@ def test_a_full_home_stays_with_its_user(
 ) -> None:
     """A user whose home has something in it is not removed."""
     monkeypatch.setattr(users, "HOME", str(tmp_path))
-    monkeypatch.setattr(users, "find_comment", lambda user: users.COMMENT)
+    monkeypatch.setattr(accounts, "find_comment", lambda user: users.COMMENT)
 
     perform_commands(remove_account(ALL[name]))
 

@@ -47,7 +47,7 @@ def test_user() -> None:
 @pytest.mark.parametrize(("tools", "first"), [({"adduser"}, "addgroup"), ({"adduser", "useradd"}, "useradd")])
 def test_users_of_alpine(tools: set[str], first: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where there is no useradd, the user is made as on Alpine Linux."""
-    monkeypatch.setattr(openrc.shutil, "which", lambda name: name if name in tools else None)
+    monkeypatch.setattr("shutil.which", lambda name: name if name in tools else None)
 
     steps = OpenrcService(PROGRAM).prepare(Settings({}))
 

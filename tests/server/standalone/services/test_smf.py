@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from xml.etree import ElementTree
+from xml.etree import ElementTree as ET
 
 import pytest
 
@@ -29,13 +29,13 @@ ORDER = (
 )
 
 
-def read_manifest(**settings: str) -> ElementTree.Element:
+def read_manifest(**settings: str) -> ET.Element:
     """The manifest as it is written, read back."""
     (file,) = SmfService(PROGRAM).files(Settings(settings))
-    return ElementTree.fromstring(file.content)
+    return ET.fromstring(file.content)
 
 
-def flatten(element: ElementTree.Element) -> list[tuple[str, dict[str, str], str]]:
+def flatten(element: ET.Element) -> list[tuple[str, dict[str, str], str]]:
     """All that an element says, without the spaces between its elements."""
     return [(each.tag, each.attrib, (each.text or "").strip()) for each in element.iter()]
 

@@ -30,7 +30,7 @@ def test_the_key_belongs_to_the_user(service_class: type[UnixService]) -> None:
         f"write a new key to {service.key_path} (mode 0600), unless it exists"
     )
     assert removing.index(f"run: chown root {service.key_path}") < removing.index(
-        service.accounts.remove[0] and f"run: {' '.join(service.accounts.remove[0])}"
+        f"run: {' '.join(service.accounts.remove[0])}"
     )
     assert f"remove {service.log_path}" in removing
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import List, NamedTuple, Tuple
 
-from easycluster_server._system.accounts import is_owner
+from easycluster_server._system.accounts import find_comment, is_owner
 
 from . import users
 from .steps import MakeFolder, Remove, Run, Step
@@ -75,7 +75,7 @@ def make_account(accounts: Accounts, name: str) -> List[Step]:
     """
     if name != users.NAME:
         return []
-    exists = users.find_comment(name) is not None
+    exists = find_comment(name) is not None
     return [
         *(Run(*command, unless=lambda: exists) for command in accounts.make),
         MakeFolder(users.HOME),
@@ -85,7 +85,7 @@ def make_account(accounts: Accounts, name: str) -> List[Step]:
 
 def remove_account(accounts: Accounts) -> List[Step]:
     """Return the steps that remove the user and its home, unless the home holds anything."""
-    stays = users.find_comment(users.NAME) != users.COMMENT
+    stays = find_comment(users.NAME) != users.COMMENT
     return [
         Remove(users.HOME),
         *(Run(*command, unless=lambda: stays or users.has_home()) for command in accounts.remove),

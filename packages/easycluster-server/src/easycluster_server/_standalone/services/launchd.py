@@ -53,8 +53,8 @@ class LaunchdService(Service):
             return "--service-user is for a service of the machine: leave out --user" if user else ""
         if not user and not settings.has("run_as"):
             return (
-                "no user is made for services on macOS: name one with --service-user, or install a service of "
-                "your own with --user"
+                "no user is made for services on macOS: name one with --service-user, "
+                "or install a service of your own with --user"
             )
         if user and find_comment(user) is None:
             return f"--service-user: there is no user {user!r}"

@@ -10,7 +10,7 @@ from .steps import Run, Step, WriteFile, quote, run_command
 from .unix import UnixService
 
 if TYPE_CHECKING:
-    from xml.etree import ElementTree
+    from xml.etree import ElementTree as ET
 
     from easycluster_server._standalone.config.settings import Settings
 
@@ -94,7 +94,7 @@ class SmfService(UnixService):
         return run_command(self.status_command()) == (0, "online")
 
 
-def make_manifest(command: Sequence[str], user: str, config: str) -> ElementTree.Element:
+def make_manifest(command: Sequence[str], user: str, config: str) -> ET.Element:
     """Return the manifest of the service.
 
     Args:
@@ -102,9 +102,9 @@ def make_manifest(command: Sequence[str], user: str, config: str) -> ElementTree
         user: the user that the server runs as.
         config: the configuration file, as a ``file://`` address.
     """
-    from xml.etree import ElementTree
+    from xml.etree import ElementTree as ET
 
-    bundle = ElementTree.Element("service_bundle", type="manifest", name="easycluster")
+    bundle = ET.Element("service_bundle", type="manifest", name="easycluster")
     service = _add(bundle, "service", name=_SERVICE, type="service", version="1")
     # The order of these elements is fixed.
     _add(service, "create_default_instance", enabled="false")
@@ -121,18 +121,18 @@ def make_manifest(command: Sequence[str], user: str, config: str) -> ElementTree
     startd = _add(service, "property_group", name="startd", type="framework")
     _add(startd, "propval", name="duration", type="astring", value="child")
     _add(service, "stability", value="Unstable")
-    name = _add(_add(service, "template"), "common_name")
-    _add(name, "loctext", **{"xml:lang": "C"}).text = "EasyCluster server"
+    common_name = _add(_add(service, "template"), "common_name")
+    _add(common_name, "loctext", **{"xml:lang": "C"}).text = "EasyCluster server"
     return bundle
 
 
-def _add(parent: ElementTree.Element, tag: str, **attributes: str) -> ElementTree.Element:
-    from xml.etree import ElementTree
+def _add(parent: ET.Element, tag: str, **attributes: str) -> ET.Element:
+    from xml.etree import ElementTree as ET
 
-    return ElementTree.SubElement(parent, tag, attributes)
+    return ET.SubElement(parent, tag, attributes)
 
 
-def _add_dependency(service: ElementTree.Element, name: str, fmri: str, kind: str) -> None:
+def _add_dependency(service: ET.Element, name: str, fmri: str, kind: str) -> None:
     attributes: Dict[str, str] = {"grouping": "require_all", "restart_on": "none", "type": kind}
     _add(_add(service, "dependency", name=name, **attributes), "service_fmri", value=fmri)
 
@@ -142,13 +142,13 @@ def _escape(method: str) -> str:
     return method.replace("%", "%%")
 
 
-def _format(element: ElementTree.Element, indent: str = "") -> str:
+def _format(element: ET.Element, indent: str = "") -> str:
     """Return the text of an element, with a line for each of those in it."""
-    from xml.etree import ElementTree
+    from xml.etree import ElementTree as ET
 
     if not len(element):
-        return f"{indent}{ElementTree.tostring(element, encoding='unicode')}\n"
-    opening = ElementTree.tostring(ElementTree.Element(element.tag, element.attrib), encoding="unicode")
+        return f"{indent}{ET.tostring(element, encoding='unicode')}\n"
+    opening = ET.tostring(ET.Element(element.tag, element.attrib), encoding="unicode")
     inside = "".join(_format(child, f"{indent}  ") for child in element)
     return f"{indent}{opening.replace(' />', '>')}\n{inside}{indent}</{element.tag}>\n"
 

@@ -14,8 +14,8 @@ from .unix import UnixService
 if TYPE_CHECKING:
     from easycluster_server._standalone.config.settings import Settings
 
-#: Values of the shell stand in its first lines; the rest is the same everywhere. Red Hat ends at shutdown only
-#: the services that have a file in /var/lock/subsys. The user of the server can write the file with its
+#: Values of the shell stand in its first lines; the rest is the same everywhere. Red Hat ends at shutdown
+#: only the services that have a file in /var/lock/subsys. The user of the server can write the file with its
 #: number, so no number is believed whose process is no server.
 _SCRIPT = r"""#!/bin/sh
 ### BEGIN INIT INFO

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, List, Sequence
 
+from easycluster_server._system.accounts import find_comment
+
 from . import users
 from .accounts import USERADD, Accounts, make_account, own, remove_account
 from .service import Service
@@ -38,7 +40,7 @@ class UnixService(Service):
             if settings.has(name):
                 return f"--{name.replace('_', '-')} is not for services of {self.system}"
         user = self.find_user(settings)
-        if user != users.NAME and users.find_comment(user) is None:
+        if user != users.NAME and find_comment(user) is None:
             return f"--service-user: there is no user {user!r}"
         return ""
 
