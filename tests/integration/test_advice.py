@@ -19,7 +19,10 @@ from easycluster import (
     define_common,
 )
 
-ENDED = r"the process there has ended(, or the network has failed)?"
+ENDED = (
+    r"the process (there|\d+ on .*) (has ended(, or the network has failed| itself with status 3)?"
+    r"|was ended by signal 9 \(SIGKILL\))"
+)
 ADVICE = r"(call reconnect\(\) to connect again|start a new one with spawn_local\(\))"
 END = {
     "process ends": lambda client: client.os._exit(3),

@@ -24,6 +24,8 @@ class Answer:
         value: its value, or its error.
     """
 
+    call_is_answered = False
+
     def __init__(self, events: list[str], name: str, value: Any) -> None:
         self._events = events
         self._name = name

@@ -20,7 +20,8 @@ def find_end(printed: str, worker: int) -> str:
         worker: the id of the remote process. Its programs may print the like about others.
     """
     printed = printed.replace("\r", "")
-    own = rf"^easycluster: ((?:the|remote code has closed the descriptors of the) process {worker} on .*)$"
+    # Not always at the beginning of a line: remote code may have printed a part of one before.
+    own = rf"easycluster: ((?:the|remote code has closed the descriptors of the) process {worker} on .*)$"
     for line in re.findall(own, printed, re.MULTILINE)[-1:]:
         return str(line)
     for line in _WORDS_OF_SSH.findall(printed)[-1:]:
