@@ -35,6 +35,7 @@ def test_words_of_ssh(line: str) -> None:
 
 @pytest.mark.parametrize(
     "printed",
+    ["", "output\n", f"easycluster: {KILLED}\n".replace("12", "121")],
 )
 def test_other_words(printed: str) -> None:
     """Other output, and words about other processes, are no end of this connection."""
