@@ -84,6 +84,11 @@ class Server:
 
     @property
     def log(self) -> str:
+        """What it and its workers have printed so far, but for the warning of a server that runs as root."""
+        return re.sub(r"easycluster: connections run as root: .*\n", "", self.whole_log)
+
+    @property
+    def whole_log(self) -> str:
         """What it and its workers have printed so far."""
         return self._log.read_text()
 

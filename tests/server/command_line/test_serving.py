@@ -83,7 +83,7 @@ def test_serving(
     assert main(["-S", "-k", key_file]) == 0
     (server,) = servers
 
-    assert server.arguments == {"port": DEFAULT_PORT, "key": key, "verbosity": 2, "sockets": []}
+    assert server.arguments == {"port": DEFAULT_PORT, "key": [key], "verbosity": 2, "sockets": []}
     assert server.notes == ["serve", "stop", "stop"]
     assert capsys.readouterr().out == f"easycluster {VERSION} listens on 192.0.2.1:5, [2001:db8::1]:5\n"
 
@@ -98,8 +98,8 @@ def test_options_of_a_server(servers: list[FakeServer], key: bytes) -> None:
     assert type(server) is FakeQuietServer
     assert server.arguments == {
         "port": 0,
-        "key": key,
-        "bindaddr": "127.0.0.1",
+        "key": [key],
+        "bindaddr": ["127.0.0.1"],
         "allow": ["192.0.2.0/24", "2001:db8::/32"],
         "verbosity": 2,
         "disable_ipv6": True,
@@ -215,7 +215,8 @@ def test_settings_of_a_file(servers: list[FakeServer], key_file: str, key: bytes
     assert main(["-S", "--config", str(config), "-p", "12001"]) == 0
     (server,) = servers
     assert type(server) is FakeQuietServer
-    assert server.arguments == {"port": 12001, "key": key, "bindaddr": "::1", "verbosity": 0, "sockets": []}
+    expected = {"port": 12001, "key": [key], "bindaddr": ["::1"], "verbosity": 0, "sockets": []}
+    assert server.arguments == expected
 
 
 def test_bad_file(

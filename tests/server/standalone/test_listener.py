@@ -15,7 +15,9 @@ from easycluster_protocol._handshake.client import ClientHandshake
 from easycluster_protocol._limits import MAX_HANDSHAKE_BYTES
 from easycluster_protocol.errors import AuthenticationError, ConnectError, KeyFileError
 from easycluster_server._standalone import listener as listener_module
+from easycluster_server._standalone.access import Access
 from easycluster_server._standalone.listener import Listener
+from easycluster_server._standalone.peers import MAX_PENDING
 from helpers.pair import KEY, OTHER_KEY
 from helpers.waiting import PATIENCE, wait_until
 
@@ -49,7 +51,7 @@ class Spawned:
 def spawned(monkeypatch: pytest.MonkeyPatch) -> Spawned:
     """What becomes of proved connections."""
     spawned = Spawned()
-    monkeypatch.setattr(listener_module, "WorkerStarter", lambda: spawned)
+    monkeypatch.setattr(listener_module, "WorkerStarter", lambda most: spawned)
     return spawned
 
 
@@ -60,7 +62,8 @@ def start(spawned: Spawned, caplog: pytest.LogCaptureFixture) -> Iterator[Start]
     running: list[tuple[Listener, threading.Thread]] = []
 
     def start(*arguments: Any, **options: Any) -> Listener:
-        listener = Listener(0, KEY, *(arguments or ("127.0.0.1",)), **options)
+        key = options.pop("key", KEY)
+        listener = Listener(0, key, *(arguments or ("127.0.0.1",)), **options)
         thread = threading.Thread(target=listener.serve)
         thread.start()
         running.append((listener, thread))
@@ -238,18 +241,84 @@ def test_number_of_strangers_is_bounded(
 ) -> None:
     """When more peers than there may be are silent, the oldest is dropped; who knows the key gets in."""
     listener = start()
-    silent = [connect(listener) for _ in range(listener_module.MAX_PENDING)]
-    wait_until(lambda: len(listener._pending) == listener_module.MAX_PENDING)
+    silent = [connect(listener) for _ in range(MAX_PENDING)]
+    wait_until(lambda: len(listener._peers) == MAX_PENDING)
     shake_hands(listener)
     wait_until(lambda: spawned.configs)
     first_is_closed = is_closed(silent[0])
-    left = len(listener._pending)
+    left = len(listener._peers)
     for connection in silent:
         connection.close()
 
     assert first_is_closed
-    assert left == listener_module.MAX_PENDING - 1
+    assert left == MAX_PENDING - 1
     assert caplog.messages[0].endswith("too many peers are in their handshake")
+
+
+def test_distant_client_under_a_flood(start: Start, spawned: Spawned) -> None:
+    """A client whose answers take long gets in, however many strangers come between its packets."""
+    listener = start()
+    strangers: list[socket.socket] = []
+
+    def flood() -> None:
+        strangers.extend(connect(listener) for _ in range(3 * MAX_PENDING))
+        assert is_closed(strangers[-2 * MAX_PENDING])  # so all before it were dealt with
+
+    client = ClientHandshake(KEY)
+    with connect(listener) as connection:
+        connection.sendall(client.data_to_send())
+        client.receive_data(connection.recv(MAX_HANDSHAKE_BYTES))
+        flood()
+        connection.sendall(client.data_to_send())
+        client.receive_data(connection.recv(MAX_HANDSHAKE_BYTES))
+    for each in strangers:
+        each.close()
+
+    assert client.agreement is not None
+    assert len(spawned.configs) == 1
+
+
+def test_several_keys(start: Start, spawned: Spawned) -> None:
+    """The holder of any of several keys gets in, and other keys take their place while the server runs."""
+    listener = start(key=[KEY, OTHER_KEY])
+    for key in (KEY, OTHER_KEY):
+        shake_hands(listener, key)
+    done = threading.Event()
+    listener.run_soon(lambda: listener.set_access(Access(OTHER_KEY)))
+    listener.run_soon(done.set)
+    assert done.wait(PATIENCE)
+    shake_hands(listener, OTHER_KEY)
+    with pytest.raises(AuthenticationError):
+        shake_hands(listener, KEY)
+
+    assert len(spawned.configs) == 3
+
+
+def test_tasks_that_fail(start: Start, caplog: pytest.LogCaptureFixture) -> None:
+    """A task that fails is logged, and the server goes on."""
+    listener = start()
+
+    def fail() -> None:
+        raise OSError("no such file")
+
+    listener.run_soon(fail)
+    wait_until(lambda: caplog.messages)
+    shake_hands(listener)
+
+    assert caplog.messages[0] == "no such file"
+
+
+def test_log_of_a_flood(start: Start, caplog: pytest.LogCaptureFixture) -> None:
+    """Any number of strangers makes a few lines."""
+    listener = start()
+    for _ in range(100):
+        with connect(listener) as connection:
+            connection.sendall(b"GET / HTTP/1.1\r\n\r\n")
+            assert is_closed(connection)
+    listener.stop()
+    wait_until(lambda: "more peers were refused" in caplog.text)
+
+    assert len(caplog.messages) == 6
 
 
 def test_little_is_held_for_a_stranger(start: Start) -> None:
@@ -260,8 +329,8 @@ def test_little_is_held_for_a_stranger(start: Start) -> None:
         connection.sendall(packet)
         for _ in range(MAX_HANDSHAKE_BYTES - 9 - len(packet)):
             connection.sendall(b"x")
-        wait_until(lambda: listener._pending)
-        (peer,) = listener._pending.values()
+        wait_until(lambda: listener._peers)
+        (peer,) = listener._peers.list_all()
         wait_until(lambda: len(peer.handshake._buffer) == MAX_HANDSHAKE_BYTES - 9)
         connection.sendall(bytes(100_000))
         assert is_closed(connection)
@@ -320,23 +389,6 @@ def test_families(
     assert listener.addresses == [f"{family}:{listener.port}" for family in families]
 
 
-def test_ipv6_that_is_switched_off(spawned: Spawned, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where the system knows IPv6 addresses but has IPv6 switched off, IPv4 is served."""
-    original = listener_module._listen_on
-
-    def listen_on(family: int, address: Any) -> socket.socket:
-        if family == socket.AF_INET6:
-            raise OSError(97, "Address family not supported by protocol")
-        return original(family, address)
-
-    monkeypatch.setattr(listener_module, "_listen_on", listen_on)
-    listener = Listener(0, KEY)
-    addresses = listener.addresses
-    listener._close()
-
-    assert addresses == [f"0.0.0.0:{listener.port}"]
-
-
 def test_port_that_is_taken(start: Start) -> None:
     """A port in use is one error that names address and port, and nothing stays open."""
     listener = start()
@@ -374,7 +426,7 @@ def test_stop(spawned: Spawned) -> None:
     thread = threading.Thread(target=listener.serve)
     thread.start()
     with connect(listener) as connection:
-        wait_until(lambda: listener._pending)
+        wait_until(lambda: listener._peers)
         listener.stop()
         thread.join()
         assert is_closed(connection)

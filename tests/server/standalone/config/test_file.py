@@ -45,7 +45,7 @@ def test_reading(path: Path, encoding: str) -> None:
     path.write_text(TEXT, encoding=encoding)
 
     assert read_config_file(str(path)).given == {
-        "keyfile": str(path.parent / "server.key"),
+        "keyfile": [str(path.parent / "server.key")],
         "port": 12000,
         "allow": ["192.0.2.0/24", "2001:db8::/32"],
         "no_ipv6": True,
@@ -58,7 +58,7 @@ def test_absolute_path(path: Path) -> None:
     """An absolute path stays as it is."""
     path.write_text("[server]\nkeyfile = /etc/x.key\n")
 
-    assert read_config_file(str(path)).given == {"keyfile": "/etc/x.key"}
+    assert read_config_file(str(path)).given == {"keyfile": ["/etc/x.key"]}
 
 
 def test_empty_file(path: Path) -> None:

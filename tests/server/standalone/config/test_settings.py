@@ -10,7 +10,8 @@ def test_defaults() -> None:
     settings = Settings({"bind": None})
 
     assert settings.number("port") == settings.get("port") == 11999
-    assert settings.text("bind") is None
+    assert settings.text("run_as") is None
+    assert settings.texts("bind") == []
     assert settings.texts("allow") == []
     assert (settings.given, settings.server_keywords()) == ({}, {})
 

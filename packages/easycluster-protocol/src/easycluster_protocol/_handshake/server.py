@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from hmac import compare_digest
-from typing import TYPE_CHECKING, ClassVar, Optional
+from typing import TYPE_CHECKING, ClassVar, Optional, Sequence
 
 from easycluster_protocol.errors import AuthenticationError, VersionError
 from easycluster_protocol.keys import hide
@@ -22,6 +22,8 @@ from .hello import CHALLENGE, HELLO, PROOF, REFUSE, VERSION, WELCOME, Hello, des
 from .secrets import NONCE_SIZE, Secrets, derive_key_id
 
 if TYPE_CHECKING:
+    from typing import Union
+
     from .handshake import Transitions
     from .hello import FieldValue
 
@@ -30,7 +32,7 @@ class ServerHandshake(Handshake):
     """The server's end.
 
     Args:
-        key: the shared key; None for a private connection.
+        key: the shared key, or several of which the client may hold any; None for a private connection.
         session: the name of the session, random bytes.
         fields: further fields of CHALLENGE or WELCOME.
 
@@ -38,9 +40,12 @@ class ServerHandshake(Handshake):
         own: the description of this end.
     """
 
-    def __init__(self, key: Optional[bytes] = None, session: bytes = b"", **fields: FieldValue) -> None:
+    def __init__(
+        self, key: Union[bytes, Sequence[bytes], None] = None, session: bytes = b"", **fields: FieldValue
+    ) -> None:
         super().__init__(WAIT_FOR_HELLO if key is not None else WAIT_FOR_PRIVATE_HELLO)
-        key = self._key = hide(key)
+        key = hide(key)
+        self._keys: Sequence[bytes] = (key,) if isinstance(key, bytes) else key or ()
         self._name = session
         self._secrets: Optional[Secrets] = None
         if key is not None:
@@ -75,13 +80,14 @@ class ServerHandshake(Handshake):
         self._agree(self.own, hello, None, None, self._name)
 
     def _on_hello(self, hello: Hello, before: bytes) -> None:
-        assert self._key is not None
         self.peer = hello
         check_versions(self.own, hello)
-        if len(hello.nonce) != NONCE_SIZE or not compare_digest(hello.key_id, derive_key_id(self._key)):
+        # Each is compared, so that the time does not tell which one it was.
+        named = [key for key in self._keys if compare_digest(hello.key_id, derive_key_id(key))]
+        if len(hello.nonce) != NONCE_SIZE or not named:
             raise AuthenticationError("the key is not the one of this server")
         self._send(CHALLENGE, self.own)
-        self._secrets = Secrets(self._key, hello.nonce, self.own.nonce, self._transcript)
+        self._secrets = Secrets(named[0], hello.nonce, self.own.nonce, self._transcript)
 
     def _on_client_proof(self, hello: Hello, before: bytes) -> None:
         assert self._secrets is not None and self.peer is not None

@@ -6,10 +6,11 @@ import argparse
 import errno
 import os
 import socket
-from typing import Iterator, Optional
+from typing import Iterator, List, Optional
 
 from easycluster_protocol._handshake.client import ClientHandshake
 from easycluster_protocol.errors import EasyClusterError
+from easycluster_protocol.keys import Key
 from easycluster_server._standalone.config.file import read_config_file
 from easycluster_server._standalone.config.settings import Settings
 from easycluster_server._standalone.service_manager import ServiceManager
@@ -18,7 +19,7 @@ from easycluster_server._system.error_stream import print_error
 
 from .errors import UsageError
 from .service_verbs import find_service, say
-from .serving import make_server, read_key
+from .serving import make_server, read_keys
 
 #: Seconds that a server which has the port may take to answer.
 _PATIENCE = 5.0
@@ -48,11 +49,11 @@ def _find_problems(options: argparse.Namespace, settings: Settings) -> Iterator[
             yield str(error)
             return
     try:
-        key = read_key(settings, ServiceManager({}))
+        keys = read_keys(settings, ServiceManager({}))
     except (EasyClusterError, OSError, UsageError) as error:
         yield str(error)
-        key = b""
-    yield from _try_port(settings, key)
+        keys = []
+    yield from _try_port(settings, keys)
 
 
 def _find_config(options: argparse.Namespace, settings: Settings) -> Optional[str]:
@@ -66,15 +67,15 @@ def _find_config(options: argparse.Namespace, settings: Settings) -> Optional[st
     return service.config_path if os.path.exists(service.config_path) else None
 
 
-def _try_port(settings: Settings, key: bytes) -> Iterator[str]:
+def _try_port(settings: Settings, keys: List[Key]) -> Iterator[str]:
     try:
         # Without a key of its own, the port can be tried all the same.
-        server = make_server(settings, key or os.urandom(32), ServiceManager({}))
+        server = make_server(settings, keys or os.urandom(32), ServiceManager({}))
     except OSError as error:
-        if error.errno != errno.EADDRINUSE or not key:
+        if error.errno != errno.EADDRINUSE or not keys:
             yield str(error)
         else:
-            refusal = _ask(settings, key)
+            refusal = _ask(settings, keys[0])
             if refusal:
                 yield f"{error}, and it is no server with this key: {refusal}"
             else:
@@ -86,11 +87,11 @@ def _try_port(settings: Settings, key: bytes) -> Iterator[str]:
     addresses = server.addresses
     server.stop()
     server.serve()
-    if key:
+    if keys:
         say(f"a server can listen on {', '.join(addresses)}")
 
 
-def _ask(settings: Settings, key: bytes) -> str:
+def _ask(settings: Settings, key: Key) -> str:
     """Return why the server at the port is none with this key, or ""."""
     bind = settings.get("bind")
     host = str((bind[0] if isinstance(bind, list) else bind) or "127.0.0.1")

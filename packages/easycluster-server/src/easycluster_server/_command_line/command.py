@@ -20,9 +20,10 @@ from .serving import serve
 
 
 def _serve(options: argparse.Namespace, settings: Settings) -> int:
-    if options.config is not None:
-        settings = settings.over(read_config_file(options.config))
-    return serve(settings)
+    def read() -> Settings:
+        return settings if options.config is None else settings.over(read_config_file(options.config))
+
+    return serve(read(), read)
 
 
 #: What each verb of `parser.VERBS` does; the result is the exit status.

@@ -17,7 +17,7 @@ from easycluster_server._standalone.services.steps import Step, WriteKey, perfor
 
 from .errors import UsageError
 from .service_verbs import find_service, say, start_service
-from .serving import read_key
+from .serving import read_keys
 
 #: What a service does unless it is told otherwise: it logs connections, and no calls.
 _DEFAULTS: Dict[str, Setting] = {"class": "QuietServer", "verbose": 1}
@@ -78,15 +78,20 @@ def _merge(service: Service, settings: Settings) -> tuple[str, Settings]:
     wanted.pop("keyfile", None)
     changes = {name: value for name, value in wanted.items() if before.given.get(name) != value}
     if not before.has("keyfile") or settings.has("keyfile") or settings.has("key"):
-        changes["keyfile"] = _KEY_FILE
+        changes["keyfile"] = [_KEY_FILE]
     whole = Settings(wanted).over(before)
-    return edit(text, changes), Settings({"keyfile": service.key_path}).over(whole)
+    return edit(text, changes), Settings({"keyfile": [service.key_path]}).over(whole)
 
 
 def _plan_key(service: Service, options: argparse.Namespace, settings: Settings) -> WriteKey:
     if settings.has("keyfile") or settings.has("key"):
-        source = settings.text("keyfile") or "-K"
-        return WriteKey(service.key_path, read_key(settings, ServiceManager({})), source)
+        source, *more = settings.texts("keyfile") or ["-K"]
+        if more:
+            raise UsageError(
+                f"--install copies one key: leave out -k {more[0]}, and name further files in the"
+                " configuration file, as keyfile = server.key, other.key"
+            )
+        return WriteKey(service.key_path, read_keys(settings, ServiceManager({}))[0], source)
     return WriteKey(service.key_path, overwrite=options.overwrite)
 
 

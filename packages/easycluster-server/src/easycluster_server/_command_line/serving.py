@@ -3,22 +3,28 @@
 from __future__ import annotations
 
 import errno
+import logging
 import os
 import signal
 import sys
+from typing import Callable, List
 
 from easycluster_protocol._constants import VERSION
 from easycluster_protocol.errors import KeyFileError
-from easycluster_protocol.keys import check_key, decode_key, read_key_file
+from easycluster_protocol.keys import Key, check_key, decode_key, read_key_file
+from easycluster_server._standalone.access import Access, Keys
 from easycluster_server._standalone.config.settings import Settings
 from easycluster_server._standalone.listener import Listener
 from easycluster_server._standalone.running import run
 from easycluster_server._standalone.servers import CLASSES, Server
 from easycluster_server._standalone.service_manager import ServiceManager
+from easycluster_server._system.confinement import is_all_powerful, reload_signals
 from easycluster_server._system.error_stream import print_error, print_lines
 from easycluster_server._system.key_files import require_private
 
 from .errors import UsageError
+
+log = logging.getLogger("easycluster.server")
 
 #: Number of an error that a server meets → what to do.
 _ADVICE = {
@@ -28,8 +34,12 @@ _ADVICE = {
 }
 
 
-def serve(settings: Settings) -> int:
+def serve(settings: Settings, read_again: Callable[[], Settings]) -> int:
     """Serve until Ctrl-C or SIGTERM, and return the exit status.
+
+    Args:
+        settings: the settings.
+        read_again: reads them again, for the keys and lists of the running server.
 
     Raises:
         KeyFileError: there is no key that can be used.
@@ -37,11 +47,13 @@ def serve(settings: Settings) -> int:
         UsageError: a setting is wrong.
     """
     manager = ServiceManager(os.environ)
-    key = read_key(settings, manager)
+    keys = read_keys(settings, manager)
 
     def on_ready(server: Listener) -> None:
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, lambda number, frame: stop(server))
+        _reload_by_signal(server, lambda: _read_access(read_again(), manager))
+        _warn_of_root(settings)
         line = f"listens on {', '.join(server.addresses)}"
         _announce(line)
         manager.tell("READY=1", f"STATUS={line}")
@@ -52,7 +64,7 @@ def serve(settings: Settings) -> int:
 
     try:
         run(
-            lambda: make_server(settings, key, manager),
+            lambda: make_server(settings, keys, manager),
             on_ready,
             bool(settings.number("daemonize")),
             settings.text("pidfile"),
@@ -67,7 +79,35 @@ def serve(settings: Settings) -> int:
     return 0
 
 
-def make_server(settings: Settings, key: bytes, manager: ServiceManager) -> Server:
+def _reload_by_signal(server: Listener, read: Callable[[], Access]) -> None:
+    """Let SIGHUP read keys and lists again; if they cannot be read, the server keeps its own."""
+
+    def reload() -> None:
+        try:
+            access = read()
+        except Exception as error:
+            log.error("keys and lists stay as they were: %s", error)
+            return
+        server.set_access(access)
+        log.warning("keys and lists were read again; keys that are valid now: %d", len(access.keys))
+
+    for reload_signal in reload_signals():
+        signal.signal(reload_signal, lambda number, frame: server.run_soon(reload))
+
+
+def _read_access(settings: Settings, manager: ServiceManager) -> Access:
+    return Access(read_keys(settings, manager), settings.texts("allow"), settings.texts("deny"))
+
+
+def _warn_of_root(settings: Settings) -> None:
+    if is_all_powerful() and settings.text("run_as") is None:
+        print_error(
+            "easycluster: connections run as root: every holder of the key is root here, and can read it;"
+            " name another user with --run-as NAME\n"
+        )
+
+
+def make_server(settings: Settings, keys: Keys, manager: ServiceManager) -> Server:
     """Make a server with these settings.
 
     Raises:
@@ -83,7 +123,7 @@ def make_server(settings: Settings, key: bytes, manager: ServiceManager) -> Serv
     try:
         return server_class(
             settings.number("port"),
-            key,
+            keys,
             verbosity=verbosity,
             sockets=manager.sockets,
             **settings.server_keywords(),
@@ -94,29 +134,31 @@ def make_server(settings: Settings, key: bytes, manager: ServiceManager) -> Serv
         raise UsageError(str(error)) from error
 
 
-def read_key(settings: Settings, manager: ServiceManager) -> bytes:
-    """Return the key of a server.
+def read_keys(settings: Settings, manager: ServiceManager) -> List[Key]:
+    """Return the keys of a server.
 
     Raises:
-        KeyFileError: there is none, or its file cannot be used.
-        OSError: its file cannot be read.
-        UsageError: there are two.
+        KeyFileError: there is none, or a file cannot be used.
+        OSError: a file cannot be read.
+        UsageError: a key is given in both ways.
     """
-    path, text = settings.text("keyfile"), settings.text("key")
-    if path is not None and text is not None:
+    paths, text = settings.texts("keyfile"), settings.text("key")
+    if paths and text is not None:
         raise UsageError("-k and -K exclude each other: leave one out")
-    if path is not None:
-        try:
-            if not manager.has_copy(path):
-                require_private(path)
-            key = read_key_file(manager.find_copy(path))
-        except FileNotFoundError as error:
-            error.strerror = f"{error.strerror} (make one with easycluster -g {path})"
-            raise
-    else:
-        key = decode_key(text or "")
-    check_key(key, "the server")
-    return key
+    keys = [_read_file(path, manager) for path in paths] or [decode_key(text or "")]
+    for key in keys:
+        check_key(key, "the server")
+    return keys
+
+
+def _read_file(path: str, manager: ServiceManager) -> Key:
+    try:
+        if not manager.has_copy(path):
+            require_private(path)
+        return read_key_file(manager.find_copy(path))
+    except FileNotFoundError as error:
+        error.strerror = f"{error.strerror} (make one with easycluster -g {path})"
+        raise
 
 
 def _announce(line: str) -> None:

@@ -37,6 +37,8 @@ if TYPE_CHECKING:
         agreement: Agreement
         welcome: bytes
         leftover: bytes
+        #: Takes rights away from the process before anything of the client runs.
+        confine: Callable[[Transport], object]
         #: The client's description of itself, where that came another way than by its HELLO.
         client: Hello
         #: Called when the first call has come.
@@ -57,6 +59,7 @@ def serve_connection(read_config: Callable[[], Config], transport: Transport) ->
     """
     config = read_config()
     try:
+        config.get("confine", id)(transport)
         link = _open_link(config, transport)
     except OSError as error:  # the client has left, or does not speak our protocol
         standard_error.say(error)

@@ -5,11 +5,12 @@ from __future__ import annotations
 import contextlib
 import logging
 import signal
-from typing import Dict, Generator, Iterable, List, Optional, Type
+from typing import Dict, Generator, Iterable, List, Optional, Sequence, Type, Union
 
 from easycluster_protocol.keys import hide
 from easycluster_server._system.error_stream import print_error
 
+from .access import Keys
 from .listener import Listener
 from .running import run
 
@@ -21,8 +22,9 @@ class Server(Listener):
 
     Args:
         port: the TCP port; 0 lets the system choose one, see the attribute ``port``.
-        key: the shared key.
-        bindaddr: the address or host name to listen on; None means every address of this machine.
+        key: the shared key, or a list of keys that are valid at the same time.
+        bindaddr: the address or host name to listen on, or a list of them; None means every address of this
+            machine.
         allow: networks from which connections are accepted, as "192.0.2.0/24"; none means all.
         verbosity: 0 logs problems only, 1 connections, 2 calls as well; None means the default of the class.
         disable_ipv6: listen on IPv4 only.
@@ -30,10 +32,17 @@ class Server(Listener):
             closes them.
         profile: a file; the process of each connection writes there, with a dot and the number of the process
             behind its name, where its main thread spent its time, for `pstats`.
+        deny: networks from which no connection is accepted, whatever ``allow`` says.
+        max_connections: the most connections at the same time; None means any number.
+        run_as: the name of the user as whom connections run; the server itself has to run as root. This is
+            the only way to keep the key from the users of the server. None means the server's own user.
+        max_memory: the most bytes of memory that each process of a connection may have: of its own writable
+            memory (RLIMIT_DATA) on Linux, of address space (RLIMIT_AS) elsewhere. None means any number.
+        nice: a number that is added to the niceness of connections; negative ones need root.
 
     Raises:
         KeyFileError: the key is no key.
-        ValueError: a network cannot be read.
+        ValueError: a network cannot be read, there is no such user, or it cannot be done on this system.
         OSError: it cannot listen on the address.
     """
 
@@ -57,23 +66,29 @@ CLASSES: Dict[str, Type[Server]] = {"Server": Server, "QuietServer": QuietServer
 _running: List[Server] = []
 
 
-def run_server(
+def run_server(  # noqa: PLR0913 -- the published ones, and keywords
     port: int,
-    key: bytes,
-    bindaddr: Optional[str] = None,
+    key: Keys,
+    bindaddr: Union[str, Sequence[str], None] = None,
     allow: Iterable[str] = (),
     verbosity: int = 0,
     daemonize: bool = False,
     pidfile: Optional[str] = None,
     disable_ipv6: bool = False,
     profile: Optional[str] = None,
+    *,
+    deny: Iterable[str] = (),
+    max_connections: Optional[int] = None,
+    run_as: Optional[str] = None,
+    max_memory: Optional[int] = None,
+    nice: Optional[int] = None,
 ) -> None:
     """Run a standalone server until `stop_server` is called.
 
     Args:
         port: the TCP port.
-        key: the shared key.
-        bindaddr: the address or host name to listen on; None means every address of this machine.
+        key: the shared key, or a list of keys, see `Server`.
+        bindaddr: the address or host name to listen on, or a list; None means every address of this machine.
         allow: networks from which connections are accepted, as "192.0.2.0/24"; none means all.
         verbosity: 0 logs problems only, 1 connections, 2 calls as well.
         daemonize: run it in a process of the background, which belongs to no terminal and prints nothing, and
@@ -83,6 +98,11 @@ def run_server(
         disable_ipv6: listen on IPv4 only.
         profile: a file for where the server's process spent its time, for `pstats`; beside it, each
             connection's process writes its own, see `Server`.
+        deny: networks from which none are accepted, whatever ``allow`` says.
+        max_connections: the most connections at the same time, see `Server`.
+        run_as: the user as whom connections run, see `Server`.
+        max_memory: the most bytes of memory of a connection's process, see `Server`.
+        nice: a number that is added to the niceness of connections.
 
     Raises:
         KeyFileError: the key is no key.
@@ -93,7 +113,20 @@ def run_server(
     key = hide(key)
 
     def make() -> Server:
-        return QuietServer(port, key, bindaddr, allow, verbosity, disable_ipv6, profile=profile)
+        return QuietServer(
+            port,
+            key,
+            bindaddr,
+            allow,
+            verbosity,
+            disable_ipv6,
+            profile=profile,
+            deny=deny,
+            max_connections=max_connections,
+            run_as=run_as,
+            max_memory=max_memory,
+            nice=nice,
+        )
 
     made: List[Server] = []
 

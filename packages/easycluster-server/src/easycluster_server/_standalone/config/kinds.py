@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import ipaddress
 import os
-from typing import List, Optional, Sequence, Union
+import re
+from typing import ClassVar, Dict, List, Optional, Sequence, Union
+
+from easycluster_protocol.keys import hide
 
 #: The value of a setting.
 Setting = Union[None, bool, int, str, List[str]]
@@ -56,8 +59,8 @@ class Secret(Kind):
     """The text of a key. A blank one is read too: the error of a missing key says what to do."""
 
     def read(self, text: str) -> Setting:
-        """Return the text as it is."""
-        return text
+        """Return the text, which nothing prints by accident."""
+        return hide(text)
 
 
 class Path(Kind):
@@ -101,6 +104,19 @@ class Number(Kind):
         except ValueError:
             raise ValueError(f"{text.strip()} is not {self._meaning}") from None
         return value
+
+
+class Size(Kind):
+    """A number of bytes, as 512M."""
+
+    _UNITS: ClassVar[Dict[str, int]] = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
+
+    def read(self, text: str) -> Setting:
+        """Return the number of bytes."""
+        found = re.fullmatch(r"([0-9]{1,15})([KMGT]?)", str(super().read(text)).upper())
+        if found is None:
+            raise ValueError(f"{text.strip()!r} is not a size, a number of bytes or as 512M, 2G")
+        return int(found.group(1)) * self._UNITS[found.group(2)]
 
 
 class Flag(Kind):
@@ -165,16 +181,20 @@ class Several(Kind):
 
     Args:
         each: the kind of each; its values are texts.
+        may_be_blank: whether there may be none in the file.
     """
 
     action = "append"
 
-    def __init__(self, each: Kind) -> None:
+    def __init__(self, each: Kind, may_be_blank: bool = True) -> None:
         self._each = each
         self.is_secret = each.is_secret
+        self._may_be_blank = may_be_blank
 
     def read(self, text: str) -> Setting:
         """Return the list."""
+        if not text.strip() and not self._may_be_blank:
+            raise ValueError("the value is blank")
         return [str(self._each.read(part)) for part in text.replace("\n", ",").split(",") if part.strip()]
 
     def read_option(self, given: Setting) -> Setting:

@@ -54,8 +54,8 @@ class Settings:
         return value
 
     def texts(self, name: str) -> List[str]:
-        """Return the value of a setting that is a list."""
-        value = self._values[name]
+        """Return the value of a setting that is a list; without a default it is empty."""
+        value = self._values[name] or []
         assert isinstance(value, list)
         return value
 

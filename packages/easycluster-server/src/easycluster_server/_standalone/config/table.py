@@ -10,7 +10,20 @@ from typing import Dict, NamedTuple, Tuple
 from easycluster_protocol._constants import DEFAULT_PORT
 from easycluster_server._standalone.servers import CLASSES
 
-from .kinds import Choice, Count, Flag, Kind, Network, Number, Path, Secret, SecretFile, Setting, Several
+from .kinds import (
+    Choice,
+    Count,
+    Flag,
+    Kind,
+    Network,
+    Number,
+    Path,
+    Secret,
+    SecretFile,
+    Setting,
+    Several,
+    Size,
+)
 
 #: The sections of the file in their order → the heading of their options in the help.
 SECTIONS: Dict[str, str] = {"server": "serving", "service": "the service, with --install"}
@@ -51,11 +64,16 @@ class Option(NamedTuple):
 
 
 OPTIONS: Tuple[Option, ...] = (
-    Option(("-k", "--keyfile"), SecretFile(), "the key that clients must share", metavar="FILE"),
+    Option(
+        ("-k", "--keyfile"),
+        Several(SecretFile(), may_be_blank=False),
+        "the key that clients must share; more than once: any of these keys; SIGHUP reads them again",
+        metavar="FILE",
+    ),
     Option(
         ("-K", "--key"),
         Secret(),
-        "the key itself (other users can see it in the process list)",
+        "the key itself (other users can see it in the process list; a text can be guessed, see -g)",
         metavar="KEY",
         in_file=False,
     ),
@@ -68,8 +86,8 @@ OPTIONS: Tuple[Option, ...] = (
     ),
     Option(
         ("-b", "--bind"),
-        Kind(),
-        "address to listen on (default: all)",
+        Several(Kind(), may_be_blank=False),
+        "address to listen on; more than once (default: all)",
         metavar="ADDRESS",
         keyword="bindaddr",
     ),
@@ -80,6 +98,42 @@ OPTIONS: Tuple[Option, ...] = (
         metavar="NET",
         default=[],
         keyword="allow",
+    ),
+    Option(
+        ("--deny",),
+        Several(Network()),
+        "accept no connection from this network, even if --allow has it; more than once",
+        metavar="NET",
+        default=[],
+        keyword="deny",
+    ),
+    Option(
+        ("--max-connections",),
+        Number(1, None, "a number of connections, 1 or more"),
+        "accept at most so many connections at the same time (default: any number)",
+        metavar="N",
+        keyword="max_connections",
+    ),
+    Option(
+        ("--run-as",),
+        Kind(),
+        "run connections as this user; needs root, and alone keeps the key from the users of the server",
+        metavar="NAME",
+        keyword="run_as",
+    ),
+    Option(
+        ("--max-memory",),
+        Size(),
+        "let each process of a connection have at most so much memory, as 512M (default: any amount)",
+        metavar="SIZE",
+        keyword="max_memory",
+    ),
+    Option(
+        ("--nice",),
+        Number(-20, 19, "a niceness, from -20 to 19"),
+        "run connections with this added to their niceness",
+        metavar="N",
+        keyword="nice",
     ),
     Option(("-N", "--no-ipv6"), Flag(), "listen on IPv4 only", default=False, keyword="disable_ipv6"),
     Option(("-v", "--verbose"), Count(), "log more; more than once", default=0),

@@ -17,12 +17,14 @@ import pickle
 import signal
 import socket
 import stat
+import time
 from functools import partial
 from importlib import import_module
 from itertools import starmap
 from typing import TYPE_CHECKING, Any, Callable, List, Optional, Set
 
 from easycluster_protocol._wire.last_words import pack_last_words
+from easycluster_server._system.output import standard_error
 from easycluster_server._system.refusal import refuse
 
 from .processes import move_up, run_guardian_and_worker
@@ -45,9 +47,18 @@ _DESCRIPTORS_PER_REQUEST = 4
 #: Seconds without a request after which there is time to import more.
 _WARM_UP_DELAY = 0.05
 
+#: Seconds that a connection waits for the end of another one when there are as many as there may be, and
+#: between two looks.
+_PATIENCE_FOR_ROOM = 0.5
+_POLL_INTERVAL = 0.01
+
 
 def main(
-    control_descriptor: int, load: Callable[[], None], warm_up: Callable[[], None], serve: Serve
+    control_descriptor: int,
+    load: Callable[[], None],
+    warm_up: Callable[[], None],
+    serve: Serve,
+    most: Optional[int] = None,
 ) -> None:
     """Run the fork server on the socket with this descriptor; does not return.
 
@@ -57,6 +68,7 @@ def main(
         warm_up: called while there are no requests: the first connection does not wait for modules that only
             definitions need, and later ones find them here.
         serve: serves a connection, in a worker.
+        most: the most connections at the same time; None: any number.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the owner
     signal.signal(signal.SIGCHLD, _reap_guardians)
@@ -64,13 +76,13 @@ def main(
     load()
     import_module(f"{__package__}.guardian")
     while wait(control_descriptor, -1, _WARM_UP_DELAY)[0]:
-        _serve_request(control, serve)
+        _serve_request(control, serve, most)
     warm_up()
     while True:
-        _serve_request(control, serve)
+        _serve_request(control, serve, most)
 
 
-def _serve_request(control: socket.socket, serve: Serve) -> None:
+def _serve_request(control: socket.socket, serve: Serve, most: Optional[int]) -> None:
     """Wait for a request, and fork; does not return when the owner is gone, or stops."""
     # Out of descriptors, the kernel delivers as many as there is room for: at least one, which leads to the
     # client.
@@ -83,6 +95,8 @@ def _serve_request(control: socket.socket, serve: Serve) -> None:
     try:
         if len(descriptors) < _DESCRIPTORS_PER_REQUEST:
             raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+        if most is not None:
+            _wait_for_room(most)
         # One C call: the signal that a guardian has ended cannot come between forking and noting it.
         _guardians.update(starmap(os.fork, [()]))
     except OSError as error:
@@ -97,6 +111,21 @@ def _serve_request(control: socket.socket, serve: Serve) -> None:
         _spare.append(os.open(os.devnull, os.O_RDONLY))
     except OSError:
         pass
+
+
+def _wait_for_room(most: int) -> None:
+    """Return once there is room for one more connection: one that was closed just now is on its way out.
+
+    Raises:
+        OSError: there is none.
+    """
+    deadline = time.monotonic() + _PATIENCE_FOR_ROOM
+    while len(_guardians) >= most:
+        if time.monotonic() > deadline:
+            text = f"the server has {most} connections, as many as it may (--max-connections)"
+            standard_error.say(f"a connection was refused: {text}")
+            raise OSError(text)
+        time.sleep(_POLL_INTERVAL)  # the handler of SIGCHLD runs meanwhile
 
 
 def _reap_guardians(*_: object) -> None:

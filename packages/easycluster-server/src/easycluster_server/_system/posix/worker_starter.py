@@ -24,9 +24,13 @@ class ForkServer:
     """The owner's side of a fork server. It is started when it is first needed.
 
     Any number of threads may use it. A process that was forked from the owner gets one of its own.
+
+    Args:
+        most: the most connections that may have a process at the same time; None: any number.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, most: Optional[int] = None) -> None:
+        self._most = most
         self._lock = threading.Lock()
         self._control: Optional[socket.socket] = None
         self._process: Optional[subprocess.Popen[bytes]] = None
@@ -90,7 +94,7 @@ class ForkServer:
         if self._control is not None:
             self._control.close()
         self._control, theirs = make_socket_pair()
-        code, arguments = _make_command(theirs.fileno())
+        code, arguments = _make_command(theirs.fileno(), self._most)
         with theirs:
             try:
                 self._process = subprocess.Popen(
@@ -125,13 +129,13 @@ class ForkServer:
                 process.wait()
 
 
-def _make_command(descriptor: int) -> Tuple[str, List[str]]:
+def _make_command(descriptor: int, most: Optional[int]) -> Tuple[str, List[str]]:
     code = (
         "import sys; path = sys.path[:]; sys.path[:0] = sys.argv[2:]; "
         "from easycluster_server._processes import ahead, worker; "
         "from easycluster_server._system.posix.fork_server import main; "
         "sys.path[:] = path + [each for each in sys.argv[2:] if each not in path]; "
-        "main(int(sys.argv[1]), ahead.load, ahead.warm_up, worker.serve_connection)"
+        f"main(int(sys.argv[1]), ahead.load, ahead.warm_up, worker.serve_connection, {most})"
     )
     return code, [str(descriptor), *find_package_folders()]
 

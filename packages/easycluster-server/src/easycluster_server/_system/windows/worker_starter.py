@@ -91,9 +91,14 @@ class SpareInterpreters:
     """Starts workers. Any number of threads may use it.
 
     After the first worker, and after `prepare`, one interpreter waits ahead of the next.
+
+    Raises:
+        ValueError: the number of connections is to be limited.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, most: Optional[int] = None) -> None:
+        if most is not None:
+            raise ValueError(f"max_connections={most} is not possible on Windows yet")
         self._lock = threading.Lock()
         self._spare: Optional[Spare] = None
         self._is_refilling = False

@@ -1,0 +1,218 @@
+"""What a connection's process may do: as which user it runs, with how much memory, and how urgently.
+
+The guardian, its parent, stays as it is: so it can end whatever the worker leaves behind, and no process of
+the worker's user can send it a signal or read its memory.
+"""
+
+from __future__ import annotations
+
+import os
+import resource
+import signal
+import subprocess
+import sys
+from typing import TYPE_CHECKING, Any, NamedTuple, Optional, Tuple
+
+from easycluster_protocol.errors import ConnectError
+from easycluster_server._system.package_folders import find_package_folders
+from easycluster_server._system.refusal import refuse
+
+from .libc import call, die_with_parent
+
+if TYPE_CHECKING:
+    from easycluster_server._system.transport_types import Transport
+
+#: A worker that has done nothing takes some 20 MB.
+_LEAST_MEMORY = 64 * 1024 * 1024
+
+_PR_SET_DUMPABLE = 4
+_PR_SET_KEEPCAPS = 8
+_PR_CAP_AMBIENT = 47
+_PR_CAP_AMBIENT_CLEAR_ALL = 4
+
+#: Variables that lead to things of the user that the server runs as.
+_FOREIGN_VARIABLES = ("MAIL", "XDG_RUNTIME_DIR", "XDG_SESSION_ID", "DBUS_SESSION_BUS_ADDRESS")
+
+#: From 4.7 on, Linux counts a process's own writable memory; elsewhere the whole address space counts.
+_MEMORY = resource.RLIMIT_DATA if sys.platform == "linux" else resource.RLIMIT_AS
+
+
+def reload_signals() -> Tuple[int, ...]:
+    """Return the signals that let a server read its keys and lists again."""
+    return (signal.SIGHUP,)
+
+
+def is_all_powerful() -> bool:
+    """Return whether this process runs as root."""
+    return os.geteuid() == 0
+
+
+class User(NamedTuple):
+    """A user of this system."""
+
+    name: str
+    uid: int
+    gid: int
+    groups: Tuple[int, ...]
+    home: str
+    shell: str
+
+
+class Confinement:
+    """Takes rights away from the process that calls it. It travels to workers by pickle.
+
+    Args:
+        run_as: the name of the user that the process is to run as; None: as it is.
+        max_memory: the most bytes of memory that the process, and each of its children, may have.
+        nice: what is added to the process's niceness.
+
+    Raises:
+        ValueError: there is no such user, or something is not possible; the text says why.
+    """
+
+    def __init__(
+        self, run_as: Optional[str] = None, max_memory: Optional[int] = None, nice: Optional[int] = None
+    ) -> None:
+        if max_memory is not None and max_memory < _LEAST_MEMORY:
+            raise ValueError(
+                f"{max_memory} bytes are too few for a connection's process: max_memory must be at least"
+                f" {_LEAST_MEMORY} (64M)"
+            )
+        self._user = None if run_as is None else _find_user(run_as)
+        self._max_memory = max_memory
+        self._nice = nice
+        if self._user is not None:
+            _check_that_python_runs(self._user)
+
+    def __bool__(self) -> bool:
+        return any(each is not None for each in (self._user, self._max_memory, self._nice))
+
+    def __call__(self, transport: Transport) -> None:
+        """Take the rights away.
+
+        Args:
+            transport: leads to the client, who is told if that fails.
+
+        Raises:
+            ConnectError: it failed; the client has been told.
+        """
+        try:
+            self._apply()
+        except (OSError, ValueError) as error:
+            refuse(transport.write_fileno(), error)
+            raise ConnectError(f"a connection's process cannot be confined: {error}") from error
+
+    def _apply(self) -> None:
+        if self._nice:
+            os.nice(self._nice)
+        if self._max_memory is not None:
+            resource.setrlimit(_MEMORY, (self._max_memory, self._max_memory))
+        if self._user is not None:
+            guardian = os.getppid()
+            _become(self._user)
+            _settle(self._user)
+            die_with_parent(guardian)  # changing the user has ended that
+
+
+def _find_user(name: str) -> User:
+    import pwd
+
+    try:
+        found = pwd.getpwnam(name)
+    except KeyError:
+        raise ValueError(f"connections cannot run as {name!r}: there is no such user") from None
+    if not _can_change_user():
+        raise ValueError(
+            f"connections cannot run as {name!r}: the server has to run as root, or with the capabilities"
+            " CAP_SETUID and CAP_SETGID"
+        )
+    groups = tuple(os.getgrouplist(name, found.pw_gid))
+    return User(name, found.pw_uid, found.pw_gid, groups, found.pw_dir, found.pw_shell)
+
+
+def _can_change_user() -> bool:
+    try:
+        with open("/proc/self/status") as file:
+            (line,) = [line for line in file if line.startswith("CapEff:")]
+    except (OSError, ValueError):
+        return is_all_powerful()
+    both = 1 << 6 | 1 << 7  # CAP_SETGID, CAP_SETUID
+    return int(line.split()[1], 16) & both == both
+
+
+def _become(user: User) -> None:
+    """Become a user for good.
+
+    Raises:
+        OSError: that is not possible, or there is a way back.
+    """
+    os.setgroups(user.groups)
+    os.setgid(user.gid)
+    os.setuid(user.uid)
+    if user.uid == 0:
+        return
+    # A server that is not root, but has the capability to change the user, keeps it otherwise.
+    call("prctl", _PR_SET_KEEPCAPS, 0, 0, 0, 0)
+    call("prctl", _PR_CAP_AMBIENT, _PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0)
+    _drop_capabilities()
+    # Its memory has never held a key; debuggers and /proc work as for any other process of this user.
+    call("prctl", _PR_SET_DUMPABLE, 1, 0, 0, 0)
+    for change in (os.setuid, os.setgid):
+        try:
+            change(0)
+        except OSError:
+            continue
+        raise OSError(f"the process could become root again, not only {user.name!r}")
+
+
+def _drop_capabilities() -> None:
+    if sys.platform != "linux":
+        return
+    import ctypes  # only where the user changes
+
+    header = (ctypes.c_uint32 * 2)(0x20080522, 0)  # version 3, this process
+    none = (ctypes.c_uint32 * 6)()
+    capset: Any = getattr(ctypes.CDLL(None, use_errno=True), "capset", None)
+    if capset is not None and capset(header, none) != 0:
+        number = ctypes.get_errno()
+        raise OSError(number, f"capset: {os.strerror(number)}")
+
+
+def _settle(user: User) -> None:
+    """Give the process the environment and the folder of its user."""
+    for name in _FOREIGN_VARIABLES:
+        os.environ.pop(name, None)
+    os.environ.update(HOME=user.home, USER=user.name, LOGNAME=user.name, SHELL=user.shell)
+    try:
+        os.chdir(user.home)
+        os.listdir(".")
+    except OSError:  # there is none, or it is another user's
+        os.chdir("/")
+
+
+def _check_that_python_runs(user: User) -> None:
+    """Raise `ValueError` if a user cannot read this Python or our modules: each connection would fail."""
+    code = (
+        "import sys; sys.path[:0] = sys.argv[1:]; import easycluster_server._serving.session, "
+        "easycluster_protocol._values.failures"
+    )
+    command = [sys.executable, "-c", code, *find_package_folders()]
+    try:
+        ended = subprocess.run(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            preexec_fn=lambda: _become(user),
+            cwd="/",
+            check=False,
+        )
+        lines = ended.stderr.decode(errors="replace").strip().splitlines()
+        problem = "" if ended.returncode == 0 else lines[-1] if lines else f"status {ended.returncode}"
+    except (OSError, subprocess.SubprocessError) as error:
+        problem = str(error)
+    if problem:
+        raise ValueError(
+            f"connections cannot run as {user.name!r}: this user cannot use {sys.executable} and the modules"
+            f" of EasyCluster ({problem}); install both where everybody can read them"
+        )

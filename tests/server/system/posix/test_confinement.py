@@ -1,0 +1,63 @@
+"""Limits that need no other user; tests/integration/test_confinement.py has the others."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import pickle
+import resource
+import signal
+from typing import Any, cast
+
+import pytest
+
+from easycluster_server._system.posix import confinement
+from easycluster_server._system.posix.confinement import Confinement, reload_signals
+
+GIGABYTE = 2**30
+
+
+def confined(wanted: Confinement) -> tuple[int, tuple[int, int]]:
+    """Run in a process of its own: what it may do afterwards."""
+    wanted(cast("Any", None))
+    return os.nice(0), resource.getrlimit(resource.RLIMIT_DATA)
+
+
+def test_nothing_is_wanted() -> None:
+    """Without limits there is nothing to do; a server does not send it to its workers."""
+    assert not Confinement()
+
+
+def test_limits() -> None:
+    """Memory and niceness are limited in the process that is confined; the limits travel to it by pickle."""
+    wanted = pickle.loads(pickle.dumps(Confinement(max_memory=GIGABYTE, nice=3)))
+    before = os.nice(0)
+    with multiprocessing.get_context("spawn").Pool(1) as pool:
+        assert pool.apply(confined, (wanted,)) == (before + 3, (GIGABYTE, GIGABYTE))
+
+    assert wanted
+    assert os.nice(0) == before
+
+
+def test_too_little_memory() -> None:
+    """A limit below which no connection could live is refused at once."""
+    with pytest.raises(ValueError, match=r"1000 bytes are too few .* \(64M\)"):
+        Confinement(max_memory=1000)
+
+
+def test_unknown_user() -> None:
+    """A user who does not exist is named."""
+    with pytest.raises(ValueError, match="cannot run as 'no-such-user': there is no such user"):
+        Confinement(run_as="no-such-user")
+
+
+def test_servers_that_cannot_change_the_user(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A server that is not root says what it needs."""
+    monkeypatch.setattr(confinement, "_can_change_user", lambda: False)
+    with pytest.raises(ValueError, match="cannot run as 'root': the server has to run as root, or with"):
+        Confinement(run_as="root")
+
+
+def test_signals() -> None:
+    """SIGHUP reads the keys again."""
+    assert reload_signals() == (signal.SIGHUP,)
