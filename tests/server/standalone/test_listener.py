@@ -275,7 +275,7 @@ def test_distant_client_under_a_flood(start: Start, spawned: Spawned) -> None:
         each.close()
 
     assert client.agreement is not None
-    assert len(spawned.configs) == 1
+    wait_until(lambda: len(spawned.configs) == 1)
 
 
 def test_several_keys(start: Start, spawned: Spawned) -> None:

@@ -15,6 +15,13 @@ if TYPE_CHECKING:
 Keys = Union[bytes, Sequence[bytes]]
 
 
+def hide_keys(key: Keys) -> Sequence[bytes]:
+    """Return one key, or several, as a sequence of keys that nothing prints; a wrong value stays as it is."""
+    several: Sequence[bytes]
+    several = key if isinstance(key, (list, tuple)) else (key,)  # pyright: ignore[reportAssignmentType]
+    return [*map(hide, several or (b"",))]  # an empty sequence is refused as a blank key is
+
+
 class Access:
     """Who may connect. An object never changes, so a server may take another one at any time.
 
@@ -32,9 +39,7 @@ class Access:
     """
 
     def __init__(self, key: Keys, allow: Iterable[str] = (), deny: Iterable[str] = ()) -> None:
-        key = hide(key)
-        # An empty sequence is refused as a blank key is.
-        keys: List[bytes] = [*map(hide, key or (b"",))] if isinstance(key, (list, tuple)) else [key]  # type: ignore[list-item]
+        keys = hide_keys(key)
         for each in keys:
             check_key(each, "the server")
         self.keys: Tuple[Key, ...] = tuple(map(Key, keys))

@@ -27,7 +27,7 @@ from easycluster_server._system.masters import LONGEST_WAIT, Wakeup, WorkerStart
 from easycluster_server._system.refusal import refuse
 from easycluster_server._system.this_process import occupy_standard_descriptors
 
-from .access import Access, Keys
+from .access import Access, Keys, hide_keys
 from .listening import format_address, listen_on_all
 from .peers import Peer, Peers
 from .profiling import profile_calls
@@ -73,6 +73,7 @@ class Listener:
         max_memory: Optional[int] = None,
         nice: Optional[int] = None,
     ) -> None:
+        key = hide_keys(key)
         self._access = Access(key, allow, deny)
         if max_connections is not None and max_connections < 1:
             raise ValueError(f"max_connections must be at least 1, not {max_connections}")

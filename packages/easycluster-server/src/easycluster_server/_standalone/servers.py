@@ -7,10 +7,9 @@ import logging
 import signal
 from typing import Dict, Generator, Iterable, List, Optional, Sequence, Type, Union
 
-from easycluster_protocol.keys import hide
 from easycluster_server._system.error_stream import print_error
 
-from .access import Keys
+from .access import Keys, hide_keys
 from .listener import Listener
 from .running import run
 
@@ -110,7 +109,7 @@ def run_server(  # noqa: PLR0913 -- the published ones, and keywords
         OSError: it cannot listen on the address, the process that ``pidfile`` names runs still, or a file
             cannot be written.
     """
-    key = hide(key)
+    key = hide_keys(key)
 
     def make() -> Server:
         return QuietServer(
