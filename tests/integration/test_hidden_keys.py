@@ -112,7 +112,7 @@ FAILING: dict[str, Callable[[Path], object]] = {
     "one spec for many hosts": lambda _: connect_all(f"host:key={TEXT}"),
     "bytes for many hosts": lambda _: connect_all(KEY),  # type: ignore[arg-type]
     "a server without a port": lambda _: Server(70000, KEY, "127.0.0.1"),
-    "run_server": lambda _: run_server(0, KEY, pidfile="x"),
+    "run_server": lambda _: run_server(70000, KEY, "127.0.0.1"),
     "a text for a server": lambda _: Server(0, TEXT),  # type: ignore[arg-type]
 }
 

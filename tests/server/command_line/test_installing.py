@@ -32,7 +32,7 @@ def test_installing(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
     said = capsys.readouterr().out
 
     assert settings(place) == {
-        "keyfile": str(place / "etc" / "server.key"),
+        "keyfile": [str(place / "etc" / "server.key")],
         "port": 12000,
         "allow": ["192.0.2.0/24"],
         "class": "QuietServer",
@@ -57,7 +57,7 @@ def test_installing_again(place: Path, capsys: pytest.CaptureFixture[str]) -> No
 
     assert main(["--install", "-b", "::1", "-O"]) == 0
     assert settings(place)["port"] == 12000
-    assert settings(place)["bind"] == "::1"
+    assert settings(place)["bind"] == ["::1"]
     assert settings(place)["class"] == "Server"
     assert "# mine\nport = 12000" in path.read_text()
     assert read_key_file(place / "etc" / "server.key") != key
