@@ -7,6 +7,7 @@ from easycluster_client._api.call_options import options
 from easycluster_client._api.client import Client
 from easycluster_client._api.connection import Connection
 from easycluster_client._api.threaded_client import AutoThreadingClient, ThreadedClient
+from easycluster_client._api.trusted_classes import trust
 from easycluster_client._calls.response import NonblockingResponse
 from easycluster_client._connect.key_options import add_key_options, key_from_options
 from easycluster_client._connect.spec import parse_connection_spec
@@ -33,5 +34,6 @@ __all__ = [
     "options",
     "outcomes",
     "parse_connection_spec",
+    "trust",
     "wait",
 ]

@@ -5,6 +5,7 @@ Beside the names of ``from easycluster import *``, which stand below, there are:
 
     as_completed, wait              several responses at once
     options                         limits and other options of calls
+    trust                           classes that a host may send in spite of ``trust=results``
     outcomes, Outcome               the values and errors of a call on several hosts
     get_global, set_global          names of the definitions
     NonblockingResponse             the class of responses
@@ -19,7 +20,7 @@ and these errors, all derived from `EasyClusterError`::
     AuthenticationError   CallTimeout           CompletionError     ConnectError     ConnectionLost
     DefinitionError       DeserializationError  KeyFileError        ProtocolError    RemoteException
     RemoteTraceback       SerializationError    SpecError           UnknownRemoteError
-    VersionError
+    UntrustedResult       VersionError
 """
 
 # This package only re-exports names: each is imported from its own module when it is first used, so that a
@@ -79,7 +80,7 @@ _CLIENT_STARRED: Dict[str, str] = dict.fromkeys(
 )
 _ERRORS = (
     "AuthenticationError CompletionError DefinitionError KeyFileError ProtocolError RemoteTraceback "
-    "SpecError UnknownRemoteError VersionError"
+    "SpecError UnknownRemoteError UntrustedResult VersionError"
 )
 _BY_NAME: Dict[str, str] = {
     "FileProxy": "easycluster_protocol._objects.proxy_classes",
@@ -91,6 +92,7 @@ _BY_NAME: Dict[str, str] = {
     "as_completed": "easycluster_client",
     "options": "easycluster_client",
     "outcomes": "easycluster_client",
+    "trust": "easycluster_client",
     "wait": "easycluster_client",
     "Key": "easycluster_protocol.keys",
     "KeyFileWarning": "easycluster_protocol.keys",

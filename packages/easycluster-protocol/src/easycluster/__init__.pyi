@@ -18,6 +18,7 @@ from easycluster_client import (
     options as options,
     outcomes as outcomes,
     parse_connection_spec as parse_connection_spec,
+    trust as trust,
     wait as wait,
 )
 from easycluster_protocol._constants import (
@@ -66,6 +67,7 @@ from easycluster_protocol.errors import (
     SerializationError as SerializationError,
     SpecError as SpecError,
     UnknownRemoteError as UnknownRemoteError,
+    UntrustedResult as UntrustedResult,
     VersionError as VersionError,
 )
 from easycluster_protocol.keys import (

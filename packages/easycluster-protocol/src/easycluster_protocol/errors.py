@@ -15,6 +15,7 @@ Each derives from `EasyClusterError` and from the built-in exception that script
     │   └── RemoteProtocolError                    the peer sent something illegal
     ├── SerializationError      (PicklingError, TypeError)    a value could not be sent
     ├── DeserializationError    (UnpicklingError, ValueError) a value could not be received
+    │   └── UntrustedResult                        a host sent what it is not trusted with
     ├── DefinitionError         (ImportError)      a block of definitions failed on the server
     ├── CompletionError         (RuntimeError)     a completion function waited for an answer
     ├── RemoteException                            carries an exception of remote code
@@ -93,6 +94,10 @@ class SerializationError(EasyClusterError, PicklingError, TypeError):
 
 class DeserializationError(EasyClusterError, UnpicklingError, ValueError):
     """A value arrived but could not be unpickled; the connection is unharmed."""
+
+
+class UntrustedResult(DeserializationError):
+    """A host sent more than it is trusted with, see ``trust=results``; nothing of it was run."""
 
 
 class DefinitionError(EasyClusterError, ImportError):

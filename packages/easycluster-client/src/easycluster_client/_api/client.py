@@ -69,15 +69,17 @@ class Client(Connection):
         extra_args: further arguments of ssh.
         connect_timeout: how long making a connection may take, in seconds. Time that ssh spends
             waiting for a password, a passphrase or a confirmation does not count.
+        trust: ``"results"``: unpickle nothing of the host's that could run code here, see `trust`; None:
+            everything.
 
     Raises:
         ConnectError: the connection could not be made.
         KeyFileError: the key is not valid, or it is a connection spec.
-        ValueError: ``connect_timeout`` is not a positive number.
+        ValueError: ``connect_timeout`` is not a positive number, or there is no such ``trust``.
         DefinitionError: the definitions failed on the server.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 -- scripts rely on it
         self,
         key: bytes | None = None,
         host: str | None = None,
@@ -90,11 +92,12 @@ class Client(Connection):
         extra_args: Sequence[str] = (),
         *,
         connect_timeout: float = CONNECT_TIMEOUT,
+        trust: str | None = None,
     ) -> None:
         key = hide(key)
         host = host if isinstance(host, str) else hide(host)  # it may be the key, too
         super().__init__(
-            self._easycluster_new_call_maker(definitions), key, enable_compression, connect_timeout
+            self._easycluster_new_call_maker(definitions), key, enable_compression, connect_timeout, trust
         )
         self._easycluster_name: str | None = None
         if host is None:

@@ -12,10 +12,12 @@ from easycluster_client._address import Address, get_peername, is_local
 from easycluster_client._calls.keywords import encode_threadid, parse_options
 from easycluster_client._calls.maker import CallMaker
 from easycluster_client._connect.connected import OpenConnection
+from easycluster_client._connect.spec import check_trust
 from easycluster_client._connect.tcp import connect_socket
 from easycluster_client._deadlines import check_connect_timeout
 from easycluster_client._session.session import ClientSession
 from easycluster_client._ssh.shipment import calls_bundle
+from easycluster_client._trust.policy import Policy
 from easycluster_protocol._objects.proxies import RemoteProxy
 from easycluster_protocol._types import Value
 from easycluster_protocol._wire import messages as m
@@ -38,16 +40,26 @@ class Connection:
         key: the key that is shared with the server, or None.
         compress: whether to compress messages, in both directions.
         connect_timeout: how long making a connection may take, in seconds.
+        trust: see `Client`.
 
     Raises:
-        ValueError: ``connect_timeout`` is not a positive number.
+        ValueError: ``connect_timeout`` is not a positive number, or there is no such ``trust``.
     """
 
-    def __init__(self, calls: CallMaker, key: bytes | None, compress: bool, connect_timeout: float) -> None:
+    def __init__(
+        self,
+        calls: CallMaker,
+        key: bytes | None,
+        compress: bool,
+        connect_timeout: float,
+        trust: str | None = None,
+    ) -> None:
         self._easycluster_calls = calls
         key = self._easycluster_key = hide(key)
         self._easycluster_compress = compress
         self._easycluster_connect_timeout = check_connect_timeout(connect_timeout)
+        if check_trust(trust) is not None:
+            calls.restrict(Policy())
         self._easycluster_connection: OpenConnection | None = None
         self._easycluster_address: Address | None = None
         #: The name of the server that the client was, or was to be, connected to; None: there was none.

@@ -60,6 +60,7 @@ class ThreadedClient(Client):
         keep_alive_timeout: float | None = 60,
         *,
         connect_timeout: float = CONNECT_TIMEOUT,
+        trust: str | None = None,
     ) -> None:
         key = hide(key)
         self._easycluster_keep_alive = (
@@ -77,6 +78,7 @@ class ThreadedClient(Client):
             rpython,
             extra_args,
             connect_timeout=connect_timeout,
+            trust=trust,
         )
 
     def _easycluster_new_call_maker(self, definitions: str) -> CallMaker:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 from easycluster_client._deadlines import deadline_after
@@ -26,6 +27,7 @@ from .proxy_state import ProxyState
 from .response import NonblockingResponse
 
 if TYPE_CHECKING:
+    from easycluster_client._trust.policy import Policy
     from easycluster_protocol._objects.proxies import RemoteProxy
     from easycluster_protocol._types import Args, Buffer, Kwargs, Value
 
@@ -61,6 +63,16 @@ class CallMaker:
         # Reentrant: completion functions that are called while a thread waits may send definitions, too.
         self._definitions_lock = threading.RLock()
         self._definitions_sent = 0
+        self._new_response: Callable[..., NonblockingResponse] = NonblockingResponse
+        #: What the host is trusted with, None: everything.
+        self.policy: Policy | None = None
+
+    def restrict(self, policy: Policy) -> None:
+        """Trust the host with its results only, see `GuardedResponse`."""
+        from .guarded_response import GuardedResponse  # few scripts need it
+
+        self.policy = policy
+        self._new_response = partial(GuardedResponse, policy)
 
     def renew_locks(self) -> None:
         """Replace the locks in a forked process: threads that do not exist there may hold the old ones."""
@@ -186,7 +198,7 @@ class CallMaker:
         """
         if session is None:
             session = self.session or self.get_session()
-        response = NonblockingResponse(self.client, label, session, options)
+        response = self._new_response(self.client, label, session, options)
         if values[-1]:
             target = "host" if kind == m.CALL else "proxy"
             response.call_misplaced = find_misplaced_options(values[-1], target)

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 #: The value of a call, its exception, and the remote stack trace, which is None for an error that was raised
 #: here.
-_Outcome = tuple["Value", BaseException | None, list[str] | None]
+Outcome = tuple["Value", BaseException | None, list[str] | None]
 
 #: Takes the place of an answer that has been unpickled. It is not None, because a thread that reads until the
 #: answer is there may check this after another thread has unpickled the answer.
@@ -63,7 +63,7 @@ class NonblockingResponse(FutureMethods):
     call_timeout: float | None = None
     #: The end of the time that the last wait for the answer had; None: no limit.
     call_deadline: float | None = None
-    _outcome: _Outcome | None = None
+    _outcome: Outcome | None = None
     #: Whether the stack trace of its error has been printed: once is enough.
     _is_reported = False
     #: The keywords of the function that may have been meant as options.
@@ -242,7 +242,7 @@ class NonblockingResponse(FutureMethods):
         name_host(remote, self.call_session.peername)
         return remote
 
-    def _resolve(self) -> _Outcome:
+    def _resolve(self) -> Outcome:
         """Unpickle the answer, once, in the thread that wants the value, under no lock of the library."""
         # The message first: another thread that unpickles it at the same time replaces the message last.
         message, outcome = self.call_answer, self._outcome
@@ -260,7 +260,7 @@ class NonblockingResponse(FutureMethods):
         self.call_proxies = None
         return outcome
 
-    def _resolve_failure(self, message: Message) -> _Outcome:
+    def _resolve_failure(self, message: Message) -> Outcome:
         peername = self.call_session.peername
         label = "the exception that {} raised"
         try:
@@ -277,6 +277,11 @@ class NonblockingResponse(FutureMethods):
                 error, text = self.call_session.references.load_answer(message, unpack)
         except Exception as failure:
             return None, self._explain(label, failure), None
+        return self._finish_failure(error, text)
+
+    def _finish_failure(self, error: BaseException, text: list[str]) -> Outcome:
+        """Return the outcome for an exception of the host, with the hints that explain it."""
+        peername = self.call_session.peername
         if self.call_misplaced is not None:
             self.call_misplaced.explain(error, text)
         if isinstance(error, (NameError, TypeError)):
@@ -287,7 +292,7 @@ class NonblockingResponse(FutureMethods):
         name_host(error, peername)
         return None, error, text
 
-    def _resolve_result(self, message: Message) -> _Outcome:
+    def _resolve_result(self, message: Message) -> Outcome:
         if message.damage is not None:
             return None, self._explain("the result of {}", MemoryError(message.damage)), None
         try:
@@ -300,7 +305,7 @@ class NonblockingResponse(FutureMethods):
         # Out here: an interrupt of the waiting is no error of the value.
         return self._wait_for(value) if type(value) is LateResult else (value, None, None)
 
-    def _load_again(self, error: BaseException, message: Message) -> _Outcome:
+    def _load_again(self, error: BaseException, message: Message) -> Outcome:
         """Return the outcome for a result that could not be unpickled: perhaps another NumPy is to blame."""
         load = partial(loads_again, error, message.body, message.buffers)
         try:
@@ -310,7 +315,7 @@ class NonblockingResponse(FutureMethods):
         except (Exception, SystemExit) as failure:
             return None, self._explain("the result of {}", failure), None
 
-    def _wait_for(self, late: LateResult) -> _Outcome:
+    def _wait_for(self, late: LateResult) -> Outcome:
         """Return the outcome of a call whose result the server has kept."""
         try:
             later = self._later = self._later or self._ask_for(late)

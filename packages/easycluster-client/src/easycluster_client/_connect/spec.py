@@ -32,6 +32,10 @@ _SWITCH_VALUES = {
 }
 
 
+#: What a host may be trusted with; without the option, with everything.
+_TRUSTS = ("results",)
+
+
 class _RequiredParams(TypedDict):
     key: bytes
     host: str
@@ -47,6 +51,7 @@ class ConnectionParams(_RequiredParams, total=False):
     """The keyword arguments of `Client` that a spec gives."""
 
     connect_timeout: float
+    trust: str
 
 
 # Empty custom options come first; mypy cannot know that a Collection is not empty.
@@ -96,7 +101,8 @@ def parse_connection_spec(
             - ``user=NAME``: the user for SSH; this alone does not turn SSH on;
             - ``rpython=COMMAND``: the Python to run on the server;
             - ``extra=ARGUMENTS``: more arguments for ``ssh``, quoted as in a shell;
-            - ``connect_timeout=SECONDS``: how long connecting may take, see `Client`.
+            - ``connect_timeout=SECONDS``: how long connecting may take, see `Client`;
+            - ``trust=results``: unpickle nothing that could run code here, see `Client`.
 
         default_port: the port of a spec that names none; None means `DEFAULT_PORT` for TCP, and for
             SSH the port that ``ssh`` is configured to use.
@@ -135,6 +141,9 @@ def parse_connection_spec(
         timeout = _pop_value(options, "connect_timeout")
         if timeout is not None:
             params["connect_timeout"] = _parse_connect_timeout(timeout)
+        trust = _pop_trust(options)
+        if trust is not None:
+            params["trust"] = trust
         file, text = _pop_key_source(options)
     except MalformedSpec as error:
         reason, options = str(error), {}
@@ -192,6 +201,24 @@ def _parse_connect_timeout(text: str) -> float:
         return check_connect_timeout(float(text))
     except ValueError:
         raise MalformedSpec("option 'connect_timeout' must be a number of seconds above 0") from None
+
+
+def check_trust(trust: str | None) -> str | None:
+    """Return the argument ``trust`` of `Client`.
+
+    Raises:
+        ValueError: there is no such trust.
+    """
+    if trust is not None and trust not in _TRUSTS:
+        raise SpecError(f"trust must be 'results', or be left out, not {trust!r:.100}")
+    return trust
+
+
+def _pop_trust(options: dict[str, str]) -> str | None:
+    value = _pop_value(options, "trust")
+    if value is not None and value not in _TRUSTS:
+        raise MalformedSpec("option 'trust' must be results, or be left out")
+    return value
 
 
 def _pop_ssh(options: dict[str, str], default: bool) -> bool | str:

@@ -12,7 +12,7 @@ from easycluster_protocol.keys import hide
 
 #: The options that every spec may have.
 OPTIONS = frozenset(
-    {"kf", "keyfile", "key", "compress", "ssh", "user", "rpython", "extra", "connect_timeout"}
+    {"kf", "keyfile", "key", "compress", "ssh", "user", "rpython", "extra", "connect_timeout", "trust"}
 )
 
 #: The signs that names may contain besides letters and digits: none that a shell or ``ssh`` interprets.

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import threading
 import weakref
+from array import array
 from collections import deque
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Protocol, TypeVar
@@ -124,7 +125,7 @@ class References:
         #: The numbers of the latest calls whose answers were noted.
         self._noted: deque[int] = deque(maxlen=16)
         #: For calls whose answer has not come yet, the objects that the messages ahead of the answer named.
-        self._ahead: dict[int, dict[int, None]] = {}
+        self._ahead: dict[int, array[int]] = {}
 
     def renew_locks(self) -> None:
         """See `Maker.renew_locks`."""
@@ -234,7 +235,7 @@ class References:
             # counted one receipt, and giving back two would drop objects that are in use.
             if message.request in self._noted:
                 return
-            more = self._ahead.get(message.request, ())
+            more = dict.fromkeys(self._ahead.get(message.request, ()))
             message.receipts = _Receipts(self.drop, [*more, *message.references])
         # Only now: receipts that an interrupt lost before they were in the message must not be given back.
         message.receipts.is_armed = True
@@ -244,7 +245,8 @@ class References:
     def note_ahead(self, message: Message) -> None:
         """Note the numbers of objects that do not fit the table of the answer which follows."""
         if message.request not in self._noted:  # else the answer has come already and is being repeated
-            self._ahead.setdefault(message.request, {}).update(dict.fromkeys(message.references))
+            # No more memory than the numbers took in the message. They may come twice, see `note`.
+            self._ahead.setdefault(message.request, array("Q")).extend(message.references)
 
     def load_answer(self, message: Message, load: Callable[[], _Loaded]) -> _Loaded:
         """Return the value of an answer that names server objects.

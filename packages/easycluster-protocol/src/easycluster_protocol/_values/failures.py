@@ -184,15 +184,27 @@ def unpack_exception(
         The exception with its chain, in which a `RemoteTraceback` is the cause of the first link that was
         raised without one (``raise ... from``); and the lines of the remote stack trace.
     """
-    chain = loads(body)
+    return join_chain(loads(body), host, lambda link: _find_or_rebuild(link, find_kept))
+
+
+def join_chain(
+    chain: List[Link], host: str, make: Callable[[Link], BaseException]
+) -> Tuple[BaseException, List[str]]:
+    """Return the exception that a chain describes, and the lines of the remote stack trace.
+
+    Args:
+        chain: the unpickled body of a FAILURE message.
+        host: see `unpack_exception`.
+        make: makes the exception of one link.
+    """
     text: List[str] = chain[0]["text"]
-    error = last = _find_or_rebuild(chain[0], find_kept)
+    error = last = make(chain[0])
     #: The link that has no cause. Scripts look for the stack trace there, and Python shows no context of it
     #: then: the trace tells it.
     without: Optional[BaseException] = None
     is_suppressed = True
     for before, link in zip(chain, chain[1:]):
-        following = _find_or_rebuild(link, find_kept)
+        following = make(link)
         if before["relation"] == "cause":
             set_attribute(last, "__cause__", following)
         else:
@@ -224,7 +236,7 @@ def rebuild_link(link: Link) -> BaseException:
             raise
         except BaseException as failure:  # importing its module may do anything
             reason = describe(failure)
-    return _make_stand_in(link, reason)
+    return make_stand_in(link, reason)
 
 
 def _load(pickled: bytes) -> Value:
@@ -234,7 +246,13 @@ def _load(pickled: bytes) -> Value:
         return loads_again(failure, pickled, ())
 
 
-def _make_stand_in(link: Link, reason: Optional[str]) -> BaseException:
+def make_stand_in(link: Link, reason: Optional[str]) -> BaseException:
+    """Return an exception that takes the place of one which cannot be rebuilt.
+
+    Args:
+        link: its description.
+        reason: why it cannot be rebuilt.
+    """
     bases = [getattr(builtins, name, None) for name in link["bases"]]
     for base in [*bases, Exception]:
         if not (isinstance(base, type) and issubclass(base, Exception)):

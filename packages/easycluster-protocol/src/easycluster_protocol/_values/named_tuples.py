@@ -152,6 +152,11 @@ def make_struct(description: Description, items: Tuple[Value, ...], others: Dict
             return cls.__new__(cls, *items)
     except TypeError:  # that of another version may need more items
         pass
+    return make_copied(description, items, others)
+
+
+def make_copied(description: Description, items: Tuple[Value, ...], others: Dict[str, Value]) -> Value:
+    """Return a tuple of a class that is made for it; for the arguments see `make_struct`."""
     made = _make_class(*description)._make(items)
     made.__dict__.update(others)
     return made

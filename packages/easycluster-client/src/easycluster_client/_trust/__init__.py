@@ -1,0 +1,1 @@
+"""Unpickling for a host that is trusted with its results only (``trust=results``)."""

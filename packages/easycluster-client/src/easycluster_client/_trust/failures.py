@@ -1,0 +1,104 @@
+"""Exceptions of a host that is trusted with its results only."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from easycluster_protocol._values.failures import join_chain, make_stand_in
+from easycluster_protocol._values.serialize import PLAIN_TYPES, describe
+
+from .own_names import set_attributes
+from .plain_names import check
+from .untrusted import UntrustedName, make_visible
+
+if TYPE_CHECKING:
+    from easycluster_client._session.references import References
+    from easycluster_protocol._types import Buffer, Value
+
+    from .policy import Policy
+
+#: Servers cut longer chains, and put exceptions that are deeper in others as text.
+_MOST_LINKS, _MOST_LEVELS = 32, 8
+
+_LONGEST_TYPE = 200
+_MOST_BASES = 100
+
+
+def unpack_exception(
+    policy: Policy, body: Buffer, host: str, references: References | None
+) -> tuple[BaseException, list[str]]:
+    """Rebuild the exception in the body of a FAILURE message.
+
+    Args:
+        policy: what the host is trusted with.
+        body: the body.
+        host: the name of the server.
+        references: those of the connection, if the body may name server objects.
+
+    Returns:
+        See `easycluster_protocol._values.failures.unpack_exception`.
+
+    Raises:
+        ValueError: the body is no description of an exception.
+    """
+    chain: Value = policy.load(body)
+    check(type(chain) is list and len(chain) > 0 and all(type(link) is dict for link in chain), "exception")
+    chain = [dict(link) for link in chain[:_MOST_LINKS]]
+    text = chain[0].get("text")
+    check(type(text) is list and all(type(line) is str for line in text), "exception")
+    chain[0]["text"] = [make_visible(line) for line in text]
+    for link in chain:
+        link.setdefault("suppress", False)
+        link.setdefault("relation", "context")
+        check(type(link["suppress"]) is bool, "exception")
+    return join_chain(chain, host, lambda link: rebuild_link(policy, link, references, 0))
+
+
+def rebuild_link(policy: Policy, link: Value, references: References | None, level: int) -> BaseException:
+    """Return the exception of one link, or a stand-in if it is not trusted or cannot be rebuilt."""
+    check(type(link) is dict and level <= _MOST_LEVELS, "exception")
+    pickled, reason = link.get("pickled"), link.get("reason")
+    if type(pickled) is bytes:
+        try:
+            error = policy.load(pickled, (), references, level)
+            if isinstance(error, Exception):
+                return error
+            reason = "its pickle is not an exception here"
+        except UntrustedName as failure:
+            reason = f"its pickle names {failure}, and this connection has trust=results"
+        except KeyboardInterrupt:
+            raise
+        except BaseException as failure:  # a class that the script trusts may do anything
+            reason = describe(failure)
+    stand_in = make_stand_in(_clean(link), None if reason is None else make_visible(str(reason)))
+    for name, value in _clean_attributes(link.get("attributes")).items():
+        try:
+            set_attributes(stand_in, {name: value})
+        except ValueError:  # Python has it for itself
+            pass
+    return stand_in
+
+
+def _clean(link: dict[str, Value]) -> dict[str, Value]:
+    """Return what a stand-in is made from."""
+    texts: dict[str, Value] = {name: link.get(name) for name in ("type", "module", "message")}
+    check(all(type(text) is str for text in texts.values()), "exception")
+    bases = link.get("bases")
+    check(type(bases) is list and all(type(name) is str for name in bases[:_MOST_BASES]), "exception")
+    return {
+        "type": make_visible(texts["type"][:_LONGEST_TYPE]),
+        "module": make_visible(texts["module"][:_LONGEST_TYPE]),
+        "message": make_visible(texts["message"]),
+        "bases": bases[:_MOST_BASES],
+        "attributes": {},
+    }
+
+
+def _clean_attributes(attributes: Value) -> dict[str, Value]:
+    if type(attributes) is not dict:
+        return {}
+    return {
+        name: value
+        for name, value in attributes.items()
+        if type(name) is str and name != "args" and type(value) in PLAIN_TYPES
+    }
