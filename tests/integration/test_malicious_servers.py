@@ -19,7 +19,7 @@ from easycluster import (
     RemoteProxy,
 )
 from easycluster.server import spawn_local
-from easycluster_protocol._wire import frames, messages as m, sender
+from easycluster_protocol._wire import frames, messages as m
 from easycluster_protocol._wire.messages import Message
 from helpers.malicious import (
     KEY,
@@ -336,7 +336,7 @@ def test_pickles_of_exceptions() -> None:
     error: Any = raised([link_of(pickled=pickled(REFUSED["system"]))])
 
     assert isinstance(error, ValueError)
-    assert "posix.system" in error.reason
+    assert "posix.system" in vars(error)["reason"]
 
 
 def test_long_chains() -> None:
@@ -421,7 +421,7 @@ def bomb() -> bytes:
 
 def test_bombs(bomb: bytes, honest: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     """A frame that inflates to more than a frame may hold ends the connection, and costs no memory."""
-    monkeypatch.setattr(sender.zlib, "compress", lambda *_: bomb)
+    monkeypatch.setattr(zlib, "compress", lambda *_: bomb)
 
     def send_bomb(server: MaliciousServer, call: Message) -> None:
         server.socket.sendall(server.link.sender.send_all([[(frames.MESSAGES, 0, bytes(2 * len(bomb)))]]))

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 import easycluster
+from easycluster_client._trust.names import load
 from easycluster_client._trust.policy import Policy
 from easycluster_client._trust.untrusted import UntrustedName
 from easycluster_protocol._pickling import UnpicklingError
@@ -59,7 +60,7 @@ def test_objects_of_definitions(module: Any) -> None:
     slots = module.Slots()
     slots.a = 5
     for value in (module.Plain(5), module.Own(6), module.Color.RED, slots):
-        loaded = Policy().load(pickle.dumps(value, 4))
+        loaded = load(Policy(), pickle.dumps(value, 4))
         assert type(loaded) is type(value)
         assert getattr(loaded, "__dict__", None) == getattr(value, "__dict__", None)
     assert loaded.a == 5
@@ -82,13 +83,13 @@ def test_objects_of_definitions(module: Any) -> None:
 def test_what_definitions_do_not_give(module: Any, value: bytes) -> None:
     """Nothing else of definitions may be named, and no constructor called."""
     with pytest.raises((UntrustedName, ValueError)):
-        Policy().load(b"\x80\x04" + value + b".")
+        load(Policy(), b"\x80\x04" + value + b".")
 
 
 def test_states(module: Any) -> None:
     """A state sets attributes of objects, and none of classes, of enumerations, and no special ones."""
     plain = name(MODULE, "Plain") + b")\x81"
-    assert Policy().load(pickled(built(plain, {"a": 1}))).a == 1
+    assert load(Policy(), pickled(built(plain, {"a": 1}))).a == 1
     for target, state in (
         (name(MODULE, "Plain"), (None, {"a": 1})),
         (called(name(MODULE, "Color"), 1), {"a": 1}),
@@ -98,7 +99,7 @@ def test_states(module: Any) -> None:
         (plain, 5),
     ):
         with pytest.raises(UnpicklingError):
-            Policy().load(pickled(built(target, state)))
+            load(Policy(), pickled(built(target, state)))
     assert module.Color.RED.value == 1
 
 
@@ -107,15 +108,15 @@ def test_classes_of_the_script() -> None:
     policy = Policy()
     body = pickled(called(name(__name__, "Ours"), 5))
     with pytest.raises(UntrustedName, match=f"{__name__}.Ours"):
-        policy.load(body)
+        load(policy, body)
     policy.trust(Ours)
-    assert policy.load(body).value == 5
-    assert policy.load(pickle.dumps(Ours(6))).value == 6
+    assert load(policy, body).value == 5
+    assert load(policy, pickle.dumps(Ours(6))).value == 6
 
 
 def test_functions_are_no_values() -> None:
     """A function that may be called does nothing as a value."""
-    (value,) = Policy().load(pickled([name("builtins", "iter")]))
+    (value,) = load(Policy(), pickled([name("builtins", "iter")]))
 
     assert not callable(value)
     assert repr(value) == "<name of iter>"

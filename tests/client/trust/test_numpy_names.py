@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from easycluster_client._trust import names
 from easycluster_client._trust.numpy_names import normalize
 from easycluster_client._trust.policy import Policy
 
@@ -22,7 +23,7 @@ TYPES = [
 
 def load(value: Any, protocol: int) -> Any:
     """Pickle a value and load it for a host that is not trusted."""
-    return Policy().load(pickle.dumps(value, protocol))
+    return names.load(Policy(), pickle.dumps(value, protocol))
 
 
 @pytest.mark.parametrize("protocol", [4, 5])

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from easycluster_client._trust import plain_names
+from easycluster_client._trust.names import load
 from easycluster_client._trust.policy import Policy
 
 ZONE = dt.timezone(dt.timedelta(hours=-3), "name")
@@ -46,7 +47,7 @@ ZONE = dt.timezone(dt.timedelta(hours=-3), "name")
 )
 def test_values(value: Any, protocol: int) -> None:
     """Values of Python's own library are loaded as Python does."""
-    loaded = Policy().load(pickle.dumps(value, protocol))
+    loaded = load(Policy(), pickle.dumps(value, protocol))
 
     assert type(loaded) is type(value)
     assert pickle.dumps(loaded, protocol) == pickle.dumps(value, protocol)
@@ -54,8 +55,8 @@ def test_values(value: Any, protocol: int) -> None:
 
 def test_zones(monkeypatch: pytest.MonkeyPatch) -> None:
     """A time zone is found by its name, and is the same each time; UTC is Python's own."""
-    assert Policy().load(pickle.dumps([dt.timezone.utc])) == [dt.timezone.utc]
-    assert Policy().load(pickle.dumps([dt.timezone.utc]))[0] is dt.timezone.utc
+    assert load(Policy(), pickle.dumps([dt.timezone.utc])) == [dt.timezone.utc]
+    assert load(Policy(), pickle.dumps([dt.timezone.utc]))[0] is dt.timezone.utc
     asked: list[str] = []
     monkeypatch.setattr(zoneinfo, "ZoneInfo", asked.append)
     plain_names.make_zone("Europe/Berlin")

@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING
 
+from easycluster_client._trust.failures import unpack_exception
+from easycluster_client._trust.names import load
 from easycluster_client._trust.untrusted import UntrustedName, make_visible
 from easycluster_protocol._values.serialize import describe, explain_loads
 from easycluster_protocol.errors import UntrustedResult
@@ -13,10 +15,10 @@ from easycluster_protocol.errors import UntrustedResult
 from .response import NonblockingResponse
 
 if TYPE_CHECKING:
-    from easycluster_client._session.references import References
     from easycluster_client._session.session import ClientSession
+    from easycluster_client._trust.failures import Load
     from easycluster_client._trust.policy import Policy
-    from easycluster_protocol._types import Value
+    from easycluster_protocol._types import Buffer, Value
     from easycluster_protocol._wire.messages import Message
 
     from .owner import Owner
@@ -56,18 +58,21 @@ class GuardedResponse(NonblockingResponse):
         finally:
             del self  # see there
 
-    def _load(self, message: Message, load: Callable[[References | None], Value]) -> Value:
-        if message.receipts is None:
-            return load(None)
-        references = self.call_session.references
-        return references.load_answer(message, partial(load, references))
+    def _load(self, message: Message, use: Callable[[Load], Value]) -> Value:
+        """Return what a function makes of a message; it gets the function that unpickles."""
+        references = None if message.receipts is None else self.call_session.references
+
+        def load_body(body: Buffer, level: int) -> Value:
+            return load(self.call_policy, body, message.buffers, references, level)
+
+        if references is None:
+            return use(load_body)
+        return references.load_answer(message, partial(use, load_body))
 
     def _resolve_failure(self, message: Message) -> Outcome:
-        from easycluster_client._trust.failures import unpack_exception
-
-        policy, peername = self.call_policy, self.call_session.peername
+        peername = self.call_session.peername
         try:
-            error, text = self._load(message, partial(unpack_exception, policy, message.body, peername))
+            error, text = self._load(message, lambda load: unpack_exception(load, message.body, peername))
         except Exception as failure:
             return None, self._explain("the exception that {} raised", failure), None
         return self._finish_failure(error, text)
@@ -77,7 +82,7 @@ class GuardedResponse(NonblockingResponse):
         if message.damage is not None:
             return None, self._explain(label, MemoryError(message.damage)), None
         try:
-            value = self._load(message, partial(self.call_policy.load, message.body, message.buffers))
+            value = self._load(message, lambda load: load(message.body, 0))
         except UntrustedName as failure:
             return None, self._refuse(failure), None
         except (Exception, SystemExit) as failure:  # unpickling a value must not end the master

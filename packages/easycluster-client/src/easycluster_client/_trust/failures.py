@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from easycluster_protocol._values.failures import join_chain, make_stand_in
@@ -9,13 +10,13 @@ from easycluster_protocol._values.serialize import PLAIN_TYPES, describe
 
 from .own_names import set_attributes
 from .plain_names import check
-from .untrusted import UntrustedName, make_visible
+from .untrusted import UntrustedName, make_visible, type_of
 
 if TYPE_CHECKING:
-    from easycluster_client._session.references import References
     from easycluster_protocol._types import Buffer, Value
 
-    from .policy import Policy
+    #: Unpickles what is in so many exceptions, one in the other.
+    Load = Callable[[Buffer, int], Value]
 
 #: Servers cut longer chains, and put exceptions that are deeper in others as text.
 _MOST_LINKS, _MOST_LEVELS = 32, 8
@@ -24,16 +25,13 @@ _LONGEST_TYPE = 200
 _MOST_BASES = 100
 
 
-def unpack_exception(
-    policy: Policy, body: Buffer, host: str, references: References | None
-) -> tuple[BaseException, list[str]]:
+def unpack_exception(load: Load, body: Buffer, host: str) -> tuple[BaseException, list[str]]:
     """Rebuild the exception in the body of a FAILURE message.
 
     Args:
-        policy: what the host is trusted with.
+        load: unpickles for a host that is trusted with its results only.
         body: the body.
         host: the name of the server.
-        references: those of the connection, if the body may name server objects.
 
     Returns:
         See `easycluster_protocol._values.failures.unpack_exception`.
@@ -41,26 +39,29 @@ def unpack_exception(
     Raises:
         ValueError: the body is no description of an exception.
     """
-    chain: Value = policy.load(body)
-    check(type(chain) is list and len(chain) > 0 and all(type(link) is dict for link in chain), "exception")
+    chain: Value = load(body, 0)
+    check(
+        type_of(chain) is list and len(chain) > 0 and all(type_of(link) is dict for link in chain),
+        "exception",
+    )
     chain = [dict(link) for link in chain[:_MOST_LINKS]]
     text = chain[0].get("text")
-    check(type(text) is list and all(type(line) is str for line in text), "exception")
+    check(type_of(text) is list and all(type_of(line) is str for line in text), "exception")
     chain[0]["text"] = [make_visible(line) for line in text]
     for link in chain:
         link.setdefault("suppress", False)
         link.setdefault("relation", "context")
         check(type(link["suppress"]) is bool, "exception")
-    return join_chain(chain, host, lambda link: rebuild_link(policy, link, references, 0))
+    return join_chain(chain, host, lambda link: rebuild_link(load, link, 0))
 
 
-def rebuild_link(policy: Policy, link: Value, references: References | None, level: int) -> BaseException:
+def rebuild_link(load: Load, link: Value, level: int) -> BaseException:
     """Return the exception of one link, or a stand-in if it is not trusted or cannot be rebuilt."""
-    check(type(link) is dict and level <= _MOST_LEVELS, "exception")
+    check(type_of(link) is dict and level <= _MOST_LEVELS, "exception")
     pickled, reason = link.get("pickled"), link.get("reason")
-    if type(pickled) is bytes:
+    if type_of(pickled) is bytes:
         try:
-            error = policy.load(pickled, (), references, level)
+            error = load(pickled, level)
             if isinstance(error, Exception):
                 return error
             reason = "its pickle is not an exception here"
@@ -82,9 +83,9 @@ def rebuild_link(policy: Policy, link: Value, references: References | None, lev
 def _clean(link: dict[str, Value]) -> dict[str, Value]:
     """Return what a stand-in is made from."""
     texts: dict[str, Value] = {name: link.get(name) for name in ("type", "module", "message")}
-    check(all(type(text) is str for text in texts.values()), "exception")
-    bases = link.get("bases")
-    check(type(bases) is list and all(type(name) is str for name in bases[:_MOST_BASES]), "exception")
+    check(all(type_of(text) is str for text in texts.values()), "exception")
+    bases: Value = link.get("bases")
+    check(type_of(bases) is list and all(type_of(name) is str for name in bases[:_MOST_BASES]), "exception")
     return {
         "type": make_visible(texts["type"][:_LONGEST_TYPE]),
         "module": make_visible(texts["module"][:_LONGEST_TYPE]),
@@ -95,10 +96,10 @@ def _clean(link: dict[str, Value]) -> dict[str, Value]:
 
 
 def _clean_attributes(attributes: Value) -> dict[str, Value]:
-    if type(attributes) is not dict:
+    if type_of(attributes) is not dict:
         return {}
     return {
         name: value
         for name, value in attributes.items()
-        if type(name) is str and name != "args" and type(value) in PLAIN_TYPES
+        if type_of(name) is str and name != "args" and type_of(value) in PLAIN_TYPES
     }

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, NoReturn, Protocol
 from easycluster_protocol._pickling import UnpicklingError
 
 from .nesting import Nesting
+from .untrusted import is_instance, type_of
 
 if TYPE_CHECKING:
     from easycluster_protocol._types import Args, Buffer, Kwargs, Value
@@ -131,7 +132,7 @@ class Machine:
 
     def memoize(self) -> None:
         value = self._stack[-1]
-        if type(value) is int and value.bit_length() > _MOST_SHARED_BITS:
+        if type_of(value) is int and value.bit_length() > _MOST_SHARED_BITS:
             raise UnpicklingError("a long integer is in it more than once")
         self._memo.append(value)
 
@@ -188,10 +189,10 @@ class Machine:
 
     def _extend(self, items: list[Value]) -> None:
         target: Value = self._stack[-1]
-        if type(target) is list:
+        if type_of(target) is list:
             target.extend(items)
             return
-        if type(target) is deque:
+        if type_of(target) is deque:
             self.nesting.grow(target, items)
         elif not self._names.may_fill(target, list):
             self._refuse_to_fill(target)
@@ -201,7 +202,7 @@ class Machine:
     def add_items(self) -> None:
         items = self.pop_mark()
         target: Value = self._stack[-1]
-        if type(target) is not set and not self._names.may_fill(target, set):
+        if type_of(target) is not set and not self._names.may_fill(target, set):
             self._refuse_to_fill(target)
         for item in items:
             target.add(item)
@@ -216,10 +217,10 @@ class Machine:
 
     def _fill(self, items: list[Value]) -> None:
         target: Value = self._stack[-1]
-        if type(target) is not dict:
+        if type_of(target) is not dict:
             if not self._names.may_fill(target, dict):
                 self._refuse_to_fill(target)
-            if type(target) is defaultdict:
+            if type_of(target) is defaultdict:
                 self.nesting.grow(target, items)
         for index in range(0, len(items), 2):
             target[items[index]] = items[index + 1]
@@ -245,21 +246,21 @@ class Machine:
 
     def new_object_with_keywords(self) -> None:
         kwargs = self._stack.pop()
-        if type(kwargs) is not dict:
+        if type_of(kwargs) is not dict:
             raise UnpicklingError("the keywords of a class are no dictionary")
         args = self._pop_args()
         self._push_made(self._names.make(self._stack.pop(), args, kwargs), (*args, *kwargs.values()))
 
     def _pop_args(self) -> Args:
-        args = self._stack.pop()
-        if type(args) is not tuple:
+        args: Args = self._stack.pop()
+        if type_of(args) is not tuple:
             raise UnpicklingError("the arguments of a call are no tuple")
         return args
 
     def _push_made(self, value: Value, args: Args) -> None:
-        if isinstance(value, (tuple, deque, defaultdict)):
+        if is_instance(value, tuple, deque, defaultdict):
             # Whatever the function has made of its arguments, nothing else can be in the value.
-            self.nesting.note(value, args if isinstance(value, tuple) else (*args, *value))
+            self.nesting.note(value, args if is_instance(value, tuple) else (*args, *value))
         self.push(value)
 
     def build(self) -> None:
@@ -269,7 +270,7 @@ class Machine:
 
 _STOP = 0x2E
 
-_Step = Callable[[Machine], None]
+_Step = Callable[[Machine], object]
 
 
 def _reader(length_size: int, make: Callable[[memoryview], Value]) -> _Step:

@@ -10,12 +10,15 @@ from typing import TYPE_CHECKING
 
 from easycluster_protocol._objects.proxies import RemoteProxy
 from easycluster_protocol._pickling import UnpicklingError
+from easycluster_protocol._values.serialize import loads
 
 from . import numpy_names, own_names
+from .failures import rebuild_link
 from .machine import Machine
 from .plain_names import CLASSES, CONSTANTS, EXCEPTIONS, FUNCTIONS, ITERATORS, make_zone
 from .policy import chooses_constructor, find_defined, is_defined
-from .untrusted import UntrustedName
+from .scan import is_plain
+from .untrusted import UntrustedName, is_class, is_instance, type_of
 
 if TYPE_CHECKING:
     from easycluster_client._session.references import References
@@ -83,7 +86,7 @@ class LoadedNames:
 
     def find(self, module: Value, name: Value) -> Value:
         """See `machine.Names`."""
-        if type(module) is not str or type(name) is not str:
+        if type_of(module) is not str or type_of(name) is not str:
             raise UnpicklingError("a name in it is no text")
         key = (numpy_names.normalize(module), name)
         function = _FUNCTIONS.get(key) or self._find_method(key)
@@ -101,7 +104,7 @@ class LoadedNames:
         if key in _WITH_MACHINE:
             function = _WITH_MACHINE[key]
             return lambda *args: function(self._machine, *args)
-        return {
+        functions: dict[tuple[str, str], Callable[..., Value]] = {
             ("builtins", "getattr"): self._get_attribute,
             (_OBJECTS + "proxies", "find_proxy"): lambda *named: self.find_proxy(named),
             (_VALUES + "failures", "rebuild_link"): self._rebuild_link,
@@ -109,7 +112,8 @@ class LoadedNames:
             (_VALUES + "named_tuples", "make_struct"): lambda *args: own_names.make_struct(
                 self._policy, *args
             ),
-        }.get(key)
+        }
+        return functions.get(key)
 
     def _find_class(self, key: tuple[str, str]) -> type | None:
         module, name = key
@@ -126,7 +130,7 @@ class LoadedNames:
 
     def _get_attribute(self, cls: Value, name: Value) -> Value:
         """Return one of the two methods that Python pickles so: that of time zones, and those of proxies."""
-        if isinstance(cls, RemoteProxy) and type(name) is str:
+        if isinstance(cls, RemoteProxy) and type_of(name) is str:
             return own_names.find_method(cls, name)
         if name != "_unpickle" or not isinstance(cls, type) or cls.__module__ != "zoneinfo":
             raise UntrustedName("builtins", "getattr")
@@ -134,9 +138,9 @@ class LoadedNames:
 
     def call(self, function: Value, args: Args, machine: Machine) -> Value:
         """See `machine.Names`."""
-        if type(function) is _Function:
+        if type_of(function) is _Function:
             return function.replacement(*args)
-        if not isinstance(function, type):
+        if not is_class(function):
             raise UnpicklingError(f"it calls a {type(function).__name__}")
         return self._construct(function, args, machine)
 
@@ -148,7 +152,7 @@ class LoadedNames:
             return known(*args)
         if (cls.__module__, cls.__qualname__) == ("numpy", "dtype"):
             return numpy_names.make_type(machine, *args)
-        if issubclass(cls, Exception):
+        if is_class(cls, Exception):
             return own_names.make_exception(cls, args)
         if is_defined(cls) and chooses_constructor(cls):
             return cls(*args)
@@ -156,25 +160,25 @@ class LoadedNames:
 
     def make(self, cls: Value, args: Args, kwargs: Kwargs) -> Value:
         """See `machine.Names`."""
-        if not isinstance(cls, type):
+        if not is_class(cls):
             raise UnpicklingError("it makes an object of something that is no class")
         if not self._policy.is_named(cls):
             is_uuid = (cls.__module__, cls.__qualname__) == ("uuid", "UUID") and not args
             # A number is the size of bytes, not what is in them.
-            is_sized = issubclass(cls, (bytes, bytearray)) and any(isinstance(each, int) for each in args)
-            may_be_made = is_defined(cls) and not is_sized and not issubclass(cls, RemoteProxy)
+            is_sized = is_class(cls, (bytes, bytearray)) and any(isinstance(each, int) for each in args)
+            may_be_made = is_defined(cls) and not is_sized and not is_class(cls, RemoteProxy)
             if kwargs or not (is_uuid or may_be_made):
                 raise UntrustedName(cls.__module__, cls.__qualname__)
         return cls.__new__(cls, *args, **kwargs)
 
     def set_state(self, target: Value, state: Value, machine: Machine) -> None:
         """See `machine.Names`."""
-        cls = type(target)
+        cls: Value = type_of(target)
         if numpy_names.set_state(machine, target, state):
             return
         if (cls.__module__, cls.__qualname__) == ("uuid", "UUID"):
             _set_uuid(target, state)
-        elif cls in ITERATORS and type(state) is int:
+        elif cls in ITERATORS and type_of(state) is int:
             target.__setstate__(state)
         elif (cls.__module__, cls.__qualname__) == ("types", "SimpleNamespace"):
             _set_attributes(target, state)
@@ -187,14 +191,14 @@ class LoadedNames:
 
     def _is_own(self, target: Value) -> bool:
         """Whether an object is of a class of the script's. Members of an `Enum` are not: all share them."""
-        cls = type(target)
-        if isinstance(target, (type, RemoteProxy, Enum)):
+        cls: Value = type_of(target)
+        if is_instance(target, type, RemoteProxy, Enum):
             return False
         return self._policy.is_named(cls) or is_defined(cls)
 
     def may_fill(self, target: Value, kind: type) -> bool:
         """See `machine.Names`."""
-        if kind is dict and type(target) in {OrderedDict, defaultdict}:
+        if kind is dict and type_of(target) in {OrderedDict, defaultdict}:
             return True
         if kind is dict and (type(target).__module__, type(target).__name__) == ("collections", "Counter"):
             return True
@@ -202,27 +206,52 @@ class LoadedNames:
 
     def find_proxy(self, named: Value) -> Value:
         """See `machine.Names`."""
-        if type(named) is not tuple or not 2 <= len(named) <= 3:
+        if type_of(named) is not tuple or not 2 <= len(named) <= 3:
             raise UnpicklingError("it names a server object in a wrong way")
         if self._references is None:
             raise UnpicklingError("it names a server object that its message does not")
         oid, descriptor, number = (*named, 0)[:3]
-        if type(oid) is not int or oid < 1:
+        if type_of(oid) is not int or oid < 1:
             raise UnpicklingError("it names a server object by no number")
         own_names.check_description(self._policy, descriptor)
         return self._references.find_proxy(oid, descriptor, number)
 
     def _rebuild_link(self, link: Value) -> BaseException:
-        from .failures import rebuild_link
+        def load_within(body: Buffer, level: int) -> Value:
+            return load(self._policy, body, (), self._references, level)
 
-        return rebuild_link(self._policy, link, self._references, self._level + 1)
+        return rebuild_link(load_within, link, self._level + 1)
+
+
+def load(
+    policy: Policy,
+    body: Buffer,
+    buffers: Sequence[Buffer] = (),
+    references: References | None = None,
+    level: int = 0,
+) -> Value:
+    """Unpickle what a host has sent.
+
+    Args:
+        policy: what the host is trusted with.
+        body: the pickle.
+        buffers: the buffers beside it.
+        references: those of the connection, if the body may name server objects.
+        level: in how many exceptions, one in the other, the pickle is.
+
+    Raises:
+        UntrustedName: it uses a name with which its host is not trusted.
+    """
+    if is_plain(body):
+        return loads(body, buffers=buffers)
+    return LoadedNames(policy, references, level).load(body, buffers)
 
 
 def _set_uuid(target: Value, state: Value) -> None:
-    if type(state) is not dict or not state.keys() <= {"int", "is_safe"}:
+    if type_of(state) is not dict or not state.keys() <= {"int", "is_safe"}:
         raise UnpicklingError("a UUID has no such state")
     number, is_safe = state.get("int"), state.get("is_safe", 0)
-    if type(number) is not int or not 0 <= number < 1 << 128 or type(is_safe) is not int:
+    if type_of(number) is not int or not 0 <= number < 1 << 128 or type_of(is_safe) is not int:
         raise UnpicklingError("a UUID has no such number")
     target.__setstate__(state)
 
@@ -235,7 +264,7 @@ def _restore(target: Value, state: Value) -> None:
         set_state(state)
         return
     slots = None
-    if type(state) is tuple and len(state) == 2:
+    if type_of(state) is tuple and len(state) == 2:
         state, slots = state
     if state:
         _set_attributes(target, state, is_plain=True)
@@ -251,12 +280,13 @@ def _set_attributes(target: Value, state: Value, is_plain: bool = False) -> None
         state: the attributes.
         is_plain: whether to set them in the dictionary of the object, whatever its class says.
     """
-    if type(state) is not dict or not all(type(name) is str for name in state):
+    if type_of(state) is not dict or not all(type_of(name) is str for name in state):
         raise UnpicklingError("the attributes of an object are no dictionary")
     if any(name.startswith("__") and name.endswith("__") for name in state):
         raise UnpicklingError("it sets a special attribute of an object")
     if is_plain:
-        vars(target).update({sys.intern(name): value for name, value in state.items()})
+        attributes: dict[str, Value] = target.__dict__
+        attributes.update({sys.intern(name): value for name, value in state.items()})
     else:
         for name, value in state.items():
             setattr(target, name, value)

@@ -13,6 +13,7 @@ import re
 from typing import TYPE_CHECKING
 
 from .plain_names import check
+from .untrusted import is_class, is_instance, type_of
 
 if TYPE_CHECKING:
     from easycluster_protocol._types import Value
@@ -75,7 +76,7 @@ def _is_type(machine: Machine, value: Value) -> bool:
 
 def make_type(machine: Machine, code: Value, *_: Value) -> Value:
     """Return a new type of arrays, which gets its state later."""
-    check(type(code) is str and _TYPE_CODE.fullmatch(code) is not None, "dtype")
+    check(type_of(code) is str and _TYPE_CODE.fullmatch(code) is not None, "dtype")
     made = _numpy().dtype(code, False, True)
     machine.fresh[id(made)] = made
     return made
@@ -85,7 +86,7 @@ def make_empty(machine: Machine, cls: Value, *_: Value) -> Value:
     """Return a new array, which gets its state later."""
     numpy = _numpy()
     # A class of the user's comes here only if it is trusted.
-    check(isinstance(cls, type) and issubclass(cls, numpy.ndarray), "array")
+    check(is_class(cls, numpy.ndarray), "array")
     made = numpy.ndarray.__new__(cls, (0,), numpy.int8)
     machine.fresh[id(made)] = made
     return made
@@ -93,14 +94,14 @@ def make_empty(machine: Machine, cls: Value, *_: Value) -> Value:
 
 def make_scalar(machine: Machine, dtype: Value, data: Value) -> Value:
     """Return a scalar."""
-    check(_is_type(machine, dtype) and not dtype.hasobject and type(data) is bytes, "scalar")
+    check(_is_type(machine, dtype) and not dtype.hasobject and type_of(data) is bytes, "scalar")
     check(len(data) == dtype.itemsize, "scalar")
     return _numpy().frombuffer(data, dtype=dtype)[0] if data else _numpy().zeros((), dtype)[()]
 
 
 def make_from_buffer(machine: Machine, data: Value, dtype: Value, shape: Value, order: Value) -> Value:
     """Return an array over a buffer."""
-    check(isinstance(data, (bytes, bytearray, memoryview)) and order in {"C", "F"}, "array")
+    check(is_instance(data, bytes, bytearray, memoryview) and order in {"C", "F"}, "array")
     check(_is_type(machine, dtype) and not dtype.hasobject, "array")
     count = _count_items(shape, dtype)
     numpy = _numpy()
@@ -113,7 +114,7 @@ def make_from_buffer(machine: Machine, data: Value, dtype: Value, shape: Value, 
 
 def make_view(machine: Machine, numbers: Value, dtype: Value) -> Value:
     """Return the array of dates that has these numbers."""
-    check(type(numbers) is _numpy().ndarray and id(numbers) not in machine.fresh, "array")
+    check(type_of(numbers) is _numpy().ndarray and id(numbers) not in machine.fresh, "array")
     check(_is_type(machine, dtype) and dtype.kind in "mM" and numbers.dtype == "i8", "array")
     return numbers.view(dtype)
 
@@ -122,7 +123,7 @@ def set_state(machine: Machine, target: Value, state: Value) -> bool:
     """Set the state of an array or type; return whether this is one."""
     if id(target) not in machine.fresh:
         return False
-    check(type(state) is tuple, "array")
+    check(type_of(state) is tuple, "array")
     if isinstance(target, _numpy().dtype):
         described = _describe(machine, target, *state)
         check(described.num == target.num, "dtype")
@@ -137,20 +138,20 @@ def set_state(machine: Machine, target: Value, state: Value) -> bool:
 def _check_array_state(
     machine: Machine, target: Value, shape: Value, dtype: Value, is_fortran: Value, data: Value
 ) -> tuple[Value, ...]:
-    check(_is_type(machine, dtype) and type(is_fortran) in {bool, int}, "array")
+    check(_is_type(machine, dtype) and type_of(is_fortran) in {bool, int}, "array")
     count = _count_items(shape, dtype)
     if dtype.hasobject:
-        check(type(data) is list and len(data) == count, "array")
+        check(type_of(data) is list and len(data) == count, "array")
         check(not any(id(item) in machine.fresh for item in data), "array")
         machine.nesting.note(target, data)
     else:
-        check(type(data) is bytes and len(data) == count * dtype.itemsize, "array")
+        check(type_of(data) is bytes and len(data) == count * dtype.itemsize, "array")
     return 1, shape, dtype, bool(is_fortran), data
 
 
 def _count_items(shape: Value, dtype: Value) -> int:
-    check(type(shape) is tuple and len(shape) <= _MOST_DIMENSIONS, "array")
-    check(all(type(each) is int and each >= 0 for each in shape), "array")
+    check(type_of(shape) is tuple and len(shape) <= _MOST_DIMENSIONS, "array")
+    check(all(type_of(each) is int and each >= 0 for each in shape), "array")
     # NumPy refuses what it could not count, also where one of the numbers is 0.
     check(math.prod(each or 1 for each in shape) * (dtype.itemsize or 1) < _MOST_BYTES, "array")
     return math.prod(shape)
@@ -170,13 +171,13 @@ def _describe(
     details: Value = None,
 ) -> Value:
     """Return the type of arrays that a state describes, made by the public constructor."""
-    check(type(order) is str and order in {"<", ">", "|", "="} and type(size) is int, "dtype")
+    check(type_of(order) is str and order in {"<", ">", "|", "="} and type_of(size) is int, "dtype")
     check(-1 <= size < 1 << 31, "dtype")
     numpy = _numpy()
     if names is not None:
         return numpy.dtype(_check_fields(machine, names, fields, size))
     if base is not None:
-        check(type(base) is tuple and len(base) == 2 and _is_type(machine, base[0]), "dtype")
+        check(type_of(base) is tuple and len(base) == 2 and _is_type(machine, base[0]), "dtype")
         _count_items(base[1], base[0])
         made = numpy.dtype(base)
         check(made.itemsize == size, "dtype")
@@ -192,24 +193,30 @@ def _describe(
 
 def _name_unit(details: Value) -> str:
     """Return the unit of a type of dates, in brackets, from the last part of its state."""
-    check(type(details) is tuple and len(details) == 2 and type(details[1]) is tuple, "dtype")
-    unit, count, *_ = (*details[1], None, None)
-    unit = unit.decode("ascii") if type(unit) is bytes else unit
-    check(type(unit) is str and unit in _UNITS and type(count) is int and 0 < count < 1 << 31, "dtype")
+    check(type_of(details) is tuple and len(details) == 2 and type_of(details[1]) is tuple, "dtype")
+    check(len(details[1]) >= 2, "dtype")
+    unit: Value = details[1][0]
+    count: Value = details[1][1]
+    if type_of(unit) is bytes:
+        unit = unit.decode("ascii")
+    check(type_of(unit) is str and unit in _UNITS and type_of(count) is int and 0 < count < 1 << 31, "dtype")
     return "" if unit == "generic" else f"[{count}{unit}]"
 
 
 def _check_fields(machine: Machine, names: Value, fields: Value, size: int) -> dict[str, Value]:
-    check(type(names) is tuple and type(fields) is dict and size >= 0, "dtype")
+    check(type_of(names) is tuple and type_of(fields) is dict and size >= 0, "dtype")
     formats: list[Value] = []
     offsets: list[int] = []
     titles: list[Value] = []
     for name in names:
-        check(type(name) is str, "dtype")
-        field = fields.get(name)
-        check(type(field) is tuple and 2 <= len(field) <= 3, "dtype")
-        dtype, offset, title = (*field, None)[:3]
-        check(_is_type(machine, dtype) and type(offset) is int and type(title) in {str, type(None)}, "dtype")
+        check(type_of(name) is str, "dtype")
+        field: Value = fields.get(name)
+        check(type_of(field) is tuple and 2 <= len(field) <= 3, "dtype")
+        dtype: Value = field[0]
+        offset: Value = field[1]
+        title: Value = field[2] if len(field) == 3 else None
+        check(_is_type(machine, dtype) and type_of(offset) is int, "dtype")
+        check(title is None or type_of(title) is str, "dtype")
         check(offset >= 0 and offset + dtype.itemsize <= size, "dtype")
         formats.append(dtype)
         offsets.append(offset)

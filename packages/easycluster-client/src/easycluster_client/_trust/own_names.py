@@ -20,7 +20,8 @@ from easycluster_protocol._objects.proxy_classes import (
 from easycluster_protocol._values import exceptions, named_tuples, views
 
 from .plain_names import check
-from .untrusted import UntrustedName, make_visible
+from .policy import find_defined
+from .untrusted import UntrustedName, is_class, is_instance, make_visible, type_of
 
 if TYPE_CHECKING:
     from easycluster_protocol._types import Value
@@ -70,37 +71,38 @@ _MOST_IN_ARGUMENTS = 10_000
 
 def check_description(policy: Policy, descriptor: Value) -> None:
     """Raise unless a description of proxies is one that servers make, and of a bearable size."""
-    if type(descriptor) is int or (isinstance(descriptor, type) and issubclass(descriptor, RemoteProxy)):
+    if type_of(descriptor) is int or is_class(descriptor, RemoteProxy):
         return
-    check(type(descriptor) is tuple and 4 <= len(descriptor) <= 7, "proxy")
+    check(type_of(descriptor) is tuple and 4 <= len(descriptor) <= 7, "proxy")
     for part in descriptor:
-        if type(part) is tuple:
+        if type_of(part) is tuple:
             check(len(part) <= _MOST_NAMES, "proxy")
-            check(all(type(each) is str and len(each) <= _LONGEST_NAME for each in part), "proxy")
+            check(all(type_of(each) is str and len(each) <= _LONGEST_NAME for each in part), "proxy")
         else:
             check(
-                type(part) in {bool, str} and (part in {True, False} or len(part) <= _LONGEST_NAME), "proxy"
+                type_of(part) in {bool, str} and (part in {True, False} or len(part) <= _LONGEST_NAME),
+                "proxy",
             )
     policy.count_description(descriptor)
 
 
 def find_method(owner: Value, name: Value) -> Value:
     """Return a method of a proxy."""
-    check(isinstance(owner, RemoteProxy) and type(name) is str and len(name) <= _LONGEST_NAME, "method")
-    check(get_forwarded_kind(type(owner), name) == METHOD or not name.startswith("_"), "method")
+    check(is_instance(owner, RemoteProxy) and type_of(name) is str and len(name) <= _LONGEST_NAME, "method")
+    check(get_forwarded_kind(type_of(owner), name) == METHOD or not name.startswith("_"), "method")
     return proxy_methods.ProxyMethod(owner, name)
 
 
 def find_refused_method(owner: Value, name: Value) -> Value:
     """Return a method of a proxy that it refuses to call."""
-    check(isinstance(owner, RemoteProxy) and type(name) is str and name.isidentifier(), "method")
+    check(is_instance(owner, RemoteProxy) and type_of(name) is str and name.isidentifier(), "method")
     return proxy_methods.RefusedMethod(owner, name)
 
 
 def make_named(policy: Policy, description: Value, items: Value) -> Value:
     """Return a named tuple; of a class that is unknown here, an equal one."""
     cls = _find_tuple(policy, description)
-    check(type(items) is tuple, "named tuple")
+    check(type_of(items) is tuple, "named tuple")
     if cls is None:
         return named_tuples.make_copied(description, items, {})
     return cls.__new__(cls, *items)
@@ -109,8 +111,8 @@ def make_named(policy: Policy, description: Value, items: Value) -> Value:
 def make_struct(policy: Policy, description: Value, items: Value, others: Value) -> Value:
     """Return one of Python's tuples whose items have names; of a class that is unknown here, an equal one."""
     cls = _find_tuple(policy, description)
-    check(type(items) is tuple and type(others) is dict, "named tuple")
-    check(all(type(name) is str and name.isidentifier() for name in others), "named tuple")
+    check(type_of(items) is tuple and type_of(others) is dict, "named tuple")
+    check(all(type_of(name) is str and name.isidentifier() for name in others), "named tuple")
     if cls is not None:
         try:
             return cls(items, others) if hasattr(cls, "n_sequence_fields") else cls.__new__(cls, *items)
@@ -121,14 +123,14 @@ def make_struct(policy: Policy, description: Value, items: Value, others: Value)
 
 def _find_tuple(policy: Policy, description: Value) -> Value:
     """Return the class of tuples that a description names, None if it is unknown here."""
-    check(type(description) is tuple and len(description) == 3, "named tuple")
+    check(type_of(description) is tuple and len(description) == 3, "named tuple")
     module, name, fields = description
-    check(type(module) is str and type(name) is str and len(module) + len(name) <= 1000, "named tuple")
+    check(type_of(module) is str and type_of(name) is str and len(module) + len(name) <= 1000, "named tuple")
     check(
         name.replace(".", "").replace("<locals>", "").isidentifier() and module.isprintable(), "named tuple"
     )
-    check(type(fields) is tuple and len(fields) <= _MOST_FIELDS, "named tuple")
-    check(all(type(each) is str and len(each) <= _LONGEST_NAME for each in fields), "named tuple")
+    check(type_of(fields) is tuple and len(fields) <= _MOST_FIELDS, "named tuple")
+    check(all(type_of(each) is str and len(each) <= _LONGEST_NAME for each in fields), "named tuple")
     if (module, name) in _STRUCTS:
         return vars(sys.modules.get(module) or __import__(module)).get(name)
     found = policy.classes.get((module, name)) or find_defined_tuple(module, name)
@@ -139,46 +141,44 @@ def _find_tuple(policy: Policy, description: Value) -> Value:
 
 def find_defined_tuple(module: str, name: str) -> Value:
     """Return the class of tuples of this name in the definitions, or None."""
-    from .policy import find_defined
-
-    found = find_defined(module, name)
-    return found if found is not None and issubclass(found, tuple) else None
+    found: Value = find_defined(module, name)
+    return found if is_class(found, tuple) else None
 
 
 def make_keys(items: Value) -> Value:
     """Return a view of keys."""
-    check(type(items) is list, "view")
+    check(type_of(items) is list, "view")
     return views.make_keys(items)
 
 
 def make_values(items: Value) -> Value:
     """Return a view of values."""
-    check(type(items) is list, "view")
+    check(type_of(items) is list, "view")
     return views.make_values(items)
 
 
 def make_items(items: Value) -> Value:
     """Return a view of pairs."""
-    check(type(items) is list and all(type(each) is tuple for each in items), "view")
+    check(type_of(items) is list and all(type_of(each) is tuple for each in items), "view")
     return views.make_items(items)
 
 
 def make_mapping(items: Value) -> Value:
     """Return a view of a dictionary."""
-    check(type(items) is dict, "view")
+    check(type_of(items) is dict, "view")
     return views.make_mapping(items)
 
 
 def make_exception(cls: Value, args: tuple[Value, ...]) -> BaseException:
     """Return an exception that is made without the constructor of a class of the user's."""
-    check(isinstance(cls, type) and issubclass(cls, Exception) and type(args) is tuple, "exception")
+    check(is_class(cls, Exception) and type_of(args) is tuple, "exception")
     check(_is_small(args), "exception")
-    if issubclass(cls, UnicodeError) and len(args) == 5:
+    if is_class(cls, UnicodeError) and len(args) == 5:
         _, content, start, end, _ = args
-        check(type(content) in {str, bytes} and type(start) is int and type(end) is int, "exception")
+        check(type_of(content) in {str, bytes} and type_of(start) is int and type_of(end) is int, "exception")
         check(0 <= start <= end <= len(content), "exception")
     return exceptions.rebuild(
-        cls, tuple(each if type(each) is not str else make_visible(each) for each in args)
+        cls, tuple(each if type_of(each) is not str else make_visible(each) for each in args)
     )
 
 
@@ -192,16 +192,16 @@ def rebuild(cls: Value, args: Value, attributes: Value = None) -> BaseException:
 
 def set_attributes(error: Value, attributes: Value) -> None:
     """Set attributes of an exception."""
-    check(isinstance(error, Exception) and type(attributes) is dict, "exception")
+    check(is_instance(error, Exception) and type_of(attributes) is dict, "exception")
     for name in attributes:
-        check(type(name) is str and name.isidentifier(), "exception")
+        check(type_of(name) is str and name.isidentifier(), "exception")
         check(not name.startswith("__") or name in _SPECIAL_ATTRIBUTES, "exception")
         # What `raise` and our own code call must stay what it is.
         check(not callable(getattr(BaseException, name, None)), "exception")
-        check(not (isinstance(error, UnicodeError) and name in _POSITIONS), "exception")
+        check(not (is_instance(error, UnicodeError) and name in _POSITIONS), "exception")
     exceptions.set_attributes(
         error,
-        {name: make_visible(value) if type(value) is str else value for name, value in attributes.items()},
+        {name: make_visible(value) if type_of(value) is str else value for name, value in attributes.items()},
     )
 
 
@@ -214,9 +214,9 @@ def _is_small(args: Value) -> bool:
         count += 1
         if count > _MOST_IN_ARGUMENTS:
             return False
-        if isinstance(value, dict):
+        if is_instance(value, dict):
             pending += value
             pending += value.values()
-        elif isinstance(value, (list, tuple, set, frozenset)):
+        elif is_instance(value, list, tuple, set, frozenset):
             pending += value
     return True

@@ -13,6 +13,8 @@ from collections.abc import Callable
 from datetime import date, datetime, time, timedelta, timezone
 from typing import TYPE_CHECKING
 
+from .untrusted import type_of
+
 if TYPE_CHECKING:
     from easycluster_protocol._types import Value
 
@@ -33,27 +35,26 @@ def check(condition: bool, about: str) -> None:
 
 
 def _are(values: tuple[Value, ...], *kinds: type) -> bool:
-    return all(type(value) in kinds for value in values)
+    return all(type_of(value) in kinds for value in values)
 
 
 def _make_date(packed: Value) -> Value:
-    check(type(packed) is bytes and len(packed) == 4, "date")
+    check(type_of(packed) is bytes and len(packed) == 4, "date")
     return date(packed[0] << 8 | packed[1], packed[2], packed[3])
 
 
-def _make_datetime(packed: Value, *zone: Value) -> Value:
-    check(type(packed) is bytes and len(packed) == 10 and len(zone) <= 1, "datetime")
+def _make_datetime(packed: Value, zone: Value = None) -> Value:
+    check(type_of(packed) is bytes and len(packed) == 10, "datetime")
     year, month, fold = packed[0] << 8 | packed[1], packed[2] & 0x7F, packed[2] >> 7
+    day, hour, minute, second = packed[3:7]
     micro = int.from_bytes(packed[7:10], "big")
-    return datetime(  # noqa: DTZ001 -- as it was there
-        year, month, *packed[3:7], micro, *zone, fold=fold
-    )
+    return datetime(year, month, day, hour, minute, second, micro, zone, fold=fold)
 
 
-def _make_time(packed: Value, *zone: Value) -> Value:
-    check(type(packed) is bytes and len(packed) == 6 and len(zone) <= 1, "time")
+def _make_time(packed: Value, zone: Value = None) -> Value:
+    check(type_of(packed) is bytes and len(packed) == 6, "time")
     micro = int.from_bytes(packed[3:6], "big")
-    return time(packed[0] & 0x7F, packed[1], packed[2], micro, *zone, fold=packed[0] >> 7)
+    return time(packed[0] & 0x7F, packed[1], packed[2], micro, zone, fold=packed[0] >> 7)
 
 
 def _make_timedelta(*args: Value) -> Value:
@@ -62,25 +63,25 @@ def _make_timedelta(*args: Value) -> Value:
 
 
 def _make_timezone(offset: Value, *name: Value) -> Value:
-    check(type(offset) is timedelta and _are(name, str), "timezone")
+    check(type_of(offset) is timedelta and _are(name, str), "timezone")
     # The one for UTC is its own value elsewhere, too: scripts compare by `is`.
     return timezone.utc if not offset and not name else timezone(offset, *name)
 
 
 def make_zone(key: Value, from_cache: Value = True) -> Value:
     """Return a time zone of `zoneinfo`."""
-    check(type(key) is str and len(key) < 256 and _ZONE.fullmatch(key) is not None, "ZoneInfo")
+    check(type_of(key) is str and len(key) < 256 and _ZONE.fullmatch(key) is not None, "ZoneInfo")
     cls = _load("zoneinfo", "ZoneInfo")
     return cls(key) if from_cache else cls.no_cache(key)
 
 
 def _make_decimal(text: Value) -> Value:
-    check(type(text) is str, "Decimal")
+    check(type_of(text) is str, "Decimal")
     return _load("decimal", "Decimal")(text)
 
 
 def _make_fraction(*args: Value) -> Value:
-    is_text = len(args) == 1 and type(args[0]) is str and _FRACTION.fullmatch(args[0]) is not None
+    is_text = len(args) == 1 and type_of(args[0]) is str and _FRACTION.fullmatch(args[0]) is not None
     check(is_text or (len(args) == 2 and _are(args, int)), "Fraction")
     return _load("fractions", "Fraction")(*args)
 
@@ -117,7 +118,7 @@ def _make_bytearray(*args: Value) -> Value:
 
 def _make_type(*args: Value) -> Value:
     check(len(args) == 1 and any(args[0] is each for each in (None, Ellipsis, NotImplemented)), "type")
-    return type(args[0])
+    return type_of(args[0])
 
 
 def _copy(cls: Callable[..., Value], *kinds: type) -> Constructor:
@@ -140,7 +141,7 @@ def _make_defaultdict(*args: Value) -> Value:
 
 
 def _make_deque(*args: Value) -> Value:
-    check(all(type(each) in {list, tuple} for each in args[:1]) and len(args) <= 2, "deque")
+    check(all(type_of(each) in {list, tuple} for each in args[:1]) and len(args) <= 2, "deque")
     check(_are(args[1:], int, type(None)), "deque")
     return _load("collections", "deque")(*args)
 
@@ -153,7 +154,7 @@ def _make_namespace(*args: Value) -> Value:
 def make_array(cls: Value, code: Value, form: Value, items: Value) -> Value:
     """Return an `array.array`."""
     array = _load("array", "array")
-    check(cls is array and type(code) is str and type(form) is int and type(items) is bytes, "array")
+    check(cls is array and type_of(code) is str and type_of(form) is int and type_of(items) is bytes, "array")
     return _load("array", "_array_reconstructor")(array, code, form, items)
 
 
@@ -221,11 +222,8 @@ EXCEPTIONS = frozenset(
     if isinstance(value, type) and issubclass(value, Exception) and value.__module__ == "builtins"
 )
 
+_reverse: Callable[..., Value] = reversed
+_EMPTY: tuple[Value, ...] = ([], (), "", b"", bytearray(), range(0), range(1 << 70))
+
 #: Python's iterators, whose state is a position.
-ITERATORS = (
-    *(type(iter(cls())) for cls in (list, tuple, str, bytes, bytearray)),
-    type(iter(range(0))),
-    type(iter(range(1 << 70))),
-    type(reversed([])),
-    type(reversed(())),
-)
+ITERATORS = frozenset(map(type_of, (*map(iter, _EMPTY), *map(_reverse, _EMPTY[:2]))))

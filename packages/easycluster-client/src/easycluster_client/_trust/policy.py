@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
 from enum import Enum
 from typing import TYPE_CHECKING
 
 from easycluster_protocol._definitions.modules import DefinitionsModule
-from easycluster_protocol._values.serialize import loads
 
-from .scan import is_plain
+from .untrusted import type_of
 
 if TYPE_CHECKING:
-    from easycluster_client._session.references import References
-    from easycluster_protocol._types import Buffer, Value
+    from easycluster_protocol._types import Value
 
 #: How many names, and how many characters of them, the proxies of one client's objects may have: their
 #: classes stay in memory.
@@ -41,30 +38,6 @@ class Policy:
         """Return whether the script has named a class."""
         return self.classes.get((cls.__module__, cls.__qualname__)) is cls
 
-    def load(
-        self,
-        body: Buffer,
-        buffers: Sequence[Buffer] = (),
-        references: References | None = None,
-        level: int = 0,
-    ) -> Value:
-        """Unpickle a body.
-
-        Args:
-            body: the pickle.
-            buffers: the buffers beside it.
-            references: those of the connection, if the body may name server objects.
-            level: in how many exceptions, one in the other, the pickle is.
-
-        Raises:
-            UntrustedName: it uses a name with which its host is not trusted.
-        """
-        if is_plain(body):
-            return loads(body, buffers=buffers)
-        from .names import LoadedNames  # most results are plain
-
-        return LoadedNames(self, references, level).load(body, buffers)
-
     def count_description(self, description: tuple[Value, ...]) -> None:
         """Count the names that a host gives to proxies.
 
@@ -73,9 +46,9 @@ class Policy:
         """
         if description in self._descriptions:
             return
-        names = [name for part in description if type(part) is tuple for name in part]
+        names = [name for part in description if type_of(part) is tuple for name in part]
         self._names += len(names) + 1
-        self._characters += sum(len(name) for name in names if type(name) is str)
+        self._characters += sum(len(name) for name in names if type_of(name) is str)
         if self._names > _MOST_NAMES or self._characters > _MOST_CHARACTERS:
             raise ValueError("the host has described too many classes of objects on this client")
         self._descriptions.add(description)

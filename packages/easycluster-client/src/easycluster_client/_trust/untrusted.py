@@ -3,6 +3,25 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from easycluster_protocol._types import Value
+
+
+def is_class(value: Value, base: type | tuple[type, ...] = object) -> bool:
+    """Return whether a value is a class that derives from another one; see `type_of`."""
+    return isinstance(value, type) and issubclass(value, base)
+
+
+def is_instance(value: Value, *classes: type) -> bool:
+    """Return whether a value is of one of these classes, or derived ones; see `type_of`."""
+    return isinstance(value, classes)
+
+
+#: The exact class of a value. Type checkers would narrow the value by `type`, to a class of unknown items.
+type_of: Callable[[object], Value] = type
 
 #: Control characters, those that change the direction of a text, and halves of characters: a terminal would
 #: obey the first two, and print the last as an error.
