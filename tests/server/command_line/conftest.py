@@ -20,4 +20,5 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(FakeService, "problem", "")
     monkeypatch.setitem(SYSTEMS, "fake", FakeService)
     monkeypatch.setattr(service_verbs, "find_system", lambda: FakeService)
+    monkeypatch.setattr(service_verbs, "_find_program", lambda: ("python", "-m", "easycluster"))
     return folder

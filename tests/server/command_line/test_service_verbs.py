@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -96,3 +97,16 @@ def test_unknown_system(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureF
 
     assert main(["--status"]) == 2
     assert "--system takes one of systemd" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("finds", [True, False])
+def test_program(finds: bool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """A service's Python imports nothing from the folder where it works, if it finds this package without that."""
+    asked = (sys.executable, "-I", "-m", "easycluster", "--version")
+    monkeypatch.setattr(
+        service_verbs, "run_command", lambda command: (int(not (command == asked and finds)), "")
+    )
+
+    assert main(["--install", "--dry-run", "--system=systemd"]) == 0
+    isolated = " -I" if finds else ""
+    assert f"ExecStart={sys.executable}{isolated} -m easycluster -S --config " in capsys.readouterr().out

@@ -145,15 +145,35 @@ def test_nothing_to_do(answers: dict[str, tuple[int, str]], monkeypatch: pytest.
     ],
 )
 def test_problems(
-    answers: dict[str, tuple[int, str]], per_user: bool, given: dict[str, Setting], problem: str
+    answers: dict[str, tuple[int, str]],
+    per_user: bool,
+    given: dict[str, Setting],
+    problem: str,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """What cannot be is said before anything is done."""
+    monkeypatch.setattr(systemd.users, "find_closed_folder", lambda path: "")
+
     assert SystemdService(PROGRAM, per_user).find_problem(Settings(given)) == problem
 
 
-def test_program_at_home(answers: dict[str, tuple[int, str]]) -> None:
+def test_program_that_is_out_of_reach(
+    answers: dict[str, tuple[int, str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A program that the service's user cannot reach is said before anything is done; another user may reach it."""
+    monkeypatch.setattr(systemd.users, "find_closed_folder", lambda path: "/root")
+    service = SystemdService(("/root/venv/bin/python",))
+
+    assert "others cannot look into /root, where /root/venv/bin/python is" in service.find_problem(
+        Settings({})
+    )
+    assert service.find_problem(Settings({"service_user": "root"})) == ""
+
+
+def test_program_at_home(answers: dict[str, tuple[int, str]], monkeypatch: pytest.MonkeyPatch) -> None:
     """The strict protection hides home folders, so the program must be elsewhere."""
     service = SystemdService(("/home/ann/bin/python",))
+    monkeypatch.setattr(systemd.users, "find_closed_folder", lambda path: "")
 
     assert service.find_problem(Settings({"strict": True})).startswith(
         "--strict hides /home/, and /home/ann/bin"

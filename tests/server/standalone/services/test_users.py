@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import getpass
+import os
 from pathlib import Path
 
 import pytest
@@ -57,3 +58,16 @@ def test_lingering(monkeypatch: pytest.MonkeyPatch) -> None:
     there = "/var/lib/systemd/linger/somebody"
 
     assert not users.does_linger()
+
+
+def test_closed_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A folder that others cannot look into is found, on the way of a symbolic link too."""
+    closed, link = tmp_path / "closed", tmp_path / "link"
+    closed.mkdir(0o700)
+    (closed / "python").touch()
+    link.symlink_to(closed / "python")
+    assert users.find_closed_folder("/usr/bin/env") == ""
+    real_stat = os.stat
+    monkeypatch.setattr("os.stat", lambda path: real_stat(path if str(path).startswith(str(closed)) else "/"))
+    assert users.find_closed_folder(str(closed / "python")) == str(closed)
+    assert users.find_closed_folder(str(link)) == str(closed)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import argparse
 import sys
+from typing import Tuple
 
 from easycluster_protocol._constants import VERSION
 from easycluster_server._standalone.services.service import Service
-from easycluster_server._standalone.services.steps import perform_all
+from easycluster_server._standalone.services.steps import perform_all, run_command
 from easycluster_server._standalone.services.systems import SYSTEMS, find_system
 from easycluster_server._system.error_stream import print_error, print_lines
 
@@ -42,7 +43,18 @@ def find_service(options: argparse.Namespace) -> Service:
         raise UsageError(f"--system: there is no {options.system!r}; there are {known}")
     if options.user and not system.has_users:
         raise UsageError(f"--user: {system.system} has no services of users")
-    return system((sys.executable, "-m", "easycluster"), options.user)
+    return system(_find_program(), options.user)
+
+
+def _find_program() -> Tuple[str, ...]:
+    """Return what runs this command, by this Python.
+
+    A service works in a folder where the code of clients can write. Isolated, Python imports nothing from
+    there; but then it does not see packages that were installed for one user, either.
+    """
+    module = ("-m", "easycluster")
+    isolated = (sys.executable, "-I", *module)
+    return isolated if run_command((*isolated, "--version"))[0] == 0 else (sys.executable, *module)
 
 
 def start(options: argparse.Namespace) -> int:

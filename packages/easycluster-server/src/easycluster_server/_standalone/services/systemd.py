@@ -63,17 +63,32 @@ class SystemdService(Service):
             for name in ("service_user", "strict"):
                 if settings.has(name):
                     return f"--{name.replace('_', '-')} is for a service of the machine: leave out --user"
-        if user not in (None, users.NAME) and find_comment(str(user)) is None:
+        elif user not in (None, users.NAME) and find_comment(str(user)) is None:
             return f"--service-user: there is no user {user!r}"
-        if settings.has("restart_safe") and settings.number("port") == 0:
+        return self._find_socket_problem(settings) or self._find_program_problem(settings)
+
+    def _find_socket_problem(self, settings: Settings) -> str:
+        if not settings.has("restart_safe"):
+            return ""
+        if settings.number("port") == 0:
             return "--restart-safe needs a port: choose one with -p"
         address = find_bad_address(settings)
-        if settings.has("restart_safe") and address:
-            return f"-b: with --restart-safe it takes an IP address, and {address!r} is none"
-        home = re.match("/(home|root)/", self.program[0])
+        return f"-b: with --restart-safe it takes an IP address, and {address!r} is none" if address else ""
+
+    def _find_program_problem(self, settings: Settings) -> str:
+        program = self.program[0]
+        home = re.match("/(home|root)/", program)
         if settings.has("strict") and home:
-            return f"--strict hides {home[0]}, and {self.program[0]} is there: install it elsewhere"
-        return ""
+            return f"--strict hides {home[0]}, and {program} is there: install it elsewhere"
+        if self.per_user or self._find_user(settings) != users.NAME:
+            return ""
+        closed = users.find_closed_folder(program)
+        if not closed:
+            return ""
+        return (
+            f"the service runs as the user {users.NAME}, and others cannot look into {closed}, where {program} "
+            "is: install it elsewhere, or name another user with --service-user"
+        )
 
     # Files.
 

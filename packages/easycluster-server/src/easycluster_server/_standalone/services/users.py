@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 from typing import List
 
 from easycluster_server._system.accounts import find_comment
@@ -25,6 +26,17 @@ def does_linger() -> bool:
     import getpass
 
     return os.path.exists(f"/var/lib/systemd/linger/{getpass.getuser()}")
+
+
+def find_closed_folder(path: str) -> str:
+    """Return the first folder on the way to a file that other users cannot look into, or ""."""
+    for way in (os.path.abspath(path), os.path.realpath(path)):
+        folder = ""
+        for name in way.split("/")[1:-1]:
+            folder += f"/{name}"
+            if not os.stat(folder).st_mode & stat.S_IXOTH:
+                return folder
+    return ""
 
 
 def make_user(name: str) -> List[Step]:
