@@ -9,6 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from easycluster_server._command_line.parser import find_verb, make_parser
+from easycluster_server._standalone.config.file import read_config_file
+
 ROOT = Path(__file__).parents[1]
 PAGES_ABOUT_MODULES = [ROOT / "docs" / "architecture.md", *sorted((ROOT / "docs" / "decisions").glob("*.md"))]
 
@@ -38,6 +41,22 @@ def test_examples_run(name: str) -> None:
         assert result.returncode == 0, result.stderr
         for expected in re.findall(r"print\(.*#\s(\d+)", block):
             assert expected in result.stdout.split()
+
+
+def test_server_page(tmp_path: Path) -> None:
+    """The page of the standalone server has command lines and a configuration file that the command accepts."""
+    text = (ROOT / "docs" / "server.md").read_text()
+    commands = re.findall(r"(?<=[`/ \n])easycluster (-[^`\n]*)", text)
+    parser = make_parser()
+
+    assert len(commands) > 10
+    for command in commands:
+        options = parser.parse_args(command.split()) if "--help" not in command else None
+        assert options is None or find_verb(parser, options), command
+    for block in re.findall(r"^```ini\n(.*?)^```", text, re.MULTILINE | re.DOTALL):
+        path = tmp_path / "server.ini"
+        path.write_text(block)
+        assert read_config_file(str(path)).given["port"] == 12000
 
 
 def headings(path: Path) -> set[str]:

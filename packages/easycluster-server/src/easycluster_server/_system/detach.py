@@ -17,7 +17,8 @@ def detach(process: Any) -> None:
     """Let a process that remote code started live on when the connection is lost.
 
     Call it on the server. Without it, everything that remote code started ends within 5 seconds
-    when the master or the link is lost.
+    when the master or the link is lost. It does not outlive a server that runs as a service of systemd: when
+    that is stopped, all of its processes end.
 
     Args:
         process: a `subprocess.Popen`, or a process id.

@@ -86,8 +86,8 @@ class SystemdService(Service):
         if not closed:
             return ""
         return (
-            f"the service runs as the user {users.NAME}, and others cannot look into {closed}, where {program} "
-            "is: install it elsewhere, or name another user with --service-user"
+            f"the service runs as the user {users.NAME}, and others cannot look into {closed}, where "
+            f"{program} is: install it elsewhere, or name another user with --service-user"
         )
 
     # Files.
