@@ -9,7 +9,7 @@ import pytest
 
 from easycluster_server._standalone.config.kinds import Setting
 from easycluster_server._standalone.config.settings import Settings
-from easycluster_server._standalone.services import systemd
+from easycluster_server._standalone.services import systemd, users
 from easycluster_server._standalone.services.steps import Step, WriteKey
 from easycluster_server._standalone.services.systemd import SystemdService
 
@@ -152,7 +152,7 @@ def test_problems(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """What cannot be is said before anything is done."""
-    monkeypatch.setattr(systemd.users, "find_closed_folder", lambda path: "")
+    monkeypatch.setattr(users, "find_closed_folder", lambda path: "")
 
     assert SystemdService(PROGRAM, per_user).find_problem(Settings(given)) == problem
 
@@ -161,7 +161,7 @@ def test_program_that_is_out_of_reach(
     answers: dict[str, tuple[int, str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A program that the service's user cannot reach is said before anything is done; another user may reach it."""
-    monkeypatch.setattr(systemd.users, "find_closed_folder", lambda path: "/root")
+    monkeypatch.setattr(users, "find_closed_folder", lambda path: "/root")
     service = SystemdService(("/root/venv/bin/python",))
 
     assert "others cannot look into /root, where /root/venv/bin/python is" in service.find_problem(
@@ -173,7 +173,7 @@ def test_program_that_is_out_of_reach(
 def test_program_at_home(answers: dict[str, tuple[int, str]], monkeypatch: pytest.MonkeyPatch) -> None:
     """The strict protection hides home folders, so the program must be elsewhere."""
     service = SystemdService(("/home/ann/bin/python",))
-    monkeypatch.setattr(systemd.users, "find_closed_folder", lambda path: "")
+    monkeypatch.setattr(users, "find_closed_folder", lambda path: "")
 
     assert service.find_problem(Settings({"strict": True})).startswith(
         "--strict hides /home/, and /home/ann/bin"
