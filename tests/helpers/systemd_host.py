@@ -5,6 +5,8 @@ It has its own processes, users and files, and the network of this machine. A te
 
 from __future__ import annotations
 
+import contextlib
+import itertools
 import os
 import shutil
 import subprocess
@@ -35,6 +37,11 @@ mkdir -p upper/etc/systemd/system/multi-user.target.wants
 for unit in systemd-firstboot systemd-update-utmp systemd-networkd-wait-online; do
     ln -s /dev/null upper/etc/systemd/system/$unit.service
 done
+# Or the systemd of a second host would have the same control groups, and count and kill there, too.
+if [ -e /sys/fs/cgroup/systemd/cgroup.procs ]; then
+    mkdir -p /sys/fs/cgroup/systemd/"$2"
+    echo 0 >/sys/fs/cgroup/systemd/"$2"/cgroup.procs
+fi
 mount -t overlay overlay -o lowerdir=/,upperdir=upper,workdir=work root
 while :; do
     status=0
@@ -44,6 +51,10 @@ while :; do
     [ $status = 133 ] || exit $status # 133: the guest asked for a reboot
 done
 """
+
+
+#: The numbers of the hosts of this process.
+_numbers = itertools.count(1)
 
 
 class SystemdHost:
@@ -60,7 +71,9 @@ class SystemdHost:
         place.mkdir()
         unshare = shutil.which("unshare")
         assert unshare is not None
-        words = ["sh", "-c", _BOOT, "sh", str(place), f"host{os.getpid()}", str(shared), "/usr/bin/python3"]
+        name = f"easycluster-test-{os.getpid()}-{next(_numbers)}"
+        self._group = Path("/sys/fs/cgroup/systemd", name)
+        words = ["sh", "-c", _BOOT, "sh", str(place), name, str(shared), "/usr/bin/python3"]
         with self._log.open("wb") as log:
             self._process = start(
                 [unshare, "--mount", "--pid", "--fork", "--kill-child", "--mount-proc", *words],
@@ -87,6 +100,14 @@ class SystemdHost:
     def _end(self) -> None:
         self._process.kill()
         self._process.wait(PATIENCE)
+        # A group can be removed when its processes are gone, and the groups in it.
+        wait_until(self._remove_groups, what="the end of all processes of the host")
+
+    def _remove_groups(self) -> bool:
+        for folder, _, _ in os.walk(self._group, topdown=False):
+            with contextlib.suppress(OSError):
+                os.rmdir(folder)
+        return not self._group.exists()
 
     def run(self, *command: object, check: bool = True, user: str = "") -> subprocess.CompletedProcess[str]:
         """Run a command there, as root or as another user; its output and errors come together."""
