@@ -304,7 +304,7 @@ def test_log(start_server: StartServer, key: bytes) -> None:
 
     log = server.wait_for_log("called os.write")
     peer = r"127\.0\.0\.1:\d+"
-    assert re.search(rf"^[\d-]+ [\d:,]+ easycluster: connection from {peer}$", log, re.MULTILINE)
+    assert re.search(rf"^[\d-]+ [\d:,]+ easycluster: connection from {peer}, [^,]+", log, re.MULTILINE)
     for name in ("add", "eval", "execblock", "set_value", "fail"):
         end = ", failed: ValueError" if name == "fail" else ""
         line = rf"^[\d-]+ [\d:,]+ easycluster: {peer} called {name}: \d+\.\d ms{end}$"

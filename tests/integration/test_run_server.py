@@ -58,7 +58,7 @@ def test_server_of_a_script(how: tuple[str, str, str, str]) -> None:
         assert client.eval("6 * 7") == 42
     _, log = process.communicate(timeout=PATIENCE)
     patterns = {
-        "connection": rb"easycluster: connection from 127\.0\.0\.1:\d+\n",
+        "connection": rb"easycluster: connection from 127\.0\.0\.1:\d+, HMAC-SHA256 by the shared key, not encrypted\n",
         "call": rb"called eval: [\d.]+ ms\n",
     }
 

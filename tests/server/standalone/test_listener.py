@@ -137,16 +137,17 @@ def test_bytes_after_the_handshake_are_handed_over(start: Start, spawned: Spawne
 
 
 @pytest.mark.parametrize(
-    ("verbosity", "logged"), [(0, []), (1, ["connection from"]), (2, ["connection from"])]
+    ("verbosity", "logged"),
+    [(0, []), *((number, ["HMAC-SHA256 by the shared key, not encrypted"]) for number in (1, 2))],
 )
 def test_connections_are_logged(
     start: Start, spawned: Spawned, caplog: pytest.LogCaptureFixture, verbosity: int, logged: list[str]
 ) -> None:
-    """Connections are logged from verbosity 1 on."""
+    """Connections are logged from verbosity 1 on, with what protects them."""
     shake_hands(start(verbosity=verbosity))
     wait_until(lambda: spawned.configs)
 
-    assert [re.sub(r" \S+$", "", message) for message in caplog.messages] == logged
+    assert [re.sub(r"^connection from 127.0.0.1:\d+, ", "", each) for each in caplog.messages] == logged
 
 
 def test_process_that_cannot_be_started(

@@ -6,6 +6,7 @@ Scripts use these names as ``easycluster.Client`` and so on.
 from easycluster_client._api.call_options import options
 from easycluster_client._api.client import Client
 from easycluster_client._api.connection import Connection
+from easycluster_client._api.security import security
 from easycluster_client._api.threaded_client import AutoThreadingClient, ThreadedClient
 from easycluster_client._api.trusted_classes import trust
 from easycluster_client._calls.response import NonblockingResponse
@@ -34,6 +35,7 @@ __all__ = [
     "options",
     "outcomes",
     "parse_connection_spec",
+    "security",
     "trust",
     "wait",
 ]

@@ -9,6 +9,7 @@ from typing import NamedTuple
 from easycluster_protocol._constants import DEFAULT_PORT
 
 from ._deadlines import CONNECT_TIMEOUT
+from ._tls_options import TlsOptions
 
 
 class Address(NamedTuple):
@@ -23,6 +24,7 @@ class Address(NamedTuple):
     extra_args: tuple[str, ...]
     compress: bool
     timeout: float = CONNECT_TIMEOUT
+    tls: TlsOptions = TlsOptions()
 
     def __repr__(self) -> str:
         return f"<Address {self.peername}>"  # the key stays out of logs and tracebacks

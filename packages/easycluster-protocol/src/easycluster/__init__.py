@@ -6,6 +6,7 @@ Beside the names of ``from easycluster import *``, which stand below, there are:
     as_completed, wait              several responses at once
     options                         limits and other options of calls
     trust                           classes that a host may send in spite of ``trust=results``
+    security                        what protects a connection
     outcomes, Outcome               the values and errors of a call on several hosts
     get_global, set_global          names of the definitions
     NonblockingResponse             the class of responses
@@ -93,6 +94,7 @@ _BY_NAME: Dict[str, str] = {
     "options": "easycluster_client",
     "outcomes": "easycluster_client",
     "trust": "easycluster_client",
+    "security": "easycluster_client",
     "wait": "easycluster_client",
     "Key": "easycluster_protocol.keys",
     "KeyFileWarning": "easycluster_protocol.keys",

@@ -18,6 +18,7 @@ from easycluster_client import (
     options as options,
     outcomes as outcomes,
     parse_connection_spec as parse_connection_spec,
+    security as security,
     trust as trust,
     wait as wait,
 )

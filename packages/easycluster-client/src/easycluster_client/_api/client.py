@@ -12,6 +12,7 @@ from easycluster_client._calls.maker import CallMaker
 from easycluster_client._connect.connect import connect
 from easycluster_client._connect.spec import parse_connection_spec
 from easycluster_client._deadlines import CONNECT_TIMEOUT
+from easycluster_client._tls_options import check_tls
 from easycluster_protocol._definitions.modules import DEFAULT_NAME
 from easycluster_protocol._objects.introspection import TOOL_NAMES
 from easycluster_protocol._types import Value
@@ -22,6 +23,9 @@ from easycluster_server._system.error_stream import print_error
 from .connection import Connection
 from .definitions_here import has_definition, is_own_attribute, list_definitions
 from .remote_names import RemoteName, check_forwardable
+
+if TYPE_CHECKING:
+    from easycluster_client._tls_options import PathLike
 
 if sys.version_info >= (3, 11):  # novm
     from typing import Self
@@ -71,11 +75,19 @@ class Client(Connection):
             waiting for a password, a passphrase or a confirmation does not count.
         trust: ``"results"``: unpickle nothing of the host's that could run code here, see `trust`; None:
             everything.
+        tls: how a connection over TCP is encrypted. ``auto``: by TLS with the shared key where both ends have
+            Python 3.13 or newer, or with the server's certificate if it has one; otherwise not at all.
+            ``require``: connect only if it is encrypted. ``off``: not at all.
+        tls_ca: the file or folder of the CAs that may have signed the server's certificate, which then has to
+            name ``host``; None: the shared key vouches for it.
+        tls_cert: the file of this client's certificate, for servers that demand one.
+        tls_key: the file of its private key; None: it is in the same file.
 
     Raises:
         ConnectError: the connection could not be made.
         KeyFileError: the key is not valid, or it is a connection spec.
-        ValueError: ``connect_timeout`` is not a positive number, or there is no such ``trust``.
+        ValueError: ``connect_timeout`` is not a positive number, there is no such ``trust``, or the arguments
+            for TLS contradict each other.
         DefinitionError: the definitions failed on the server.
     """
 
@@ -93,11 +105,20 @@ class Client(Connection):
         *,
         connect_timeout: float = CONNECT_TIMEOUT,
         trust: str | None = None,
+        tls: str = "auto",
+        tls_ca: PathLike | None = None,
+        tls_cert: PathLike | None = None,
+        tls_key: PathLike | None = None,
     ) -> None:
         key = hide(key)
         host = host if isinstance(host, str) else hide(host)  # it may be the key, too
         super().__init__(
-            self._easycluster_new_call_maker(definitions), key, enable_compression, connect_timeout, trust
+            self._easycluster_new_call_maker(definitions),
+            key,
+            enable_compression,
+            connect_timeout,
+            trust,
+            check_tls(tls, tls_ca, tls_cert, tls_key),
         )
         self._easycluster_name: str | None = None
         if host is None:
@@ -157,6 +178,7 @@ class Client(Connection):
             tuple(extra_args),
             self._easycluster_compress,
             self._easycluster_connect_timeout,
+            self._easycluster_tls,
         )
         self._easycluster_name = peername
         self._easycluster_connect()

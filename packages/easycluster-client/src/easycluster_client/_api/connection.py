@@ -17,6 +17,7 @@ from easycluster_client._connect.tcp import connect_socket
 from easycluster_client._deadlines import check_connect_timeout
 from easycluster_client._session.session import ClientSession
 from easycluster_client._ssh.shipment import calls_bundle
+from easycluster_client._tls_options import TlsOptions
 from easycluster_client._trust.policy import Policy
 from easycluster_protocol._objects.proxies import RemoteProxy
 from easycluster_protocol._types import Value
@@ -41,6 +42,7 @@ class Connection:
         compress: whether to compress messages, in both directions.
         connect_timeout: how long making a connection may take, in seconds.
         trust: see `Client`.
+        tls: how connections over TCP are encrypted.
 
     Raises:
         ValueError: ``connect_timeout`` is not a positive number, or there is no such ``trust``.
@@ -53,10 +55,12 @@ class Connection:
         compress: bool,
         connect_timeout: float,
         trust: str | None = None,
+        tls: TlsOptions = TlsOptions(),  # noqa: B008 -- it never changes
     ) -> None:
         self._easycluster_calls = calls
         key = self._easycluster_key = hide(key)
         self._easycluster_compress = compress
+        self._easycluster_tls = tls
         self._easycluster_connect_timeout = check_connect_timeout(connect_timeout)
         if check_trust(trust) is not None:
             calls.restrict(Policy())
@@ -88,6 +92,7 @@ class Connection:
                 self._easycluster_key,
                 self._easycluster_compress,
                 self._easycluster_connect_timeout,
+                self._easycluster_tls,
             ),
             name,
         )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from easycluster_client._calls.maker import CallMaker
 from easycluster_client._calls.threaded_maker import ThreadedCallMaker
@@ -16,6 +16,9 @@ from easycluster_protocol._definitions.modules import DEFAULT_NAME
 from easycluster_protocol.keys import hide
 
 from .client import Client
+
+if TYPE_CHECKING:
+    from easycluster_client._tls_options import PathLike
 
 
 class ThreadedClient(Client):
@@ -61,6 +64,10 @@ class ThreadedClient(Client):
         *,
         connect_timeout: float = CONNECT_TIMEOUT,
         trust: str | None = None,
+        tls: str = "auto",
+        tls_ca: PathLike | None = None,
+        tls_cert: PathLike | None = None,
+        tls_key: PathLike | None = None,
     ) -> None:
         key = hide(key)
         self._easycluster_keep_alive = (
@@ -79,6 +86,10 @@ class ThreadedClient(Client):
             extra_args,
             connect_timeout=connect_timeout,
             trust=trust,
+            tls=tls,
+            tls_ca=tls_ca,
+            tls_cert=tls_cert,
+            tls_key=tls_key,
         )
 
     def _easycluster_new_call_maker(self, definitions: str) -> CallMaker:

@@ -19,6 +19,7 @@ from collections.abc import Collection
 from typing import Literal, TypedDict, overload
 
 from easycluster_client._deadlines import check_connect_timeout
+from easycluster_client._tls_options import check_tls
 from easycluster_protocol._constants import DEFAULT_PORT
 from easycluster_protocol.errors import SpecError
 from easycluster_protocol.keys import hide, name_type
@@ -52,6 +53,10 @@ class ConnectionParams(_RequiredParams, total=False):
 
     connect_timeout: float
     trust: str
+    tls: str
+    tls_ca: str
+    tls_cert: str
+    tls_key: str
 
 
 # Empty custom options come first; mypy cannot know that a Collection is not empty.
@@ -103,6 +108,8 @@ def parse_connection_spec(
             - ``extra=ARGUMENTS``: more arguments for ``ssh``, quoted as in a shell;
             - ``connect_timeout=SECONDS``: how long connecting may take, see `Client`;
             - ``trust=results``: unpickle nothing that could run code here, see `Client`.
+            - ``tls=auto``, ``require`` or ``off``; ``tls_ca=FILE``, ``tls_cert=FILE``, ``tls_key=FILE``: the
+              encryption of TCP, see `Client`.
 
         default_port: the port of a spec that names none; None means `DEFAULT_PORT` for TCP, and for
             SSH the port that ``ssh`` is configured to use.
@@ -144,6 +151,7 @@ def parse_connection_spec(
         trust = _pop_trust(options)
         if trust is not None:
             params["trust"] = trust
+        _pop_tls(options, params)
         file, text = _pop_key_source(options)
     except MalformedSpec as error:
         reason, options = str(error), {}
@@ -219,6 +227,23 @@ def _pop_trust(options: dict[str, str]) -> str | None:
     if value is not None and value not in _TRUSTS:
         raise MalformedSpec("option 'trust' must be results, or be left out")
     return value
+
+
+def _pop_tls(options: dict[str, str], params: ConnectionParams) -> None:
+    """Move the options of TLS to the parameters."""
+    mode, ca, cert, key = (_pop_value(options, name) for name in ("tls", "tls_ca", "tls_cert", "tls_key"))
+    try:
+        check_tls(mode or "auto", ca, cert, key)
+    except ValueError as error:
+        raise MalformedSpec(str(error)) from None
+    if mode is not None:
+        params["tls"] = mode
+    if ca is not None:
+        params["tls_ca"] = ca
+    if cert is not None:
+        params["tls_cert"] = cert
+    if key is not None:
+        params["tls_key"] = key
 
 
 def _pop_ssh(options: dict[str, str], default: bool) -> bool | str:

@@ -12,7 +12,22 @@ from easycluster_protocol.keys import hide
 
 #: The options that every spec may have.
 OPTIONS = frozenset(
-    {"kf", "keyfile", "key", "compress", "ssh", "user", "rpython", "extra", "connect_timeout", "trust"}
+    [
+        "kf",
+        "keyfile",
+        "key",
+        "compress",
+        "ssh",
+        "user",
+        "rpython",
+        "extra",
+        "connect_timeout",
+        "trust",
+        "tls",
+        "tls_ca",
+        "tls_cert",
+        "tls_key",
+    ]
 )
 
 #: The signs that names may contain besides letters and digits: none that a shell or ``ssh`` interprets.
@@ -216,7 +231,7 @@ def quote_spec(spec: str, custom: Collection[str] | None) -> str:
     next_option = re.compile(f":(?:{names})=")
     shown, at = "", 0
     for found in re.finditer(r"(?:\A|:)([^:=]*)=", spec):
-        if found.start() < at or found[1] == "keyfile" or not _SECRET.search(found[1]):
+        if found.start() < at or found[1] in {"keyfile", "tls_key"} or not _SECRET.search(found[1]):
             continue
         following = next_option.search(spec, found.end())
         shown += spec[at : found.end()] + "***"

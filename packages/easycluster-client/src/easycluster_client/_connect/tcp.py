@@ -6,12 +6,13 @@ import socket
 
 from easycluster_client._address import Address
 from easycluster_client._deadlines import Deadline
+from easycluster_client._tls_options import NAMES, TlsOptions
 from easycluster_protocol._constants import DEFAULT_PORT
 from easycluster_protocol._handshake.client import ClientHandshake
 from easycluster_protocol._wire.last_words import explain_last_words
 from easycluster_protocol._wire.link import CLIENT, Link
 from easycluster_protocol.errors import ConnectError, KeyFileError
-from easycluster_protocol.keys import check_key
+from easycluster_protocol.keys import check_key, hide
 from easycluster_server._io.handshake import shake_hands
 from easycluster_server._io.local_socket import LocalSocket
 from easycluster_server._io.transport import SocketTransport
@@ -45,40 +46,85 @@ def connect_tcp(address: Address) -> OpenConnection:
         # Until an orderly close: if this process dies, a reset tells the server at once, even when it is not
         # reading.
         reset_at_close(connection, True)
-        transport = _LingeringTransport(connection)
-        link = shake_hands(ClientHandshake(key, address.compress), transport, CLIENT, deadline.wait)
+        transport: SocketTransport = _LingeringTransport(connection)
+        transport, link = _open(transport, key, address.compress, address.tls, address.host, deadline)
     except BaseException as error:
         connection.close()
-        if isinstance(error, OSError):
-            raise explain_failure(error, address.peername, key) from error
-        raise
-    return OpenConnection(link, transport, address.peername, find_end=lambda: _find_end(link))
+        explained = _explain(error, address.peername, key)
+        if explained is error:
+            raise
+        raise explained from error
+    return OpenConnection(link, transport, address.peername, find_end=lambda: _find_end(link, transport))
 
 
 def connect_socket(
-    connection: socket.socket, peername: str, key: bytes | None, compress: bool, timeout: float
+    connection: socket.socket,
+    peername: str,
+    key: bytes | None,
+    compress: bool,
+    timeout: float,
+    tls: TlsOptions = TlsOptions(),  # noqa: B008 -- it never changes
 ) -> OpenConnection:
     """Run the handshake over a connected socket; without a key this is that of a private connection."""
     transport = SocketTransport(connection)
+    host = peername.rpartition(":")[0].strip("[]") or peername
     try:
-        link = shake_hands(ClientHandshake(key or None, compress), transport, CLIENT, Deadline(timeout).wait)
+        transport, link = _open(transport, key or None, compress, tls, host, Deadline(timeout))
     except BaseException as error:
         transport.close()
-        if isinstance(error, OSError):
-            raise explain_failure(error, peername, key) from error
-        raise
+        explained = _explain(error, peername, key)
+        if explained is error:
+            raise
+        raise explained from error
 
     def find_end() -> str:
         if isinstance(connection, LocalSocket):
             return explain_last_words(connection.read_words())
-        return _find_end(link) if key else ""
+        return _find_end(link, transport) if key else ""
 
     return OpenConnection(link, transport, peername, find_end=find_end)
 
 
-def _find_end(link: Link) -> str:
+def _open(
+    transport: SocketTransport,
+    key: bytes | None,
+    compress: bool,
+    tls: TlsOptions,
+    host: str,
+    deadline: Deadline,
+) -> tuple[SocketTransport, Link]:
+    """Run the handshake, and that of TLS if it was agreed on; return the transport to use, and the link."""
+    key = hide(key)
+    fields = tls.make_fields() if key else {}
+    link = shake_hands(ClientHandshake(key, compress, False, **fields), transport, CLIENT, deadline.wait)
+    if link.agreement.tls is None:
+        return transport, link
+    # `ssl` takes a while to import.
+    from easycluster_server._io.tls_contexts import TlsFiles
+    from easycluster_server._io.tls_handshake import secure_client
+
+    files = TlsFiles(tls.cert, tls.key, tls.ca, NAMES)
+    secured, early = secure_client(transport, link.agreement.tls, files, host, deadline.wait)
+    if early:
+        link.receive_data(early)
+    return secured, link
+
+
+def _explain(error: BaseException, peername: str, key: bytes | None) -> BaseException:
+    """Return the error for a connection that could not be made; an interrupt stays as it is."""
+    key = hide(key)
+    if isinstance(error, OSError):
+        return explain_failure(error, peername, key)
+    if isinstance(error, KeyFileError):  # of the files for TLS
+        return KeyFileError(f"cannot connect to {peername}: {error}")
+    return error
+
+
+def _find_end(link: Link, transport: SocketTransport) -> str:
     """Return how the remote process of a keyed connection has ended, if the rest of the stream says so."""
-    return explain_last_words(link.receiver.unread)
+    # It is said outside of TLS: the process that had the keys is gone.
+    unread = link.receiver.unread if link.agreement.tls is None else getattr(transport, "unread", b"")
+    return explain_last_words(unread)
 
 
 class _LingeringTransport(SocketTransport):

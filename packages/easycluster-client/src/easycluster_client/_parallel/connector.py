@@ -27,6 +27,7 @@ from easycluster_client._connect.spec_grammar import quote_spec
 from easycluster_client._deadlines import CONNECT_TIMEOUT, deadline_after, seconds_until
 from easycluster_client._ssh.failures import is_dropped_before_login
 from easycluster_client._ssh.hops import find_first_hop
+from easycluster_client._tls_options import check_tls
 from easycluster_protocol.errors import ConnectError
 from easycluster_protocol.keys import hide
 from easycluster_server._system.masters import make_room
@@ -298,6 +299,9 @@ def _find_address(spec: str, default_key: bytes | None) -> Address:
         params["extra_args"],
         params["enable_compression"],
         params.get("connect_timeout", CONNECT_TIMEOUT),
+        check_tls(
+            params.get("tls", "auto"), params.get("tls_ca"), params.get("tls_cert"), params.get("tls_key")
+        ),
     )
 
 

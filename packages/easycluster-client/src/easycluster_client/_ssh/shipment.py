@@ -65,10 +65,16 @@ STARTUP_MODULES = frozenset(
     )
 )
 
-#: Modules that no server on a pipe uses: it writes no log, has no clients, checks no types and is no Windows.
+#: Modules that no server on a pipe uses: it writes no log, has no clients, needs no TLS, checks no types
+#: and is no Windows.
 _UNSENT_MODULES = frozenset(
     (
         "easycluster.parallel",
+        "easycluster_server._io.tls",
+        "easycluster_server._io.tls_ability",
+        "easycluster_server._io.tls_contexts",
+        "easycluster_server._io.tls_failures",
+        "easycluster_server._io.tls_handshake",
         "easycluster_server._serving.logged_calls",
         "easycluster_server._serving.logged_streams",
         "easycluster_server._serving.session_log",

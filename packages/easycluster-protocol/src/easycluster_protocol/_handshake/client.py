@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, ClassVar, Dict, Optional
 from easycluster_protocol.errors import AuthenticationError, ConnectError, RemoteProtocolError, VersionError
 from easycluster_protocol.keys import hide
 
+from .encryption import choose
 from .handshake import (
     DONE,
     FAILED,
@@ -51,6 +52,7 @@ class ClientHandshake(Handshake):
         super().__init__(WAIT_FOR_CHALLENGE if key is not None else WAIT_FOR_WELCOME)
         key = self._key = hide(key)
         self._secrets: Optional[Secrets] = None
+        self._way = ""
         if key is not None:
             fields = {"nonce": os.urandom(NONCE_SIZE), "key_id": derive_key_id(key), **fields}
         self.own = describe_self(compress=int(compress), **fields)
@@ -63,6 +65,7 @@ class ClientHandshake(Handshake):
         check_versions(self.own, hello)
         if len(hello.nonce) != NONCE_SIZE or hello.nonce == self.own.nonce:
             raise RemoteProtocolError("the server's challenge is not fresh")
+        self._way = choose(self.own, hello, "the server")
         self._secrets = Secrets(self._key, self.own.nonce, hello.nonce, self._transcript)
         self._send(PROOF, Hello(proof=self._secrets.prove_client(self._transcript)))
 
@@ -71,7 +74,9 @@ class ClientHandshake(Handshake):
         expected = self._secrets.prove_server(before + hello.session)
         if not hmac.compare_digest(expected, hello.proof):
             raise AuthenticationError("the server does not hold the same key")
-        self._agree(self.own, self.peer, self._secrets.to_server, self._secrets.to_client, hello.session)
+        tls = (self._way, self._secrets.derive(self._way)) if self._way else None
+        secrets = self._secrets
+        self._agree(self.own, self.peer, secrets.to_server, secrets.to_client, hello.session, tls)
 
     def _on_welcome(self, hello: Hello, before: bytes) -> None:
         self.peer = hello

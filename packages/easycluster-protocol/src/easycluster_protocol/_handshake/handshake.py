@@ -30,7 +30,8 @@ and begins with WELCOME. On keyed connections the two ends prove to each other t
                                      ←   WELCOME    server's proof, name of the session
 
 The rest needs no further packet: each end computes the agreement from the two descriptions (`hello.agree`).
-Frames come next; those that arrived together with the last packet are in `Handshake.leftover`.
+Frames come next, on keyed connections perhaps within TLS (`encryption`); those that arrived together with the
+last packet are in `Handshake.leftover`.
 
 **What is proved, and when.** A proof is an HMAC over the transcript, which is every byte of the packets
 before it, in both directions. Only a holder of the key can make one. The nonces are new for each connection,
@@ -76,6 +77,8 @@ from .hello import MAGIC, PREFIX, Agreement, Hello, agree, pack_packet
 from .hello_parser import parse_hello
 
 if TYPE_CHECKING:
+    from .hello import Encryption
+
     #: State, type of packet → the method that deals with it, and the next state. The arguments of the method
     #: are the handshake, the fields of the packet, and the transcript before the packet.
     Transitions = Mapping[Tuple[str, int], Tuple[Callable[[Any, Hello, bytes], None], str]]
@@ -135,8 +138,11 @@ class Handshake:
         try:
             while self.agreement is None and self._receive_packet():
                 pass
+            if self.agreement is not None and self.agreement.tls and self._buffer:
+                # Anybody could have added them: what follows is protected by TLS alone.
+                raise RemoteProtocolError("the peer sent something between the handshake and TLS")
         except Exception:
-            self.state, self._buffer = FAILED, b""
+            self.state, self._buffer, self.agreement = FAILED, b"", None
             raise
 
     def receive_eof(self) -> None:
@@ -174,9 +180,18 @@ class Handshake:
         self._out.append(data)
 
     def _agree(
-        self, own: Hello, peer: Hello, send: Optional[bytes], receive: Optional[bytes], name: bytes
+        self,
+        own: Hello,
+        peer: Hello,
+        send: Optional[bytes],
+        receive: Optional[bytes],
+        name: bytes,
+        tls: Optional[Encryption] = None,
     ) -> None:
+        if tls is not None:
+            send = receive = None
         self.agreement = agree(own, peer, send, receive, name)
+        self.agreement.tls = tls
 
 
 def make_printable(text: str, length: int) -> str:

@@ -14,6 +14,9 @@ from typing import TYPE_CHECKING, Dict, List, Optional, Tuple, Union
 if TYPE_CHECKING:
     FieldValue = Union[int, str, bytes]
 
+    #: How a connection is encrypted, see `encryption`, and the secret of the connection for it.
+    Encryption = Tuple[str, bytes]
+
 VERSION = "1.0.0"
 
 #: The versions of the protocol that this code speaks, from lowest to highest.
@@ -157,11 +160,12 @@ class Agreement:
         pickle_protocol: the highest that both ends understand.
         compress: whether both ends may compress what they send.
         send_key, receive_key: the keys of the frames that this end sends and receives, 32 bytes each; None on
-            private connections.
+            private connections, and where TLS is used.
+        tls: how the connection is encrypted, and the secret for that, see `encryption`; None: not at all.
         name: the name that the server gave the session, random bytes.
     """
 
-    __slots__ = ("peer", "pickle_protocol", "compress", "send_key", "receive_key", "name")
+    __slots__ = ("peer", "pickle_protocol", "compress", "send_key", "receive_key", "name", "tls")
 
     def __init__(
         self,
@@ -178,9 +182,10 @@ class Agreement:
         self.send_key = send_key
         self.receive_key = receive_key
         self.name = name
+        self.tls: Optional[Encryption] = None
 
     def __repr__(self) -> str:
-        kind = "private" if self.send_key is None else "keyed"
+        kind = self.tls[0] if self.tls else "private" if self.send_key is None else "keyed"
         return f"<Agreement: {kind}, pickle protocol {self.pickle_protocol}, peer {self.peer!r}>"
 
 

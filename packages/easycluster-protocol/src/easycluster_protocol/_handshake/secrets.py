@@ -7,6 +7,7 @@ After RFC 5869, with SHA-256; `handshake` shows the packets::
     prove-s   = HKDF-Expand(secret, "easycluster 1 server proof" + H(HELLO + CHALLENGE), 32)
     to server = HKDF-Expand(secret, "easycluster 1 to server"    + H(HELLO + CHALLENGE), 32)
     to client = HKDF-Expand(secret, "easycluster 1 to client"    + H(HELLO + CHALLENGE), 32)
+    of TLS    = HKDF-Expand(secret, "easycluster 1 " + way       + H(HELLO + CHALLENGE), 32)
 
     client's proof = HMAC(prove-c, HELLO + CHALLENGE)
     server's proof = HMAC(prove-s, HELLO + CHALLENGE + PROOF + name of the session)
@@ -50,10 +51,15 @@ class Secrets:
         key = hide(key)
         secret = Key(hmac.new(client_nonce + server_nonce, key, hashlib.sha256).digest())
         context = hashlib.sha256(opening).digest()
+        self._secret, self._context = secret, context
         self._client_proof_key = expand(secret, b"easycluster 1 client proof", context)
         self._server_proof_key = expand(secret, b"easycluster 1 server proof", context)
         self.to_server = expand(secret, b"easycluster 1 to server", context)
         self.to_client = expand(secret, b"easycluster 1 to client", context)
+
+    def derive(self, way: str) -> bytes:
+        """Return the secret for one of the ways of `encryption`."""
+        return expand(self._secret, b"easycluster 1 " + way.encode(), self._context)
 
     def prove_client(self, transcript: bytes) -> bytes:
         """Return the client's proof for this transcript."""

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 from hmac import compare_digest
-from typing import TYPE_CHECKING, ClassVar, Optional, Sequence
+from typing import TYPE_CHECKING, ClassVar, Dict, Optional, Sequence
 
-from easycluster_protocol.errors import AuthenticationError, VersionError
+from easycluster_protocol.errors import AuthenticationError, ConnectError, VersionError
 from easycluster_protocol.keys import hide
 
+from .encryption import choose
 from .handshake import (
     DONE,
     FAILED,
@@ -48,6 +49,7 @@ class ServerHandshake(Handshake):
         self._keys: Sequence[bytes] = (key,) if isinstance(key, bytes) else key or ()
         self._name = session
         self._secrets: Optional[Secrets] = None
+        self._way = ""
         if key is not None:
             fields = {"nonce": os.urandom(NONCE_SIZE), **fields}
         else:
@@ -55,12 +57,13 @@ class ServerHandshake(Handshake):
         self.own = describe_self(**fields)
 
     def receive_data(self, data: bytes) -> None:
-        """Take in ``data`` as `Handshake.receive_data` does; an error of key or version leaves a refusal to
-        send."""
+        """Take in ``data`` as `Handshake.receive_data` does; an error of key, version or TLS leaves a refusal
+        to send."""
         try:
             super().receive_data(data)
-        except (AuthenticationError, VersionError) as error:
-            self.refuse("key" if isinstance(error, AuthenticationError) else "version", str(error))
+        except ConnectError as error:
+            codes: Dict[type, str] = {AuthenticationError: "key", VersionError: "version"}
+            self.refuse(codes.get(type(error), "tls"), str(error))
             raise
 
     def refuse(self, code: str, text: str) -> None:
@@ -86,6 +89,7 @@ class ServerHandshake(Handshake):
         named = [key for key in self._keys if compare_digest(hello.key_id, derive_key_id(key))]
         if len(hello.nonce) != NONCE_SIZE or not named:
             raise AuthenticationError("the key is not the one of this server")
+        self._way = choose(self.own, hello, "the client")
         self._send(CHALLENGE, self.own)
         self._secrets = Secrets(named[0], hello.nonce, self.own.nonce, self._transcript)
 
@@ -95,7 +99,9 @@ class ServerHandshake(Handshake):
             raise AuthenticationError("the key is not the one of this server")
         proof = self._secrets.prove_server(self._transcript + self._name)
         self._send(WELCOME, Hello(proof=proof, session=self._name))
-        self._agree(self.own, self.peer, self._secrets.to_client, self._secrets.to_server, self._name)
+        tls = (self._way, self._secrets.derive(self._way)) if self._way else None
+        secrets = self._secrets
+        self._agree(self.own, self.peer, secrets.to_client, secrets.to_server, self._name, tls)
 
     TRANSITIONS: ClassVar[Transitions] = {
         (WAIT_FOR_PRIVATE_HELLO, HELLO): (_on_private_hello, DONE),

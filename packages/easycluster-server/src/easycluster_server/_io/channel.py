@@ -139,6 +139,7 @@ class Channel:
         """Give back the lock that an interrupt kept this thread from giving back; call it where this thread
         sends nothing."""
         self._send_lock.release_leaked()
+        getattr(self.transport, "release_leaked", int)()  # TLS has a lock of its own
 
     def _flush(self) -> None:
         """Send the frames that are committed, including the rest of an interrupted sender's."""

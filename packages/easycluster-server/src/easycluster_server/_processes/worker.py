@@ -14,7 +14,7 @@ from easycluster_server._system.output import standard_error
 from easycluster_server._system.this_process import report
 
 if TYPE_CHECKING:
-    from typing import Dict, List, TypedDict  # novm
+    from typing import Dict, List, Optional, Tuple, TypedDict  # novm
 
     from easycluster_protocol._handshake.hello import Agreement
     from easycluster_protocol._types import Buffer
@@ -48,6 +48,8 @@ if TYPE_CHECKING:
         #: 1 logs that the client goes, 2 logs calls as well, with the name of the peer.
         verbosity: int
         peer: str
+        #: The server's files for TLS: certificate, private key, CA.
+        tls: Tuple[Optional[str], Optional[str], Optional[str]]
 
 
 def serve_connection(read_config: Callable[[], Config], transport: Transport) -> int:
@@ -61,7 +63,12 @@ def serve_connection(read_config: Callable[[], Config], transport: Transport) ->
     try:
         config.get("confine", id)(transport)
         link = _open_link(config, transport)
+        if link.agreement.tls:
+            from easycluster_server._io.tls_handshake import secure_worker
+
+            transport = secure_worker(link, transport, config.get("tls"), config.get("peer"))
     except OSError as error:  # the client has left, or does not speak our protocol
+        _make_log(config)  # whose lines have the time
         standard_error.say(error)
         control.report_end(control.LOST)
         return 1

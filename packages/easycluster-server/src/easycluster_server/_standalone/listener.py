@@ -18,6 +18,7 @@ from collections import deque
 from functools import partial
 from typing import TYPE_CHECKING, Callable, Deque, Iterable, List, Optional, Sequence, Union
 
+from easycluster_protocol._handshake.encryption import describe
 from easycluster_protocol._handshake.server import ServerHandshake
 from easycluster_protocol._limits import HANDSHAKE_SECONDS, MAX_HANDSHAKE_BYTES
 from easycluster_protocol.errors import ConnectError, ProtocolError
@@ -32,6 +33,7 @@ from .listening import format_address, listen_on_all
 from .peers import Peer, Peers
 from .profiling import profile_calls
 from .refusals import RefusalLog
+from .tls_settings import TlsSettings
 
 if TYPE_CHECKING:
     from easycluster_protocol._handshake.hello import Agreement
@@ -72,12 +74,17 @@ class Listener:
         run_as: Optional[str] = None,
         max_memory: Optional[int] = None,
         nice: Optional[int] = None,
+        tls: str = "auto",
+        tls_cert: Optional[str] = None,
+        tls_key: Optional[str] = None,
+        tls_ca: Optional[str] = None,
     ) -> None:
         key = hide_keys(key)
         self._access = Access(key, allow, deny)
         if max_connections is not None and max_connections < 1:
             raise ValueError(f"max_connections must be at least 1, not {max_connections}")
         self._confinement = Confinement(run_as, max_memory, nice)
+        self._tls = TlsSettings(tls, tls_cert, tls_key, tls_ca)
         occupy_standard_descriptors()
         self._verbosity = self.default_verbosity if verbosity is None else verbosity
         self._worker_starter = WorkerStarter(max_connections)
@@ -176,7 +183,7 @@ class Listener:
         connection.setblocking(False)
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-        handshake = ServerHandshake(self._access.keys, session=os.urandom(16))
+        handshake = ServerHandshake(self._access.keys, session=os.urandom(16), **self._tls.fields)
         self._peers.add(Peer(connection, name, handshake))
         self._selector.register(connection, selectors.EVENT_READ)
         self._drop_excess()
@@ -219,13 +226,14 @@ class Listener:
         """Give a connection whose peer has proved the key to a worker of its own, which welcomes the peer."""
         self._forget(peer)
         if self._verbosity >= 1:
-            log.info("connection from %s", peer.name)
+            log.info("connection from %s, %s", peer.name, describe(agreement.tls))
         config: Config = {
             "agreement": agreement,
             "welcome": peer.handshake.data_to_send(),
             "leftover": peer.handshake.leftover,
             "verbosity": self._verbosity,
             "peer": peer.name,
+            "tls": self._tls.files,
         }
         if self._confinement:
             config["confine"] = self._confinement

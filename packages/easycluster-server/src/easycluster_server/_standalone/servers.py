@@ -38,10 +38,16 @@ class Server(Listener):
         max_memory: the most bytes of memory that each process of a connection may have: of its own writable
             memory (RLIMIT_DATA) on Linux, of address space (RLIMIT_AS) elsewhere. None means any number.
         nice: a number that is added to the niceness of connections; negative ones need root.
+        tls: whether connections are encrypted by TLS: ``auto``, those of clients that can do it in the same
+            way; ``require``, all, and other clients are refused; ``off``, none.
+        tls_cert: the file of the server's certificate, in PEM. Then clients with any Python can use TLS.
+        tls_key: the file of its private key; None: it is in the same file.
+        tls_ca: the file or folder of the CAs; every client has to show a certificate that one of them signed.
 
     Raises:
         KeyFileError: the key is no key.
-        ValueError: a network cannot be read, there is no such user, or it cannot be done on this system.
+        ValueError: a network cannot be read, there is no such user, it cannot be done on this system, or the
+            arguments for TLS contradict each other.
         OSError: it cannot listen on the address.
     """
 
@@ -81,6 +87,10 @@ def run_server(  # noqa: PLR0913 -- the published ones, and keywords
     run_as: Optional[str] = None,
     max_memory: Optional[int] = None,
     nice: Optional[int] = None,
+    tls: str = "auto",
+    tls_cert: Optional[str] = None,
+    tls_key: Optional[str] = None,
+    tls_ca: Optional[str] = None,
 ) -> None:
     """Run a standalone server until `stop_server` is called.
 
@@ -102,6 +112,11 @@ def run_server(  # noqa: PLR0913 -- the published ones, and keywords
         run_as: the user as whom connections run, see `Server`.
         max_memory: the most bytes of memory of a connection's process, see `Server`.
         nice: a number that is added to the niceness of connections.
+        tls: whether connections are encrypted by TLS: ``auto``, those of clients that can do it in the same
+            way; ``require``, all, and other clients are refused; ``off``, none.
+        tls_cert: the file of the server's certificate, in PEM. Then clients with any Python can use TLS.
+        tls_key: the file of its private key; None: it is in the same file.
+        tls_ca: the file or folder of the CAs; every client has to show a certificate that one of them signed.
 
     Raises:
         KeyFileError: the key is no key.
@@ -110,6 +125,7 @@ def run_server(  # noqa: PLR0913 -- the published ones, and keywords
             cannot be written.
     """
     key = hide_keys(key)
+    files = {"tls_cert": tls_cert, "tls_key": tls_key, "tls_ca": tls_ca}
 
     def make() -> Server:
         return QuietServer(
@@ -125,6 +141,8 @@ def run_server(  # noqa: PLR0913 -- the published ones, and keywords
             run_as=run_as,
             max_memory=max_memory,
             nice=nice,
+            tls=tls,
+            **files,
         )
 
     made: List[Server] = []

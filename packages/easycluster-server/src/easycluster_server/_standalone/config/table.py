@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Dict, NamedTuple, Tuple
 
 from easycluster_protocol._constants import DEFAULT_PORT
+from easycluster_protocol._handshake.encryption import MODES
 from easycluster_server._standalone.servers import CLASSES
 
 from .kinds import (
@@ -143,6 +144,35 @@ OPTIONS: Tuple[Option, ...] = (
         "Server logs connections and calls, QuietServer only problems",
         metavar="CLASS",
         default="Server",
+    ),
+    Option(
+        ("--tls",),
+        Choice(tuple(MODES), "way to encrypt"),
+        "encrypt by TLS: auto, for clients that can; require, always; off, never",
+        metavar="WHEN",
+        default="auto",
+        keyword="tls",
+    ),
+    Option(
+        ("--tls-cert",),
+        Path(),
+        "the server's certificate, in PEM: clients with any Python can then use TLS",
+        metavar="FILE",
+        keyword="tls_cert",
+    ),
+    Option(
+        ("--tls-key",),
+        Path(),
+        "its private key, if that is in another file",
+        metavar="FILE",
+        keyword="tls_key",
+    ),
+    Option(
+        ("--tls-ca",),
+        Path(),
+        "demand certificates of clients, signed by these CAs",
+        metavar="FILE",
+        keyword="tls_ca",
     ),
     Option(
         ("-d", "--daemonize"),
