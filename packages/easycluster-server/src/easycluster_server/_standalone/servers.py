@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import signal
+from functools import partial
 from typing import Dict, Generator, Iterable, List, Optional, Sequence, Type, Union
 
 from easycluster_server._system.error_stream import print_error
@@ -125,26 +126,25 @@ def run_server(  # noqa: PLR0913 -- the published ones, and keywords
             cannot be written.
     """
     key = hide_keys(key)
-    files = {"tls_cert": tls_cert, "tls_key": tls_key, "tls_ca": tls_ca}
-
-    def make() -> Server:
-        return QuietServer(
-            port,
-            key,
-            bindaddr,
-            allow,
-            verbosity,
-            disable_ipv6,
-            profile=profile,
-            deny=deny,
-            max_connections=max_connections,
-            run_as=run_as,
-            max_memory=max_memory,
-            nice=nice,
-            tls=tls,
-            **files,
-        )
-
+    make = partial(
+        QuietServer,
+        port,
+        key,
+        bindaddr,
+        allow,
+        verbosity,
+        disable_ipv6,
+        profile=profile,
+        deny=deny,
+        max_connections=max_connections,
+        run_as=run_as,
+        max_memory=max_memory,
+        nice=nice,
+        tls=tls,
+        tls_cert=tls_cert,
+        tls_key=tls_key,
+        tls_ca=tls_ca,
+    )
     made: List[Server] = []
 
     def note(server: Server) -> None:
