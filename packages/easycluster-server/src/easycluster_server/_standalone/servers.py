@@ -126,14 +126,10 @@ def run_server(  # noqa: PLR0913 -- the published ones, and keywords
             cannot be written.
     """
     key = hide_keys(key)
+    place = (port, key, bindaddr, allow, verbosity, disable_ipv6)
     make = partial(
         QuietServer,
-        port,
-        key,
-        bindaddr,
-        allow,
-        verbosity,
-        disable_ipv6,
+        *place,
         profile=profile,
         deny=deny,
         max_connections=max_connections,
