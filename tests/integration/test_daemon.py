@@ -48,7 +48,7 @@ def test_daemon(tmp_path: Path, key: bytes, key_file: Path, pid_file: Path) -> N
     words = ["-S", "-k", key_file, "-b", "127.0.0.1", "-p", port, "-d", "-P", pid_file, "--log", log]
     result = run_command(*words)
 
-    assert (result.returncode, result.stderr) == (0, "")
+    assert result.returncode == 0, result.stderr
     assert "listens on 127.0.0.1:" in result.stdout
     with Client(key, "127.0.0.1", port) as client:
         client.eval("print('from a call', flush=True)")
