@@ -39,5 +39,5 @@ def test_find_system(machine: str, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_names() -> None:
     """The names are those of the documentation, and each says where it was tried."""
-    assert set(SYSTEMS) == {"systemd", "launchd", "smf", "openrc", "rcd", "sysv"}
+    assert set(SYSTEMS) == {"systemd", "windows", "launchd", "smf", "openrc", "rcd", "sysv"}
     assert all(name == each.system and each.tested for name, each in SYSTEMS.items())

@@ -70,7 +70,7 @@ complete -c easycluster -n _shtab_easycluster_using -l check -d 'say all that is
 complete -c easycluster -n _shtab_easycluster_using -s O -l overwrite -d 'with -g: replace FILE if it exists; with --install: make a new key'
 complete -c easycluster -n _shtab_easycluster_using -l config -xka "(__fish_complete_path (commandline -ct))" -d 'with -S, --check: read settings from FILE; options go before it'
 complete -c easycluster -n _shtab_easycluster_using -l dry-run -d 'only say what would be written and run'
-complete -c easycluster -n _shtab_easycluster_using -l system -xka "systemd launchd smf openrc rcd sysv" -d 'with --dry-run: for another kind of system'
+complete -c easycluster -n _shtab_easycluster_using -l system -xka "systemd windows launchd smf openrc rcd sysv" -d 'with --dry-run: for another kind of system'
 complete -c easycluster -n _shtab_easycluster_using -l user -d 'a service of your own instead of the machine'"'"'s'
 complete -c easycluster -n _shtab_easycluster_using -s k -l keyfile -xka "(__fish_complete_path (commandline -ct))" -d 'the key that clients must share'
 complete -c easycluster -n _shtab_easycluster_using -s K -l key -x -d 'the key itself (other users can see it in the process list)'
@@ -87,3 +87,4 @@ complete -c easycluster -n _shtab_easycluster_using -l profile -xka "(__fish_com
 complete -c easycluster -n _shtab_easycluster_using -l service-user -x -d 'the user that it runs as (default: easycluster, which is made)'
 complete -c easycluster -n _shtab_easycluster_using -l restart-safe -d 'let the system hold the port: no client is refused while the server starts again'
 complete -c easycluster -n _shtab_easycluster_using -l strict -d 'let the server reach as little as possible; remote code may miss devices, home folders, JITs'
+complete -c easycluster -n _shtab_easycluster_using -l open-firewall -d 'on Windows: let the firewall accept connections to the port'

@@ -47,12 +47,13 @@ def install(options: argparse.Namespace, settings: Settings) -> int:
             raise UsageError(problem)
     steps = service.install(whole, text, _plan_key(service, options, settings))
     if options.dry_run:
-        _describe(service, [*steps, *(service.start() if options.start else ())])
+        _describe(service, [*steps, *(service.start() if options.start else ())], service.advise(whole))
         return 0
     changed = perform_all(steps, say)
     if not changed:
         say("everything is installed so already")
     say(f"settings: {service.config_path}, key: {service.key_path}, log: {service.log_hint}")
+    _say_all(service.advise(whole))
     if options.start:
         return start_service(service, again=changed)
     if not service.is_running():
@@ -116,10 +117,15 @@ def uninstall(options: argparse.Namespace) -> int:
     return 0
 
 
-def _describe(service: Service, steps: Sequence[Step]) -> None:
+def _describe(service: Service, steps: Sequence[Step], advice: Sequence[str] = ()) -> None:
     """Print what would be done."""
     whose = "of one user" if service.per_user else "of the machine"
     lines: List[str] = [f"# {service.system}, a service {whose}; {service.tested}"]
     lines += [step.describe() for step in steps]
+    lines += [f"# {line}" for line in advice]
+    _say_all(lines)
+
+
+def _say_all(lines: Sequence[str]) -> None:
     for line in lines:
         say(line)

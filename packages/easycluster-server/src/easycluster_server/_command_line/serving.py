@@ -7,7 +7,7 @@ import logging
 import os
 import signal
 import sys
-from typing import Callable, List
+from typing import Callable, List, Optional
 
 from easycluster_protocol._constants import VERSION
 from easycluster_protocol.errors import KeyFileError
@@ -34,37 +34,40 @@ _ADVICE = {
 }
 
 
-def serve(settings: Settings, read_again: Callable[[], Settings]) -> int:
+def serve(
+    settings: Settings, read_again: Callable[[], Settings], manager: Optional[ServiceManager] = None
+) -> int:
     """Serve until Ctrl-C or SIGTERM, and return the exit status.
 
     Args:
         settings: the settings.
         read_again: reads them again, for the keys and lists of the running server.
+        manager: the service manager; None means the one that the environment tells of, if any.
 
     Raises:
         KeyFileError: there is no key that can be used.
         OSError: the server cannot listen, or a file cannot be used.
         UsageError: a setting is wrong.
     """
-    manager = ServiceManager(os.environ)
-    keys = read_keys(settings, manager)
+    told = ServiceManager(os.environ) if manager is None else manager
+    keys = read_keys(settings, told)
 
     def on_ready(server: Listener) -> None:
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, lambda number, frame: stop(server))
-        _reload_by_signal(server, lambda: _read_access(read_again(), manager))
+        _reload_by_signal(server, lambda: _read_access(read_again(), told))
         _warn_of_root(settings)
         line = f"listens on {', '.join(server.addresses)}"
         _announce(line)
-        manager.tell("READY=1", f"STATUS={line}")
+        told.tell("READY=1", f"STATUS={line}")
 
     def stop(server: Listener) -> None:
-        manager.tell("STOPPING=1")
+        told.tell("STOPPING=1")
         server.stop()
 
     try:
         run(
-            lambda: make_server(settings, keys, manager),
+            lambda: make_server(settings, keys, told),
             on_ready,
             bool(settings.number("daemonize")),
             settings.text("pidfile"),

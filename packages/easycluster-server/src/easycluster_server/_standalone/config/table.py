@@ -211,4 +211,11 @@ OPTIONS: Tuple[Option, ...] = (
         "service",
         default=False,
     ),
+    Option(
+        ("--open-firewall",),
+        Flag(),
+        "on Windows: let the firewall accept connections to the port",
+        "service",
+        default=False,
+    ),
 )

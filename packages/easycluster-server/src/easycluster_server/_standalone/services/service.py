@@ -114,6 +114,10 @@ class Service:
         """Return the folders that stay after uninstalling, beside the key's, because they are not empty."""
         return []
 
+    def advise(self, settings: Settings) -> List[str]:
+        """Return lines about what is left to do by hand, for people."""
+        return []
+
     def clean_up(self) -> List[Step]:
         """Return the steps after all files are removed."""
         return []

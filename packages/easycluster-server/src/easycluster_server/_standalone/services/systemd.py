@@ -59,11 +59,11 @@ class SystemdService(Service):
     def find_problem(self, settings: Settings) -> str:
         """Return why a service with these settings is impossible, or ""."""
         user = settings.text("service_user")
-        if self.per_user:
-            for name in ("service_user", "strict"):
-                if settings.has(name):
-                    return f"--{name.replace('_', '-')} is for a service of the machine: leave out --user"
-        elif user not in (None, users.NAME) and find_comment(str(user)) is None:
+        for name in ("open_firewall", "service_user", "strict") if self.per_user else ("open_firewall",):
+            if settings.has(name):
+                owner = "Windows" if name == "open_firewall" else "the machine: leave out --user"
+                return f"--{name.replace('_', '-')} is for a service of {owner}"
+        if user not in (None, users.NAME) and find_comment(str(user)) is None:
             return f"--service-user: there is no user {user!r}"
         return self._find_socket_problem(settings) or self._find_program_problem(settings)
 

@@ -11,11 +11,20 @@ from .service import Service
 from .smf import SmfService
 from .systemd import SystemdService
 from .sysv import SysvService
+from .windows import WindowsService
 
 #: In the order in which this machine is asked: where two are there, the first is in use.
 SYSTEMS: Dict[str, Type[Service]] = {
     each.system: each
-    for each in (SystemdService, LaunchdService, SmfService, OpenrcService, RcdService, SysvService)
+    for each in (
+        SystemdService,
+        WindowsService,
+        LaunchdService,
+        SmfService,
+        OpenrcService,
+        RcdService,
+        SysvService,
+    )
 }
 
 

@@ -42,6 +42,12 @@ class UnixService(Service):
         user = self.find_user(settings)
         if user != users.NAME and find_comment(user) is None:
             return f"--service-user: there is no user {user!r}"
+        closed = "" if user == "root" else users.find_closed_folder(self.program[0])
+        if closed:
+            return (
+                f"the service runs as the user {user}, and others cannot look into {closed}, where "
+                f"{self.program[0]} is: install it elsewhere, or name another user with --service-user"
+            )
         return ""
 
     def prepare(self, settings: Settings) -> List[Step]:
