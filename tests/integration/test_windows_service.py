@@ -20,6 +20,8 @@ pytestmark = [
     pytest.mark.needs_wine,
     pytest.mark.usefixtures("windows"),
     pytest.mark.xdist_group("windows_service"),
+    # The first test that needs a Windows Python installs the packages there.
+    pytest.mark.timeout(400),
 ]
 
 

@@ -143,7 +143,7 @@ def test_lint() -> None:
 
 def test_who_registers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The script is linked by the first program that is here; without any there is no such service."""
-    service = SysvService(("python",))
+    service = SysvService(("/bin/sh",))
     settings = Settings({"service_user": getpass.getuser()})
     monkeypatch.setenv("PATH", str(tmp_path))
     assert "none of update-rc.d, chkconfig, insserv is here" in service.find_problem(settings)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import getpass
+import os
 
 import pytest
 
@@ -21,7 +22,7 @@ SERVICES = (OpenrcService, RcdService, SmfService, SysvService)
 @pytest.mark.parametrize("service_class", SERVICES)
 def test_the_key_belongs_to_the_user(service_class: type[UnixService]) -> None:
     """The key is given to the user of the service, and to root before that user is removed."""
-    service = service_class(("python", "-m", "easycluster"))
+    service = service_class(("/bin/sh", "-m", "easycluster"))
     install = service.install(Settings({}), "", WriteKey(service.key_path))
     installing = [step.describe() for step in install]
     removing = [step.describe() for step in service.uninstall()]
@@ -38,7 +39,7 @@ def test_the_key_belongs_to_the_user(service_class: type[UnixService]) -> None:
 @pytest.mark.parametrize("service_class", SERVICES)
 def test_what_was_not_tested_is_said(service_class: type[UnixService]) -> None:
     """The file that is written says where the service was tested, or that it was not."""
-    service = service_class(("python", "-m", "easycluster"))
+    service = service_class(("/bin/sh", "-m", "easycluster"))
     (file,) = service.files(Settings({}))
 
     assert "not" in service.tested
@@ -48,7 +49,7 @@ def test_what_was_not_tested_is_said(service_class: type[UnixService]) -> None:
 @pytest.mark.parametrize("service_class", SERVICES)
 def test_settings_without_a_way(service_class: type[UnixService]) -> None:
     """Settings that only other systems have a way for are refused, and so is a user that does not exist."""
-    service = service_class(("python", "-m", "easycluster"))
+    service = service_class(("/bin/sh", "-m", "easycluster"))
     find = UnixService.find_problem
 
     assert find(service, Settings({"strict": True})) == f"--strict is not for services of {service.system}"
@@ -59,7 +60,18 @@ def test_settings_without_a_way(service_class: type[UnixService]) -> None:
 
 def test_user() -> None:
     """The listener runs as the user that is named, or one that is made; becoming others takes root."""
-    service = SysvService(("python", "-m", "easycluster"))
+    service = SysvService(("/bin/sh", "-m", "easycluster"))
 
     assert service.find_user(Settings({})) == users.NAME
     assert service.find_user(Settings({"service_user": "bob"})) == "bob"
+
+
+def test_closed_folders(tmp_path: os.PathLike[str]) -> None:
+    """A program that the user of the service cannot reach is refused with the folder that is closed."""
+    os.chmod(tmp_path, 0o700)
+    service = OpenrcService((f"{tmp_path}/python", "-m", "easycluster"))
+
+    problem = service.find_problem(Settings({"service_user": "nobody"}))
+
+    assert "others cannot look into /" in problem
+    assert service.find_problem(Settings({"run_as": "nobody"})) == ""

@@ -51,7 +51,7 @@ function _shtab_easycluster_using
 end
 
 set -g _shtab_easycluster_commands 
-set -g _shtab_easycluster_opts_with_value --allow --bind --class --config --generate --key --keyfile --log --pidfile --port --profile --service-user --system -K -P -a -b -c -g -k -p
+set -g _shtab_easycluster_opts_with_value --allow --bind --class --config --deny --generate --key --keyfile --log --max-connections --max-memory --nice --pidfile --port --profile --run-as --service-user --system -K -P -a -b -c -g -k -p
 
 complete -c easycluster -e
 complete -c easycluster -f
@@ -72,11 +72,16 @@ complete -c easycluster -n _shtab_easycluster_using -l config -xka "(__fish_comp
 complete -c easycluster -n _shtab_easycluster_using -l dry-run -d 'only say what would be written and run'
 complete -c easycluster -n _shtab_easycluster_using -l system -xka "systemd windows launchd smf openrc rcd sysv" -d 'with --dry-run: for another kind of system'
 complete -c easycluster -n _shtab_easycluster_using -l user -d 'a service of your own instead of the machine'"'"'s'
-complete -c easycluster -n _shtab_easycluster_using -s k -l keyfile -xka "(__fish_complete_path (commandline -ct))" -d 'the key that clients must share'
-complete -c easycluster -n _shtab_easycluster_using -s K -l key -x -d 'the key itself (other users can see it in the process list)'
+complete -c easycluster -n _shtab_easycluster_using -s k -l keyfile -xka "(__fish_complete_path (commandline -ct))" -d 'the key that clients must share; more than once: any of these keys; SIGHUP reads them again'
+complete -c easycluster -n _shtab_easycluster_using -s K -l key -x -d 'the key itself (other users can see it in the process list; a text can be guessed, see -g)'
 complete -c easycluster -n _shtab_easycluster_using -s p -l port -x -d 'TCP port; 0: any (default: 11999)'
-complete -c easycluster -n _shtab_easycluster_using -s b -l bind -x -d 'address to listen on (default: all)'
+complete -c easycluster -n _shtab_easycluster_using -s b -l bind -x -d 'address to listen on; more than once (default: all)'
 complete -c easycluster -n _shtab_easycluster_using -s a -l allow -x -d 'accept only connections from this network, as 192.0.2.0/24; more than once'
+complete -c easycluster -n _shtab_easycluster_using -l deny -x -d 'accept no connection from this network, even if --allow has it; more than once'
+complete -c easycluster -n _shtab_easycluster_using -l max-connections -x -d 'accept at most so many connections at the same time (default: any number)'
+complete -c easycluster -n _shtab_easycluster_using -l run-as -x -d 'run connections as this user; needs root, and alone keeps the key from the users of the server'
+complete -c easycluster -n _shtab_easycluster_using -l max-memory -x -d 'let each process of a connection have at most so much memory, as 512M (default: any amount)'
+complete -c easycluster -n _shtab_easycluster_using -l nice -x -d 'run connections with this added to their niceness'
 complete -c easycluster -n _shtab_easycluster_using -s N -l no-ipv6 -d 'listen on IPv4 only'
 complete -c easycluster -n _shtab_easycluster_using -s v -l verbose -d 'log more; more than once'
 complete -c easycluster -n _shtab_easycluster_using -s c -l class -xka "Server QuietServer" -d 'Server logs connections and calls, QuietServer only problems (default: Server)'

@@ -45,7 +45,7 @@ class OpenrcService(UnixService):
     """A service of OpenRC."""
 
     system = "openrc"
-    tested = "tested with the programs of OpenRC 0.45, and not on a system that boots by OpenRC"
+    tested = "tested by hand with the programs of OpenRC 0.45, and not on a system that boots by OpenRC"
 
     path = "/etc/init.d/easycluster"
 
