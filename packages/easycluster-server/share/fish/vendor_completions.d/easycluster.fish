@@ -51,7 +51,7 @@ function _shtab_easycluster_using
 end
 
 set -g _shtab_easycluster_commands 
-set -g _shtab_easycluster_opts_with_value --allow --bind --class --config --deny --generate --key --keyfile --log --max-connections --max-memory --nice --pidfile --port --profile --run-as --service-user --system -K -P -a -b -c -g -k -p
+set -g _shtab_easycluster_opts_with_value --allow --bind --class --config --deny --generate --key --keyfile --log --max-connections --max-memory --nice --pidfile --port --profile --run-as --service-user --system --tls --tls-ca --tls-cert --tls-key -K -P -a -b -c -g -k -p
 
 complete -c easycluster -e
 complete -c easycluster -f
@@ -85,6 +85,10 @@ complete -c easycluster -n _shtab_easycluster_using -l nice -x -d 'run connectio
 complete -c easycluster -n _shtab_easycluster_using -s N -l no-ipv6 -d 'listen on IPv4 only'
 complete -c easycluster -n _shtab_easycluster_using -s v -l verbose -d 'log more; more than once'
 complete -c easycluster -n _shtab_easycluster_using -s c -l class -xka "Server QuietServer" -d 'Server logs connections and calls, QuietServer only problems (default: Server)'
+complete -c easycluster -n _shtab_easycluster_using -l tls -xka "auto require off" -d 'encrypt by TLS: auto, for clients that can; require, always; off, never (default: auto)'
+complete -c easycluster -n _shtab_easycluster_using -l tls-cert -xka "(__fish_complete_path (commandline -ct))" -d 'the server'"'"'s certificate, in PEM: clients with any Python can then use TLS'
+complete -c easycluster -n _shtab_easycluster_using -l tls-key -xka "(__fish_complete_path (commandline -ct))" -d 'its private key, if that is in another file'
+complete -c easycluster -n _shtab_easycluster_using -l tls-ca -xka "(__fish_complete_path (commandline -ct))" -d 'demand certificates of clients, signed by these CAs'
 complete -c easycluster -n _shtab_easycluster_using -s d -l daemonize -d 'serve in the background, once the server listens; without -c as -c QuietServer'
 complete -c easycluster -n _shtab_easycluster_using -s P -l pidfile -xka "(__fish_complete_path (commandline -ct))" -d 'write the number of the server'"'"'s process to FILE'
 complete -c easycluster -n _shtab_easycluster_using -l log -xka "(__fish_complete_path (commandline -ct))" -d 'append what would be printed to FILE'
