@@ -14,8 +14,9 @@ from easycluster_bootstrap import new_marker
 from easycluster_client._calls.response import NonblockingResponse
 from easycluster_client._session.session import ClientSession
 from easycluster_client._ssh import shipment
+from easycluster_protocol._limits import SMALL_MESSAGE_BYTES
 from easycluster_protocol._wire import messages as m
-from easycluster_protocol._wire.messages import Message
+from easycluster_protocol._wire.messages import HEAD_SIZE, Message
 from easycluster_protocol.errors import ConnectionLost
 from easycluster_server._io.transport import SocketTransport
 from easycluster_server._serving.sent_modules import _unpack
@@ -148,3 +149,8 @@ def test_the_startup_bundle() -> None:
 def test_the_startup_bundle_is_small() -> None:
     """What goes to a host before the first call has a limit, which `make check` watches module by module."""
     assert len(shipment.startup_bundle(new_marker(), 5, False)) <= shipment.MAX_STARTUP_BYTES
+
+
+def test_the_calls_bundle_is_a_small_message() -> None:
+    """The modules that come first fit one frame: the one that receives large messages is among them."""
+    assert len(shipment.calls_bundle()) + HEAD_SIZE <= SMALL_MESSAGE_BYTES

@@ -65,19 +65,24 @@ STARTUP_MODULES = frozenset(
     )
 )
 
-#: Modules that no server on a pipe uses: it writes no log, has no clients, needs no TLS, checks no types
-#: and is no Windows.
+#: Modules that no server on a pipe uses: it writes no log, has no clients, needs no TLS, checks no types, is
+#: no Windows, has no command and does not become a service. The others have to fit one small message: the
+#: module that receives large ones is among them.
 _UNSENT_MODULES = frozenset(
     (
         "easycluster.parallel",
+        "easycluster_server._command_line.checking",
+        "easycluster_server._command_line.command",
+        "easycluster_server._command_line.installing",
+        "easycluster_server._command_line.service_verbs",
         "easycluster_server._io.tls",
-        "easycluster_server._io.tls_ability",
         "easycluster_server._io.tls_contexts",
         "easycluster_server._io.tls_failures",
         "easycluster_server._io.tls_handshake",
         "easycluster_server._serving.logged_calls",
         "easycluster_server._serving.logged_streams",
         "easycluster_server._serving.session_log",
+        "easycluster_server._standalone.services",
         "easycluster_server._system.transport_types",
         "easycluster_server._system.windows",
     )
