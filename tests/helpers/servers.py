@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import IO
 
 from helpers.children import start
 from helpers.waiting import PATIENCE, wait_until
@@ -65,14 +66,7 @@ class Server:
             command += ["-b", "127.0.0.1"]
         self._log = folder / "server.log"
         with self._log.open("wb") as log:
-            self.process = start(
-                command,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
-                env={**os.environ, **(env or {})},
-            )
+            self.process = self._start(command, log, env or {})
         try:
             wait_until(lambda: "listens on" in self.log or self.process.poll() is not None)
             self.announced = next((line for line in self.log.splitlines() if "listens on" in line), "")
@@ -81,6 +75,17 @@ class Server:
             self.stop(signal.SIGKILL)
             raise
         self.port = int(re.findall(r":(\d+)(?:,|$)", self.announced)[0])
+
+    def _start(self, command: list[str], log: IO[bytes], env: Mapping[str, str]) -> subprocess.Popen[bytes]:
+        """Start it; everything that it prints goes to ``log``."""
+        return start(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+            env={**os.environ, **env},
+        )
 
     @property
     def log(self) -> str:

@@ -4,7 +4,7 @@
 - ``connect``: makes further clients over the same transport: ``connect(enable_compression=True)``.
 - ``spawn``: makes clients of local servers, where the transport does not matter; ``local`` is one of them.
 - ``far``, ``near``: a client and a local one that have the definitions ``MORE`` of the test's module.
-- ``transport``: which of them it is: ``transport.name``. A module with ``THREADED_TOO = True`` runs once more
+- ``transport``: which of them it is: ``transport.name``; "wine" is a server on Windows, see `helpers.windows_cases`. A module with ``THREADED_TOO = True`` runs once more
   with ThreadedClients, over TCP.
 - ``local``: a client that ``spawn`` has made.
 - ``object_definitions``: the classes of `helpers.server_objects`.
@@ -39,6 +39,8 @@ from helpers.remote_tasks import DEFINITIONS, Tasks
 from helpers.servers import Server, generate_key_file
 from helpers.sshd import Sshd
 from helpers.states import registrations_restored
+from helpers.windows_cases import runs_on_windows
+from helpers.wine_server import WineServer
 
 Connect = Callable[..., Any]
 
@@ -97,11 +99,32 @@ def windows(run_mark: str) -> Iterator[None]:
         yield
 
 
+@pytest.fixture(scope="session")
+def wine_server(
+    windows: None, key_file: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[WineServer]:
+    """A standalone server on Windows, under wine."""
+    folder = tmp_path_factory.mktemp("wine_server")
+    server = WineServer(wine.WindowsPython(wine.USUAL), folder, key_file)
+    with Client(read_key_file(key_file), "127.0.0.1", server.port) as client:
+        client.eval("None")
+    yield server
+    server.stop()
+
+
+def pytest_report_collectionfinish(items: list[pytest.Item]) -> str:
+    """Say which share of the cases runs with a server on Windows."""
+    names = [item.callspec.id.split("-") for item in items if hasattr(item, "callspec")]
+    return (
+        f"over wine: {sum('wine' in each for each in names)} of {sum('tcp' in each for each in names)} cases"
+    )
+
+
 class Transport:
     """A way to connect.
 
     Args:
-        name: "local", "tcp" or "ssh".
+        name: "local", "tcp", "ssh" or "wine".
         make: makes a connected client of a class, with further arguments of that class.
         clientclass: the class of clients unless a test names another.
     """
@@ -120,14 +143,22 @@ def _connect_local(clientclass: Any, **options: Any) -> Any:
     return easycluster.server.spawn_local(lambda: clientclass(**options))
 
 
-TRANSPORTS = ["local", "tcp", pytest.param("ssh", marks=pytest.mark.needs_sshd)]
+TRANSPORTS = [
+    "local",
+    "tcp",
+    pytest.param("ssh", marks=pytest.mark.needs_sshd),
+]
+#: One worker of pytest-xdist runs them all: the server starts an interpreter ahead for the next connection only.
+WINE = pytest.param("wine", marks=[pytest.mark.needs_wine, pytest.mark.xdist_group("wine")])
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Let tests run over each transport, those of chosen modules with ThreadedClients, too."""
     marks = metafunc.definition.iter_markers("parametrize")
     if "transport" in metafunc.fixturenames and not any("transport" in mark.args[0] for mark in marks):
-        further = ["threaded"] if getattr(metafunc.module, "THREADED_TOO", False) else []
+        further: list[Any] = ["threaded"] if getattr(metafunc.module, "THREADED_TOO", False) else []
+        if runs_on_windows(metafunc.module.__name__.rpartition(".")[2], metafunc.function.__name__):
+            further.append(WINE)
         metafunc.parametrize("transport", [*TRANSPORTS, *further], indirect=True, scope="session")
 
 
@@ -142,6 +173,9 @@ def transport(request: pytest.FixtureRequest, run_mark: str) -> Transport:
         return Transport(
             "tcp", lambda kind, **options: kind(key, "127.0.0.1", server.port, **options), clientclass
         )
+    if request.param == "wine":
+        server, key = request.getfixturevalue("wine_server"), request.getfixturevalue("key")
+        return Transport("wine", lambda kind, **options: kind(key, "127.0.0.1", server.port, **options))
     sshd = request.getfixturevalue("sshd")
     arguments = {"host": "h", "ssh": True, "rpython": sys.executable, "extra_args": sshd.options}
     return Transport("ssh", lambda kind, **options: kind(**{**arguments, **options}))
