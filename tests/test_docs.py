@@ -104,3 +104,14 @@ def test_modules_that_pages_name_exist(page: Path) -> None:
     }
 
     assert named - there == set()
+
+
+def test_tests_that_pages_name_exist() -> None:
+    """A test, a file of tests or a benchmark that a page names by its path is there."""
+    for page in sorted((ROOT / "docs").rglob("*.md")):
+        text = page.read_text(encoding="utf-8")
+        for path, name in re.findall(r"`((?:tests|benchmarks)/[\w/]+\.py)(?:::(\w+))?`", text):
+            assert (ROOT / path).is_file(), f"{page.name}: {path}"
+            assert f"def {name}(" in (ROOT / path).read_text(encoding="utf-8") or not name, (
+                f"{page.name}: {name}"
+            )

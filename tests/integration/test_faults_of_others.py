@@ -11,7 +11,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from easycluster_protocol.keys import generate_key
+from helpers.servers import run_command
 from helpers.waiting import PATIENCE
 
 #: Serves, and prints a line when a global name is unpickled, or a command runs, from then on.
@@ -92,3 +95,17 @@ def test_local_servers_open_no_port(spawn: Callable[..., Any]) -> None:
 
     for pid in (worker, guardian, fork_server):
         assert not list_files(pid) & list_listening_sockets()
+
+
+@pytest.mark.parametrize("target_exists", [True, False])
+def test_planted_pid_file(tmp_path: Path, key_file: Path, target_exists: bool) -> None:
+    """A symbolic link in the place of the pid file is not followed: the server does not start."""
+    target, planted = tmp_path / "target", tmp_path / "pid"
+    if target_exists:
+        target.write_text("12\n")
+    planted.symlink_to(target)
+    result = run_command("-S", "-k", key_file, "-p", 0, "-P", planted)
+
+    assert result.returncode == 1
+    assert "symbolic link" in result.stderr
+    assert target.read_text() == "12\n" if target_exists else not target.exists()

@@ -16,7 +16,7 @@ from easycluster_server._system.background import held_pid_file, open_log
 def test_pid_file(tmp_path: Path) -> None:
     """The file has the number of the process for as long as the block runs; a second process is told of the first."""
     path = tmp_path / "pid"
-    path.write_text("99999999 of a process that has gone")
+    path.write_text("99999999\n")
 
     with held_pid_file(str(path)):
         assert path.read_text() == f"{os.getpid()}\n"
@@ -25,6 +25,18 @@ def test_pid_file(tmp_path: Path) -> None:
                 pass
         assert path.exists()
     assert not path.exists()
+
+
+@pytest.mark.parametrize("held", ["key: value\n", "12 apples", "x" * 1000])
+def test_file_of_another_kind(tmp_path: Path, held: str) -> None:
+    """A file with anything but a number in it is left as it is."""
+    path = tmp_path / "notes"
+    path.write_text(held)
+    with pytest.raises(FileExistsError, match="holds something else than the number of a process"):
+        with held_pid_file(str(path)):
+            pass
+
+    assert path.read_text() == held
 
 
 def test_log(tmp_path: Path) -> None:

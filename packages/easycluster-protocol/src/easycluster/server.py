@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from easycluster_server._command_line import main as server_main
+from typing import Optional, Sequence
+
 from easycluster_server._spawn import spawn_local
 from easycluster_server._standalone.servers import (
     QuietServer,
@@ -23,3 +24,18 @@ __all__ = [
     "spawn_local",
     "stop_server",
 ]
+
+
+def server_main(args: Optional[Sequence[str]] = None) -> int:
+    """Run the command ``easycluster``.
+
+    Args:
+        args: its arguments; None means the arguments of the process.
+
+    Returns:
+        Its exit status.
+    """
+    # Only here: the command is not among the modules that are sent to hosts.
+    from easycluster_server._command_line import main
+
+    return main(args)

@@ -14,14 +14,29 @@ from easycluster_client._address import add_note
 from easycluster_protocol.errors import EasyClusterError
 
 if TYPE_CHECKING:
+    from typing import Protocol
+
     from .pending import PendingCall
-    from .session import ClientSession
+
+    class Session(Protocol):
+        """What a note tells of a session."""
+
+        @property
+        def peername(self) -> str:
+            """The name of the server."""
+            ...
+
+        @property
+        def way_to_end(self) -> str:
+            """How a script ends the connection, or an empty text."""
+            ...
+
 
 #: How many of the servers whose calls go on a note names.
 _MOST_NAMED = 3
 
 
-def explain_waiting(error: BaseException, call: PendingCall, session: ClientSession) -> None:
+def explain_waiting(error: BaseException, call: PendingCall, session: Session) -> None:
     """Add a note to an interrupt that has ended the waiting for a call, unless the call has ended.
 
     Args:
@@ -38,7 +53,7 @@ def explain_waiting(error: BaseException, call: PendingCall, session: ClientSess
         )
 
 
-def explain_sending(error: BaseException, call: PendingCall, session: ClientSession) -> None:
+def explain_sending(error: BaseException, call: PendingCall, session: Session) -> None:
     """Add a note to an interrupt that came while a call was sent; see `explain_waiting`."""
     if _is_interrupt(error) and session.way_to_end:
         add_note(

@@ -70,11 +70,9 @@ STARTUP_MODULES = frozenset(
 #: module that receives large ones is among them.
 _UNSENT_MODULES = frozenset(
     (
+        "easycluster.__main__",
         "easycluster.parallel",
-        "easycluster_server._command_line.checking",
-        "easycluster_server._command_line.command",
-        "easycluster_server._command_line.installing",
-        "easycluster_server._command_line.service_verbs",
+        "easycluster_server._command_line",
         "easycluster_server._io.tls",
         "easycluster_server._io.tls_contexts",
         "easycluster_server._io.tls_failures",
@@ -82,6 +80,8 @@ _UNSENT_MODULES = frozenset(
         "easycluster_server._serving.logged_calls",
         "easycluster_server._serving.logged_streams",
         "easycluster_server._serving.session_log",
+        "easycluster_server._standalone.config",
+        "easycluster_server._standalone.service_manager",
         "easycluster_server._standalone.services",
         "easycluster_server._system.transport_types",
         "easycluster_server._system.windows",

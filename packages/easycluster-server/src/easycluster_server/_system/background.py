@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import sys
 from typing import Generator
@@ -15,6 +16,9 @@ else:
     from .posix.background import go_to_background, lock_file, send_datagram
 
 __all__ = ["close_input", "go_to_background", "held_pid_file", "open_log", "redirect_output", "send_datagram"]
+
+#: More than the number of a process has.
+_MAX_NUMBER_BYTES = 64
 
 
 def open_log(path: str) -> int:
@@ -45,9 +49,12 @@ def held_pid_file(path: str) -> Generator[None, None, None]:
     """Have a file with the number of this process for as long as the block runs.
 
     Raises:
-        OSError: another process that lives has the file, or it cannot be written.
+        OSError: another process that lives has the file, it holds something else than a number, it is a
+            symbolic link, which somebody may have planted, or it cannot be written.
     """
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+    if os.path.islink(path):  # the flag below makes it certain, and says less
+        raise FileExistsError(errno.EEXIST, "it is a symbolic link, which is not followed", path)
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0), 0o644)
     try:
         try:
             lock_file(descriptor)
@@ -56,6 +63,11 @@ def held_pid_file(path: str) -> Generator[None, None, None]:
             raise FileExistsError(
                 error.errno, f"process {owner} runs already and has this file", path
             ) from None
+        if os.read(descriptor, _MAX_NUMBER_BYTES).strip().strip(b"0123456789"):
+            raise FileExistsError(
+                errno.EEXIST, "it holds something else than the number of a process; remove it", path
+            )
+        os.lseek(descriptor, 0, os.SEEK_SET)
         os.ftruncate(descriptor, 0)
         os.write(descriptor, f"{os.getpid()}\n".encode("ascii"))
         try:
