@@ -45,7 +45,7 @@ def call(folder: Path, port: int) -> str:
     """The platform that a master finds at the service."""
     key = bytes.fromhex((folder / "server.key").read_text().strip())
     with Client(key, "127.0.0.1", port) as client:
-        client.exec_("print('printed there')")
+        client.eval("print('printed there')")
         return str(client.eval("__import__('sys').platform"))
 
 
