@@ -120,7 +120,7 @@ def start_on_socket(command: List[str], connection: socket.socket, errors: int) 
         OSError: it cannot be started.
     """
     link = connection.dup()
-    printed = socket.socket(fileno=socket.dup(errors))  # type: ignore[attr-defined]
+    printed = socket.socket(fileno=socket.dup(errors))
     try:
         for end in (link, printed):
             end.setblocking(True)
@@ -131,7 +131,7 @@ def start_on_socket(command: List[str], connection: socket.socket, errors: int) 
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             # A group of its own gets no Ctrl-C, which is for the master.
-            creationflags=subprocess.CREATE_NEW_PROCESS_GROUP,  # type: ignore[attr-defined]
+            creationflags=subprocess.CREATE_NEW_PROCESS_GROUP,
         )
     except BaseException:
         link.close()
