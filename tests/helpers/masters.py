@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from easycluster_server._system.posix.proc import Process, find_descendants, read_process, read_processes
+from helpers.servers import Server
 from helpers.waiting import PATIENCE, wait_until
 
 PREAMBLE = """
@@ -40,11 +41,12 @@ def hear():
 """
 
 
-def way_to_server(request: pytest.FixtureRequest, name: str) -> dict[str, Any]:
-    """How a master in another process connects over the transport of this name."""
+def way_to_server(request: pytest.FixtureRequest, name: str, server: Server | None = None) -> dict[str, Any]:
+    """How a master in another process connects over the transport of this name, to this server or ``tcp_server``."""
     how: dict[str, Any] = {"name": name}
     if name == "tcp":
-        server = request.getfixturevalue("tcp_server")
+        server = server or request.getfixturevalue("tcp_server")
+        assert server is not None
         how.update(port=server.port, key_file=str(request.getfixturevalue("key_file")))
     elif name == "ssh":
         how.update(options=request.getfixturevalue("sshd").options)

@@ -4,8 +4,9 @@
 - ``connect``: makes further clients over the same transport: ``connect(enable_compression=True)``.
 - ``spawn``: makes clients of local servers, where the transport does not matter; ``local`` is one of them.
 - ``far``, ``near``: a client and a local one that have the definitions ``MORE`` of the test's module.
-- ``transport``: which of them it is: ``transport.name``; "wine" is a server on Windows, see `helpers.windows_cases`. A module with ``THREADED_TOO = True`` runs once more
-  with ThreadedClients, over TCP.
+- ``transport``: which of them it is: ``transport.name``; "wine" is a server on Windows, see `helpers.windows_cases`.
+  A module with ``THREADED_TOO = True`` runs once more with ThreadedClients, over TCP; one with ``UPGRADED_TOO = True``
+  once more over TCP, with a server of another version, ``old_server``.
 - ``local``: a client that ``spawn`` has made.
 - ``object_definitions``: the classes of `helpers.server_objects`.
 - ``task_definitions``, ``tasks``: the functions of `helpers.remote_tasks`, and calls whose end the test decides.
@@ -35,6 +36,7 @@ from easycluster_client import Client, ThreadedClient
 from easycluster_protocol.keys import read_key_file
 from easycluster_server._spawn import worker_starter
 from helpers import documented, leaks, server_objects, wine
+from helpers.other_versions import how_to_start, make_server_packages
 from helpers.remote_tasks import DEFINITIONS, Tasks
 from helpers.servers import Server, generate_key_file
 from helpers.sshd import Sshd
@@ -85,6 +87,18 @@ def tcp_server(run_mark: str, key_file: Path, tmp_path_factory: pytest.TempPathF
 
 
 @pytest.fixture(scope="session")
+def old_server(run_mark: str, key_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A standalone server of another version, which cannot make calls by itself."""
+    packages = make_server_packages(tmp_path_factory.mktemp("packages"))
+    how: Any = how_to_start(sys.executable, packages)
+    server = Server(tmp_path_factory.mktemp("server"), "-k", key_file, **how)
+    with Client(read_key_file(key_file), "127.0.0.1", server.port) as client:
+        client.eval("None")
+    yield server
+    assert server.stop() == 0
+
+
+@pytest.fixture(scope="session")
 def sshd(run_mark: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sshd]:
     """An sshd on 127.0.0.1; ``sshd.options`` are the options with which ssh reaches it."""
     server = Sshd(tmp_path_factory.mktemp("sshd"), {leaks.MARK: run_mark})
@@ -127,10 +141,14 @@ class Transport:
         name: "local", "tcp", "ssh" or "wine".
         make: makes a connected client of a class, with further arguments of that class.
         clientclass: the class of clients unless a test names another.
+        server: the standalone server, if it is one.
     """
 
-    def __init__(self, name: str, make: Connect, clientclass: Any = Client) -> None:
+    def __init__(
+        self, name: str, make: Connect, clientclass: Any = Client, server: Server | None = None
+    ) -> None:
         self.name = name
+        self.server = server
         self.clientclass = clientclass
         self._make = make
 
@@ -156,7 +174,8 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Let tests run over each transport, those of chosen modules with ThreadedClients, too."""
     marks = metafunc.definition.iter_markers("parametrize")
     if "transport" in metafunc.fixturenames and not any("transport" in mark.args[0] for mark in marks):
-        further: list[Any] = ["threaded"] if getattr(metafunc.module, "THREADED_TOO", False) else []
+        flags = {"THREADED_TOO": "threaded", "UPGRADED_TOO": "upgraded"}
+        further: list[Any] = [name for flag, name in flags.items() if getattr(metafunc.module, flag, False)]
         if runs_on_windows(metafunc.module.__name__.rpartition(".")[2], metafunc.function.__name__):
             further.append(WINE)
         metafunc.parametrize("transport", [*TRANSPORTS, *further], indirect=True, scope="session")
@@ -167,11 +186,12 @@ def transport(request: pytest.FixtureRequest, run_mark: str) -> Transport:
     """Each transport in turn."""
     if request.param == "local":
         return Transport("local", _connect_local)
-    if request.param in {"tcp", "threaded"}:
-        server, key = request.getfixturevalue("tcp_server"), request.getfixturevalue("key")
+    if request.param in {"tcp", "threaded", "upgraded"}:
+        fixture = "old_server" if request.param == "upgraded" else "tcp_server"
+        server, key = request.getfixturevalue(fixture), request.getfixturevalue("key")
         clientclass = ThreadedClient if request.param == "threaded" else Client
         return Transport(
-            "tcp", lambda kind, **options: kind(key, "127.0.0.1", server.port, **options), clientclass
+            "tcp", lambda kind, **options: kind(key, "127.0.0.1", server.port, **options), clientclass, server
         )
     if request.param == "wine":
         server, key = request.getfixturevalue("wine_server"), request.getfixturevalue("key")

@@ -11,6 +11,8 @@ import pytest
 from easycluster import define_common
 from helpers.waiting import wait_until
 
+UPGRADED_TOO = True
+
 DEFINITIONS = """
 import os
 import numpy as np

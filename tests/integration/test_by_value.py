@@ -20,6 +20,8 @@ from easycluster_protocol.errors import DeserializationError, SerializationError
 from helpers.pythons import every_python, find_pythons
 from helpers.sshd import Sshd
 
+UPGRADED_TOO = True
+
 Connect = Callable[..., Any]
 
 #: Imports what the host has, and says which that is.

@@ -11,6 +11,7 @@ from easycluster import define_common
 from helpers.waiting import wait_until
 
 THREADED_TOO = True
+UPGRADED_TOO = True
 
 DEFINITIONS = """
 import os
@@ -314,7 +315,7 @@ def test_import_missing_module(client: Any) -> None:
     assert client.add(1) == 3
 
 
-def test_output_is_the_servers(capfd: Any, connect: Any, transport: Any, request: Any) -> None:
+def test_output_is_the_servers(capfd: Any, connect: Any, transport: Any) -> None:
     """What remote code and its programs print appears on the server's terminal: ours, or its own."""
     client = connect()  # here, because what is captured begins and ends with the test itself
     client.eval("print('printed', flush=True)")
@@ -323,7 +324,7 @@ def test_output_is_the_servers(capfd: Any, connect: Any, transport: Any, request
 
     def both_seen() -> bool:
         if transport.name == "tcp":
-            seen.append(request.getfixturevalue("tcp_server").log)
+            seen.append(transport.server.log)
         else:
             seen.extend(capfd.readouterr())
         return "printed" in "".join(seen) and "echoed" in "".join(seen)

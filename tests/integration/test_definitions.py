@@ -14,6 +14,8 @@ import easycluster
 from easycluster import DefinitionError, RemoteException, define_common, definitions_module
 from helpers.waiting import wait_until
 
+UPGRADED_TOO = True
+
 ADD = "def add(a, b):\n    return a + b\n"
 
 #: Each block leaves a trace where it is executed.

@@ -22,6 +22,8 @@ from helpers.servers import Server
 from helpers.sshd import Sshd
 from helpers.waiting import wait_until
 
+UPGRADED_TOO = True
+
 #: What a process says of itself; run in a worker, and by a fresh Python to compare.
 LOOK = '''
 import os, signal, sys

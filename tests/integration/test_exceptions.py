@@ -11,6 +11,8 @@ import pytest
 
 from easycluster import Client, RemoteException, RemoteTraceback, define_common
 
+UPGRADED_TOO = True
+
 DEFINITIONS = '''
 class Broken(Exception):
     """An exception of the definitions."""

@@ -15,7 +15,7 @@ import pytest
 
 import easycluster
 from easycluster import ConnectionLost, define_common
-from easycluster_server._system.posix.proc import Process
+from easycluster_server._system.posix.proc import Process, read_process
 from helpers.masters import (
     Master,
     all_below,
@@ -26,6 +26,8 @@ from helpers.masters import (
     way_to_server,
 )
 from helpers.waiting import PATIENCE, wait_until
+
+UPGRADED_TOO = True
 
 Record = Callable[[str, object], None]
 
@@ -157,10 +159,11 @@ def family(remote: None, client: Any) -> list[Process]:
 
 
 def start_busy_master(
-    request: pytest.FixtureRequest, transport: str, folder: Path, *, megabytes: int = 0, detach: bool = False
+    request: pytest.FixtureRequest, transport: Any, folder: Path, *, megabytes: int = 0, detach: bool = False
 ) -> Master:
     """Start `BUSY_MASTER`."""
-    how = {**way_to_server(request, transport), "remote": REMOTE, "megabytes": megabytes, "detach": detach}
+    way = way_to_server(request, transport.name, transport.server)
+    how = {**way, "remote": REMOTE, "megabytes": megabytes, "detach": detach}
     return Master(how, BUSY_MASTER, folder)
 
 
@@ -197,7 +200,7 @@ def test_killed_master_leaves_nothing(
     request: pytest.FixtureRequest, transport: Any, tmp_path: Path, megabytes: int, record_property: Record
 ) -> None:
     """A master that is killed, with or without results that it has not read, leaves no process anywhere."""
-    with start_busy_master(request, transport.name, tmp_path, megabytes=megabytes) as master:
+    with start_busy_master(request, transport, tmp_path, megabytes=megabytes) as master:
         pids = master.hear()["pids"]
         processes = {*all_below(master.pid)[1:], *all_below(pids[0]), *identify(*pids)}
         begin = time.monotonic()
@@ -212,7 +215,7 @@ def test_killed_master_spares_what_was_detached(
     request: pytest.FixtureRequest, transport: Any, tmp_path: Path
 ) -> None:
     """Processes that were given to `detach` live on when the master is killed, and no others."""
-    with start_busy_master(request, transport.name, tmp_path, detach=True) as master:
+    with start_busy_master(request, transport, tmp_path, detach=True) as master:
         heard = master.hear()
         others, detached = identify(*heard["pids"]), identify(*heard["detached"])
         master.kill()
@@ -227,7 +230,7 @@ def test_master_that_ends_without_close_leaves_no_worker(
 ) -> None:
     """A master that comes to its end with an open connection ends quietly, and so does the worker."""
     script = "client = connect()\nsay(pids=client.eval('[__import__(\"os\").getpid()]'))\nhear()\n"
-    with Master(way_to_server(request, transport.name), script, tmp_path) as master:
+    with Master(way_to_server(request, transport.name, transport.server), script, tmp_path) as master:
         processes = identify(*master.hear()["pids"])
         master.say()
         status = master.wait()
@@ -249,7 +252,7 @@ def test_master_that_closes_and_ends_at_once(
         client.close()
         os._exit(0)
     """
-    how = {**way_to_server(request, transport.name), "remote": REMOTE, "noted": str(noted)}
+    how = {**way_to_server(request, transport.name, transport.server), "remote": REMOTE, "noted": str(noted)}
     with Master(how, script, tmp_path) as master:
         pids = master.hear()["pids"]
         daemon = identify(pids[3])
@@ -324,6 +327,7 @@ def test_dead_worker_leaves_nothing(family: list[Process], client: Any, kill: Ca
 def test_stopped_worker_does_not_outlive_its_connection(family: list[Process], client: Any) -> None:
     """A worker that was stopped by a signal ends with its connection nevertheless."""
     os.kill(family[1].pid, signal.SIGSTOP)
+    wait_until(lambda: read_process(family[1].pid).state == "T")  # type: ignore[union-attr]
     client.close()
 
     wait_until_gone(family)

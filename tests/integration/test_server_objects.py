@@ -12,6 +12,8 @@ from easycluster import RemoteProxy, define_common
 from easycluster_protocol.errors import SerializationError
 from helpers.server_objects import kept, kind_of
 
+UPGRADED_TOO = True
+
 pytestmark = pytest.mark.usefixtures("object_definitions")
 
 Connect = Callable[..., Any]

@@ -17,6 +17,8 @@ from easycluster import Client, ConnectionLost, define_common
 from helpers.sshd import Sshd
 from helpers.waiting import wait_until
 
+UPGRADED_TOO = True
+
 REMOTE = """
 import ctypes, os, signal, subprocess, sys, threading, time
 

@@ -4,7 +4,7 @@ tests/data/handshake/*.json hold handshakes with fixed nonces, a fixed key and f
 ends, the keys that follow, and the first frames. docs/protocol.md shows two of them. When a *new* transcript
 is needed, add it to `SCENARIOS` and run, from the root of the checkout::
 
-    PYTHONPATH=tests .venv/bin/python -m protocol.test_handshake_transcripts
+    PYTHONPATH=tests .venv/bin/python -m protocol.handshake.test_handshake_transcripts
 
 which writes what is missing. It never replaces a file: one that does not fit any more means that peers of
 other versions cannot connect any more.
@@ -24,6 +24,7 @@ from easycluster_protocol._handshake.handshake import Handshake
 from easycluster_protocol._handshake.hello import Agreement
 from easycluster_protocol._handshake.hello_parser import parse_hello
 from easycluster_protocol._handshake.server import ServerHandshake
+from easycluster_protocol._handshake.upgrade import HEAD_BYTES, pack_code, read_length, unpack_code
 from easycluster_protocol._wire import messages as m, streams
 from easycluster_protocol._wire.link import CLIENT, SERVER, Link
 from easycluster_protocol._wire.messages import Message
@@ -64,9 +65,22 @@ SCENARIOS: dict[str, dict[str, Any]] = {
     "keyed": {"key": KEY},
     "keyed-compressed": {"key": KEY, "client": {"compress": 1}},
     "keyed-everything": {"key": KEY, "client": EVERYTHING, "server": {**EVERYTHING, "tls": 2}},
+    "keyed-upgrade": {
+        "key": KEY,
+        "client": {"upgrade": "bundle"},
+        "server": {"upgrade": "bundle", "version": "0.9.0"},
+    },
     "refused-key": {"key": KEY, "client_key": OTHER_KEY},
+    "refused-upgrade": {
+        "key": KEY,
+        "client": {"upgrade": "bundle"},
+        "server": {"upgrade": "", "version": "0.9.0", "code_objection": "it was started with --no-upgrade"},
+    },
     "refused-version": {"key": KEY, "client": {"protocol_low": 2, "protocol_high": 3, "version": "2.0.0"}},
 }
+
+#: The line and the bundle of a client's code; both ends have to carry any.
+CODE = ("print('höst')", b"any bundle")
 
 NAMES = sorted(SCENARIOS)
 
@@ -119,6 +133,8 @@ def play(name: str) -> dict[str, Any]:
     ]
     if client.agreement is not None and server.agreement is not None:
         record["compress"] = client.agreement.compress
+        if client.code_key is not None:
+            record["code"] = pack_code(client.code_key, *CODE).hex()
         if key is not None:
             record["to_server"] = (client.agreement.send_key or b"").hex()
             record["to_client"] = (client.agreement.receive_key or b"").hex()
@@ -181,6 +197,22 @@ def test_recorded_peers_are_understood(name: str, role: str, size: int) -> None:
     link = Link(role, end.agreement)
     data = b"".join(bytes.fromhex(frame["hex"]) for frame in record["frames"] if frame["from"] != role)
     assert receive(link, data, [size]) == [message for sender, message in first_messages() if sender != role]
+
+
+def test_a_recorded_code_is_understood() -> None:
+    """A server of today takes the code of a recorded client, and a client of today knows when to send it."""
+    record = load("keyed-upgrade")
+    client, server = make_ends("keyed-upgrade")
+    for packet in record["packets"]:
+        receiver = server if packet["from"] == CLIENT else client
+        receiver.receive_data(bytes.fromhex(packet["hex"]))
+    packed = bytes.fromhex(record["code"])
+    head, data = packed[:HEAD_BYTES], packed[HEAD_BYTES:]
+
+    assert read_length(head) == len(data)
+    assert server.code_key is not None
+    assert unpack_code(server.code_key, head, data) == CODE
+    assert client.code_key == server.code_key
 
 
 def allocate_little(size: int, sparing: bool = False) -> memoryview:

@@ -27,6 +27,8 @@ Start = Callable[..., Listener]
 class Spawned:
     """Stands where the fork server is: notes the connections that it is given."""
 
+    code_objection = ""
+
     def __init__(self) -> None:
         self.configs: list[dict[str, Any]] = []
         self.closed = False

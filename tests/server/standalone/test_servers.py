@@ -28,7 +28,9 @@ from helpers.waiting import PATIENCE, wait_until
 @pytest.fixture(autouse=True)
 def no_processes(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing is started for a connection; none is proved here."""
-    monkeypatch.setattr(listener, "WorkerStarter", lambda most: SimpleNamespace(prepare=bool, close=bool))
+    monkeypatch.setattr(
+        listener, "WorkerStarter", lambda most: SimpleNamespace(prepare=bool, close=bool, code_objection="")
+    )
 
 
 @pytest.mark.parametrize("options", [{}, {"bindaddr": "127.0.0.1", "disable_ipv6": True, "verbosity": 2}])

@@ -19,7 +19,7 @@ callback)`` waits for one of Python's own modules.
 from __future__ import annotations
 
 from easycluster_bootstrap._bundle import bundle, complete, new_marker, pack, prepare
-from easycluster_bootstrap._command import remote_command
+from easycluster_bootstrap._command import remote_command, start_line
 from easycluster_bootstrap._framing import has_piece_of, is_from_terminal, is_header_returned
 from easycluster_bootstrap._sources import collect
 
@@ -34,4 +34,5 @@ __all__ = [
     "pack",
     "prepare",
     "remote_command",
+    "start_line",
 ]

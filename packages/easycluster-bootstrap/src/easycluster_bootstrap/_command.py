@@ -75,6 +75,11 @@ _STATEMENTS = [
 _LINE = ";".join(_STATEMENTS)
 
 
+def start_line() -> str:
+    """Return the line of Python that `remote_command` runs, for those who start Python without a shell."""
+    return _LINE
+
+
 def remote_command(python: Optional[str] = None) -> str:
     """Return the shell command that waits for a bundle on its stdin.
 

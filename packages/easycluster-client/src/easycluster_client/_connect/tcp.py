@@ -9,6 +9,7 @@ from easycluster_client._deadlines import Deadline
 from easycluster_client._tls_options import NAMES, TlsOptions
 from easycluster_protocol._constants import DEFAULT_PORT
 from easycluster_protocol._handshake.client import ClientHandshake
+from easycluster_protocol._handshake.upgrade import BUNDLE
 from easycluster_protocol._wire.last_words import explain_last_words
 from easycluster_protocol._wire.link import CLIENT, Link
 from easycluster_protocol.errors import ConnectError, KeyFileError
@@ -93,10 +94,16 @@ def _open(
     host: str,
     deadline: Deadline,
 ) -> tuple[SocketTransport, Link]:
-    """Run the handshake, and that of TLS if it was agreed on; return the transport to use, and the link."""
+    """Run the handshake, send this end's code to a server of another version, and run the handshake of TLS if
+    it was agreed on; return the transport to use, and the link."""
     key = hide(key)
-    fields = tls.make_fields() if key else {}
-    link = shake_hands(ClientHandshake(key, compress, False, **fields), transport, CLIENT, deadline.wait)
+    fields = {**tls.make_fields(), "upgrade": BUNDLE} if key else {}
+    handshake = ClientHandshake(key, compress, False, **fields)
+    link = shake_hands(handshake, transport, CLIENT, deadline.wait)
+    if handshake.code_key is not None:
+        from .upgrade import send_code  # most connections need nothing of it
+
+        send_code(link, handshake.code_key, transport, deadline)
     if link.agreement.tls is None:
         return transport, link
     # `ssl` takes a while to import.

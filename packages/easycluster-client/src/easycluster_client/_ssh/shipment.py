@@ -1,14 +1,15 @@
-"""Makes the two bundles of our code for a bare host.
+"""Makes the bundles of our code for other hosts.
 
-The startup bundle has the modules that a connection needs. The calls bundle has all others, and is sent ahead
-of the first call.
+To a bare host go two. The startup bundle has the modules that a connection needs. The calls bundle has all
+others, and is sent ahead of the first call. A standalone server of another version gets all at once, in the
+upgrade bundle.
 """
 
 from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Set as AbstractSet
 
 import easycluster_bootstrap as bootstrap
 
@@ -77,30 +78,41 @@ _UNSENT_MODULES = frozenset(
         "easycluster_server._io.tls_contexts",
         "easycluster_server._io.tls_failures",
         "easycluster_server._io.tls_handshake",
+        "easycluster_server._processes.profiling",
+        "easycluster_server._processes.resumed",
+        "easycluster_server._processes.upgrade",
         "easycluster_server._serving.logged_calls",
         "easycluster_server._serving.logged_streams",
         "easycluster_server._serving.session_log",
         "easycluster_server._standalone.config",
         "easycluster_server._standalone.service_manager",
         "easycluster_server._standalone.services",
+        "easycluster_server._system.posix.replacing",
+        "easycluster_server._system.replacing",
         "easycluster_server._system.transport_types",
         "easycluster_server._system.windows",
     )
 )
 
+#: Modules that a standalone server does not use once it has accepted a connection.
+_NOT_IN_UPGRADES = frozenset(("easycluster_server._system.windows",))
+
 #: The greatest number of bytes that may be sent to a host before its first call.
 MAX_STARTUP_BYTES = 20_000
 
 _ENTRY = "easycluster_server._stdio:main"
+_UPGRADE_ENTRY = "easycluster_server._processes.resumed:main"
 
 
 @functools.lru_cache(maxsize=1)
 def collect_sources() -> Mapping[str, tuple[str, bool]]:
     """Return the sources of all modules that are sent, by name; each with whether it is a package."""
+    return _collect_except(_UNSENT_MODULES)
+
+
+def _collect_except(left_out: AbstractSet[str]) -> dict[str, tuple[str, bool]]:
     sources = bootstrap.collect(*_SENT_PACKAGES)
-    return {
-        name: source for name, source in sources.items() if _UNSENT_MODULES.isdisjoint(_names_above(name))
-    }
+    return {name: source for name, source in sources.items() if left_out.isdisjoint(_names_above(name))}
 
 
 def _names_above(name: str) -> list[str]:
@@ -134,3 +146,17 @@ def startup_bundle(marker: bytes, pickle_protocol: int, compress: bool) -> bytes
 def calls_bundle() -> bytes:
     """Return the body of the message that is sent ahead of the first call."""
     return cached("calls", _BUNDLE_MAKERS, lambda: bootstrap.pack(select_sources(at_startup=False)))
+
+
+@functools.lru_cache(maxsize=1)
+def _prepare_upgrade() -> bytes:
+    return cached("upgrade", _BUNDLE_MAKERS, lambda: bootstrap.prepare(_collect_except(_NOT_IN_UPGRADES)))
+
+
+def upgrade_bundle(marker: bytes) -> bytes:
+    """Return the bundle for a standalone server of another version; it writes ``marker`` when it starts.
+
+    Args:
+        marker: see `easycluster_bootstrap.new_marker`.
+    """
+    return bootstrap.complete(_prepare_upgrade(), _UPGRADE_ENTRY, marker)

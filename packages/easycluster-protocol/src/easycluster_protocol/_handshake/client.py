@@ -22,6 +22,7 @@ from .handshake import (
 )
 from .hello import CHALLENGE, HELLO, PROOF, REFUSE, WELCOME, Hello, describe_self
 from .secrets import NONCE_SIZE, Secrets, derive_key_id
+from .upgrade import is_agreed
 
 if TYPE_CHECKING:
     from .handshake import Transitions
@@ -77,6 +78,8 @@ class ClientHandshake(Handshake):
         tls = (self._way, self._secrets.derive(self._way)) if self._way else None
         secrets = self._secrets
         self._agree(self.own, self.peer, secrets.to_server, secrets.to_client, hello.session, tls)
+        if is_agreed(self.own, self.peer):
+            self.code_key = self._secrets.upgrade
 
     def _on_welcome(self, hello: Hello, before: bytes) -> None:
         self.peer = hello

@@ -102,6 +102,8 @@ class Handshake:
         state: one of the states above.
         agreement: the result, once the handshake is done.
         peer: the description of the peer, as soon as it has arrived.
+        code_key: the key of the client's code, once the handshake is done; None: the client sends none, see
+            `upgrade`.
     """
 
     TRANSITIONS: ClassVar[Transitions] = {}
@@ -113,6 +115,7 @@ class Handshake:
         self._transcript = b""
         self.agreement: Optional[Agreement] = None
         self.peer: Optional[Hello] = None
+        self.code_key: Optional[bytes] = None
 
     def data_to_send(self) -> bytes:
         """Return the bytes to send now, and forget them."""

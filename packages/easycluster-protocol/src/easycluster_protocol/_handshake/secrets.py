@@ -8,6 +8,7 @@ After RFC 5869, with SHA-256; `handshake` shows the packets::
     to server = HKDF-Expand(secret, "easycluster 1 to server"    + H(HELLO + CHALLENGE), 32)
     to client = HKDF-Expand(secret, "easycluster 1 to client"    + H(HELLO + CHALLENGE), 32)
     of TLS    = HKDF-Expand(secret, "easycluster 1 " + way       + H(HELLO + CHALLENGE), 32)
+    of code   = HKDF-Expand(secret, "easycluster 1 upgrade"      + H(HELLO + CHALLENGE), 32)
 
     client's proof = HMAC(prove-c, HELLO + CHALLENGE)
     server's proof = HMAC(prove-s, HELLO + CHALLENGE + PROOF + name of the session)
@@ -45,6 +46,7 @@ class Secrets:
 
     Attributes:
         to_server, to_client: the keys of the frames, one for each direction.
+        upgrade: the key of the client's code, see `upgrade`.
     """
 
     def __init__(self, key: bytes, client_nonce: bytes, server_nonce: bytes, opening: bytes) -> None:
@@ -56,6 +58,7 @@ class Secrets:
         self._server_proof_key = expand(secret, b"easycluster 1 server proof", context)
         self.to_server = expand(secret, b"easycluster 1 to server", context)
         self.to_client = expand(secret, b"easycluster 1 to client", context)
+        self.upgrade = expand(secret, b"easycluster 1 upgrade", context)
 
     def derive(self, way: str) -> bytes:
         """Return the secret for one of the ways of `encryption`."""

@@ -21,6 +21,7 @@ from .handshake import (
 )
 from .hello import CHALLENGE, HELLO, PROOF, REFUSE, VERSION, WELCOME, Hello, describe_self
 from .secrets import NONCE_SIZE, Secrets, derive_key_id
+from .upgrade import check_versions_equal, is_agreed
 
 if TYPE_CHECKING:
     from typing import Union
@@ -35,6 +36,8 @@ class ServerHandshake(Handshake):
     Args:
         key: the shared key, or several of which the client may hold any; None for a private connection.
         session: the name of the session, random bytes.
+        code_objection: why this server cannot run the code of a client of another version, and has to refuse
+            it; "": it can, or treats all clients alike.
         fields: further fields of CHALLENGE or WELCOME.
 
     Attributes:
@@ -42,12 +45,17 @@ class ServerHandshake(Handshake):
     """
 
     def __init__(
-        self, key: Union[bytes, Sequence[bytes], None] = None, session: bytes = b"", **fields: FieldValue
+        self,
+        key: Union[bytes, Sequence[bytes], None] = None,
+        session: bytes = b"",
+        code_objection: str = "",
+        **fields: FieldValue,
     ) -> None:
         super().__init__(WAIT_FOR_HELLO if key is not None else WAIT_FOR_PRIVATE_HELLO)
         key = hide(key)
         self._keys: Sequence[bytes] = (key,) if isinstance(key, bytes) else key or ()
         self._name = session
+        self._code_objection = code_objection
         self._secrets: Optional[Secrets] = None
         self._way = ""
         if key is not None:
@@ -97,11 +105,14 @@ class ServerHandshake(Handshake):
         assert self._secrets is not None and self.peer is not None
         if not compare_digest(self._secrets.prove_client(before), hello.proof):
             raise AuthenticationError("the key is not the one of this server")
+        check_versions_equal(self.own, self.peer, self._code_objection)
         proof = self._secrets.prove_server(self._transcript + self._name)
         self._send(WELCOME, Hello(proof=proof, session=self._name))
         tls = (self._way, self._secrets.derive(self._way)) if self._way else None
         secrets = self._secrets
         self._agree(self.own, self.peer, secrets.to_client, secrets.to_server, self._name, tls)
+        if is_agreed(self.own, self.peer):
+            self.code_key = self._secrets.upgrade
 
     TRANSITIONS: ClassVar[Transitions] = {
         (WAIT_FOR_PRIVATE_HELLO, HELLO): (_on_private_hello, DONE),

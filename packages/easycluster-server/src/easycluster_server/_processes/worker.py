@@ -39,6 +39,8 @@ if TYPE_CHECKING:
         leftover: bytes
         #: Takes rights away from the process before anything of the client runs.
         confine: Callable[[Transport], object]
+        #: The key of the code that the client will send, and the process is to become, see `upgrade`.
+        code_key: bytes
         #: The client's description of itself, where that came another way than by its HELLO.
         client: Hello
         #: Called when the first call has come.
@@ -47,6 +49,8 @@ if TYPE_CHECKING:
         add_modules: Callable[[Buffer], None]
         #: 1 logs that the client goes, 2 logs calls as well, with the name of the peer.
         verbosity: int
+        #: Where `before_calls` lets profiles be written, if it does that.
+        profile: str
         peer: str
         #: The server's files for TLS: certificate, private key, CA.
         tls: Tuple[Optional[str], Optional[str], Optional[str]]

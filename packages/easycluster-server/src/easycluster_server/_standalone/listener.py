@@ -19,10 +19,14 @@ from functools import partial
 from typing import TYPE_CHECKING, Callable, Deque, Iterable, List, Optional, Sequence, Union
 
 from easycluster_protocol._handshake.encryption import describe
+from easycluster_protocol._handshake.handshake import make_printable
+from easycluster_protocol._handshake.hello import VERSION
 from easycluster_protocol._handshake.server import ServerHandshake
+from easycluster_protocol._handshake.upgrade import BUNDLE
 from easycluster_protocol._limits import HANDSHAKE_SECONDS, MAX_HANDSHAKE_BYTES
 from easycluster_protocol.errors import ConnectError, ProtocolError
 from easycluster_server._io.transport import wait
+from easycluster_server._processes.profiling import profile_calls
 from easycluster_server._system.confinement import Confinement
 from easycluster_server._system.masters import LONGEST_WAIT, Wakeup, WorkerStarter
 from easycluster_server._system.refusal import refuse
@@ -31,7 +35,6 @@ from easycluster_server._system.this_process import occupy_standard_descriptors
 from .access import Access, Keys, hide_keys
 from .listening import format_address, listen_on_all
 from .peers import Peer, Peers
-from .profiling import profile_calls
 from .refusals import RefusalLog
 from .tls_settings import TlsSettings
 
@@ -78,6 +81,7 @@ class Listener:
         tls_cert: Optional[str] = None,
         tls_key: Optional[str] = None,
         tls_ca: Optional[str] = None,
+        no_upgrade: bool = False,
     ) -> None:
         key = hide_keys(key)
         self._access = Access(key, allow, deny)
@@ -88,6 +92,9 @@ class Listener:
         occupy_standard_descriptors()
         self._verbosity = self.default_verbosity if verbosity is None else verbosity
         self._worker_starter = WorkerStarter(max_connections)
+        self._code_objection = self._worker_starter.code_objection
+        if no_upgrade:
+            self._code_objection = "it was started with --no-upgrade"
         self._peers = Peers()
         self._refusals = RefusalLog()
         self._sockets = list(sockets) or listen_on_all(bindaddr, port, disable_ipv6)
@@ -183,7 +190,13 @@ class Listener:
         connection.setblocking(False)
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-        handshake = ServerHandshake(self._access.keys, session=os.urandom(16), **self._tls.fields)
+        handshake = ServerHandshake(
+            self._access.keys,
+            os.urandom(16),
+            self._code_objection,
+            upgrade="" if self._code_objection else BUNDLE,
+            **self._tls.fields,
+        )
         self._peers.add(Peer(connection, name, handshake))
         self._selector.register(connection, selectors.EVENT_READ)
         self._drop_excess()
@@ -226,7 +239,8 @@ class Listener:
         """Give a connection whose peer has proved the key to a worker of its own, which welcomes the peer."""
         self._forget(peer)
         if self._verbosity >= 1:
-            log.info("connection from %s, %s", peer.name, describe(agreement.tls))
+            more = _describe_upgrade(peer.handshake)
+            log.info("connection from %s, %s%s", peer.name, describe(agreement.tls), more)
         config: Config = {
             "agreement": agreement,
             "welcome": peer.handshake.data_to_send(),
@@ -239,6 +253,9 @@ class Listener:
             config["confine"] = self._confinement
         if self._profile:
             config["before_calls"] = partial(profile_calls, self._profile)
+            config["profile"] = self._profile
+        if peer.handshake.code_key is not None:
+            config["code_key"] = peer.handshake.code_key
         try:
             self._worker_starter.spawn(peer.connection, config)
         except OSError as error:
@@ -269,3 +286,9 @@ class Listener:
             listening.close()
         self._wakeup.close()
         self._worker_starter.close()
+
+
+def _describe_upgrade(handshake: ServerHandshake) -> str:
+    if handshake.code_key is None or handshake.peer is None:
+        return ""
+    return f": it runs its own EasyCluster {make_printable(handshake.peer.version, 40)}, not {VERSION}"

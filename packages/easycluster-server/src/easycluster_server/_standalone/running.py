@@ -6,6 +6,7 @@ import contextlib
 import os
 from typing import Callable, Optional, TypeVar
 
+from easycluster_server._processes.profiling import profile_into
 from easycluster_server._system.background import (
     close_input,
     go_to_background,
@@ -15,7 +16,6 @@ from easycluster_server._system.background import (
 )
 
 from .listener import Listener
-from .profiling import profile_into
 
 ServerType = TypeVar("ServerType", bound=Listener)
 

@@ -44,6 +44,7 @@ class Server(Listener):
         tls_cert: the file of the server's certificate, in PEM. Then clients with any Python can use TLS.
         tls_key: the file of its private key; None: it is in the same file.
         tls_ca: the file or folder of the CAs; every client has to show a certificate that one of them signed.
+        no_upgrade: refuse clients of another version, instead of running their code.
 
     Raises:
         KeyFileError: the key is no key.

@@ -137,6 +137,13 @@ OPTIONS: Tuple[Option, ...] = (
         keyword="nice",
     ),
     Option(("-N", "--no-ipv6"), Flag(), "listen on IPv4 only", default=False, keyword="disable_ipv6"),
+    Option(
+        ("--no-upgrade",),
+        Flag(),
+        "refuse clients of another version, instead of running their code",
+        default=False,
+        keyword="no_upgrade",
+    ),
     Option(("-v", "--verbose"), Count(), "log more; more than once", default=0),
     Option(
         ("-c", "--class"),

@@ -2,10 +2,10 @@
 
 It is a fresh interpreter that has imported the modules of a worker and has done nothing else: it never holds
 a key, or a listening socket, or a connection for longer than a fork takes. Its only input is a socket of its
-owner. Each message there is one byte, and beside it the descriptors of the connection, of a pipe or socket
-from which the worker reads its configuration, and of the worker's standard output and error. If it is a
-socket, the last words of the guardian go back through it, else through the connection. The fork server ends
-when its owner does, and its workers end with it.
+owner. Each message there is one byte, `SERVE` or `UPGRADE`, and beside it the descriptors of the connection,
+of a pipe or socket from which the worker reads its configuration, and of the worker's standard output and
+error. If it is a socket, the last words of the guardian go back through it, else through the connection. The
+fork server ends when its owner does, and its workers end with it.
 """
 
 from __future__ import annotations
@@ -21,12 +21,13 @@ import time
 from functools import partial
 from importlib import import_module
 from itertools import starmap
-from typing import TYPE_CHECKING, Any, Callable, List, Optional, Set
+from typing import TYPE_CHECKING, Any, Callable, List, Optional, Set, Tuple
 
-from easycluster_protocol._wire.last_words import pack_last_words
 from easycluster_server._system.output import standard_error
 from easycluster_server._system.refusal import refuse
+from easycluster_server._system.this_process import report
 
+from .last_words import say_last_words
 from .processes import move_up, run_guardian_and_worker
 from .transport import SocketTransport, wait
 
@@ -35,6 +36,12 @@ if TYPE_CHECKING:
 
     #: Serves a connection as `easycluster_server._processes.worker.serve_connection` does.
     Serve = Callable[[Callable[[], Any], Transport], int]
+
+    #: Becomes other code as `easycluster_server._processes.upgrade.become_clients_code` does.
+    Upgrade = Callable[[Any, socket.socket], int]
+
+#: The requests: fork a guardian and a worker; fork a process that becomes code of the client.
+SERVE, UPGRADE = b"f", b"u"
 
 #: In the fork server: the guardians that it has not reaped.
 _guardians: Set[int] = set()
@@ -58,6 +65,7 @@ def main(
     load: Callable[[], None],
     warm_up: Callable[[], None],
     serve: Serve,
+    upgrade: Upgrade,
     most: Optional[int] = None,
 ) -> None:
     """Run the fork server on the socket with this descriptor; does not return.
@@ -68,6 +76,7 @@ def main(
         warm_up: called while there are no requests: the first connection does not wait for modules that only
             definitions need, and later ones find them here.
         serve: serves a connection, in a worker.
+        upgrade: puts the client's code in the place of the process, or returns its status.
         most: the most connections at the same time; None: any number.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the owner
@@ -76,20 +85,20 @@ def main(
     load()
     import_module(f"{__package__}.guardian")
     while wait(control_descriptor, -1, _WARM_UP_DELAY)[0]:
-        _serve_request(control, serve, most)
+        _serve_request(control, serve, upgrade, most)
     warm_up()
     while True:
-        _serve_request(control, serve, most)
+        _serve_request(control, serve, upgrade, most)
 
 
-def _serve_request(control: socket.socket, serve: Serve, most: Optional[int]) -> None:
+def _serve_request(control: socket.socket, serve: Serve, upgrade: Upgrade, most: Optional[int]) -> None:
     """Wait for a request, and fork; does not return when the owner is gone, or stops."""
     # Out of descriptors, the kernel delivers as many as there is room for: at least one, which leads to the
     # client.
     while _spare:
         os.close(_spare.pop())
-    descriptors = _receive_descriptors(control)
-    if descriptors is None:
+    request, descriptors = _receive_request(control)
+    if not request:
         _end_sessions()
         os._exit(0)
     try:
@@ -104,7 +113,7 @@ def _serve_request(control: socket.socket, serve: Serve, most: Optional[int]) ->
             refuse(link, error)
     if 0 in _guardians:
         control.close()
-        _become_guardian(descriptors, serve)
+        _begin_connection(descriptors, serve, upgrade if request == UPGRADE else None)
     for descriptor in descriptors:
         os.close(descriptor)
     try:
@@ -145,27 +154,30 @@ def _end_sessions() -> None:
     # From here on the ids that are noted stay those of guardians.
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     for pid in _guardians:
-        os.kill(pid, signal.SIGTERM)
+        try:
+            os.kill(pid, signal.SIGTERM)
+        except PermissionError:  # the client's code runs as another user; the kernel tells it of our end
+            pass
 
 
-def _receive_descriptors(control: socket.socket) -> Optional[List[int]]:
+def _receive_request(control: socket.socket) -> Tuple[bytes, List[int]]:
+    """Return a request, and its descriptors; an empty one when the owner is gone."""
     size = array.array("i").itemsize
     try:
         data, ancillary, _, _ = control.recvmsg(1, socket.CMSG_SPACE(_DESCRIPTORS_PER_REQUEST * size))
     except OSError:
-        return None
+        return b"", []
     received = array.array("i")
     for level, kind, payload in ancillary:
         if level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS:
             received.frombytes(payload[: len(payload) - len(payload) % size])
-    if not data:
-        return None
     for descriptor in received:
         os.set_inheritable(descriptor, False)
-    return list(received)
+    return data, list(received)
 
 
-def _become_guardian(descriptors: List[int], serve: Serve) -> None:
+def _begin_connection(descriptors: List[int], serve: Serve, upgrade: Optional[Upgrade]) -> None:
+    """Become a guardian, or the client's code; does not return."""
     link, config, out, error = descriptors
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     os.setsid()
@@ -178,17 +190,24 @@ def _become_guardian(descriptors: List[int], serve: Serve) -> None:
             return pickle.loads(file.read())
 
     connection = socket.socket(fileno=move_up(link))
+    if upgrade is not None:
+        _become_clients_code(upgrade, read_config, connection)
     # A pipe brings the session's keys, which the worker alone is to know.
     is_pipe = not stat.S_ISSOCK(os.fstat(config).st_mode)
     words = connection.fileno() if is_pipe else config
-
-    def tell(end: str) -> None:
-        try:
-            if wait(-1, words, 0)[1]:  # a socket with room takes so few bytes at once
-                os.write(words, pack_last_words(end))
-        except OSError:  # the client has left
-            pass
-
     run_guardian_and_worker(
-        SocketTransport(connection), partial(serve, read_config), (config,) if is_pipe else (), tell
+        SocketTransport(connection),
+        partial(serve, read_config),
+        (config,) if is_pipe else (),
+        partial(say_last_words, words),
     )
+
+
+def _become_clients_code(upgrade: Upgrade, read_config: Callable[[], Any], connection: socket.socket) -> None:
+    status = 1
+    try:
+        status = upgrade(read_config(), connection)
+    except BaseException as error:
+        report(error)
+    finally:
+        os._exit(status)

@@ -109,6 +109,7 @@ class Guardian:
         for number in (signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, self._on_end_request)
         signal.set_wakeup_fd(writing)
+        signal.pthread_sigmask(signal.SIG_SETMASK, ())  # see `replacing`
 
     def _on_end_request(self, number: int, frame: Optional[FrameType]) -> None:
         """End the connection. The worker still receives the bytes that have come: perhaps the client said

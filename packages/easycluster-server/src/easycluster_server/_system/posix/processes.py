@@ -62,15 +62,14 @@ def run_guardian_and_worker(
             os.setsid()
             status = serve(transport)
         else:
-            os.close(writing)
+            for descriptor in (writing, *worker_descriptors):
+                os.close(descriptor)
             if f"{__package__}.guardian" not in sys.modules:  # over ssh it has to be compiled
                 # The worker has more to compile, and the client waits for that. When the worker ends, so does
                 # this wait.
                 wait(reading, -1, _HEAD_START)
             from .guardian import Guardian
 
-            for descriptor in worker_descriptors:
-                os.close(descriptor)
             Guardian(worker, transport, reading, wakeup, tell).watch()
             status = 0
     except BaseException as error:

@@ -17,7 +17,7 @@ from easycluster_server._system.package_folders import find_package_folders
 from .descriptors import with_old_limit
 from .socket_pairs import make_socket_pair
 
-_REQUEST = b"f"
+_SERVE, _UPGRADE = b"f", b"u"  # as in `fork_server`
 
 
 class ForkServer:
@@ -28,6 +28,9 @@ class ForkServer:
     Args:
         most: the most connections that may have a process at the same time; None: any number.
     """
+
+    #: Why it cannot start a worker that runs the client's code; "": it can.
+    code_objection = ""
 
     def __init__(self, most: Optional[int] = None) -> None:
         self._most = most
@@ -66,25 +69,26 @@ class ForkServer:
                 ours.sendall(pickle.dumps(config))
                 ours.shutdown(socket.SHUT_WR)
             return
+        request = _UPGRADE if config.get("code_key") else _SERVE
         reading, writing = os.pipe()
         with contextlib.suppress(BrokenPipeError), open(writing, "wb") as file:
             try:
                 with self._lock:
-                    self._request(link.fileno(), reading)
+                    self._request(link.fileno(), reading, request)
             finally:
                 os.close(reading)  # or we would write for ever when the fork server dies now
             file.write(pickle.dumps(config))
 
-    def _request(self, link: int, config: int) -> None:
+    def _request(self, link: int, config: int, request: bytes = _SERVE) -> None:
         descriptors = array.array("i", [link, config, 1, 2])
-        request = [_REQUEST], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, descriptors)]
+        message = [request], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, descriptors)]
         if self._process is None or self._process.poll() is not None:
             self._start()
         try:
-            self._get_control().sendmsg(*request)
+            self._get_control().sendmsg(*message)
         except (BrokenPipeError, ConnectionResetError):  # it has just died
             self._start()
-            self._get_control().sendmsg(*request)
+            self._get_control().sendmsg(*message)
 
     def _get_control(self) -> socket.socket:
         assert self._control is not None
@@ -132,10 +136,11 @@ class ForkServer:
 def _make_command(descriptor: int, most: Optional[int]) -> Tuple[str, List[str]]:
     code = (
         "import sys; path = sys.path[:]; sys.path[:0] = sys.argv[2:]; "
-        "from easycluster_server._processes import ahead, worker; "
+        "from easycluster_server._processes import ahead, upgrade, worker; "
         "from easycluster_server._system.posix.fork_server import main; "
         "sys.path[:] = path + [each for each in sys.argv[2:] if each not in path]; "
-        f"main(int(sys.argv[1]), ahead.load, ahead.warm_up, worker.serve_connection, {most})"
+        "main(int(sys.argv[1]), ahead.load, ahead.warm_up, worker.serve_connection, "
+        f"upgrade.become_clients_code, {most})"
     )
     return code, [str(descriptor), *find_package_folders()]
 

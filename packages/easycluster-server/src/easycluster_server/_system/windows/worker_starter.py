@@ -92,9 +92,16 @@ class SpareInterpreters:
 
     After the first worker, and after `prepare`, one interpreter waits ahead of the next.
 
+    Attributes:
+        code_objection: why it cannot start a worker that runs the client's code.
+
     Raises:
         ValueError: the number of connections is to be limited.
     """
+
+    # Nothing can take the place of a process there: a spare interpreter would have to start another one, give
+    # it the connection, and let its guard know.
+    code_objection = "on Windows it cannot run the client's code"
 
     def __init__(self, most: Optional[int] = None) -> None:
         if most is not None:

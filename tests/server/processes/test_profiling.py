@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from easycluster_server._standalone.profiling import profile_into
+from easycluster_server._processes.profiling import profile_into
 
 
 def functions(path: Path) -> set[str]:
@@ -34,7 +34,7 @@ def test_profile_of_a_process(tmp_path: Path) -> None:
     """A process that profiles its calls writes them at its end, under its number."""
     script = (
         "import os, sys\n"
-        "from easycluster_server._standalone.profiling import profile_calls\n"
+        "from easycluster_server._processes.profiling import profile_calls\n"
         "def work(): return 1\n"
         "profile_calls(sys.argv[1]); work(); print(os.getpid())"
     )
