@@ -11,6 +11,7 @@ import re
 import shutil
 import signal
 import socket
+import subprocess
 import sys
 import tempfile
 import threading
@@ -24,6 +25,9 @@ import easycluster
 from easycluster import Client, ConnectError, ThreadedClient, VersionError
 from easycluster_client._connect import upgrade as sending
 from easycluster_protocol._constants import VERSION
+from easycluster_protocol._handshake import upgrade
+from helpers import tls_masters
+from helpers.certificates import Authority
 from helpers.masters import Master, identify, lives, wait_until_gone
 from helpers.other_versions import NEWER, OLDER, PACKAGES, how_to_start, make_server_packages
 from helpers.pythons import find_pythons
@@ -249,7 +253,7 @@ def test_no_upgrade_serves_its_own_version(start_server: Start, key: bytes) -> N
 def test_a_flipped_bit(start_other: Start, key: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
     """Code that was changed on its way does not run: one line on the server, one clear error here."""
     server = start_other(sys.executable, OLDER, "-c", "QuietServer")
-    pack = sending.pack_code
+    pack = upgrade.pack_code
 
     def change(*arguments: Any) -> bytes:
         packed = bytearray(pack(*arguments))
@@ -273,6 +277,8 @@ def test_nothing_secret_is_seen(start_other: Start, key: bytes) -> None:
     server = start_other()
     with Client(key, "127.0.0.1", server.port) as client:
         agreement = client._easycluster_session().link.agreement
+        assert agreement.send_key is not None
+        assert agreement.receive_key is not None
         guardian = client.os.getppid()
         for pid in (client.os.getpid(), guardian):
             for name in ("cmdline", "environ"):
@@ -283,6 +289,34 @@ def test_nothing_secret_is_seen(start_other: Start, key: bytes) -> None:
         pipes = [os.readlink(each) for each in Path(f"/proc/{guardian}/fd").iterdir()]
 
         assert sum(each.startswith("pipe:") for each in pipes) == 3  # of the worker, and its own wake-up
+
+
+def test_tls_by_certificate(start_other: Start, key_file: Path, tmp_path: Path) -> None:
+    """TLS that was agreed on begins when the client's code runs, and the client knows of it."""
+    authority = Authority(tmp_path)
+    server = start_other(sys.executable, OLDER, "--tls-cert", authority.sign("127.0.0.1"))
+    with Client.from_spec(f"127.0.0.1:{server.port}:kf={key_file}:tls=require") as client:
+        assert client.eval("'a' * 100_000") == "a" * 100_000
+        assert "TLS 1.3" in str(easycluster.security(client))
+
+
+@pytest.mark.needs_pythons(f"python{tls_masters.VERSION}")
+def test_tls_by_the_shared_key(start_other: Start, key_file: Path) -> None:
+    """Nor does a newer Python at both ends need a certificate."""
+    python = find_pythons()[tls_masters.VERSION]
+    server = start_other(python)
+    result = subprocess.run(
+        [python, "-m", "helpers.tls_masters", "use", str(server.port), f"kf={key_file}"],
+        env={**os.environ, "PYTHONPATH": tls_masters.SOURCES},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert (result.stdout, result.stderr) == ("done\n", "")
+    assert (
+        f", TLS 1.3 with the shared key: it runs its own EasyCluster {VERSION}, not {OLDER}\n" in server.log
+    )
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import struct
+from typing import Any
 
 import pytest
 
@@ -94,7 +95,7 @@ def test_the_key_follows_from_the_transcript() -> None:
         ({"upgrade": "bundles"}, {"upgrade": "bundle", "version": "0.9.0"}, False),
     ],
 )
-def test_when_the_code_is_sent(client: dict[str, str], server: dict[str, str], agreed: bool) -> None:
+def test_when_the_code_is_sent(client: dict[str, Any], server: dict[str, Any], agreed: bool) -> None:
     """If the versions differ and both ends know how; an end that does not know it works as before."""
     ends = ClientHandshake(KEY, **client), ServerHandshake(KEY, **server)
     run(*ends)

@@ -20,7 +20,7 @@ def importer(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
     """Stands for the importer of the bootstrap."""
     module = SimpleNamespace(calls=[], add=lambda packed: None)
     module.restore_path = lambda: module.calls.append("restore_path")
-    monkeypatch.setitem(sys.modules, "easycluster_bootstrap", module)  # type: ignore[arg-type]
+    monkeypatch.setitem(sys.modules, "easycluster_bootstrap", module)
     return module
 
 

@@ -14,9 +14,16 @@ from easycluster_protocol._handshake.hello import Agreement, Hello
 from easycluster_protocol._handshake.upgrade import find_start, pack_code
 from easycluster_protocol.errors import ConnectError
 from easycluster_server._processes import upgrade
+from easycluster_server._system.output import standard_error
 
 CODE_KEY = bytes(32)
 RECORDED = Path(__file__).parents[2] / "data" / "upgrade" / "session.json"
+
+
+@pytest.fixture(autouse=True)
+def prefix_restored(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The log of a connection is that of a process of its own, elsewhere."""
+    monkeypatch.setattr(standard_error, "prefix", standard_error.prefix)
 
 
 class _Replaced(BaseException):
@@ -24,7 +31,7 @@ class _Replaced(BaseException):
 
 
 @pytest.fixture
-def replaced(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Any]]:
+def replaced(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     """What this process would have become."""
     noted: list[Any] = []
 
