@@ -51,7 +51,7 @@ def become_clients_code(config: Config, connection: socket.socket) -> int:
         write_all(descriptor, config.get("welcome", b""))
         received = _Received(connection, config.get("leftover", b""))
         head = received.take(HEAD_BYTES)
-        line, bundle = unpack_code(config["code_key"], head, received.take(read_length(head)))
+        line, bundle = unpack_code(config.get("code_key", b""), head, received.take(read_length(head)))
         replace_process(line, bundle, describe_session(config), descriptor)
     except OSError as error:  # those of the protocol are among them
         log.write(f"was refused: {error}")
@@ -106,7 +106,8 @@ class _Received:
 
 def describe_session(config: Config) -> bytes:
     """Return what the client's code has to know, for `resumed`. Names and meanings never change."""
-    agreement = config["agreement"]
+    agreement = config.get("agreement")
+    assert agreement is not None
     session = {
         "server": VERSION,
         "pickle_protocol": agreement.pickle_protocol,
