@@ -83,6 +83,7 @@ complete -c easycluster -n _shtab_easycluster_using -l run-as -x -d 'run connect
 complete -c easycluster -n _shtab_easycluster_using -l max-memory -x -d 'let each process of a connection have at most so much memory, as 512M (default: any amount)'
 complete -c easycluster -n _shtab_easycluster_using -l nice -x -d 'run connections with this added to their niceness'
 complete -c easycluster -n _shtab_easycluster_using -s N -l no-ipv6 -d 'listen on IPv4 only'
+complete -c easycluster -n _shtab_easycluster_using -l no-upgrade -d 'refuse clients of another version, instead of running their code'
 complete -c easycluster -n _shtab_easycluster_using -s v -l verbose -d 'log more; more than once'
 complete -c easycluster -n _shtab_easycluster_using -s c -l class -xka "Server QuietServer" -d 'Server logs connections and calls, QuietServer only problems (default: Server)'
 complete -c easycluster -n _shtab_easycluster_using -l tls -xka "auto require off" -d 'encrypt by TLS: auto, for clients that can; require, always; off, never (default: auto)'
