@@ -12,7 +12,7 @@ import pytest
 
 from easycluster_server._processes.resumed import read_config
 
-RECORDED = Path(__file__).parents[2] / "data" / "upgrade" / "session.json"
+RECORDED = Path(__file__).parents[2] / "data" / "upgrade"
 
 
 @pytest.fixture(autouse=True)
@@ -34,7 +34,7 @@ def write(text: bytes) -> int:
 
 def test_a_recorded_session_is_understood(importer: SimpleNamespace) -> None:
     """What the first version left is understood for ever."""
-    config = read_config(write(RECORDED.read_bytes().replace(b'"/p"', b'""')))
+    config = read_config(write((RECORDED / "session.json").read_bytes().replace(b'"/p"', b'""')))
     agreement = config["agreement"]
     config["before_calls"]()
 
@@ -43,6 +43,16 @@ def test_a_recorded_session_is_understood(importer: SimpleNamespace) -> None:
     assert (config["peer"], config["verbosity"]) == ("192.0.2.1:5", 1)
     assert config["add_modules"] is importer.add
     assert importer.calls == ["restore_path"]
+
+
+def test_a_recorded_session_with_tls_is_understood() -> None:
+    """The worker makes the handshake of TLS, and the frames have no keys."""
+    config = read_config(write((RECORDED / "session-tls.json").read_bytes()))
+    agreement = config["agreement"]
+
+    assert (agreement.send_key, agreement.receive_key) == (None, None)
+    assert agreement.tls == ("tls-cert", b"t" * 32)
+    assert list(config["tls"] or ()) == ["/cert.pem", None, "/ca.pem"]
 
 
 def test_a_session_of_a_later_version() -> None:

@@ -17,7 +17,7 @@ from easycluster_server._processes import upgrade
 from easycluster_server._system.output import standard_error
 
 CODE_KEY = bytes(32)
-RECORDED = Path(__file__).parents[2] / "data" / "upgrade" / "session.json"
+RECORDED = Path(__file__).parents[2] / "data" / "upgrade"
 
 
 @pytest.fixture(autouse=True)
@@ -92,10 +92,18 @@ def test_what_came_early_belongs_to_the_code(
 
 def test_what_the_code_is_told_never_changes() -> None:
     """Whatever servers have told is still told, by the same names; the recorded session is that of the first version."""
-    recorded = json.loads(RECORDED.read_text())
-    told = json.loads(upgrade.describe_session(make_config(verbosity=1, profile="/p")))
+    config = make_config(verbosity=1, profile="/p")
+    check_told(config, "session.json")
+    config["agreement"] = Agreement(Hello(), 5, True, None, None, b"n" * 16)
+    config["agreement"].tls = "tls-cert", b"t" * 32
+    check_told({**config, "tls": ("/cert.pem", None, "/ca.pem")}, "session-tls.json")
 
-    assert {**told, "server": recorded["server"]}.items() >= recorded.items()
+
+def check_told(config: Any, name: str) -> None:
+    """What is told has all that was recorded."""
+    recorded = json.loads((RECORDED / name).read_text())
+    told = json.loads(upgrade.describe_session(config))
+    assert {**told, "server": recorded["server"], **recorded} == {**told, "server": recorded["server"]}
 
 
 def refuse(pair: tuple[socket.socket, socket.socket], sent: bytes) -> str:

@@ -40,7 +40,7 @@ CODE = 6
 #: The one way that is known, as the field `upgrade` names it.
 BUNDLE = "bundle"
 
-#: The most bytes of data that a server takes; ours has 80 kB.
+#: The most bytes of data that a server takes; ours has 104 kB.
 MAX_CODE_BYTES = 8 << 20
 
 #: Seconds in which all of the packet has to come.

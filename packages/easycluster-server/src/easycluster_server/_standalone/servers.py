@@ -93,6 +93,7 @@ def run_server(  # noqa: PLR0913 -- the published ones, and keywords
     tls_cert: Optional[str] = None,
     tls_key: Optional[str] = None,
     tls_ca: Optional[str] = None,
+    no_upgrade: bool = False,
 ) -> None:
     """Run a standalone server until `stop_server` is called.
 
@@ -119,6 +120,7 @@ def run_server(  # noqa: PLR0913 -- the published ones, and keywords
         tls_cert: the file of the server's certificate, in PEM. Then clients with any Python can use TLS.
         tls_key: the file of its private key; None: it is in the same file.
         tls_ca: the file or folder of the CAs; every client has to show a certificate that one of them signed.
+        no_upgrade: refuse clients of another version, instead of running their code.
 
     Raises:
         KeyFileError: the key is no key.
@@ -127,10 +129,9 @@ def run_server(  # noqa: PLR0913 -- the published ones, and keywords
             cannot be written.
     """
     key = hide_keys(key)
-    place = (port, key, bindaddr, allow, verbosity, disable_ipv6)
     make = partial(
         QuietServer,
-        *place,
+        *(port, key, bindaddr, allow, verbosity, disable_ipv6),
         profile=profile,
         deny=deny,
         max_connections=max_connections,
@@ -141,6 +142,7 @@ def run_server(  # noqa: PLR0913 -- the published ones, and keywords
         tls_cert=tls_cert,
         tls_key=tls_key,
         tls_ca=tls_ca,
+        no_upgrade=no_upgrade,
     )
     made: List[Server] = []
 
@@ -153,8 +155,7 @@ def run_server(  # noqa: PLR0913 -- the published ones, and keywords
     try:
         run(make, note, daemonize, pidfile, profile=profile)
     finally:
-        for server in made:
-            _running.remove(server)
+        _running[:] = [server for server in _running if server not in made]
 
 
 def stop_server() -> None:
