@@ -132,7 +132,7 @@ def test_finish_at_the_end_of_the_interpreter(
 # Errors.
 
 
-@pytest.mark.parametrize("error", [ConnectError("why"), OSError("why"), BrokenPipeError("why")])
+@pytest.mark.parametrize("error", [ConnectError("why"), OSError("why"), TimeoutError("why")])
 def test_failure(error: OSError) -> None:
     """A failure is an error of connecting that names the server and the reason."""
     found = explain_failure(error, "h:1")

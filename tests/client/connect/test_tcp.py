@@ -341,7 +341,7 @@ def test_broken_connection(
     with pytest.raises(ConnectError) as caught:
         connect_tcp(listener.address)
 
-    assert str(caught.value) == f"cannot connect to {listener.address.peername}: reset"
+    assert str(caught.value).startswith(f"cannot connect to {listener.address.peername}: reset (perhaps ")
     assert caught.value.__cause__ is error
 
 
@@ -387,6 +387,27 @@ def test_connected_socket_to_nobody(pair: tuple[socket.socket, socket.socket]) -
     )
     assert isinstance(caught.value.__cause__, ConnectError)
     assert ours.fileno() == -1
+
+
+def test_reset(pair: tuple[socket.socket, socket.socket]) -> None:
+    """A reset, as from a server that refuses the address before it reads, gets the same advice."""
+    ours, theirs = pair
+    theirs.close()
+    with pytest.raises(ConnectError, match=r"one that refuses this address: its log says so\)$"):
+        connect_socket(ours, "the peer", KEY, False, PATIENCE)
+
+
+def test_unknown_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A name that cannot be looked up is asked about, and not its server."""
+
+    def refuse(*_: object) -> socket.socket:
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    monkeypatch.setattr(tcp, "dial", refuse)
+    with pytest.raises(
+        ConnectError, match=r"not known \(is this the name of a host\? to connect by SSH write"
+    ):
+        connect_tcp(Address(KEY, "h", None, None, None, None, (), False))
 
 
 def test_connected_socket_to_a_silent_peer(pair: tuple[socket.socket, socket.socket], clock: Clock) -> None:

@@ -57,6 +57,18 @@ def test_all_that_is_wrong(place: Path, key_file: Path, capsys: pytest.CaptureFi
     assert "in use" in lines[1]
 
 
+def test_all_that_is_wrong_in_a_file(place: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Each line of a file that is wrong is named."""
+    path = tmp_path / "bad.ini"
+    path.write_text("[server]\nprot = 5\nnice = lots\n[sevrice]\nstrict = yes\n")
+
+    assert check("--config", path) == 1
+    first, second, third = capsys.readouterr().err.splitlines()
+    assert "[server] has no key 'prot'" in first
+    assert "[server] nice: lots is not a niceness" in second
+    assert "there is no section [sevrice]" in third
+
+
 def test_missing_file(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A configuration file that is not there is the one problem."""
     assert check("--config", "/no/such.ini") == 1

@@ -107,7 +107,7 @@ def test_dry_run(place: Path, words: str, capsys: pytest.CaptureFixture[str]) ->
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        ("--install -d", "--daemonize is not for --install: a service has a file of its own"),
+        ("--install -d", "--daemonize is not for --install: the system runs a service in the background"),
         ("--install --dry-run --system=vms", "--system: there is no 'vms'; there are systemd"),
         ("--install -p x", "-p: x is not a TCP port"),
         ("--uninstall -p 5", "-p is not for -u, which takes no settings"),
@@ -133,6 +133,7 @@ def test_problem(place: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Ca
     assert capsys.readouterr().err == "easycluster: there is no user 'ann'\n"
     assert list(place.iterdir()) == []
     assert main(["--install", "--dry-run"]) == 0
+    assert "# without --dry-run this is refused: there is no user 'ann'\n" in capsys.readouterr().out
 
 
 def test_bad_file(place: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -47,4 +47,5 @@ def test_generating_where_nothing_can_be_written(tmp_path: Path, capsys: pytest.
     assert main(["-g", str(tmp_path / "missing" / "new.key")]) == 1
     error = capsys.readouterr().err
     assert error.startswith("easycluster: ")
+    assert f"there is no folder '{tmp_path / 'missing'}' for the key" in error
     assert error.count("\n") == 1

@@ -72,7 +72,10 @@ def test_failing_start(
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        ("--start --system fake", "this machine has no fake; with --dry-run it is shown"),
+        (
+            "--start --system fake",
+            "this machine has no fake; add --dry-run to see what would be done there",
+        ),
         ("--status --user", "--user: fake has no services of users"),
     ],
 )
@@ -92,11 +95,17 @@ def test_other_systems(
 
 
 def test_unknown_system(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    """A machine without any known service manager gets the list of those that can be shown."""
+    """A machine without any known service manager has no service, and gets the list of those that can be shown."""
     monkeypatch.setattr(service_verbs, "find_system", lambda: None)
 
-    assert main(["--status"]) == 2
-    assert "--system takes one of systemd" in capsys.readouterr().err
+    assert main(["--query-installed"]) == 1
+    assert capsys.readouterr().err == ""
+    assert main(["--status"]) == 4
+    assert "no service is installed; no manager of services" in capsys.readouterr().out
+    assert main(["--install"]) == 2
+    said = capsys.readouterr().err
+    assert "serve with easycluster -S -k FILE" in said
+    assert "NAME is one of systemd" in said
 
 
 @pytest.mark.parametrize("finds", [True, False])

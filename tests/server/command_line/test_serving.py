@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import signal
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -176,6 +177,7 @@ def test_key_file_of_everybody(
         (errno.EADDRINUSE, "end the program that has the port, or choose another port with -p"),
         (errno.EACCES, "choose a port above 1023 with -p"),
         (errno.EADDRNOTAVAIL, "-b takes an address of this machine"),
+        (socket.EAI_NONAME, "-b takes an address of this machine"),
     ],
 )
 def test_advice(
@@ -187,6 +189,19 @@ def test_advice(
 
     assert advice in capsys.readouterr().err
     assert not servers
+
+
+@pytest.mark.parametrize("option", ["--pidfile", "--log"])
+def test_file_that_cannot_be_written(
+    capsys: pytest.CaptureFixture[str], servers: list[FakeServer], tmp_path: Path, option: str
+) -> None:
+    """The option of a file that cannot be written is named."""
+    path = tmp_path / "missing" / "file"
+    assert main(["-S", "-K", "a key", option, str(path)]) == 1
+
+    assert capsys.readouterr().err == (
+        f"easycluster: [Errno 2] No such file or directory ({option}): '{path}'\n"
+    )
 
 
 def test_key_file_that_cannot_be_read(

@@ -22,6 +22,13 @@ def test_danger(tmp_path: Path) -> None:
     assert str(caught.value) == find_danger(path)
 
 
+def test_folder(tmp_path: Path) -> None:
+    """For a folder nobody is told to change its permissions: reading it fails by itself."""
+    tmp_path.chmod(0o777)
+
+    require_private(tmp_path)
+
+
 def test_windows(tmp_path: Path) -> None:
     """On Windows, where modes are made up, every file passes."""
     path = tmp_path / "x.key"

@@ -160,6 +160,7 @@ def test_waiting(machine: Windows, monkeypatch: pytest.MonkeyPatch) -> None:
     [
         (PROGRAM[0], {}, ""),
         (PROGRAM[0], {"strict": True}, "--strict is not for services of Windows"),
+        (PROGRAM[0], {"run_as": "ann"}, "--run-as is not for services of Windows"),
         (PROGRAM[0], {"service_user": r".\ann"}, "has a password"),
         (PROGRAM[0], {"service_user": r"FIRM\robots$"}, ""),
         (r"C:\Users\ann\python.exe", {}, "cannot read C:"),

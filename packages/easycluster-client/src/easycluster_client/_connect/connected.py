@@ -69,6 +69,9 @@ def _release(transport: SocketTransport, finish: Callable[[], None] | None) -> N
 #: The end of the error for a server that has closed the connection without a word.
 _LEFT = "closed the connection during the handshake"
 
+#: The errors that come instead when it had not read all that was sent.
+_RESETS = (ConnectionResetError, ConnectionAbortedError, BrokenPipeError)
+
 #: The ends of errors that say by themselves what to do about a peer that speaks another protocol.
 _ADVICE = ("to the spec", "at both ends")
 
@@ -89,6 +92,6 @@ def explain_failure(error: OSError, peername: str, key: bytes | None = None) -> 
             text += "; the key that was given is a text: decode_key() makes a key from it"
     if isinstance(error, RemoteProtocolError) and not text.endswith(_ADVICE):
         text += " (check host and port: is an EasyCluster server there, of the same version as here?)"
-    if str(error).endswith(_LEFT):
+    if str(error).endswith(_LEFT) or isinstance(error, _RESETS):
         text += " (perhaps no server of EasyCluster, or one that refuses this address: its log says so)"
     return cls(text)

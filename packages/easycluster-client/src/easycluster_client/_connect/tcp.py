@@ -37,8 +37,10 @@ def connect_tcp(address: Address) -> OpenConnection:
     try:
         connection = dial(address.host, address.port or DEFAULT_PORT, deadline)
     except (OSError, UnicodeError) as error:  # UnicodeError: a name that cannot be looked up
+        unknown = isinstance(error, (socket.gaierror, UnicodeError))
+        question = "is this the name of a host" if unknown else "is the server running there"
         raise ConnectError(
-            f"cannot connect to {address.peername}: {error} (is the server running there? "
+            f"cannot connect to {address.peername}: {error} ({question}? "
             "to connect by SSH write user@host or add :ssh=yes)"
         ) from error
     try:

@@ -11,7 +11,7 @@ from typing import Iterator, List, Optional
 from easycluster_protocol._handshake.client import ClientHandshake
 from easycluster_protocol.errors import EasyClusterError
 from easycluster_protocol.keys import Key
-from easycluster_server._standalone.config.file import read_config_file
+from easycluster_server._standalone.config.file import ConfigFileError, read_config_file
 from easycluster_server._standalone.config.settings import Settings
 from easycluster_server._standalone.service_manager import ServiceManager
 from easycluster_server._standalone.services.service import Service
@@ -45,7 +45,10 @@ def _find_problems(options: argparse.Namespace, settings: Settings) -> Iterator[
         say(f"settings: {path}")
         try:
             settings = settings.over(read_config_file(path))
-        except (EasyClusterError, OSError) as error:
+        except ConfigFileError as error:
+            yield from error.problems
+            return
+        except OSError as error:
             yield str(error)
             return
     try:

@@ -22,8 +22,11 @@ from .serving import read_keys
 #: What a service does unless it is told otherwise: it logs connections, and no calls.
 _DEFAULTS: Dict[str, Setting] = {"class": "QuietServer", "verbose": 1}
 
-#: The settings of a server that a service does not take from its file.
-_NOT_OF_SERVICES = ("config", "daemonize")
+#: The settings that an installation does not take → the reason.
+_NOT_OF_SERVICES = {
+    "config": "a service has a file of its own",
+    "daemonize": "the system runs a service in the background anyway",
+}
 
 _KEY_FILE = "server.key"
 
@@ -36,18 +39,19 @@ def install(options: argparse.Namespace, settings: Settings) -> int:
         KeyFileError: the key cannot be used.
         OSError: a step failed.
     """
-    for name in _NOT_OF_SERVICES:
+    for name, reason in _NOT_OF_SERVICES.items():
         if getattr(options, name):
-            raise UsageError(f"--{name} is not for --install: a service has a file of its own")
+            raise UsageError(f"--{name} is not for --install: {reason}")
     service = find_service(options)
     text, whole = _merge(service, settings)
-    if not options.dry_run:
-        problem = service.find_problem(whole)
-        if problem:
-            raise UsageError(problem)
+    # What only another machine can tell, as the names of its users, is no problem of a dry run for it.
+    problem = service.find_problem(whole) if service.is_here() else ""
+    if problem and not options.dry_run:
+        raise UsageError(problem)
     steps = service.install(whole, text, _plan_key(service, options, settings))
     if options.dry_run:
-        _describe(service, [*steps, *(service.start() if options.start else ())], service.advise(whole))
+        notes = [f"without --dry-run this is refused: {problem}"] if problem else service.advise(whole)
+        _describe(service, [*steps, *(service.start() if options.start else ())], notes)
         return 0
     changed = perform_all(steps, say)
     if not changed:

@@ -172,7 +172,9 @@ def find_verb(parser: argparse.ArgumentParser, options: argparse.Namespace) -> s
     if others == ["overwrite"]:
         raise UsageError("-O is for making a key: add -g FILE")
     if others:
-        raise UsageError("add -S to serve (easycluster -S -k FILE), or -g FILE to make a key")
+        raise UsageError(
+            "add -S to serve (easycluster -S -k FILE), -g FILE to make a key, or -i to install a service"
+        )
     return ""
 
 

@@ -19,6 +19,10 @@ NOT_RUNNING = 3
 NOT_INSTALLED = 4
 
 
+class NoSystemError(UsageError):
+    """This machine has no manager of services that is known; so no service is installed."""
+
+
 def say(line: str) -> None:
     """Print a line for the user."""
     print_lines(sys.stdout, f"{line}\n")
@@ -28,17 +32,24 @@ def find_service(options: argparse.Namespace) -> Service:
     """Return the service that the options mean: that of this machine, unless another system's is to be shown.
 
     Raises:
+        NoSystemError: this machine has no system that is known.
         UsageError: there is no such system, or it has no services per user.
     """
     known = ", ".join(SYSTEMS)
     if options.system is None:
         system = find_system()
         if system is None:
-            raise UsageError(f"how services are managed here is not known; --system takes one of {known}")
+            raise NoSystemError(
+                "no manager of services that is known was found on this machine (a container has none): serve"
+                " with easycluster -S -k FILE, with -d in the background. --dry-run --system=NAME shows what"
+                f" would be done on another machine; NAME is one of {known}"
+            )
     elif options.system in SYSTEMS:
         system = SYSTEMS[options.system]
         if not options.dry_run and not system.is_here():
-            raise UsageError(f"this machine has no {options.system}; with --dry-run it is shown")
+            raise UsageError(
+                f"this machine has no {options.system}; add --dry-run to see what would be done there"
+            )
     else:
         raise UsageError(f"--system: there is no {options.system!r}; there are {known}")
     if options.user and not system.has_users:
@@ -102,12 +113,19 @@ def stop(options: argparse.Namespace) -> int:
 
 def query_installed(options: argparse.Namespace) -> int:
     """Return 0 if the service is installed, or 1."""
-    return 0 if find_service(options).is_installed() else 1
+    try:
+        return 0 if find_service(options).is_installed() else 1
+    except NoSystemError:
+        return 1
 
 
 def show_status(options: argparse.Namespace) -> int:
     """Print how the service does, and return the exit status."""
-    service = find_service(options)
+    try:
+        service = find_service(options)
+    except NoSystemError as error:
+        say(f"easycluster {VERSION}: no service is installed; {error}")
+        return NOT_INSTALLED
     whose = "of this user" if service.per_user else "of this machine"
     if not service.is_installed():
         say(f"easycluster {VERSION}: no service {whose} is installed ({service.system})")

@@ -6,6 +6,7 @@ import errno
 import logging
 import os
 import signal
+import socket
 import sys
 from typing import Callable, List, Optional
 
@@ -31,7 +32,11 @@ _ADVICE = {
     errno.EADDRINUSE: "; end the program that has the port, or choose another port with -p",
     errno.EACCES: "; choose a port above 1023 with -p",
     errno.EADDRNOTAVAIL: "; -b takes an address of this machine",
+    socket.EAI_NONAME: "; -b takes an address of this machine",
 }
+
+#: The settings whose files a server writes.
+_WRITTEN = ("pidfile", "log", "profile")
 
 
 def serve(
@@ -78,6 +83,10 @@ def serve(
         advice = _ADVICE.get(error.errno or 0, "")
         if advice and error.filename is None:  # an error that names a file is none of the network
             error.strerror = f"{error.strerror}{advice}"
+        for name in _WRITTEN:
+            path = settings.text(name)
+            if path is not None and error.filename in (path, os.path.abspath(path)):
+                error.strerror = f"{error.strerror} (--{name})"
         raise
     return 0
 
@@ -148,6 +157,11 @@ def read_keys(settings: Settings, manager: ServiceManager) -> List[Key]:
     paths, text = settings.texts("keyfile"), settings.text("key")
     if paths and text is not None:
         raise UsageError("-k and -K exclude each other: leave one out")
+    if not paths and text is None:
+        raise KeyFileError(
+            "the server needs a key, and none was given; name its file with -k FILE (`easycluster -g FILE`"
+            " makes one), or give the key itself with -K KEY"
+        )
     keys = [_read_file(path, manager) for path in paths] or [decode_key(text or "")]
     for key in keys:
         check_key(key, "the server")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import configparser
 import os
-from typing import Dict
+from typing import Dict, List
 
 from easycluster_protocol.errors import EasyClusterError
 
@@ -17,7 +17,18 @@ _ROWS = {(option.section, option.key): option for option in OPTIONS if option.in
 
 
 class ConfigFileError(EasyClusterError, ValueError):
-    """A configuration file cannot be used; the text names file, section and key."""
+    """A configuration file cannot be used; the text names file, section and key.
+
+    Args:
+        problems: all that is wrong with it; the text is the first.
+
+    Attributes:
+        problems: the same.
+    """
+
+    def __init__(self, *problems: str) -> None:
+        super().__init__(problems[0])
+        self.problems = problems
 
 
 def read_config_file(path: str) -> Settings:
@@ -28,19 +39,25 @@ def read_config_file(path: str) -> Settings:
         OSError: the file cannot be read.
     """
     given: Dict[str, Setting] = {}
+    problems: List[str] = []
     for section, keys in _parse(path).items():
         if section not in SECTIONS:
             known = ", ".join(f"[{each}]" for each in SECTIONS)
-            raise ConfigFileError(f"{path}: there is no section [{section}]; there are {known}")
+            problems.append(f"{path}: there is no section [{section}]; there are {known}")
+            continue
         for key, text in keys.items():
             option = _ROWS.get((section, key))
             if option is None:
-                raise ConfigFileError(f"{path}: [{section}] has no key {key!r}{_guess(section, key)}")
+                problems.append(f"{path}: [{section}] has no key {key!r}{_guess(section, key)}")
+                continue
             try:
                 value = option.kind.read(text)
             except ValueError as error:
-                raise ConfigFileError(f"{path}: [{section}] {key}: {error}") from error
+                problems.append(f"{path}: [{section}] {key}: {error}")
+                continue
             given[option.name] = option.kind.start_at(os.path.dirname(os.path.abspath(path)), value)
+    if problems:
+        raise ConfigFileError(*problems)
     return Settings(given)
 
 

@@ -161,7 +161,7 @@ class Choice(Kind):
         """Return the word."""
         word = str(super().read(text))
         if word not in self.words:
-            known = " and ".join(self.words)
+            known = " and ".join(filter(None, (", ".join(self.words[:-1]), self.words[-1])))
             raise ValueError(f"there is no {self._meaning} {word!r}; there are {known}")
         return word
 

@@ -31,6 +31,9 @@ _OWNERS = ("*S-1-5-18:(OI)(CI)F", "*S-1-5-32-544:(OI)(CI)F")
 #: What sc.exe says of a service that runs, and of one that does not.
 _RUNNING, _STOPPED = 4, 1
 
+#: The settings that only other systems have a way for.
+_OF_OTHERS = ("restart_safe", "strict", "run_as", "max_memory", "nice", "max_connections")
+
 #: Seconds for which a service may start or stop.
 _PATIENCE = 30.0
 
@@ -68,7 +71,7 @@ class WindowsService(Service):
 
     def find_problem(self, settings: Settings) -> str:
         """Return why a service with these settings is impossible, or ""."""
-        for name in ("restart_safe", "strict"):
+        for name in _OF_OTHERS:
             if settings.has(name):
                 return f"--{name.replace('_', '-')} is not for services of Windows"
         account = self._find_account(settings)

@@ -209,10 +209,13 @@ def _check_that_python_runs(user: User) -> None:
         )
         lines = ended.stderr.decode(errors="replace").strip().splitlines()
         problem = "" if ended.returncode == 0 else lines[-1] if lines else f"status {ended.returncode}"
-    except (OSError, subprocess.SubprocessError) as error:
+    except OSError as error:
         problem = str(error)
+    except subprocess.SubprocessError:  # it does not tell why the new process failed
+        problem = "it failed before Python started"
     if problem:
         raise ValueError(
-            f"connections cannot run as {user.name!r}: this user cannot use {sys.executable} and the modules"
-            f" of EasyCluster ({problem}); install both where everybody can read them"
+            f"connections cannot run as {user.name!r}: this user cannot use"
+            f" {os.path.realpath(sys.executable)} and the modules of EasyCluster ({problem});"
+            " install both where everybody can read them"
         )

@@ -131,7 +131,8 @@ def _wait_for_room(most: int) -> None:
     deadline = time.monotonic() + _PATIENCE_FOR_ROOM
     while len(_guardians) >= most:
         if time.monotonic() > deadline:
-            text = f"the server has {most} connections, as many as it may (--max-connections)"
+            plural = "" if most == 1 else "s"
+            text = f"the server has {most} connection{plural}, as many as it may (--max-connections)"
             standard_error.say(f"a connection was refused: {text}")
             raise OSError(text)
         time.sleep(_POLL_INTERVAL)  # the handler of SIGCHLD runs meanwhile

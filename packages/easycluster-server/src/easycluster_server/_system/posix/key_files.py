@@ -31,6 +31,8 @@ def find_danger(path: Path) -> Optional[str]:
     name = decode_path(path)
     status = os.stat(name)
     mode = stat.S_IMODE(status.st_mode)
+    if stat.S_ISDIR(status.st_mode):
+        return None  # reading it fails, and says so; a change of its permissions would do harm
     if mode & _OTHERS:
         return (
             f"other users can read or write the key file {name!r} (mode {mode:04o}); "
