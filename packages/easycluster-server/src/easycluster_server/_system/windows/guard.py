@@ -42,8 +42,10 @@ CLOSE_GRACE = 3.0
 #: Seconds that a worker has to end by itself when the connection was lost, or when it speaks no more.
 LOSS_GRACE = 0.5
 
-#: Seconds between two looks of the watcher.
+#: Seconds between two looks of the watcher, and how many times as long as its last look it waits at least: a
+#: computer may have many connections, and to find one of them among all is slow then.
 _INTERVAL = 0.5
+_SHARE = 20
 
 
 class Guard:
@@ -223,8 +225,10 @@ class Watcher:
             guard.wait_for_end(max(0.0, deadline - time.monotonic()))
 
     def _run(self) -> None:
+        took = 0.0
         while True:
-            time.sleep(_INTERVAL)
+            time.sleep(max(_INTERVAL, _SHARE * took))
+            began = time.monotonic()
             with self._lock:
                 guards = list(self._guards)
                 if not guards:
@@ -232,3 +236,4 @@ class Watcher:
                     return
             for guard in guards:
                 guard.look()
+            took = time.monotonic() - began
