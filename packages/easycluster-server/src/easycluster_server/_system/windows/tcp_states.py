@@ -46,7 +46,7 @@ def has_ended(connection: socket.socket) -> bool:
         return False
     except ConnectionError:
         return True
-    # A polite end behind unread bytes is told by the table of all connections alone. To read that is expensive.
+    # A polite end behind unread bytes is told by the table of all connections alone, which is expensive.
     return _is_in_close_wait(connection)
 
 
