@@ -198,11 +198,14 @@ def test_memory_and_niceness(start_server: Any, key: bytes) -> None:
 
 def test_rights_that_cannot_be_taken(roots_key: Path, tmp_path: Path) -> None:
     """If the process of a connection cannot be confined, the client learns why, and nothing of it runs."""
-    code = "import ctypes, os, sys; ctypes.CDLL(None).prctl(24, 23, 0, 0, 0); os.execv(sys.argv[1], sys.argv[1:])"
-    powerless = (sys.executable, "-c", code, COMMAND)  # without the capability CAP_SYS_NICE
-    server = Server(tmp_path, "-k", roots_key, "--nice", "-5", command=powerless)
+    code = (
+        "import ctypes, os, resource, sys; ctypes.CDLL(None).prctl(24, 24, 0, 0, 0);"
+        "resource.setrlimit(resource.RLIMIT_DATA, (1 << 30, 1 << 30)); os.execv(sys.argv[1], sys.argv[1:])"
+    )
+    powerless = (sys.executable, "-c", code, COMMAND)  # without the capability CAP_SYS_RESOURCE
+    server = Server(tmp_path, "-k", roots_key, "--max-memory", "2G", command=powerless)
     try:
-        with pytest.raises(ConnectError, match="no process can be started for it: .*not permitted"):
+        with pytest.raises(ConnectError, match="no process can be started for it: .*not allowed to raise"):
             connect(server, roots_key)
         server.wait_for_log("cannot be confined")
     finally:

@@ -191,7 +191,7 @@ def test_advice(
     assert not servers
 
 
-@pytest.mark.parametrize("option", ["--pidfile", "--log"])
+@pytest.mark.parametrize("option", ["--pidfile", "--log", "--profile"])
 def test_file_that_cannot_be_written(
     capsys: pytest.CaptureFixture[str], servers: list[FakeServer], tmp_path: Path, option: str
 ) -> None:

@@ -50,7 +50,7 @@ def test_files(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["profile"]
 
 
-@pytest.mark.parametrize("name", ["log", "pidfile"])
+@pytest.mark.parametrize("name", ["log", "pidfile", "profile"])
 def test_impossible_file(tmp_path: Path, name: str) -> None:
     """A file that cannot be written is an error before a server is made."""
 

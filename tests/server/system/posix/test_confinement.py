@@ -58,6 +58,16 @@ def test_servers_that_cannot_change_the_user(monkeypatch: pytest.MonkeyPatch) ->
         Confinement(run_as="root")
 
 
+def test_servers_that_cannot_be_less_nice(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A niceness that each connection would be denied is refused when the server is made."""
+    monkeypatch.setattr(confinement, "_is_capable", lambda wanted: False)
+    monkeypatch.setattr(resource, "getrlimit", lambda limit: (0, 0))
+    with pytest.raises(ValueError, match="the niceness -3: a server that is not root can only add to it"):
+        Confinement(nice=-3)
+    monkeypatch.setattr(resource, "getrlimit", lambda limit: (40, 40))
+    assert Confinement(nice=-3)
+
+
 def test_signals() -> None:
     """SIGHUP reads the keys again."""
     assert reload_signals() == (signal.SIGHUP,)

@@ -92,7 +92,7 @@ complete -c easycluster -n _shtab_easycluster_using -l tls-key -xka "(__fish_com
 complete -c easycluster -n _shtab_easycluster_using -l tls-ca -xka "(__fish_complete_path (commandline -ct))" -d 'demand certificates of clients, signed by these CAs'
 complete -c easycluster -n _shtab_easycluster_using -s d -l daemonize -d 'serve in the background, once the server listens; without -c as -c QuietServer'
 complete -c easycluster -n _shtab_easycluster_using -s P -l pidfile -xka "(__fish_complete_path (commandline -ct))" -d 'write the number of the server'"'"'s process to FILE'
-complete -c easycluster -n _shtab_easycluster_using -l log -xka "(__fish_complete_path (commandline -ct))" -d 'append what would be printed to FILE'
+complete -c easycluster -n _shtab_easycluster_using -l log -xka "(__fish_complete_path (commandline -ct))" -d 'append what is printed once the server listens to FILE'
 complete -c easycluster -n _shtab_easycluster_using -l profile -xka "(__fish_complete_path (commandline -ct))" -d 'write where the connections'"'"' processes spent their time to FILE, see pstats'
 complete -c easycluster -n _shtab_easycluster_using -l service-user -x -d 'the user that it runs as (default: easycluster, which is made)'
 complete -c easycluster -n _shtab_easycluster_using -l restart-safe -d 'let the system hold the port: no client is refused while the server starts again'

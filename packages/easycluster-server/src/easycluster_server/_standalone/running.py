@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 from typing import Callable, Optional, TypeVar
 
@@ -44,6 +45,9 @@ def run(
     """
     # The process in the background has another working folder.
     pidfile, log, profile = (path and os.path.abspath(path) for path in (pidfile, log, profile))
+    if profile and not os.path.isdir(os.path.dirname(profile)):
+        # Writing it fails when the server ends, and all that was measured is lost.
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), profile)
     tell = go_to_background() if daemonize else None
     with contextlib.ExitStack() as stack:
         try:

@@ -189,7 +189,7 @@ OPTIONS: Tuple[Option, ...] = (
         in_file=False,
     ),
     Option(("-P", "--pidfile"), Path(), "write the number of the server's process to FILE", metavar="FILE"),
-    Option(("--log",), Path(), "append what would be printed to FILE", metavar="FILE"),
+    Option(("--log",), Path(), "append what is printed once the server listens to FILE", metavar="FILE"),
     Option(
         ("--profile",),
         Path(),

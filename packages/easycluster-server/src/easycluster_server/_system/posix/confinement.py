@@ -78,6 +78,11 @@ class Confinement:
                 f"{max_memory} bytes are too few for a connection's process: max_memory must be at least"
                 f" {_LEAST_MEMORY} (64M)"
             )
+        if nice is not None and nice < 0 and not _can_be_less_nice(nice):
+            raise ValueError(
+                f"connections cannot have the niceness {nice}: a server that is not root can only add to it,"
+                " with a number above 0"
+            )
         self._user = None if run_as is None else _find_user(run_as)
         self._max_memory = max_memory
         self._nice = nice
@@ -131,13 +136,26 @@ def _find_user(name: str) -> User:
 
 
 def _can_change_user() -> bool:
+    return _is_capable(1 << 6 | 1 << 7)  # CAP_SETGID, CAP_SETUID
+
+
+def _can_be_less_nice(nice: int) -> bool:
+    if _is_capable(1 << 23):  # CAP_SYS_NICE
+        return True
+    if sys.platform != "linux":
+        return False
+    limit = resource.getrlimit(resource.RLIMIT_NICE)[0]
+    return limit == resource.RLIM_INFINITY or os.getpriority(os.PRIO_PROCESS, 0) + nice >= 20 - limit
+
+
+def _is_capable(wanted: int) -> bool:
+    """Return whether this process has all of the capabilities with these bits."""
     try:
         with open("/proc/self/status") as file:
             (line,) = [line for line in file if line.startswith("CapEff:")]
     except (OSError, ValueError):
         return is_all_powerful()
-    both = 1 << 6 | 1 << 7  # CAP_SETGID, CAP_SETUID
-    return int(line.split()[1], 16) & both == both
+    return int(line.split()[1], 16) & wanted == wanted
 
 
 def _become(user: User) -> None:
