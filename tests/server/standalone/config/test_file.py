@@ -82,8 +82,8 @@ def test_empty_file(path: Path) -> None:
             "[server]\nport = x\n", "[server] port: x is not a TCP port, a number from 0", id="value"
         ),
         pytest.param("[server]\nbind =\n", "[server] bind: the value is blank", id="blank"),
-        pytest.param("port = 5\n", "File contains no section headers.", id="no section"),
-        pytest.param("[server]\nport\n", "Source contains parsing errors: ", id="no value"),
+        pytest.param("port = 5\n", "line 1 stands below no section; write [server]", id="no section"),
+        pytest.param("[server]\nport\n", "line 2 is not KEY = VALUE", id="no value"),
         pytest.param("[server]\nport = 5\nport = 6\n", "While reading from ", id="twice"),
         pytest.param(b"[server]\nbind = \xff\n", "it is not text in UTF-8", id="binary"),
     ],

@@ -83,6 +83,13 @@ def _parse(path: str) -> Dict[str, Dict[str, str]]:
             parser.read_file(file, path)
     except UnicodeDecodeError:
         raise ConfigFileError(f"{path}: it is not text in UTF-8") from None
+    except configparser.MissingSectionHeaderError as error:
+        raise ConfigFileError(
+            f"{path}: line {error.lineno} stands below no section; write [{next(iter(SECTIONS))}] above it"
+        ) from None
+    except configparser.ParsingError as error:
+        number, _ = error.errors[0]  # the line itself may be a secret
+        raise ConfigFileError(f"{path}: line {number} is not KEY = VALUE") from None
     except configparser.Error as error:
         raise ConfigFileError(f"{path}: {' '.join(str(error).split())}") from error
     return {section: dict(parser.items(section)) for section in parser.sections()}
