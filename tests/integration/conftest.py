@@ -167,7 +167,9 @@ TRANSPORTS = [
     pytest.param("ssh", marks=pytest.mark.needs_sshd),
 ]
 #: One worker of pytest-xdist runs them all: the server starts an interpreter ahead for the next connection only.
-WINE = pytest.param("wine", marks=[pytest.mark.needs_wine, pytest.mark.xdist_group("wine")])
+WINE = pytest.param(
+    "wine", marks=[pytest.mark.needs_wine, pytest.mark.xdist_group("wine"), pytest.mark.timeout(400)]
+)
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

@@ -10,7 +10,13 @@ import pytest
 from helpers import wine
 from helpers.servers import Server
 
-pytestmark = [pytest.mark.needs_wine, pytest.mark.usefixtures("windows")]
+pytestmark = [
+    pytest.mark.needs_wine,
+    pytest.mark.usefixtures("windows"),
+    pytest.mark.xdist_group("wine"),
+    # The first test that needs a Windows Python installs the packages there.
+    pytest.mark.timeout(400),
+]
 
 #: Runs on Windows. Its arguments are the kind of client and a spec.
 BEGIN = """

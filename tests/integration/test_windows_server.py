@@ -21,8 +21,9 @@ from helpers.windows_server import WindowsServer
 pytestmark = [
     pytest.mark.needs_wine,
     pytest.mark.integration,
-    pytest.mark.xdist_group("windows"),
-    pytest.mark.timeout(300),
+    pytest.mark.xdist_group("wine"),
+    # The first test that needs a Windows Python installs the packages there.
+    pytest.mark.timeout(400),
 ]
 
 DEFINITIONS = """

@@ -19,7 +19,7 @@ from helpers.sshd import free_port
 pytestmark = [
     pytest.mark.needs_wine,
     pytest.mark.usefixtures("windows"),
-    pytest.mark.xdist_group("windows_service"),
+    pytest.mark.xdist_group("wine"),
     # The first test that needs a Windows Python installs the packages there.
     pytest.mark.timeout(400),
 ]

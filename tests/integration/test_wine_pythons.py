@@ -9,7 +9,13 @@ import pytest
 
 from helpers import wine
 
-pytestmark = [pytest.mark.needs_wine, pytest.mark.usefixtures("windows")]
+pytestmark = [
+    pytest.mark.needs_wine,
+    pytest.mark.usefixtures("windows"),
+    pytest.mark.xdist_group("wine"),
+    # The first test that needs a Windows Python installs the packages there.
+    pytest.mark.timeout(400),
+]
 
 SCRIPT = "import sys, numpy, easycluster_protocol as ours; print(sys.platform, sys.version_info[:2], ours.__file__)"
 

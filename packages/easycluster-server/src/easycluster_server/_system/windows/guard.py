@@ -21,7 +21,7 @@ import socket
 import subprocess
 import threading
 import time
-from typing import Callable, Optional, Set
+from typing import Callable, Optional, Set, Tuple
 
 from easycluster_protocol._wire.last_words import pack_last_words
 from easycluster_server._system.control import CLOSED
@@ -42,10 +42,11 @@ CLOSE_GRACE = 3.0
 #: Seconds that a worker has to end by itself when the connection was lost, or when it speaks no more.
 LOSS_GRACE = 0.5
 
-#: Seconds between two looks of the watcher, and how many times as long as its last look it waits at least: a
-#: computer may have many connections, and to find one of them among all is slow then.
+#: Seconds between two looks of the watcher. A computer may have many connections, and to find one of them is
+#: slow then: it waits several times as long as its last look took, up to a limit.
 _INTERVAL = 0.5
-_SHARE = 20
+_SHARE = 5
+_LONGEST_INTERVAL = 3.0
 
 
 class Guard:
@@ -54,8 +55,9 @@ class Guard:
     Args:
         process: the worker.
         job: the worker's job.
-        control: the reading end of the pipe on which the worker says how the connection ended (a line:
-            `CLOSED` or `LOST`) and which processes to spare (a line each: the process id).
+        control: the pipe on which the worker says how the connection ended (a line: `CLOSED` or `LOST`) and
+            which processes to spare (a line each: the process id). Its reading end, and a copy of its writing
+            end.
         link: a copy of the worker's socket, which is closed at the end.
         words: where to say how a worker ended that could not speak.
         peer: where the connection comes from, or nothing.
@@ -66,7 +68,7 @@ class Guard:
         self,
         process: subprocess.Popen[bytes],
         job: Job,
-        control: int,
+        control: Tuple[int, int],
         link: socket.socket,
         words: socket.socket,
         peer: str,
@@ -74,7 +76,7 @@ class Guard:
     ) -> None:
         self._process = process
         self._job = job
-        self._control = control
+        self._control, self._writing = control
         self._link = link
         self._words = words
         self._name = f"the process {process.pid} on {host_name()}" + (
@@ -89,6 +91,7 @@ class Guard:
     def start(self) -> None:
         """Begin to watch."""
         self._thread.start()
+        threading.Thread(target=self._wait_for_process, name="easycluster-waiter", daemon=True).start()
 
     def note_end(self) -> None:
         """Give the worker its last time to speak: the connection has ended, or is to end now."""
@@ -134,6 +137,15 @@ class Guard:
             self._link.close()
             self._on_end(self)
 
+    def _wait_for_process(self) -> None:
+        """Write an empty line once the worker has ended: its children may keep the pipe open."""
+        self._process.wait()
+        try:
+            os.write(self._writing, b"\n")
+        except OSError:  # the guard has ended already
+            pass
+        os.close(self._writing)
+
     def _read_control(self) -> Optional[str]:
         """Return how the connection ended, or None if the worker ends without saying that."""
         pending = b""
@@ -147,7 +159,7 @@ class Guard:
             *lines, pending = (pending + data).split(b"\n")
             for line in lines:
                 if not line.isdigit():
-                    return line.decode()
+                    return line.decode() or None
                 self._spared.add(int(line))
 
     def _wait(self, seconds: float) -> None:
@@ -227,7 +239,7 @@ class Watcher:
     def _run(self) -> None:
         took = 0.0
         while True:
-            time.sleep(max(_INTERVAL, _SHARE * took))
+            time.sleep(max(_INTERVAL, min(_LONGEST_INTERVAL, _SHARE * took)))
             began = time.monotonic()
             with self._lock:
                 guards = list(self._guards)

@@ -35,21 +35,21 @@ class Spare:
     Attributes:
         process: the interpreter.
         job: its job.
-        control: the reading end of the pipe on which it will speak to its guard.
+        control: the pipe on which it will speak to its guard: the reading end, and a copy of the writing end.
 
     Raises:
         OSError: it cannot be started.
     """
 
     def __init__(self) -> None:
-        self.control, writing = os.pipe()
+        self.control = reading, writing = os.pipe()
         try:
             handle = msvcrt.get_osfhandle(writing)
             os.set_handle_inheritable(handle, True)
             try:
                 self.process = _start(handle)
             finally:
-                os.close(writing)
+                os.set_handle_inheritable(handle, False)
             try:
                 self.job = Job(self.process.pid)
             except BaseException:
@@ -57,7 +57,8 @@ class Spare:
                 self.process.wait()
                 raise
         except BaseException:
-            os.close(self.control)
+            os.close(reading)
+            os.close(writing)
             raise
 
     def hand_over(self, link: socket.socket, config: Mapping[str, Any]) -> None:
@@ -75,7 +76,8 @@ class Spare:
         """End it."""
         self.job.terminate()
         self.job.close()
-        os.close(self.control)
+        for descriptor in self.control:
+            os.close(descriptor)
         if self.process.stdin is not None and not self.process.stdin.closed:
             try:
                 self.process.stdin.close()
