@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import re
@@ -123,6 +124,20 @@ def test_proved_connection_is_handed_over(start: Start, spawned: Spawned) -> Non
     assert KEY not in (config["agreement"].send_key, config["agreement"].receive_key)
     assert config["peer"].startswith("127.0.0.1:")
     assert config["verbosity"] == 2
+
+
+def test_peer_that_has_reset_the_connection(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Some systems refuse to set options of a connection that was reset before: that ends this one alone."""
+    listener = start()
+
+    def refuse(*_: Any) -> None:
+        raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
+
+    with monkeypatch.context() as patched:
+        patched.setattr(socket.socket, "setsockopt", refuse)
+        with connect(listener) as connection:
+            assert is_closed(connection)
+    shake_hands(listener)
 
 
 def test_bytes_after_the_handshake_are_handed_over(start: Start, spawned: Spawned) -> None:

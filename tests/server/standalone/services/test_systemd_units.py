@@ -132,3 +132,12 @@ def test_strict() -> None:
 def test_words(word: str, quoted: str) -> None:
     """A word of the command is one word for systemd, which replaces nothing in it."""
     assert quote_word(word) == quoted
+
+
+def test_percent_signs() -> None:
+    """Names in units escape percent signs, which systemd expands: names of files and interfaces stay what they are."""
+    key = Settings({"keyfile": "/etc/100%n/server.key"})
+    assert "LoadCredential=etc-100%%n-server.key:/etc/100%%n/server.key\n" in make_service_unit(UNIT, key)
+
+    socket = make_socket_unit(Settings({"port": 8999, "bind": ["fe80::1%eth0"]}))
+    assert "ListenStream=[fe80::1%%eth0]:8999\n" in socket

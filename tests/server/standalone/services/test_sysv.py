@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import getpass
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -151,3 +152,13 @@ def test_who_registers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         (tmp_path / name).touch(0o755)
         assert service.find_problem(settings) == ""
         assert f"run: {command} easycluster" in [step.describe() for step in service.enable()]
+
+
+def test_pipe_in_the_place_of_the_pid_file(script: Script) -> None:
+    """The user of the server can put a pipe there, for which a shutdown does not wait."""
+    script.pid_file.parent.mkdir()
+    os.mkfifo(script.pid_file)
+
+    assert script.run("status")[0] == 1
+    assert script.run("stop") == (0, "easycluster: does not run\n")
+    assert not script.pid_file.exists()

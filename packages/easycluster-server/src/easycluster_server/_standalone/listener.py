@@ -187,9 +187,14 @@ class Listener:
             self._refusals.note(name, objection)
             connection.close()
             return
-        connection.setblocking(False)
-        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        try:
+            connection.setblocking(False)
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        except OSError as error:  # macOS, BSD and Windows say so of a peer that has reset the connection
+            self._refusals.note(name, str(error))
+            connection.close()
+            return
         handshake = ServerHandshake(
             self._access.keys,
             os.urandom(16),

@@ -181,7 +181,7 @@ def _list_user_lines(unit: Unit, settings: Settings) -> List[str]:
         lines.append(f"StateDirectory={users.NAME}")
     if unit.has_credentials:
         lines += [
-            f"LoadCredential={name_credential(path)}:{path.replace('%', '%%')}"
+            f"LoadCredential={name_credential(path)}:{path}".replace("%", "%%")
             for path in find_secret_files(settings)
         ]
     return lines
@@ -196,6 +196,7 @@ def _list_protection(unit: Unit, settings: Settings) -> Sequence[str]:
 
 
 def _format_address(address: str) -> str:
+    address = address.replace("%", "%%")  # that of an interface, as in fe80::1%eth0
     return f"[{address}]" if ":" in address else address
 
 

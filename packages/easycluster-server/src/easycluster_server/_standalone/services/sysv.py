@@ -58,7 +58,8 @@ serve() {{
 # Sets pid; fails if no server runs.
 find_server() {{
     pid=
-    [ -r "$pidfile" ] && read -r pid <"$pidfile" || return 1
+    # Opening a pipe would wait for ever.
+    [ -f "$pidfile" ] && [ -r "$pidfile" ] && read -r pid <"$pidfile" || return 1
     case $pid in
         '' | *[!0-9]*) return 1 ;;
     esac
