@@ -28,6 +28,7 @@ BUILTIN_BASES: dict[str, list[Any]] = {
     "RemoteProtocolError": [errors.ProtocolError],
     "SerializationError": [pickle.PicklingError, TypeError],
     "DeserializationError": [pickle.UnpicklingError, ValueError],
+    "UntrustedResult": [errors.DeserializationError],
     "DefinitionError": [ImportError],
     "CompletionError": [RuntimeError],
     "RemoteException": [],

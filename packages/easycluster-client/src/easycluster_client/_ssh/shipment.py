@@ -78,7 +78,6 @@ _UNSENT_MODULES = frozenset(
         "easycluster_server._io.tls_contexts",
         "easycluster_server._io.tls_failures",
         "easycluster_server._io.tls_handshake",
-        "easycluster_server._processes.profiling",
         "easycluster_server._processes.resumed",
         "easycluster_server._processes.upgrade",
         "easycluster_server._serving.logged_calls",
