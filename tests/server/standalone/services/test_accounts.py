@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import getpass
 import os
+from pathlib import Path
 
 import pytest
 
 from easycluster_server._standalone.services import accounts, users
-from easycluster_server._standalone.services.accounts import make_account, own, remove_account
+from easycluster_server._standalone.services.accounts import make_account, make_user, own, remove_account
 from easycluster_server._standalone.services.steps import Step
 
 ALL = {
@@ -68,6 +69,45 @@ def test_a_full_home_stays_with_its_user(
 def test_other_users_stay() -> None:
     """A user that was named is not made."""
     assert make_account(accounts.USERADD, "bob") == []
+
+
+def test_making() -> None:
+    """Only the user of our own name is made."""
+    (step,) = make_user(accounts.USERADD, "easycluster")
+
+    assert step.describe().startswith("run: useradd --system ")
+    assert make_user(accounts.USERADD, "ann") == []
+
+
+@pytest.mark.parametrize(
+    ("comment", "home", "stays"),
+    [
+        ("EasyCluster server", False, False),
+        ("EasyCluster server", True, True),
+        ("somebody", False, True),
+        (None, False, True),
+    ],
+)
+def test_removing(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, comment: str | None, home: bool, stays: bool
+) -> None:
+    """A user is removed if it was made for the service, and has left nothing in its home."""
+    place = tmp_path / "home"
+    if home:
+        (place / "data").mkdir(parents=True)
+    monkeypatch.setattr(users, "HOME", str(place))
+    monkeypatch.setattr(accounts, "find_comment", lambda name: comment)
+    ran: list[object] = []
+
+    def note(command: object) -> tuple[int, str]:
+        ran.append(command)
+        return 0, ""
+
+    monkeypatch.setattr("easycluster_server._standalone.services.steps.run_command", note)
+    for step in remove_account(accounts.USERADD):
+        step.perform()
+
+    assert ran == ([] if stays else [("userdel", "easycluster")])
 
 
 def test_own(tmp_path: os.PathLike[str], ran: list[str]) -> None:

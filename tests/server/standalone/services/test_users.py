@@ -1,4 +1,4 @@
-"""The user that is made for a service."""
+"""Facts about the users of services."""
 
 from __future__ import annotations
 
@@ -9,45 +9,6 @@ from pathlib import Path
 import pytest
 
 from easycluster_server._standalone.services import users
-
-
-def test_making() -> None:
-    """Only the user of our own name is made."""
-    (step,) = users.make_user("easycluster")
-
-    assert step.describe().startswith("run: useradd --system ")
-    assert users.make_user("ann") == []
-
-
-@pytest.mark.parametrize(
-    ("comment", "home", "stays"),
-    [
-        ("EasyCluster server", False, False),
-        ("EasyCluster server", True, True),
-        ("somebody", False, True),
-        (None, False, True),
-    ],
-)
-def test_removing(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, comment: str | None, home: bool, stays: bool
-) -> None:
-    """A user is removed if it was made for the service, and has left nothing in its home."""
-    place = tmp_path / "home"
-    if home:
-        (place / "data").mkdir(parents=True)
-    monkeypatch.setattr(users, "HOME", str(place))
-    monkeypatch.setattr(users, "find_comment", lambda name: comment)
-    ran: list[object] = []
-
-    def note(command: object) -> tuple[int, str]:
-        ran.append(command)
-        return 0, ""
-
-    monkeypatch.setattr("easycluster_server._standalone.services.steps.run_command", note)
-    for step in users.remove_user():
-        step.perform()
-
-    assert ran == ([] if stays else [("userdel", "easycluster")])
 
 
 def test_lingering(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -68,19 +68,19 @@ SOLARIS = Accounts(
 )
 
 
-def make_account(accounts: Accounts, name: str) -> List[Step]:
-    """Return the steps that make the user of a service and its home, if that user is `users.NAME`.
-
-    A user that exists stays as it is.
-    """
+def make_user(accounts: Accounts, name: str) -> List[Step]:
+    """Return the steps that make the user of a service, if that is `users.NAME` and does not exist."""
     if name != users.NAME:
         return []
     exists = find_comment(name) is not None
-    return [
-        *(Run(*command, unless=lambda: exists) for command in accounts.make),
-        MakeFolder(users.HOME),
-        own(name, users.HOME),
-    ]
+    return [Run(*command, unless=lambda: exists) for command in accounts.make]
+
+
+def make_account(accounts: Accounts, name: str) -> List[Step]:
+    """Return the steps that make the user of a service, as `make_user`, and its home."""
+    if name != users.NAME:
+        return []
+    return [*make_user(accounts, name), MakeFolder(users.HOME), own(name, users.HOME)]
 
 
 def remove_account(accounts: Accounts) -> List[Step]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Dict, List, Sequence, Tuple, Union
 from easycluster_server._system.accounts import find_comment, find_number
 
 from .accounts import own
-from .service import Service
+from .service import Service, find_foreign_option
 from .steps import MakeFolder, Remove, Run, Step, WriteFile, run_command
 
 if TYPE_CHECKING:
@@ -45,9 +45,9 @@ class LaunchdService(Service):
 
     def find_problem(self, settings: Settings) -> str:
         """Return why a service with these settings is impossible, or ""."""
-        for name in _OF_OTHERS:
-            if settings.has(name):
-                return f"--{name.replace('_', '-')} is not for services of launchd"
+        foreign = find_foreign_option(settings, _OF_OTHERS, self.system)
+        if foreign:
+            return foreign
         user = settings.text("service_user")
         if self.per_user:
             return "--service-user is for a service of the machine: leave out --user" if user else ""

@@ -162,3 +162,17 @@ class Service:
             Remove(self.config_path),
             *self.clean_up(),
         ]
+
+
+def find_foreign_option(settings: Settings, names: Sequence[str], system: str) -> str:
+    """Return why a setting is impossible that only services of other systems have, or "".
+
+    Args:
+        settings: all that were given.
+        names: those that only other systems have.
+        system: this system, for the message.
+    """
+    for name in names:
+        if settings.has(name):
+            return f"--{name.replace('_', '-')} is not for services of {system}"
+    return ""

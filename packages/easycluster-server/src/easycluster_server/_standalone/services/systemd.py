@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Callable, List, Optional, Sequence, Tuple
 from easycluster_server._system.accounts import find_comment, is_owner
 
 from . import users
+from .accounts import USERADD, make_user, remove_account
 from .service import Service
 from .steps import Run, Step, WriteFile, run_command
 from .systemd_units import (
@@ -113,7 +114,7 @@ class SystemdService(Service):
         """Return the steps that make the user of the service, and give up a socket that is not wanted."""
         steps: List[Step] = []
         if not self.per_user:
-            steps += users.make_user(self._find_user(settings) or "")
+            steps += make_user(USERADD, self._find_user(settings) or "")
         if not settings.has("restart_safe"):
             steps.append(self._give_up(_SOCKET, self._socket_path))
         return steps
@@ -141,7 +142,7 @@ class SystemdService(Service):
         """Return the steps that forget the units, and remove the user that was made for the service."""
         steps: List[Step] = [self._reload()]
         if not self.per_user:
-            steps += users.remove_user()
+            steps += remove_account(USERADD)
         return steps
 
     def left_over(self) -> List[str]:

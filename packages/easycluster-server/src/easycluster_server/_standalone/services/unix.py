@@ -11,7 +11,7 @@ from easycluster_server._system.accounts import find_comment
 
 from . import users
 from .accounts import USERADD, Accounts, make_account, own, remove_account
-from .service import Service
+from .service import Service, find_foreign_option
 from .steps import Remove, Step
 
 if TYPE_CHECKING:
@@ -36,9 +36,9 @@ class UnixService(Service):
 
     def find_problem(self, settings: Settings) -> str:
         """Return why a service with these settings is impossible, or ""."""
-        for name in _OF_OTHERS:
-            if settings.has(name):
-                return f"--{name.replace('_', '-')} is not for services of {self.system}"
+        foreign = find_foreign_option(settings, _OF_OTHERS, self.system)
+        if foreign:
+            return foreign
         user = self.find_user(settings)
         if user != users.NAME and find_comment(user) is None:
             return f"--service-user: there is no user {user!r}"

@@ -1,14 +1,9 @@
-"""The users that services run as: the one that is made for them, and facts about others."""
+"""Facts about the users that services run as; `accounts` makes and removes the one that is made for them."""
 
 from __future__ import annotations
 
 import os
 import stat
-from typing import List
-
-from easycluster_server._system.accounts import find_comment
-
-from .steps import Remove, Run, Step
 
 #: The user that is made for services, its home folder, and the comment by which it is known again.
 NAME = "easycluster"
@@ -37,22 +32,3 @@ def find_closed_folder(path: str) -> str:
             if not os.stat(folder).st_mode & stat.S_IXOTH:
                 return folder
     return ""
-
-
-def make_user(name: str) -> List[Step]:
-    """Return the steps that make the user of the service, if that is `NAME` and does not exist."""
-    if name != NAME:
-        return []
-    command = (
-        *("useradd", "--system", "--user-group", "--comment", COMMENT),
-        *("--home-dir", HOME, "--no-create-home", "--shell", "/usr/sbin/nologin", NAME),
-    )
-    return [Run(*command, unless=lambda: find_comment(NAME) is not None)]
-
-
-def remove_user() -> List[Step]:
-    """Return the steps that remove the user and its home, unless the home holds anything."""
-    return [
-        Remove(HOME),
-        Run("userdel", NAME, unless=lambda: find_comment(NAME) != COMMENT or os.path.exists(HOME)),
-    ]

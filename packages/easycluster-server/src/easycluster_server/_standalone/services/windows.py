@@ -10,7 +10,7 @@ import sys
 import time
 from typing import TYPE_CHECKING, List, Optional, Sequence, Tuple
 
-from .service import Service
+from .service import Service, find_foreign_option
 from .steps import MakeFolder, Remove, Run, ServiceError, Step, WriteFile, run_command
 
 if TYPE_CHECKING:
@@ -71,9 +71,9 @@ class WindowsService(Service):
 
     def find_problem(self, settings: Settings) -> str:
         """Return why a service with these settings is impossible, or ""."""
-        for name in _OF_OTHERS:
-            if settings.has(name):
-                return f"--{name.replace('_', '-')} is not for services of Windows"
+        foreign = find_foreign_option(settings, _OF_OTHERS, "Windows")
+        if foreign:
+            return foreign
         account = self._find_account(settings)
         if account not in _ACCOUNTS and not account.endswith("$"):
             known = ", ".join(_ACCOUNTS)
