@@ -185,7 +185,10 @@ def test_detached_processes_end(host: SystemdHost, port: int) -> None:
     assert host.run("pgrep", "-f", "sleep 1234").stdout
 
     easycluster(host, "--stop")
-    assert host.run("pgrep", "-f", "sleep 1234", check=False).stdout == ""
+    # systemctl does not always wait for the end of processes other than the service's own.
+    wait_until(
+        lambda: host.run("pgrep", "-f", "sleep 1234", check=False).stdout == "", what="the end of the process"
+    )
 
 
 def upgrade(folder: Path) -> None:
