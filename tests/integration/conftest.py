@@ -6,7 +6,8 @@
 - ``far``, ``near``: a client and a local one that have the definitions ``MORE`` of the test's module.
 - ``transport``: which of them it is: ``transport.name``; "wine" is a server on Windows, see `helpers.windows_cases`.
   A module with ``THREADED_TOO = True`` runs once more with ThreadedClients, over TCP; one with ``UPGRADED_TOO = True``
-  once more over TCP, with a server of another version, ``old_server``.
+  once more over TCP, with a server of another version, ``old_server``; one with ``TLS_TOO = True`` once more over TCP
+  within TLS, ``tls_server``.
 - ``local``: a client that ``spawn`` has made.
 - ``object_definitions``: the classes of `helpers.server_objects`.
 - ``task_definitions``, ``tasks``: the functions of `helpers.remote_tasks`, and calls whose end the test decides.
@@ -36,6 +37,7 @@ from easycluster_client import Client, ThreadedClient
 from easycluster_protocol.keys import read_key_file
 from easycluster_server._spawn import worker_starter
 from helpers import documented, leaks, server_objects, wine
+from helpers.certificates import Authority
 from helpers.other_versions import how_to_start, make_server_packages
 from helpers.remote_tasks import DEFINITIONS, Tasks
 from helpers.servers import Server, generate_key_file
@@ -92,6 +94,18 @@ def old_server(run_mark: str, key_file: Path, tmp_path_factory: pytest.TempPathF
     packages = make_server_packages(tmp_path_factory.mktemp("packages"))
     how: Any = how_to_start(sys.executable, packages)
     server = Server(tmp_path_factory.mktemp("server"), "-k", key_file, **how)
+    with Client(read_key_file(key_file), "127.0.0.1", server.port) as client:
+        client.eval("None")
+    yield server
+    assert server.stop() == 0
+
+
+@pytest.fixture(scope="session")
+def tls_server(run_mark: str, key_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A standalone server with a certificate, which serves within TLS only."""
+    authority = Authority(tmp_path_factory.mktemp("authority"))
+    options = ("--tls", "require", "--tls-cert", authority.sign("127.0.0.1"))
+    server = Server(tmp_path_factory.mktemp("server"), "-k", key_file, *options)
     with Client(read_key_file(key_file), "127.0.0.1", server.port) as client:
         client.eval("None")
     yield server
@@ -166,6 +180,13 @@ TRANSPORTS = [
     "tcp",
     pytest.param("ssh", marks=pytest.mark.needs_sshd),
 ]
+#: Ways over TCP, and the fixtures of their servers.
+_TCP_SERVERS = {
+    "tcp": "tcp_server",
+    "threaded": "tcp_server",
+    "upgraded": "old_server",
+    "tls": "tls_server",
+}
 #: One worker of pytest-xdist runs them all: the server starts an interpreter ahead for the next connection only.
 WINE = pytest.param(
     "wine", marks=[pytest.mark.needs_wine, pytest.mark.xdist_group("wine"), pytest.mark.timeout(400)]
@@ -176,7 +197,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Let tests run over each transport, those of chosen modules with ThreadedClients, too."""
     marks = metafunc.definition.iter_markers("parametrize")
     if "transport" in metafunc.fixturenames and not any("transport" in mark.args[0] for mark in marks):
-        flags = {"THREADED_TOO": "threaded", "UPGRADED_TOO": "upgraded"}
+        flags = {"THREADED_TOO": "threaded", "UPGRADED_TOO": "upgraded", "TLS_TOO": "tls"}
         further: list[Any] = [name for flag, name in flags.items() if getattr(metafunc.module, flag, False)]
         if runs_on_windows(metafunc.module.__name__.rpartition(".")[2], metafunc.function.__name__):
             further.append(WINE)
@@ -188,9 +209,8 @@ def transport(request: pytest.FixtureRequest, run_mark: str) -> Transport:
     """Each transport in turn."""
     if request.param == "local":
         return Transport("local", _connect_local)
-    if request.param in {"tcp", "threaded", "upgraded"}:
-        fixture = "old_server" if request.param == "upgraded" else "tcp_server"
-        server, key = request.getfixturevalue(fixture), request.getfixturevalue("key")
+    if request.param in _TCP_SERVERS:
+        server, key = request.getfixturevalue(_TCP_SERVERS[request.param]), request.getfixturevalue("key")
         clientclass = ThreadedClient if request.param == "threaded" else Client
         return Transport(
             "tcp", lambda kind, **options: kind(key, "127.0.0.1", server.port, **options), clientclass, server

@@ -12,6 +12,7 @@ from easycluster import define_common
 from helpers.waiting import wait_until
 
 UPGRADED_TOO = True
+TLS_TOO = True
 
 DEFINITIONS = """
 import os

@@ -15,6 +15,8 @@ from easycluster import CallTimeout, ConnectionLost
 from helpers.remote_tasks import Tasks
 from helpers.waiting import PATIENCE, wait_until
 
+TLS_TOO = True
+
 pytestmark = pytest.mark.usefixtures("task_definitions")
 
 

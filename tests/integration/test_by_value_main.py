@@ -13,7 +13,7 @@ from helpers.masters import Master, way_to_server
 @pytest.fixture
 def how(request: pytest.FixtureRequest, transport: Any) -> dict[str, Any]:
     """How a master connects, over each transport."""
-    return way_to_server(request, transport.name)
+    return way_to_server(request, transport.name, transport.server)
 
 
 SCRIPT = """

@@ -12,6 +12,7 @@ from helpers.waiting import wait_until
 
 THREADED_TOO = True
 UPGRADED_TOO = True
+TLS_TOO = True
 
 DEFINITIONS = """
 import os

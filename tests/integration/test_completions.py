@@ -12,6 +12,8 @@ from easycluster import SINGLE, ConnectionLost, DeserializationError, RemoteExce
 from helpers.remote_tasks import Tasks
 from helpers.waiting import wait_until
 
+TLS_TOO = True
+
 pytestmark = pytest.mark.usefixtures("task_definitions")
 
 

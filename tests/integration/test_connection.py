@@ -25,13 +25,15 @@ from easycluster import (
     define_common,
 )
 
+TLS_TOO = True
+
 DEFINITIONS = "def add(a, b):\n    return a + b\n"
 
 
-def test_names_of_a_connection(client: Any, transport: Any, request: Any) -> None:
+def test_names_of_a_connection(client: Any, transport: Any) -> None:
     """An open connection tells with whom it is."""
     if transport.name == "tcp":
-        port = request.getfixturevalue("tcp_server").port
+        port = transport.server.port
         expected: tuple[Any, ...] = (f"127.0.0.1:{port}", "127.0.0.1", port)
     elif transport.name == "ssh":
         expected = ("h:22", "h", None)

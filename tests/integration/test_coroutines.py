@@ -9,6 +9,8 @@ import pytest
 
 from easycluster import define_common
 
+TLS_TOO = True
+
 DEFINITIONS = """
 import asyncio, os
 from easycluster import *

@@ -19,6 +19,7 @@ from easycluster import call_multi, define_common
 from helpers.waiting import wait_until
 
 THREADED_TOO = True
+TLS_TOO = True
 
 pytestmark = [
     pytest.mark.untraced,

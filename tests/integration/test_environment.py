@@ -23,6 +23,7 @@ from helpers.sshd import Sshd
 from helpers.waiting import wait_until
 
 UPGRADED_TOO = True
+TLS_TOO = True
 
 #: What a process says of itself; run in a worker, and by a fresh Python to compare.
 LOOK = '''

@@ -12,6 +12,7 @@ import pytest
 from easycluster import Client, RemoteException, RemoteTraceback, define_common
 
 UPGRADED_TOO = True
+TLS_TOO = True
 
 DEFINITIONS = '''
 class Broken(Exception):

@@ -13,6 +13,8 @@ from easycluster import ConnectionLost, RemoteException
 from helpers.remote_tasks import Tasks
 from helpers.waiting import wait_until
 
+TLS_TOO = True
+
 pytestmark = pytest.mark.usefixtures("task_definitions")
 
 

@@ -99,7 +99,7 @@ def test_local(
     request: pytest.FixtureRequest, transport: Any, tmp_path: Path, ending: str, kind: str
 ) -> None:
     """Whatever is open, the interpreter ends at once, says nothing, and leaves nothing."""
-    run(way_to_server(request, transport.name), ending, kind, tmp_path)
+    run(way_to_server(request, transport.name, transport.server), ending, kind, tmp_path)
 
 
 @pytest.mark.parametrize("kind", ["Client", "ThreadedClient"])
@@ -111,4 +111,4 @@ def test_remote(
     request: pytest.FixtureRequest, transport: Any, tmp_path: Path, ending: str, kind: str
 ) -> None:
     """So it is over TCP and SSH."""
-    run(way_to_server(request, transport.name), ending, kind, tmp_path)
+    run(way_to_server(request, transport.name, transport.server), ending, kind, tmp_path)

@@ -26,6 +26,7 @@ from helpers.pipes import Pipe
 from helpers.waiting import PATIENCE, wait_until
 
 THREADED_TOO = True
+TLS_TOO = True
 pytestmark = pytest.mark.untraced
 
 REMOTE = '''
@@ -84,14 +85,14 @@ def test_call(client: Any, times: int) -> None:
     assert at_every_place(lambda at: client.add(at, 1), check, times) > 40
 
 
-@pytest.mark.parametrize("transport_name", ["local", "tcp"])
+@pytest.mark.parametrize("transport_name", ["local", "tcp", "tls"])
 def test_large_call(request: pytest.FixtureRequest, transport_name: str) -> None:
     """The same with an argument and a result that take many frames and receptions."""
     value = [os.urandom(300_000), b"", np.frombuffer(os.urandom(200_000), np.uint8)]
     if transport_name == "local":
         client = easycluster.server.spawn_local()
     else:
-        server, key = request.getfixturevalue("tcp_server"), request.getfixturevalue("key")
+        server, key = request.getfixturevalue(f"{transport_name}_server"), request.getfixturevalue("key")
         client = easycluster.Client(key, "127.0.0.1", server.port)
 
     def check(at: int, outcome: Outcome[Any]) -> None:
@@ -342,7 +343,7 @@ def test_storm_in_the_master(
 ) -> None:
     """While a handler raises again and again, each call gets its own answer or is abandoned, in this thread only."""
     size, calls, period = WEATHERS[weather]
-    how = way_to_server(request, transport.name)
+    how = way_to_server(request, transport.name, transport.server)
     how.update(remote=REMOTE, size=size, calls=calls, period=period)
     how.update(threaded=transport.clientclass is ThreadedClient)
     with Master(how, STORM, tmp_path) as master:

@@ -19,6 +19,8 @@ from helpers.server_objects import KEPT, kept
 from helpers.sshd import Sshd
 from helpers.waiting import wait_until
 
+TLS_TOO = True
+
 DEFINITIONS = """
 import collections, threading, time, typing
 

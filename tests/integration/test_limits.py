@@ -20,6 +20,7 @@ from helpers.remote_tasks import Tasks
 from helpers.waiting import PATIENCE, wait_until
 
 THREADED_TOO = True
+TLS_TOO = True
 
 pytestmark = pytest.mark.usefixtures("task_definitions")
 

@@ -19,6 +19,7 @@ from helpers.client_states import break_connection
 from helpers.waiting import PATIENCE, wait_until
 
 THREADED_TOO = True
+TLS_TOO = True
 
 DEFINITIONS = """
 import os

@@ -9,6 +9,8 @@ import pytest
 
 from helpers.masters import Master, way_to_server
 
+TLS_TOO = True
+
 SCRIPT = """
 import asyncio, concurrent.futures
 from easycluster import *
@@ -114,7 +116,7 @@ say(name="end", fine=True)
 @pytest.mark.parametrize("kind", ["Client", "ThreadedClient"])
 def test_fork(request: pytest.FixtureRequest, transport: Any, tmp_path: Path, kind: str) -> None:
     """Whatever a child does with its parent's client ends at once with a clear error; it may connect anew."""
-    how = way_to_server(request, transport.name)
+    how = way_to_server(request, transport.name, transport.server)
     python = ("-W", "ignore::DeprecationWarning")  # Python 3.12 warns of forks beside threads
     heard: list[dict[str, Any]] = []
     script = SCRIPT.replace("KIND", kind).replace("PIPE", repr(str(tmp_path / "pipe")))

@@ -61,7 +61,7 @@ def test_standard_error_of_a_master(
         sys.executable,
         "-c",
         PREAMBLE + SCRIPT,
-        json.dumps(way_to_server(request, transport.name)),
+        json.dumps(way_to_server(request, transport.name, transport.server)),
         how,
     ]
     process = start(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=error)

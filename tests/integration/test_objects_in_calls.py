@@ -12,6 +12,8 @@ from easycluster_protocol._limits import MAX_TABLE_ENTRIES
 from easycluster_protocol.errors import DeserializationError
 from helpers.server_objects import kept, kind_of
 
+TLS_TOO = True
+
 pytestmark = pytest.mark.usefixtures("object_definitions")
 
 MORE = """

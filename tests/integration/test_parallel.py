@@ -24,6 +24,8 @@ from easycluster import (
     execblock_multi,
 )
 
+TLS_TOO = True
+
 DEFINITIONS = """
 import os
 import threading

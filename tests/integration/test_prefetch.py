@@ -22,6 +22,7 @@ from helpers.server_objects import kept
 pytestmark = pytest.mark.usefixtures("object_definitions")
 
 THREADED_TOO = True
+TLS_TOO = True
 
 MORE = """
 import os, threading

@@ -59,7 +59,7 @@ def test_packages_that_are_not_installed(
         file = tmp_path / "script.py"
         file.write_text(script)
     python: Any = vars(sys)["_base_executable"]  # without the packages of this environment
-    how = json.dumps(way_to_server(request, transport.name))
+    how = json.dumps(way_to_server(request, transport.name, transport.server))
     result = subprocess.run(
         [python, file, how],
         cwd=tmp_path,

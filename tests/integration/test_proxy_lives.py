@@ -14,6 +14,8 @@ from easycluster import Client, ThreadedClient
 from easycluster_protocol.errors import DeserializationError, SerializationError
 from helpers.server_objects import kept
 
+TLS_TOO = True
+
 pytestmark = pytest.mark.usefixtures("object_definitions")
 
 

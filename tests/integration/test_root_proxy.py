@@ -12,6 +12,7 @@ from easycluster import ConnectionLost, RemoteProxy, ThreadedClient
 from easycluster_server._serving.operations import Operations
 
 THREADED_TOO = True
+TLS_TOO = True
 
 
 def test_operations(client: Any) -> None:

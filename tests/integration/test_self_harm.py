@@ -15,6 +15,8 @@ from helpers.client_states import close_half
 from helpers.masters import identify, wait_until_gone
 from helpers.waiting import wait_until
 
+TLS_TOO = True
+
 REMOTE = '''
 import os, resource, time
 

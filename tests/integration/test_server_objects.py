@@ -13,6 +13,7 @@ from easycluster_protocol.errors import SerializationError
 from helpers.server_objects import kept, kind_of
 
 UPGRADED_TOO = True
+TLS_TOO = True
 
 pytestmark = pytest.mark.usefixtures("object_definitions")
 

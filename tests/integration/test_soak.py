@@ -118,7 +118,7 @@ client.close()
 )
 def test_soak(request: pytest.FixtureRequest, transport: Any, tmp_path: Path, kind: str) -> None:
     """Memory, descriptors, threads and objects of both processes are the same at the end as after the warm-up."""
-    how = {**way_to_server(request, transport.name), "rounds": ROUNDS}
+    how = {**way_to_server(request, transport.name, transport.server), "rounds": ROUNDS}
     with Master(how, SCRIPT.replace("HOW_KIND", kind), tmp_path) as master:
         rounds = [master.hear() for _ in range(ROUNDS)]
 

@@ -16,6 +16,7 @@ from helpers.pipes import Pipe
 from helpers.waiting import wait_until
 
 THREADED_TOO = True
+TLS_TOO = True
 
 REMOTE = '''
 import asyncio, os, signal, subprocess, sys, threading, time

@@ -17,6 +17,7 @@ from helpers.servers import Server
 from helpers.waiting import wait_until
 
 THREADED_TOO = True
+TLS_TOO = True
 
 DEFINITIONS = """
 import array, collections, dataclasses, datetime, decimal, enum, fractions, ipaddress, os, pathlib, subprocess

@@ -18,6 +18,8 @@ from easycluster_server._system.masters import wait_for_any
 from helpers.remote_tasks import Tasks
 from helpers.waiting import PATIENCE, wait_until
 
+TLS_TOO = True
+
 pytestmark = pytest.mark.usefixtures("task_definitions")
 
 

@@ -14,6 +14,7 @@ import easycluster
 from easycluster import ConnectionLost
 
 THREADED_TOO = True
+TLS_TOO = True
 
 pytestmark = pytest.mark.usefixtures("object_definitions")
 

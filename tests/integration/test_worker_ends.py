@@ -18,6 +18,7 @@ from helpers.sshd import Sshd
 from helpers.waiting import wait_until
 
 UPGRADED_TOO = True
+TLS_TOO = True
 
 REMOTE = """
 import ctypes, os, signal, subprocess, sys, threading, time
