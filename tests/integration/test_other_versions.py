@@ -6,16 +6,14 @@ Cases that are the same over every transport run over such a server, too, in the
 from __future__ import annotations
 
 import os
-import pwd
 import re
 import shutil
 import signal
 import socket
 import subprocess
 import sys
-import tempfile
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -317,33 +315,6 @@ def test_tls_by_the_shared_key(start_other: Start, key_file: Path) -> None:
     assert (
         f", TLS 1.3 with the shared key: it runs its own EasyCluster {VERSION}, not {OLDER}\n" in server.log
     )
-
-
-@pytest.fixture
-def for_everybody() -> Iterator[Path]:
-    """A folder with packages of another version that every user can read."""
-    folder = make_server_packages(Path(tempfile.mkdtemp(prefix="easycluster-test-")))
-    for path in (folder, *folder.rglob("*")):
-        path.chmod(0o755 if path.is_dir() else 0o644)
-    yield folder
-    shutil.rmtree(folder)
-
-
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
-def test_the_clients_code_has_the_rights_of_its_user(
-    start_server: Start, for_everybody: Path, key: bytes, no_definitions: None
-) -> None:
-    """With ``--run-as`` no code of the client runs as root, not even its guardian; all ends with the server nevertheless."""
-    easycluster.define_common(MORE)
-    server = start_server("--run-as", "nobody", **how_to_start("/usr/bin/python3", for_everybody))
-    nobody = pwd.getpwnam("nobody").pw_uid
-    with Client(key, "127.0.0.1", server.port) as client:
-        pids = client.start_daemon()
-        processes = identify(*pids)
-
-        assert [os.stat(f"/proc/{pid}").st_uid for pid in pids] == [nobody] * 3
-        server.stop()
-        wait_until_gone(processes)
 
 
 def test_many_at_once(start_other: Start, key: bytes) -> None:

@@ -86,6 +86,7 @@ _UNSENT_MODULES = frozenset(
         "easycluster_server._standalone.config",
         "easycluster_server._standalone.service_manager",
         "easycluster_server._standalone.services",
+        "easycluster_server._system.posix.outer_guardian",
         "easycluster_server._system.posix.replacing",
         "easycluster_server._system.replacing",
         "easycluster_server._system.transport_types",

@@ -39,6 +39,8 @@ if TYPE_CHECKING:
         leftover: bytes
         #: Takes rights away from the process before anything of the client runs.
         confine: Callable[[Transport], object]
+        #: Whether it becomes another user.
+        changes_user: bool
         #: The key of the code that the client will send, and the process is to become, see `upgrade`.
         code_key: bytes
         #: The client's description of itself, where that came another way than by its HELLO.

@@ -256,6 +256,7 @@ class Listener:
         }
         if self._confinement:
             config["confine"] = self._confinement
+            config["changes_user"] = self._confinement.changes_user
         if self._profile:
             config["before_calls"] = partial(profile_calls, self._profile)
             config["profile"] = self._profile

@@ -89,6 +89,11 @@ class Confinement:
         if self._user is not None:
             _check_that_python_runs(self._user)
 
+    @property
+    def changes_user(self) -> bool:
+        """Whether it makes the process another user's."""
+        return self._user is not None
+
     def __bool__(self) -> bool:
         return any(each is not None for each in (self._user, self._max_memory, self._nice))
 
@@ -129,14 +134,15 @@ def _find_user(name: str) -> User:
     if not _can_change_user():
         raise ValueError(
             f"connections cannot run as {name!r}: the server has to run as root, or with the capabilities"
-            " CAP_SETUID and CAP_SETGID"
+            " CAP_SETUID, CAP_SETGID and CAP_KILL"
         )
     groups = tuple(os.getgrouplist(name, found.pw_gid))
     return User(name, found.pw_uid, found.pw_gid, groups, found.pw_dir, found.pw_shell)
 
 
 def _can_change_user() -> bool:
-    return _is_capable(1 << 6 | 1 << 7)  # CAP_SETGID, CAP_SETUID
+    # CAP_KILL, CAP_SETGID, CAP_SETUID. Without the first, a guardian ends no processes of the other user.
+    return _is_capable(1 << 5 | 1 << 6 | 1 << 7)
 
 
 def _can_be_less_nice(nice: int) -> bool:

@@ -2,7 +2,7 @@
 
 It is a fresh interpreter that has imported the modules of a worker and has done nothing else: it never holds
 a key, or a listening socket, or a connection for longer than a fork takes. Its only input is a socket of its
-owner. Each message there is one byte, `SERVE` or `UPGRADE`, and beside it the descriptors of the connection,
+owner. Each message there is one byte, as `SERVE`, and beside it the descriptors of the connection,
 of a pipe or socket from which the worker reads its configuration, and of the worker's standard output and
 error. If it is a socket, the last words of the guardian go back through it, else through the connection. The
 fork server ends when its owner does, and its workers end with it.
@@ -40,8 +40,9 @@ if TYPE_CHECKING:
     #: Becomes other code as `easycluster_server._processes.upgrade.become_clients_code` does.
     Upgrade = Callable[[Any, socket.socket], int]
 
-#: The requests: fork a guardian and a worker; fork a process that becomes code of the client.
-SERVE, UPGRADE = b"f", b"u"
+#: The requests: fork a guardian and a worker; fork a process that becomes code of the client; fork one that
+#: becomes another user before, so with a guardian over it.
+SERVE, UPGRADE, GUARDED_UPGRADE = b"f", b"u", b"g"
 
 #: In the fork server: the guardians that it has not reaped.
 _guardians: Set[int] = set()
@@ -113,7 +114,9 @@ def _serve_request(control: socket.socket, serve: Serve, upgrade: Upgrade, most:
             refuse(link, error)
     if 0 in _guardians:
         control.close()
-        _begin_connection(descriptors, serve, upgrade if request == UPGRADE else None)
+        _begin_connection(
+            descriptors, serve, None if request == SERVE else upgrade, request == GUARDED_UPGRADE
+        )
     for descriptor in descriptors:
         os.close(descriptor)
     try:
@@ -155,10 +158,7 @@ def _end_sessions() -> None:
     # From here on the ids that are noted stay those of guardians.
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     for pid in _guardians:
-        try:
-            os.kill(pid, signal.SIGTERM)
-        except PermissionError:  # the client's code runs as another user; the kernel tells it of our end
-            pass
+        os.kill(pid, signal.SIGTERM)
 
 
 def _receive_request(control: socket.socket) -> Tuple[bytes, List[int]]:
@@ -177,7 +177,9 @@ def _receive_request(control: socket.socket) -> Tuple[bytes, List[int]]:
     return data, list(received)
 
 
-def _begin_connection(descriptors: List[int], serve: Serve, upgrade: Optional[Upgrade]) -> None:
+def _begin_connection(
+    descriptors: List[int], serve: Serve, upgrade: Optional[Upgrade], is_guarded: bool
+) -> None:
     """Become a guardian, or the client's code; does not return."""
     link, config, out, error = descriptors
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
@@ -192,7 +194,7 @@ def _begin_connection(descriptors: List[int], serve: Serve, upgrade: Optional[Up
 
     connection = socket.socket(fileno=move_up(link))
     if upgrade is not None:
-        _become_clients_code(upgrade, read_config, connection)
+        _become_clients_code(upgrade, read_config, connection, config if is_guarded else None)
     # A pipe brings the session's keys, which the worker alone is to know.
     is_pipe = not stat.S_ISSOCK(os.fstat(config).st_mode)
     words = connection.fileno() if is_pipe else config
@@ -204,11 +206,26 @@ def _begin_connection(descriptors: List[int], serve: Serve, upgrade: Optional[Up
     )
 
 
-def _become_clients_code(upgrade: Upgrade, read_config: Callable[[], Any], connection: socket.socket) -> None:
+def _become_clients_code(
+    upgrade: Upgrade, read_config: Callable[[], Any], connection: socket.socket, guarded: Optional[int]
+) -> None:
+    # With the descriptor of the configuration in `guarded`: under a guardian, which closes that.
     status = 1
     try:
+        if guarded is not None:
+            _fork_from_guardian(connection, guarded)
         status = upgrade(read_config(), connection)
     except BaseException as error:
         report(error)
     finally:
         os._exit(status)
+
+
+def _fork_from_guardian(connection: socket.socket, config: int) -> None:
+    from .outer_guardian import fork_from_guardian
+
+    try:
+        fork_from_guardian(SocketTransport(connection), config, partial(say_last_words, connection.fileno()))
+    except OSError as error:
+        refuse(connection.fileno(), error)
+        raise

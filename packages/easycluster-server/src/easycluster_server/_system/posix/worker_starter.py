@@ -17,7 +17,7 @@ from easycluster_server._system.package_folders import find_package_folders
 from .descriptors import with_old_limit
 from .socket_pairs import make_socket_pair
 
-_SERVE, _UPGRADE = b"f", b"u"  # as in `fork_server`
+_SERVE, _UPGRADE, _GUARDED_UPGRADE = b"f", b"u", b"g"  # as in `fork_server`
 
 
 class ForkServer:
@@ -69,7 +69,9 @@ class ForkServer:
                 ours.sendall(pickle.dumps(config))
                 ours.shutdown(socket.SHUT_WR)
             return
-        request = _UPGRADE if config.get("code_key") else _SERVE
+        request = _SERVE
+        if config.get("code_key"):
+            request = _GUARDED_UPGRADE if config.get("changes_user") else _UPGRADE
         reading, writing = os.pipe()
         with contextlib.suppress(BrokenPipeError), open(writing, "wb") as file:
             try:

@@ -25,6 +25,9 @@ class Confinement:
         ValueError: something is to be taken away.
     """
 
+    #: Whether it makes the process another user's.
+    changes_user = False
+
     def __init__(
         self, run_as: Optional[str] = None, max_memory: Optional[int] = None, nice: Optional[int] = None
     ) -> None:
