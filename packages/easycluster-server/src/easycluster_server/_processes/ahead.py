@@ -14,6 +14,7 @@ _WORKER_MODULES = (
     "easycluster_server._serving.calls",
     "easycluster_server._io.handshake",
     "easycluster_server._serving.threads",
+    "easycluster_server._serving.idle_session",
     "easycluster_server._serving.session",
     "easycluster_server._serving.sent_modules",
 )

@@ -80,7 +80,7 @@ def serve_connection(read_config: Callable[[], Config], transport: Transport) ->
         return 1
     reset_environment(config)
     this_process.buffer_lines()
-    from easycluster_server._serving.session import Session
+    from easycluster_server._serving.idle_session import IdleSession
 
     log = _make_log(config)
 
@@ -92,7 +92,13 @@ def serve_connection(read_config: Callable[[], Config], transport: Transport) ->
         if log is not None:
             log.end(outcome)
 
-    Session(link, transport, report_end, make_runner, config.get("add_modules", _add_modules)).serve()
+    add_modules = config.get("add_modules", _add_modules)
+    arrived = IdleSession(link, transport, report_end, add_modules).wait_for_call()
+    if arrived:
+        # Over ssh it comes just ahead of the first call.
+        from easycluster_server._serving.session import Session
+
+        Session(link, transport, report_end, make_runner, add_modules).serve(arrived)
     transport.close()
     _finish_as_script()
     return 0

@@ -28,23 +28,21 @@ keep it.
 from __future__ import annotations
 
 from _imp import lock_held
-from typing import TYPE_CHECKING, Callable, Optional
+from typing import TYPE_CHECKING, Callable, Optional, Sequence
 
 from easycluster_protocol._wire import messages as m
 from easycluster_protocol._wire.link import Link
 from easycluster_protocol._wire.messages import Message
-from easycluster_protocol.errors import ProtocolError
-from easycluster_server._io.channel import Channel
-from easycluster_server._io.interrupts import FirstOf, OwnedLock
-from easycluster_server._io.transport import EndOfStream, is_connection_error, wait
+from easycluster_server._io.interrupts import OwnedLock
+from easycluster_server._io.transport import wait
 from easycluster_server._system import interrupt_main_thread
-from easycluster_server._system.control import CLOSED, LOST
-from easycluster_server._system.output import standard_error
+from easycluster_server._system.control import LOST
 from easycluster_server._system.this_process import report, report_briefly
 
 from .executor import Executor
 from .follower import Follower
 from .fork_guard import ForkGuard
+from .idle_session import CALLS, IdleSession
 from .lazy import free_import_lock
 
 if TYPE_CHECKING:
@@ -60,13 +58,11 @@ if TYPE_CHECKING:
 
     from .calls import CallRunner
 
-_CALLS = frozenset((m.CALL, m.INVOKE))
-
 #: How many handlers may raise while an earlier one's exception is being handled, between two calls.
 _MAX_NESTED_HANDLERS = 8
 
 
-class Session:
+class Session(IdleSession):
     """Serves one connection in this process.
 
     Args:
@@ -86,26 +82,22 @@ class Session:
         make_runner: Callable[[], CallRunner],
         add_modules: Callable[[Buffer], None],
     ) -> None:
-        self._link = link
-        self._transport = transport
-        self._on_end = on_end
-        self._channel = Channel(link, transport)
+        super().__init__(link, transport, on_end, add_modules)
         self._executor = Executor(self._channel, self._give_up)
         self._make_runner = make_runner
-        self._add_modules = add_modules
         self._deliver_call: Callable[[Message], None] = self._deliver_first_call
         self._turn = OwnedLock()
         self._follower = Follower(self._get_current_call, self._read_for_main)
-        #: How the connection ended; None while it is open.
-        self._outcome: Optional[str] = None
-        self._first_outcome = FirstOf()
         self._fork_guard = ForkGuard(self._follower, transport)
 
     def _get_current_call(self) -> int:
         return self._executor.main.current_call
 
-    def serve(self) -> str:
+    def serve(self, arrived: Sequence[Message] = ()) -> str:
         """Serve until the connection ends; call it in the main thread.
+
+        Args:
+            arrived: the messages that have come before.
 
         Returns:
             `CLOSED` when the client closed the connection, `LOST` when it was lost.
@@ -114,6 +106,8 @@ class Session:
         signal.signal(signal.SIGINT, self._on_sigint)
         self._fork_guard.start_follower()
         with self._turn:
+            for message in arrived:
+                self._deliver(message)
             self._link.receiver.deliver(self._deliver)
         self._serve(_MAX_NESTED_HANDLERS)
         return self._outcome or LOST
@@ -164,22 +158,6 @@ class Session:
             if lock_held():
                 free_import_lock()
 
-    def _receive(self, block: bool) -> bool:
-        try:
-            return self._channel.receive(self._deliver, block)
-        except EndOfStream:
-            closed, _ = self._link.receive_eof()
-            self._end(CLOSED if closed else LOST)
-        except ProtocolError as error:
-            if self._outcome is None:
-                standard_error.say(error)
-            self._end(LOST)
-        except OSError as error:
-            if not is_connection_error(error):
-                raise
-            self._end(LOST)
-        return False
-
     def _read_for_main(self, timeout: float) -> bool:
         """Read in the main thread's stead, see `Follower`."""
         readable, _ = wait(self._transport.fileno(), -1, timeout)
@@ -191,23 +169,17 @@ class Session:
         return self._outcome is None
 
     def _deliver(self, message: Message) -> None:
-        kind = message.kind
         if message.releases:
             self._executor.release_objects(message)
-        if kind in _CALLS:
+        if message.kind in CALLS:
             self._deliver_call(message)
-        elif kind == m.PING:
-            self._channel.post(Message(m.PONG, message.request))
-        elif kind == m.STATUS_QUERY:
-            running = self._executor.is_running(message.request)
-            self._channel.post(Message(m.STATUS, message.request, m.STARTED if running else b""))
-        elif kind == m.MODULES:
-            self._deliver_modules(message)
-        elif kind == m.STOP_THREAD:
+        elif message.kind == m.STOP_THREAD:
             self._executor.stop_thread(message.thread)
-        elif kind == m.CLOSE:
-            self._end(CLOSED)
-        # CANCEL, RELEASE, CREDIT and PONG are understood, and there is nothing to do yet.
+        else:
+            self._deliver_other(message)
+
+    def _describe(self, number: int) -> bytes:
+        return m.STARTED if self._executor.is_running(number) else b""
 
     def _deliver_first_call(self, message: Message) -> None:
         try:
@@ -219,24 +191,10 @@ class Session:
             self._deliver_call = self._executor.deliver
             self._executor.deliver(message)
 
-    def _deliver_modules(self, message: Message) -> None:
-        try:
-            if message.damage is not None:
-                raise ValueError(f"modules that the client sent did not arrive: {message.damage}")
-            self._add_modules(message.body)
-        except Exception as error:  # an import of one of them will fail
-            standard_error.say(error)
-
     def _give_up(self) -> None:
         self._end(LOST)
 
-    def _end(self, outcome: str) -> None:
-        if self._outcome is not None:
-            return
-        # The first thread to set it wins. A thread that was interrupted in here comes again.
-        outcome = self._first_outcome.set(outcome)
-        self._on_end(outcome)
-        self._outcome = outcome
+    def _when_ended(self, outcome: str) -> None:
         # Let a call that the main thread is in end by itself if it can: its `finally` blocks run.
         # The guardian does not wait for long.
         self._executor.main.is_abandoned = outcome == LOST
