@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
+import ssl
 import threading
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
@@ -124,6 +126,15 @@ class LosingSteps:
         return self._lose(self._encrypt(data))
 
 
+def end_tls(transport: Any) -> bytes:
+    """Return the record by which an end says that it sends nothing more, as others do; our own ends never say it."""
+    state = vars(transport)
+    with contextlib.suppress(ssl.SSLWantReadError):
+        state["_tls"].unwrap()
+    data: bytes = state["_outgoing"].read()
+    return data
+
+
 def records(data: bytes) -> list[bytes]:
     """Return the records of TLS in ``data``."""
     found = []
@@ -134,4 +145,4 @@ def records(data: bytes) -> list[bytes]:
     return found
 
 
-__all__ = ["HOST", "SECRET", "Ends", "LosingSteps", "TlsPair", "make_tls_pair", "records"]
+__all__ = ["HOST", "SECRET", "Ends", "LosingSteps", "TlsPair", "end_tls", "make_tls_pair", "records"]

@@ -51,6 +51,12 @@ def spawn(**options: Any) -> Any:
     return easycluster.server.spawn_local(lambda: ThreadedClient(**options))
 
 
+@pytest.fixture(scope="session", params=["tcp_server", "tls_server"])
+def server(request: pytest.FixtureRequest) -> Any:
+    """A standalone server, with or without TLS."""
+    return request.getfixturevalue(request.param)
+
+
 @contextmanager
 def stopped(client: Any) -> Iterator[None]:
     """The server's processes do nothing, as on a host that hangs."""
@@ -70,10 +76,10 @@ def stopped(client: Any) -> Iterator[None]:
 # Keep-alive.
 
 
-def test_silent_server(tcp_server: Server, key: bytes) -> None:
+def test_silent_server(server: Server, key: bytes) -> None:
     """A server that says nothing for too long is given up, and every waiting call says so."""
     client: Any = ThreadedClient(
-        key, "127.0.0.1", tcp_server.port, keep_alive_interval=0.05, keep_alive_timeout=0.5
+        key, "127.0.0.1", server.port, keep_alive_interval=0.05, keep_alive_timeout=0.5
     )
     errors: list[Any] = []
     with client, ThreadPoolExecutor(3) as pool, stopped(client):
@@ -87,20 +93,24 @@ def test_silent_server(tcp_server: Server, key: bytes) -> None:
     for error in [*raised, errors[0].orig]:
         assert isinstance(error, ConnectionLost)
         assert str(error) == (
-            f"Remote server not responding (127.0.0.1:{tcp_server.port}); call reconnect() to connect again"
+            f"Remote server not responding (127.0.0.1:{server.port}); call reconnect() to connect again"
         )
 
 
-def test_silent_server_that_takes_nothing() -> None:
+def test_silent_server_that_takes_nothing(server: Server, key: bytes) -> None:
     """A caller that cannot send on, because the server takes nothing, is woken as well."""
-    client = spawn(keep_alive_interval=0.05, keep_alive_timeout=0.5)
+    client: Any = ThreadedClient(
+        key, "127.0.0.1", server.port, keep_alive_interval=0.05, keep_alive_timeout=0.5
+    )
     with client, stopped(client), pytest.raises(ConnectionLost, match="Remote server not responding"):
         client.add(bytes(50_000_000), b"")
 
 
-def test_long_call_is_kept_alive(tmp_path: Path) -> None:
+def test_long_call_is_kept_alive(server: Server, key: bytes, tmp_path: Path) -> None:
     """A call that lasts longer than the limit, with nothing else on the line, goes on."""
-    with spawn(keep_alive_interval=0.05, keep_alive_timeout=2) as client, Pipe(tmp_path / "pipe") as pipe:
+    options: Any = {"keep_alive_interval": 0.05, "keep_alive_timeout": 2}
+    with ThreadedClient(key, "127.0.0.1", server.port, **options) as opened, Pipe(tmp_path / "pipe") as pipe:
+        client: Any = opened
         session = client._easycluster_calls.session
         response = client.wait_for(pipe.path, nonblocking=True)
         begin = session.heard_at

@@ -16,7 +16,7 @@ from easycluster_server._io.transport import EndOfStream, wait
 from helpers.certificates import Authority
 from helpers.interrupts import Interrupted
 from helpers.lines import interrupt_at
-from helpers.tls_pair import HOST, Ends, LosingSteps, TlsPair, make_tls_pair
+from helpers.tls_pair import HOST, Ends, LosingSteps, TlsPair, end_tls, make_tls_pair
 
 
 @pytest.fixture(autouse=True)
@@ -301,6 +301,37 @@ def test_last_words_alone(pair: TlsPair) -> None:
             pair.there.receive(Place(), True)
 
     assert explain_last_words(pair.there.unread) == "the process there has ended itself with status 3"
+
+
+@pytest.mark.parametrize("size", [0, 10])
+def test_end_of_tls(pair: TlsPair, size: int) -> None:
+    """Where the peer ends TLS after an answer, in the same reception, the answer comes before the end."""
+    pair.here.send([], [b"the answer"], True)
+    pair.here.socket.send(end_tls(pair.here))
+    place = Place(size)
+    receive_all(pair.there, 10, place)
+    assert place.received == b"the answer"
+    for _ in range(2):
+        with pytest.raises(EndOfStream, match="the peer ended TLS"):
+            pair.there.receive(Place(), False)
+
+
+def test_nothing_after_the_end_of_tls(pair: TlsPair) -> None:
+    """Records behind the end of TLS are no content."""
+    end = end_tls(pair.here)
+    pair.here.socket.send(end + end)
+    with pytest.raises(EndOfStream):
+        pair.there.receive(Place(), True)
+
+
+@pytest.mark.parametrize("kind", [20, 21, 22])
+def test_record_in_clear(pair: TlsPair, kind: int) -> None:
+    """Nobody between the ends can end TLS in clear, or begin it again."""
+    pair.here.send([], [b"the answer"], True)
+    pair.here.socket.send(bytes([kind, 3, 3, 0, 2, 1, 0]))
+    pair.here.socket.shutdown(socket.SHUT_WR)
+    with pytest.raises(RemoteProtocolError, match="was not sent by the peer"):
+        receive_all(pair.there, 11)
 
 
 def test_shutdown(pair: TlsPair) -> None:

@@ -173,7 +173,8 @@ class TlsTransport(SocketTransport):
             self._decrypt(batch, True)
         self._hand_over(batch, receiver)
         rest, pieces, _ = self._received
-        self._received = (rest, pieces, None)
+        # What came before the end of TLS has been handed over; the end is for the next reception.
+        self._received = (rest, pieces, None if all(batch[3]) else (b"", [0], [0], [0], []))
         return True
 
     def _decrypt(self, batch: _Batch, is_resumed: bool) -> None:
@@ -197,9 +198,9 @@ class TlsTransport(SocketTransport):
 
     def _hand_over(self, batch: _Batch, receiver: Inbox) -> None:
         _, _, _, done, moves = batch
-        if not all(done):
-            raise EndOfStream("the peer ended TLS")
         total = sum(done)
+        if not total and not all(done):
+            raise EndOfStream("the peer ended TLS")
         if moves and len(moves[-1][0]) == moves[-1][1]:  # an interrupt came before the move itself
             moves.pop()
         at = sum(size for _, _, size in moves)
