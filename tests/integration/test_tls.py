@@ -225,6 +225,12 @@ def test_nothing_is_imported_without_need(tcp_server: Server, key_file: Path) ->
     assert result.stdout == "False\n"
 
 
+def test_ssl_is_imported_ahead(spec: str) -> None:
+    """No connection to a server that offers TLS waits for the import of `ssl`, which is there before it begins."""
+    with Client.from_spec(f"{spec}:tls=off") as client:
+        assert client.eval("'easycluster_server._io.tls_handshake' in __import__('sys').modules")
+
+
 def test_errors_of_a_server(key_file: Path, tmp_path: Path, authority: Authority) -> None:
     """A server with files that it cannot use does not start, and names option and file."""
     missing, certificate = tmp_path / "missing.pem", authority.sign("127.0.0.1")

@@ -23,6 +23,15 @@ print("server" in vars(sys.modules["easycluster"]) or len(vars(sys.modules["easy
     assert result.stdout == "True False\nTrue\n"
 
 
+@pytest.mark.parametrize("load", ["load", "load_with_tls"])
+def test_tls(load: str) -> None:
+    """`ssl` is imported ahead for servers that offer TLS only."""
+    code = f"import sys; from easycluster_server._processes import ahead; ahead.{load}(); print('ssl' in sys.modules)"
+    result = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+
+    assert result.stdout == f"{load == 'load_with_tls'}\n"
+
+
 def test_modules_that_cannot_be_imported(monkeypatch: pytest.MonkeyPatch) -> None:
     """What cannot be imported ahead, as for want of descriptors, is left to the workers."""
 

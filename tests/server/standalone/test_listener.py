@@ -54,7 +54,7 @@ class Spawned:
 def spawned(monkeypatch: pytest.MonkeyPatch) -> Spawned:
     """What becomes of proved connections."""
     spawned = Spawned()
-    monkeypatch.setattr(listener_module, "WorkerStarter", lambda most: spawned)
+    monkeypatch.setattr(listener_module, "WorkerStarter", lambda *_: spawned)
     return spawned
 
 

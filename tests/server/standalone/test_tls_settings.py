@@ -32,6 +32,8 @@ def test_without_certificate(can_use_key: bool) -> None:
 
     assert fields == ({"tls": 1, "capabilities": BY_KEY} if can_use_key else {"tls": 1})
     assert TlsSettings("off").fields == {"tls": 0}
+    assert TlsSettings().is_offered == can_use_key
+    assert not TlsSettings("off").is_offered
 
 
 def test_required(can_use_key: bool, certificate: str) -> None:
@@ -49,6 +51,7 @@ def test_required(can_use_key: bool, certificate: str) -> None:
 def test_certificates(can_use_key: bool, certificate: str, tmp_path: Path) -> None:
     """A certificate is a way more; a CA makes it the only one."""
     ways = f"{BY_KEY},{BY_CERTIFICATE}" if can_use_key else BY_CERTIFICATE
+    assert TlsSettings(cert=certificate).is_offered
     assert TlsSettings(cert=certificate).fields == {"tls": 1, "capabilities": ways}
     settings = TlsSettings(cert=certificate, ca=str(tmp_path / "ca.pem"))
 

@@ -142,8 +142,8 @@ def _has_certificate(path: str) -> bool:
 
 def read_certificate(path: str) -> bytes:
     """Return the first certificate of a file, in DER."""
-    with open(path, encoding="latin-1") as file:
-        text = file.read()
+    with open(path, "rb") as file:
+        text = file.read().decode("latin-1")  # `open` would import a module for that
     begin, end = ssl.PEM_HEADER, ssl.PEM_FOOTER
     start = text.index(begin)
     return ssl.PEM_cert_to_DER_cert(text[start : text.index(end, start) + len(end)])

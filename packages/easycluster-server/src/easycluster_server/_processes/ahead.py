@@ -26,6 +26,15 @@ def load() -> None:
         import_module(name)
 
 
+def load_with_tls() -> None:
+    """Import those of a server that offers TLS, too: `ssl` takes longer than a handshake.
+
+    OpenSSL is not used here: its random numbers are to be those of the worker.
+    """
+    load()
+    import_module("easycluster_server._io.tls_handshake")
+
+
 def warm_up() -> None:
     """Import the modules that server objects, exceptions and definitions modules take.
 

@@ -91,7 +91,7 @@ class Listener:
         self._tls = TlsSettings(tls, tls_cert, tls_key, tls_ca)
         occupy_standard_descriptors()
         self._verbosity = self.default_verbosity if verbosity is None else verbosity
-        self._worker_starter = WorkerStarter(max_connections)
+        self._worker_starter = WorkerStarter(max_connections, self._tls.is_offered)
         self._code_objection = self._worker_starter.code_objection
         if no_upgrade:
             self._code_objection = "it was started with --no-upgrade"

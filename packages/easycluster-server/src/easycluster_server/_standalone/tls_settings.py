@@ -32,6 +32,7 @@ class TlsSettings:
         ca: the file or folder of the CAs of which every client has to show a certificate; None: none has to.
 
     Attributes:
+        is_offered: whether connections may be encrypted.
         fields: what the server says of it in its handshakes.
         files: the files, for workers.
 
@@ -66,6 +67,7 @@ class TlsSettings:
                 f" {'.'.join(map(str, sys.version_info[:2]))}; run the server with a newer one, or give it a"
                 " certificate (--tls-cert FILE)"
             )
+        self.is_offered = bool(ways)
         self.fields: Dict[str, FieldValue] = make_fields(tls if ways else min(tls, AUTO), ways)
 
     def _check(self, ways: List[str]) -> None:

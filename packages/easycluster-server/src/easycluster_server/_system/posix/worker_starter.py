@@ -27,13 +27,15 @@ class ForkServer:
 
     Args:
         most: the most connections that may have a process at the same time; None: any number.
+        offers_tls: whether workers may have to encrypt.
     """
 
     #: Why it cannot start a worker that runs the client's code; "": it can.
     code_objection = ""
 
-    def __init__(self, most: Optional[int] = None) -> None:
+    def __init__(self, most: Optional[int] = None, offers_tls: bool = False) -> None:
         self._most = most
+        self._offers_tls = offers_tls
         self._lock = threading.Lock()
         self._control: Optional[socket.socket] = None
         self._process: Optional[subprocess.Popen[bytes]] = None
@@ -100,7 +102,7 @@ class ForkServer:
         if self._control is not None:
             self._control.close()
         self._control, theirs = make_socket_pair()
-        code, arguments = _make_command(theirs.fileno(), self._most)
+        code, arguments = _make_command(theirs.fileno(), self._most, self._offers_tls)
         with theirs:
             try:
                 self._process = subprocess.Popen(
@@ -135,13 +137,14 @@ class ForkServer:
                 process.wait()
 
 
-def _make_command(descriptor: int, most: Optional[int]) -> Tuple[str, List[str]]:
+def _make_command(descriptor: int, most: Optional[int], offers_tls: bool) -> Tuple[str, List[str]]:
+    load = "load_with_tls" if offers_tls else "load"
     code = (
         "import sys; path = sys.path[:]; sys.path[:0] = sys.argv[2:]; "
         "from easycluster_server._processes import ahead, upgrade, worker; "
         "from easycluster_server._system.posix.fork_server import main; "
         "sys.path[:] = path + [each for each in sys.argv[2:] if each not in path]; "
-        "main(int(sys.argv[1]), ahead.load, ahead.warm_up, worker.serve_connection, "
+        f"main(int(sys.argv[1]), ahead.{load}, ahead.warm_up, worker.serve_connection, "
         f"upgrade.become_clients_code, {most})"
     )
     return code, [str(descriptor), *find_package_folders()]

@@ -32,6 +32,9 @@ _TRIES = 3
 class Spare:
     """An interpreter that waits for a connection.
 
+    Args:
+        offers_tls: whether it may have to encrypt.
+
     Attributes:
         process: the interpreter.
         job: its job.
@@ -41,13 +44,13 @@ class Spare:
         OSError: it cannot be started.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, offers_tls: bool = False) -> None:
         self.control = reading, writing = os.pipe()
         try:
             handle = msvcrt.get_osfhandle(writing)
             os.set_handle_inheritable(handle, True)
             try:
-                self.process = _start(handle)
+                self.process = _start(handle, offers_tls)
             finally:
                 os.set_handle_inheritable(handle, False)
             try:
@@ -94,6 +97,10 @@ class SpareInterpreters:
 
     After the first worker, and after `prepare`, one interpreter waits ahead of the next.
 
+    Args:
+        most: the most connections; it has to be None.
+        offers_tls: whether workers may have to encrypt.
+
     Attributes:
         code_objection: why it cannot start a worker that runs the client's code.
 
@@ -105,9 +112,10 @@ class SpareInterpreters:
     # it the connection, and let its guard know.
     code_objection = "on Windows it cannot run the client's code"
 
-    def __init__(self, most: Optional[int] = None) -> None:
+    def __init__(self, most: Optional[int] = None, offers_tls: bool = False) -> None:
         if most is not None:
             raise ValueError(f"max_connections={most} is not possible on Windows yet")
+        self._offers_tls = offers_tls
         self._lock = threading.Lock()
         self._spare: Optional[Spare] = None
         self._is_refilling = False
@@ -125,7 +133,7 @@ class SpareInterpreters:
     def _refill(self) -> None:
         spare: Optional[Spare] = None
         try:
-            spare = Spare()
+            spare = Spare(self._offers_tls)
         except OSError:  # the next worker tries it again, and tells
             pass
         with self._lock:
@@ -182,7 +190,7 @@ class SpareInterpreters:
         if spare is not None and spare.process.poll() is not None:
             spare.end()
             spare = None
-        return spare or Spare()
+        return spare or Spare(self._offers_tls)
 
     def wait_for_workers(self) -> None:
         """Wait until the workers have ended whose connections are closed."""
@@ -207,18 +215,20 @@ def wait_for_workers() -> None:
         starter.wait_for_workers()
 
 
-def _start(control: int) -> subprocess.Popen[bytes]:
+def _start(control: int, offers_tls: bool) -> subprocess.Popen[bytes]:
     """Start an interpreter.
 
     Args:
         control: an inheritable handle that it gets, beside standard output and error.
+        offers_tls: see `Spare`.
     """
+    load = "load_with_tls" if offers_tls else "load"
     code = (
         "import sys; path = sys.path[:]; sys.path[:0] = sys.argv[2:]; "
         "from easycluster_server._processes import ahead, worker; "
         "from easycluster_server._system.windows.spare import main; "
         "sys.path[:] = path + [each for each in sys.argv[2:] if each not in path]; "
-        "main(int(sys.argv[1]), ahead.load, ahead.warm_up, worker.serve_connection)"
+        f"main(int(sys.argv[1]), ahead.{load}, ahead.warm_up, worker.serve_connection)"
     )
     executable, environ = _find_interpreter()
     startup = subprocess.STARTUPINFO()
