@@ -14,6 +14,7 @@ from easycluster_protocol._handshake.hello import Agreement, Hello
 from easycluster_protocol._wire.link import SERVER, Link
 from easycluster_server._io.tls_contexts import TlsFiles
 from easycluster_server._io.tls_handshake import secure_client, secure_worker
+from easycluster_server._io.tls_server_files import ServerFiles
 from easycluster_server._io.transport import SocketTransport
 
 SECRET = b"s" * 32
@@ -58,7 +59,9 @@ class Ends:
         self._thread.start()
 
     def _serve(self) -> None:
-        files = self._files[:3]
+        cert, key, ca, _ = self._files
+        assert cert is not None
+        files = ServerFiles(cert, key, ca)
         try:
             self.there = secure_worker(self.link, SocketTransport(self._server), files, "a client")
         except Exception as error:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pwd
+import re
 import shutil
 import signal
 import tempfile
@@ -13,8 +14,9 @@ from typing import Any
 
 import pytest
 
-from easycluster import Client, ConnectionLost
+from easycluster import Client, ConnectionLost, VersionError
 from easycluster_server._system.posix.proc import read_process
+from helpers.certificates import Authority
 from helpers.masters import identify, lives, wait_until_gone
 from helpers.other_versions import how_to_start, make_server_packages
 from helpers.servers import Server
@@ -128,3 +130,20 @@ def test_detached_processes_stay(server: Server, key: bytes) -> None:
 
     assert lives(detached)
     os.kill(detached.pid, signal.SIGKILL)
+
+
+def test_private_key_that_the_user_cannot_read(
+    start_server: Callable[..., Server], for_everybody: Path, key_file: Path, tmp_path: Path
+) -> None:
+    """Code of another version reads the server's private key itself: without that right, the client is refused."""
+    certificate = Authority(tmp_path).sign("127.0.0.1")
+    certificate.chmod(0o600)
+    arguments = ("--run-as", "nobody", "--tls-cert", str(certificate))
+    server = start_server(*arguments, **how_to_start("/usr/bin/python3", for_everybody))
+    spec = f"127.0.0.1:{server.port}:kf={key_file}"
+    with pytest.raises(
+        VersionError, match=re.escape(f"its connections run as a user who cannot read '{certificate}'")
+    ):
+        Client.from_spec(spec)
+    with Client.from_spec(f"{spec}:tls=off") as client:
+        assert client.eval("2") == 2

@@ -16,9 +16,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
+import easycluster
 from easycluster import Client, ConnectError, read_key_file
 from easycluster_server._system.posix.proc import find_descendants, read_processes
+from helpers.certificates import Authority
 from helpers.masters import identify, wait_until_gone
 from helpers.servers import COMMAND, Server, generate_key_file, run_command
 
@@ -158,9 +162,43 @@ def test_output_of_another_user(client: Any, server: Server) -> None:
     assert "connections run as root" not in server.whole_log
 
 
-def test_warning_of_root(shared: Path, roots_key: Path, tmp_path: Path) -> None:
+def test_private_key_of_the_certificate(shared: Path, roots_key: Path, tmp_path: Path) -> None:
+    """TLS by certificate works, and the other user can read the private key neither in its file nor in memory."""
+    authority = Authority(tmp_path)
+    certificate = authority.sign("127.0.0.1")
+    certificate.chmod(0o600)
+    private_key = load_pem_private_key(certificate.read_bytes(), None)
+    assert isinstance(private_key, EllipticCurvePrivateKey)
+    number = private_key.private_numbers().private_value.to_bytes(32, "little")  # as OpenSSL holds it
+    server = start(shared, tmp_path, roots_key, "--run-as", "nobody", "--tls-cert", str(certificate))
+    spec = f"127.0.0.1:{server.port}:kf={roots_key}:tls_ca={authority.file}"
+    with Client.from_spec(spec) as client:
+        assert client.eval("'a' * 100_000") == "a" * 100_000
+        assert "certificate" in str(easycluster.security(client))
+        assert client.os.getuid() == NOBODY.pw_uid
+        with pytest.raises(PermissionError):
+            client.eval(f"open({str(certificate)!r}).read()")
+        assert read_memory(client.os.getpid()).count(number) == 0
+    server.stop()
+
+
+def read_memory(pid: int) -> bytes:
+    """Return all memory of a process that it can write."""
+    data = b""
+    with open(f"/proc/{pid}/maps") as maps, open(f"/proc/{pid}/mem", "rb") as memory:
+        for line in maps:
+            ends, rights, *_ = line.split()
+            begin, end = (int(each, 16) for each in ends.split("-"))
+            if rights.startswith("rw"):
+                memory.seek(begin)
+                data += memory.read(end - begin)
+    return data
+
+
+@pytest.mark.parametrize("run_as", [(), ("--run-as", "root")], ids=["", "root by name"])
+def test_warning_of_root(run_as: tuple[str, ...], shared: Path, roots_key: Path, tmp_path: Path) -> None:
     """A server of root's without another user says once what that means."""
-    server = start(shared, tmp_path, roots_key)
+    server = start(shared, tmp_path, roots_key, *run_as)
     server.stop()
 
     assert server.whole_log.count("connections run as root") == 1

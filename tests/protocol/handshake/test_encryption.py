@@ -97,7 +97,7 @@ def test_no_way(own: Hello, peer: Hello, peer_name: str, message: str) -> None:
 
 def test_a_server_refuses() -> None:
     """A server that requires TLS refuses a client without it, and the client shows why."""
-    client, server = ClientHandshake(KEY), ServerHandshake(KEY, b"", "", **make_fields(REQUIRE, BOTH))
+    client, server = ClientHandshake(KEY), ServerHandshake(KEY, b"", "", "", **make_fields(REQUIRE, BOTH))
     with pytest.raises(ConnectError, match="without TLS"):
         server.receive_data(client.data_to_send())
     with pytest.raises(ConnectError, match=r"the server refused the connection: TLS is required"):

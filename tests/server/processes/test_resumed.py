@@ -52,7 +52,8 @@ def test_a_recorded_session_with_tls_is_understood() -> None:
 
     assert (agreement.send_key, agreement.receive_key) == (None, None)
     assert agreement.tls == ("tls-cert", b"t" * 32)
-    assert list(config["tls"] or ()) == ["/cert.pem", None, "/ca.pem"]
+    assert config["tls"] is not None
+    assert config["tls"].paths == ("/cert.pem", None, "/ca.pem")
 
 
 def test_a_session_of_a_later_version() -> None:

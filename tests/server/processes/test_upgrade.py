@@ -13,6 +13,7 @@ import pytest
 from easycluster_protocol._handshake.hello import Agreement, Hello
 from easycluster_protocol._handshake.upgrade import find_start, pack_code
 from easycluster_protocol.errors import ConnectError
+from easycluster_server._io.tls_server_files import ServerFiles
 from easycluster_server._processes import upgrade
 from easycluster_server._system.output import standard_error
 
@@ -96,7 +97,7 @@ def test_what_the_code_is_told_never_changes() -> None:
     check_told(config, "session.json")
     config["agreement"] = Agreement(Hello(), 5, True, None, None, b"n" * 16)
     config["agreement"].tls = "tls-cert", b"t" * 32
-    check_told({**config, "tls": ("/cert.pem", None, "/ca.pem")}, "session-tls.json")
+    check_told({**config, "tls": ServerFiles("/cert.pem", None, "/ca.pem")}, "session-tls.json")
 
 
 def check_told(config: Any, name: str) -> None:

@@ -56,7 +56,8 @@ def test_certificates(can_use_key: bool, certificate: str, tmp_path: Path) -> No
     settings = TlsSettings(cert=certificate, ca=str(tmp_path / "ca.pem"))
 
     assert settings.fields == {"tls": 2, "capabilities": BY_CERTIFICATE}
-    assert settings.files == (certificate, None, str(tmp_path / "ca.pem"))
+    assert settings.files is not None
+    assert settings.files.paths == (certificate, None, str(tmp_path / "ca.pem"))
 
 
 def test_contradictions(certificate: str) -> None:
@@ -87,4 +88,4 @@ def test_nothing_is_imported_without_certificate(monkeypatch: pytest.MonkeyPatch
     """A server without a certificate does not import the modules of TLS."""
     monkeypatch.setitem(sys.modules, "easycluster_server._io.tls_contexts", None)
 
-    assert TlsSettings().files == (None, None, None)
+    assert TlsSettings().files is None

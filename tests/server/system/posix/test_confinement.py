@@ -5,6 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import pickle
+import pwd
 import resource
 import signal
 from typing import Any, cast
@@ -56,6 +57,17 @@ def test_servers_that_cannot_change_the_user(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(confinement, "_can_change_user", lambda: False)
     with pytest.raises(ValueError, match="cannot run as 'root': the server has to run as root, or with"):
         Confinement(run_as="root")
+
+
+def test_group_of_root(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A user whose group is that of root is refused, with the reason: the process could not give up that group."""
+    nobody = pwd.getpwnam("nobody")
+    monkeypatch.setattr(confinement, "_can_change_user", lambda: True)
+    monkeypatch.setattr(pwd, "getpwnam", lambda name: pwd.struct_passwd((*nobody[:3], 0, *nobody[4:])))
+    with pytest.raises(
+        ValueError, match=r"run as 'nobody': the group of this user is that of root \(number 0\)"
+    ):
+        Confinement(run_as="nobody")
 
 
 def test_servers_that_cannot_be_less_nice(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -73,6 +73,7 @@ _UNSENT_MODULES = frozenset(
         "easycluster_server._io.tls_contexts",
         "easycluster_server._io.tls_failures",
         "easycluster_server._io.tls_handshake",
+        "easycluster_server._io.tls_server_files",
         "easycluster_server._processes.resumed",
         "easycluster_server._processes.upgrade",
         "easycluster_server._serving.logged_calls",

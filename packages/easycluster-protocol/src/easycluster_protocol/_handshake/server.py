@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, ClassVar, Dict, Optional, Sequence
 from easycluster_protocol.errors import AuthenticationError, ConnectError, VersionError
 from easycluster_protocol.keys import hide
 
-from .encryption import choose
+from .encryption import BY_CERTIFICATE, choose
 from .handshake import (
     DONE,
     FAILED,
@@ -38,6 +38,7 @@ class ServerHandshake(Handshake):
         session: the name of the session, random bytes.
         code_objection: why this server cannot run the code of a client of another version, and has to refuse
             it; "": it can, or treats all clients alike.
+        certificate_objection: the same, where that code would need the server's certificate.
         fields: further fields of CHALLENGE or WELCOME.
 
     Attributes:
@@ -49,6 +50,7 @@ class ServerHandshake(Handshake):
         key: Union[bytes, Sequence[bytes], None] = None,
         session: bytes = b"",
         code_objection: str = "",
+        certificate_objection: str = "",
         **fields: FieldValue,
     ) -> None:
         super().__init__(WAIT_FOR_HELLO if key is not None else WAIT_FOR_PRIVATE_HELLO)
@@ -56,6 +58,7 @@ class ServerHandshake(Handshake):
         self._keys: Sequence[bytes] = (key,) if isinstance(key, bytes) else key or ()
         self._name = session
         self._code_objection = code_objection
+        self._certificate_objection = code_objection or certificate_objection
         self._secrets: Optional[Secrets] = None
         self._way = ""
         if key is not None:
@@ -105,7 +108,9 @@ class ServerHandshake(Handshake):
         assert self._secrets is not None and self.peer is not None
         if not compare_digest(self._secrets.prove_client(before), hello.proof):
             raise AuthenticationError("the key is not the one of this server")
-        check_versions_equal(self.own, self.peer, self._code_objection)
+        by_certificate = self._way == BY_CERTIFICATE
+        objection = self._certificate_objection if by_certificate else self._code_objection
+        check_versions_equal(self.own, self.peer, objection)
         proof = self._secrets.prove_server(self._transcript + self._name)
         self._send(WELCOME, Hello(proof=proof, session=self._name))
         tls = (self._way, self._secrets.derive(self._way)) if self._way else None

@@ -112,7 +112,7 @@ def _read_access(settings: Settings, manager: ServiceManager) -> Access:
 
 
 def _warn_of_root(settings: Settings) -> None:
-    if is_all_powerful() and settings.text("run_as") is None:
+    if is_all_powerful(settings.text("run_as")):
         print_error(
             "easycluster: connections run as root: every holder of the key is root here, and can read it;"
             " name another user with --run-as NAME\n"

@@ -17,8 +17,6 @@ from .tls_contexts import (
     TlsFiles,
     make_client_context,
     make_key_context,
-    make_server_context,
-    read_certificate,
 )
 from .tls_failures import explain_client, explain_failure, explain_refusal, explain_server
 from .transport import EndOfStream, SocketTransport, wait as wait_for_bytes
@@ -27,6 +25,7 @@ if TYPE_CHECKING:
     from easycluster_protocol._handshake.hello import Encryption
     from easycluster_protocol._wire.link import Link
 
+    from .tls_server_files import ServerFiles
     from .transport import Transport
 
     #: Called before each reception with the descriptor; raises when there is no more time.
@@ -85,7 +84,7 @@ def secure_client(
 
 
 def secure_server(
-    transport: SocketTransport, encryption: Encryption, files: TlsFiles, wait: Wait
+    transport: SocketTransport, encryption: Encryption, files: Optional[ServerFiles], wait: Wait
 ) -> Tuple[TlsTransport, bytes]:
     """Run the server's end of a handshake of TLS; see `secure_client`."""
     way, secret = encryption
@@ -95,12 +94,12 @@ def secure_server(
         early = _Inbox()
         tls.receive_held(early)
         return tls, b"".join(early.inbox)
-    certificate = read_certificate(files.cert or "")
-    context = make_server_context(files)
+    assert files is not None
+    context, keyless, certificate = files.take()
     try:
-        tls = _shake_hands(context, transport, encryption, wait, None)
+        tls = _shake_hands(context, transport, encryption, wait, None, keyless)
     except ssl.SSLCertVerificationError as error:  # novm
-        raise ConnectError(explain_client(error, files)) from error
+        raise ConnectError(explain_client(error, TlsFiles(*files.paths))) from error
     except ssl.SSLError as error:
         if error.reason == "PEER_DID_NOT_RETURN_A_CERTIFICATE":
             raise ConnectError(
@@ -117,7 +116,7 @@ def secure_server(
 def secure_worker(
     link: Link,
     transport: Transport,
-    paths: Optional[Tuple[Optional[str], Optional[str], Optional[str]]],
+    files: Optional[ServerFiles],
     peer: Optional[str],
 ) -> TlsTransport:
     """Return the transport within TLS for a link of a standalone server, see `secure_server`.
@@ -131,7 +130,6 @@ def secure_worker(
         if not wait_for_bytes(descriptor, -1, max(0.0, deadline - time.monotonic()))[0]:
             raise ConnectError(f"no handshake of TLS within {HANDSHAKE_SECONDS:.0f} s")
 
-    files = TlsFiles(*paths) if paths else TlsFiles()
     encryption = link.agreement.tls
     assert encryption is not None
     assert isinstance(transport, SocketTransport)
@@ -170,10 +168,13 @@ def _shake_hands(
     encryption: Encryption,
     wait: Wait,
     host: Optional[str],
+    keyless: Optional[ssl.SSLContext] = None,
 ) -> TlsTransport:
     is_server = context.protocol == ssl.PROTOCOL_TLS_SERVER
     incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
-    tls = context.wrap_bio(incoming, outgoing, is_server, host)
+    # A connection keeps what it was made from. The private key is to leave memory when the handshake is over.
+    tls = (keyless or context).wrap_bio(incoming, outgoing, is_server, host)
+    tls.context = context
     data = b""
     while True:
         try:
@@ -197,6 +198,7 @@ def _shake_hands(
         size = _record_size(data)
         incoming.write(data[:size])
         data = data[size:]
+    tls.context = keyless or context
     _send_pending(transport, outgoing)
     if encryption[0] == BY_KEY and not tls.session_reused:
         raise ConnectError("the peer has not used the shared key for TLS")

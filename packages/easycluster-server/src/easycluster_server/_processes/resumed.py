@@ -12,6 +12,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from easycluster_protocol._handshake.hello import Agreement, Hello
+from easycluster_server._io.tls_server_files import ServerFiles
 from easycluster_server._io.transport import SocketTransport
 from easycluster_server._system.replacing import take_over_session
 from easycluster_server._system.stdio import run_guardian_and_worker
@@ -49,6 +50,7 @@ def read_config(descriptor: int) -> Config:
     if session.get("tls"):
         way, secret = session["tls"]
         agreement.tls = way, bytes.fromhex(secret)
+    files = session.get("tls_files")
     profile = session.get("profile", "")
 
     def begin() -> None:
@@ -64,5 +66,5 @@ def read_config(descriptor: int) -> Config:
         "verbosity": session.get("verbosity", 0),
         "before_calls": begin,
         "add_modules": importer.add,
-        "tls": session.get("tls_files"),
+        "tls": ServerFiles(*files) if files and files[0] else None,
     }

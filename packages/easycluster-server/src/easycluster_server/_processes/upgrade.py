@@ -108,6 +108,7 @@ def describe_session(config: Config) -> bytes:
     """Return what the client's code has to know, for `resumed`. Names and meanings never change."""
     agreement = config.get("agreement")
     assert agreement is not None
+    files = config.get("tls")
     session = {
         "server": VERSION,
         "pickle_protocol": agreement.pickle_protocol,
@@ -118,7 +119,7 @@ def describe_session(config: Config) -> bytes:
         "peer": config.get("peer", ""),
         "verbosity": config.get("verbosity", 0),
         "tls": [agreement.tls[0], agreement.tls[1].hex()] if agreement.tls else None,
-        "tls_files": config.get("tls"),
+        "tls_files": files.paths if files else None,
         "profile": config.get("profile", ""),
     }
     return json.dumps(session).encode()

@@ -14,11 +14,12 @@ from easycluster_server._system.output import standard_error
 from easycluster_server._system.this_process import report
 
 if TYPE_CHECKING:
-    from typing import Dict, List, Optional, Tuple, TypedDict  # novm
+    from typing import Dict, List, Optional, TypedDict  # novm
 
     from easycluster_protocol._handshake.hello import Agreement
     from easycluster_protocol._types import Buffer
     from easycluster_protocol._wire.link import Link
+    from easycluster_server._io.tls_server_files import ServerFiles
     from easycluster_server._io.transport import Transport
     from easycluster_server._serving.calls import CallRunner
     from easycluster_server._serving.session_log import SessionLog
@@ -54,8 +55,8 @@ if TYPE_CHECKING:
         #: Where `before_calls` lets profiles be written, if it does that.
         profile: str
         peer: str
-        #: The server's files for TLS: certificate, private key, CA.
-        tls: Tuple[Optional[str], Optional[str], Optional[str]]
+        #: The server's files for TLS by certificate.
+        tls: Optional[ServerFiles]
 
 
 def serve_connection(read_config: Callable[[], Config], transport: Transport) -> int:

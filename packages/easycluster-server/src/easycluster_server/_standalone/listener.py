@@ -18,7 +18,7 @@ from collections import deque
 from functools import partial
 from typing import TYPE_CHECKING, Callable, Deque, Iterable, List, Optional, Sequence, Union
 
-from easycluster_protocol._handshake.encryption import describe
+from easycluster_protocol._handshake.encryption import BY_CERTIFICATE, describe
 from easycluster_protocol._handshake.handshake import make_printable
 from easycluster_protocol._handshake.hello import VERSION
 from easycluster_protocol._handshake.server import ServerHandshake
@@ -34,6 +34,7 @@ from easycluster_server._system.this_process import occupy_standard_descriptors
 
 from .access import Access, Keys, hide_keys
 from .listening import format_address, listen_on_all
+from .objections import find_objections
 from .peers import Peer, Peers
 from .refusals import RefusalLog
 from .tls_settings import TlsSettings
@@ -92,9 +93,9 @@ class Listener:
         occupy_standard_descriptors()
         self._verbosity = self.default_verbosity if verbosity is None else verbosity
         self._worker_starter = WorkerStarter(max_connections, self._tls.is_offered)
-        self._code_objection = self._worker_starter.code_objection
-        if no_upgrade:
-            self._code_objection = "it was started with --no-upgrade"
+        self._objections = find_objections(
+            self._worker_starter.code_objection, no_upgrade, self._confinement, self._tls
+        )
         self._peers = Peers()
         self._refusals = RefusalLog()
         self._sockets = list(sockets) or listen_on_all(bindaddr, port, disable_ipv6)
@@ -198,8 +199,9 @@ class Listener:
         handshake = ServerHandshake(
             self._access.keys,
             os.urandom(16),
-            self._code_objection,
-            upgrade="" if self._code_objection else BUNDLE,
+            self._objections.code,
+            self._objections.certificate,
+            upgrade="" if self._objections.code else BUNDLE,
             **self._tls.fields,
         )
         self._peers.add(Peer(connection, name, handshake))
@@ -255,7 +257,10 @@ class Listener:
             "tls": self._tls.files,
         }
         if self._confinement:
-            config["confine"] = self._confinement
+            is_ours = peer.handshake.code_key is None  # or it is the client's code that uses the certificate
+            by_certificate = is_ours and agreement.tls is not None and agreement.tls[0] == BY_CERTIFICATE
+            before = self._tls.files.load if by_certificate and self._tls.files else None
+            config["confine"] = partial(self._confinement, before=before)
             config["changes_user"] = self._confinement.changes_user
         if self._profile:
             config["before_calls"] = partial(profile_calls, self._profile)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Dict, List, Optional, Tuple
+from typing import TYPE_CHECKING, Dict, List, Optional
 
 from easycluster_protocol._handshake.encryption import (
     AUTO,
@@ -14,12 +14,10 @@ from easycluster_protocol._handshake.encryption import (
     make_fields,
 )
 from easycluster_server._io.tls_ability import find_ways
+from easycluster_server._io.tls_server_files import ServerFiles
 
 if TYPE_CHECKING:
     from easycluster_protocol._handshake.hello import FieldValue
-
-    #: Certificate, private key, CA; as `TlsFiles`.
-    Files = Tuple[Optional[str], Optional[str], Optional[str]]
 
 
 class TlsSettings:
@@ -34,7 +32,7 @@ class TlsSettings:
     Attributes:
         is_offered: whether connections may be encrypted.
         fields: what the server says of it in its handshakes.
-        files: the files, for workers.
+        files: the files, for workers; None: there is no certificate.
 
     Raises:
         ValueError: these settings contradict each other, or this Python cannot do it.
@@ -55,10 +53,10 @@ class TlsSettings:
                 raise ValueError(f"{option} needs a certificate of the server: add --tls-cert FILE")
         if cert and tls == OFF:
             raise ValueError("--tls off and --tls-cert contradict each other: leave one out")
-        self.files: Files = (cert, key, ca)
+        self.files = ServerFiles(cert, key, ca) if cert else None
         ways = [way for way in find_ways() if cert or way != BY_CERTIFICATE] if tls else []
-        if cert:
-            self._check(ways)
+        if self.files:
+            _check(ways, self.files)
         if ca:  # a client without a certificate is to be refused
             ways, tls = [BY_CERTIFICATE], REQUIRE
         if tls == REQUIRE and not ways:
@@ -70,9 +68,9 @@ class TlsSettings:
         self.is_offered = bool(ways)
         self.fields: Dict[str, FieldValue] = make_fields(tls if ways else min(tls, AUTO), ways)
 
-    def _check(self, ways: List[str]) -> None:
-        if BY_CERTIFICATE not in ways:
-            raise ValueError("--tls-cert: this Python was built without TLS (it has no module ssl)")
-        from easycluster_server._io.tls_contexts import TlsFiles, make_server_context
 
-        make_server_context(TlsFiles(*self.files))
+def _check(ways: List[str], files: ServerFiles) -> None:
+    if BY_CERTIFICATE not in ways:
+        raise ValueError("--tls-cert: this Python was built without TLS (it has no module ssl)")
+    files.load()
+    files.take()  # this process does not need them

@@ -7,11 +7,12 @@ the worker's user can send it a signal or read its memory.
 from __future__ import annotations
 
 import os
+import pwd
 import resource
 import signal
 import subprocess
 import sys
-from typing import TYPE_CHECKING, Any, NamedTuple, Optional, Tuple
+from typing import TYPE_CHECKING, Any, Callable, Iterable, NamedTuple, Optional, Tuple
 
 from easycluster_protocol.errors import ConnectError
 from easycluster_server._system.package_folders import find_package_folders
@@ -42,9 +43,9 @@ def reload_signals() -> Tuple[int, ...]:
     return (signal.SIGHUP,)
 
 
-def is_all_powerful() -> bool:
-    """Return whether this process runs as root."""
-    return os.geteuid() == 0
+def is_all_powerful(run_as: Optional[str] = None) -> bool:
+    """Return whether this process is root's, and stays so when it becomes the user of this name."""
+    return os.geteuid() == 0 and (run_as is None or pwd.getpwnam(run_as).pw_uid == 0)
 
 
 class User(NamedTuple):
@@ -94,19 +95,36 @@ class Confinement:
         """Whether it makes the process another user's."""
         return self._user is not None
 
+    def find_unreadable(self, paths: Iterable[Optional[str]]) -> Optional[str]:
+        """Return the first of some files that the process could not read; None: there is none.
+
+        Args:
+            paths: the files; None is none.
+        """
+        if self._user is None:
+            return None
+        for path in filter(None, paths):
+            code = "import os, sys; sys.exit(not os.access(sys.argv[1], os.R_OK))"
+            if _run_python(self._user, code, os.path.abspath(path)).returncode != 0:
+                return path
+        return None
+
     def __bool__(self) -> bool:
         return any(each is not None for each in (self._user, self._max_memory, self._nice))
 
-    def __call__(self, transport: Transport) -> None:
+    def __call__(self, transport: Transport, before: Optional[Callable[[], object]] = None) -> None:
         """Take the rights away.
 
         Args:
             transport: leads to the client, who is told if that fails.
+            before: called with the rights that the process has before; it may fail as this does.
 
         Raises:
             ConnectError: it failed; the client has been told.
         """
         try:
+            if before is not None:
+                before()
             self._apply()
         except (OSError, ValueError) as error:
             refuse(transport.write_fileno(), error)
@@ -125,8 +143,6 @@ class Confinement:
 
 
 def _find_user(name: str) -> User:
-    import pwd
-
     try:
         found = pwd.getpwnam(name)
     except KeyError:
@@ -135,6 +151,11 @@ def _find_user(name: str) -> User:
         raise ValueError(
             f"connections cannot run as {name!r}: the server has to run as root, or with the capabilities"
             " CAP_SETUID, CAP_SETGID and CAP_KILL"
+        )
+    if found.pw_gid == 0 and found.pw_uid != 0:
+        raise ValueError(
+            f"connections cannot run as {name!r}: the group of this user is that of root (number 0), whose"
+            f" rights it would keep; give it another one (usermod -g GROUP {name}), or name another user"
         )
     groups = tuple(os.getgrouplist(name, found.pw_gid))
     return User(name, found.pw_uid, found.pw_gid, groups, found.pw_dir, found.pw_shell)
@@ -220,17 +241,8 @@ def _check_that_python_runs(user: User) -> None:
         "import sys; sys.path[:0] = sys.argv[1:]; import easycluster_server._serving.session, "
         "easycluster_protocol._values.failures"
     )
-    command = [sys.executable, "-c", code, *find_package_folders()]
     try:
-        ended = subprocess.run(
-            command,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-            preexec_fn=lambda: _become(user),
-            cwd="/",
-            check=False,
-        )
+        ended = _run_python(user, code, *find_package_folders())
         lines = ended.stderr.decode(errors="replace").strip().splitlines()
         problem = "" if ended.returncode == 0 else lines[-1] if lines else f"status {ended.returncode}"
     except OSError as error:
@@ -243,3 +255,21 @@ def _check_that_python_runs(user: User) -> None:
             f" {os.path.realpath(sys.executable)} and the modules of EasyCluster ({problem});"
             " install both where everybody can read them"
         )
+
+
+def _run_python(user: User, code: str, *arguments: str) -> subprocess.CompletedProcess[bytes]:
+    """Run code as a user.
+
+    Raises:
+        OSError: Python cannot be started.
+        subprocess.SubprocessError: the process could not become that user.
+    """
+    return subprocess.run(
+        [sys.executable, "-c", code, *arguments],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        preexec_fn=lambda: _become(user),
+        cwd="/",
+        check=False,
+    )

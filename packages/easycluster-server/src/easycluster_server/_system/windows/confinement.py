@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Optional, Tuple
+from typing import TYPE_CHECKING, Callable, Iterable, Optional, Tuple
 
 if TYPE_CHECKING:
     from easycluster_server._system.transport_types import Transport
@@ -13,8 +13,8 @@ def reload_signals() -> Tuple[int, ...]:
     return ()
 
 
-def is_all_powerful() -> bool:
-    """Return whether this process runs as root."""
+def is_all_powerful(_run_as: Optional[str] = None) -> bool:
+    """Return whether this process is root's, who does not exist there."""
     return False
 
 
@@ -35,8 +35,12 @@ class Confinement:
             if value is not None:
                 raise ValueError(f"{name}={value!r} is not possible on Windows")
 
+    def find_unreadable(self, paths: Iterable[Optional[str]]) -> Optional[str]:
+        """Return None: connections run as the user of their server, who has read its files."""
+        return None
+
     def __bool__(self) -> bool:
         return False
 
-    def __call__(self, transport: Transport) -> None:
+    def __call__(self, transport: Transport, before: Optional[Callable[[], object]] = None) -> None:
         """Do nothing."""
