@@ -15,7 +15,7 @@ from easycluster_client import _deadlines
 from easycluster_client._calls import future_methods, response as response_module
 from easycluster_client._calls.future_condition import FutureCondition
 from easycluster_client._calls.response import NonblockingResponse
-from easycluster_client._session import session as session_module
+from easycluster_client._session import reading
 from easycluster_protocol._wire import messages as m
 from easycluster_protocol._wire.messages import Message
 from easycluster_protocol.errors import CallTimeout, ConnectionLost, RemoteException
@@ -36,7 +36,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     clock = Clock()
     for module in (_deadlines, response_module):
         monkeypatch.setattr(module, "time", clock)
-    monkeypatch.setattr(session_module, "wait", clock.wait)
+    monkeypatch.setattr(reading, "wait", clock.wait)
     return clock
 
 

@@ -15,7 +15,7 @@ from easycluster_client._calls import response as response_module
 from easycluster_client._calls.maker import CallMaker
 from easycluster_client._calls.proxy_state import ProxyState
 from easycluster_client._calls.response import NonblockingResponse
-from easycluster_client._session import limited_channel, session as session_module
+from easycluster_client._session import limited_channel, reading
 from easycluster_protocol._wire import messages as m
 from easycluster_protocol._wire.messages import Message
 from easycluster_protocol.errors import CallTimeout, ConnectionLost, RemoteException, SerializationError
@@ -361,7 +361,7 @@ def clock(client: HandMadeClient, monkeypatch: pytest.MonkeyPatch) -> Clock:
     clock = Clock()
     for module in (limited_channel, _deadlines, response_module):
         monkeypatch.setattr(module, "time", clock)
-    monkeypatch.setattr(session_module, "wait", clock.wait)
+    monkeypatch.setattr(reading, "wait", clock.wait)
     return clock
 
 

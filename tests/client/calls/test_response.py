@@ -15,7 +15,7 @@ import pytest
 from easycluster_client import _deadlines
 from easycluster_client._calls import response as response_module
 from easycluster_client._calls.response import NonblockingResponse
-from easycluster_client._session import session as session_module
+from easycluster_client._session import reading
 from easycluster_protocol._objects.proxies import find_proxy
 from easycluster_protocol._wire import messages as m
 from easycluster_protocol._wire.messages import Message
@@ -46,7 +46,7 @@ def waits(monkeypatch: pytest.MonkeyPatch) -> NotedWait:
     noted = NotedWait(wait=clock.wait)
     monkeypatch.setattr(response_module, "time", clock)
     monkeypatch.setattr(_deadlines, "time", clock)
-    monkeypatch.setattr(session_module, "wait", noted)
+    monkeypatch.setattr(reading, "wait", noted)
     return noted
 
 

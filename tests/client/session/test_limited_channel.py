@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from easycluster_client import _deadlines
-from easycluster_client._session import limited_channel, session as session_module
+from easycluster_client._session import limited_channel, reading
 from easycluster_client._session.limited_channel import SendLimit
 from easycluster_protocol._wire import messages as m
 from easycluster_protocol._wire.messages import Message
@@ -34,7 +34,7 @@ def clock(server: HandMadeServer, monkeypatch: pytest.MonkeyPatch) -> Clock:
     clock = Clock()
     for module in (limited_channel, _deadlines):
         monkeypatch.setattr(module, "time", clock)
-    monkeypatch.setattr(session_module, "wait", clock.wait)
+    monkeypatch.setattr(reading, "wait", clock.wait)
     send_by_clock(server.session._channel, clock)
     return clock
 
@@ -270,7 +270,7 @@ def test_what_an_interrupted_sender_left_goes_first(server: HandMadeServer, cloc
 
     noted = NotedWait(receive, clock.wait)
     with pytest.MonkeyPatch.context() as patch, channel.limit(clock.now + 5):
-        patch.setattr(session_module, "wait", noted)
+        patch.setattr(reading, "wait", noted)
         server.request(LARGE)
 
     assert begun[0] is False

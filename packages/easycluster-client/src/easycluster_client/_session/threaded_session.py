@@ -22,8 +22,9 @@ from easycluster_server._io.transport import EndOfStream, SocketTransport, wait
 
 from .keep_alive import KeepAlive
 from .pending import PendingCall
+from .reading import SEND_RETRY_INTERVAL
 from .references import Garbage
-from .session import SEND_RETRY_INTERVAL, ClientSession
+from .session import ClientSession
 from .watch import NoWatch, Watch, new_watch
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from easycluster_client import _deadlines
-from easycluster_client._session import limited_channel, session as session_module
+from easycluster_client._session import limited_channel, reading
 from easycluster_client._session.pending import PendingCall
 from easycluster_server._io.transport import wait
 from helpers.clocks import Clock
@@ -34,7 +34,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 def noted(server: HandMadeServer, monkeypatch: pytest.MonkeyPatch) -> NotedWait:
     """The waits of the session; the server takes in a part of what is sent during each of them."""
     noted = NotedWait(server.receive_some)
-    monkeypatch.setattr(session_module, "wait", noted)
+    monkeypatch.setattr(reading, "wait", noted)
     return noted
 
 
@@ -104,7 +104,7 @@ def test_server_that_breaks_the_rules_while_a_call_is_sent(
 ) -> None:
     """A sender that waits for room learns of the end of the connection, and tries no further."""
     noted = NotedWait(lambda: server.socket.sendall(bytes(100)))
-    monkeypatch.setattr(session_module, "wait", noted)
+    monkeypatch.setattr(reading, "wait", noted)
     call = PendingCall()
     send_call(server, call, LARGE)
 
@@ -135,7 +135,7 @@ def test_sender_reads_when_nobody_else_does(server: HandMadeServer) -> None:
         return wait(*arguments)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(session_module, "wait", note_wait)
+        patch.setattr(reading, "wait", note_wait)
         server.request(bytes(20_000_000))
     thread.join(PATIENCE)
 

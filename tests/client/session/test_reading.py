@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from easycluster_client import _deadlines
-from easycluster_client._session import session as session_module
+from easycluster_client._session import reading
 from easycluster_client._session.pending import PendingCall
 from easycluster_client._session.session import ClientSession
 from easycluster_protocol._wire import messages as m
@@ -48,7 +48,7 @@ def noted(server: HandMadeServer, clock: Clock, monkeypatch: pytest.MonkeyPatch)
         assert server.session.turn.reader == get_ident()
 
     noted = NotedWait(check, clock.wait)
-    monkeypatch.setattr(session_module, "wait", noted)
+    monkeypatch.setattr(reading, "wait", noted)
     return noted
 
 
