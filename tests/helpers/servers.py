@@ -48,6 +48,7 @@ class Server:
         env: variables that it gets beside those of this process.
 
     Attributes:
+        log_file: the file with all that it and its workers print.
         port: its TCP port.
         announced: the line that it printed when it was ready.
     """
@@ -64,8 +65,8 @@ class Server:
             command += ["-p", "0"]
         if "-b" not in command and None not in arguments:
             command += ["-b", "127.0.0.1"]
-        self._log = folder / "server.log"
-        with self._log.open("wb") as log:
+        self.log_file = folder / "server.log"
+        with self.log_file.open("wb") as log:
             self.process = self._start(command, log, env or {})
         try:
             wait_until(lambda: "listens on" in self.log or self.process.poll() is not None)
@@ -95,7 +96,7 @@ class Server:
     @property
     def whole_log(self) -> str:
         """What it and its workers have printed so far."""
-        return self._log.read_text()
+        return self.log_file.read_text()
 
     def wait_for_log(self, text: str) -> str:
         """Wait until it has printed ``text``, and return all it has printed."""

@@ -1,4 +1,4 @@
-"""Which of the cases that run over each transport run with a server on Windows, too; why the others do not."""
+"""Which of the cases that run over each transport run with a server, or a master, on Windows, too; why others do not."""
 
 from __future__ import annotations
 
@@ -15,4 +15,143 @@ def runs_on_windows(module: str, function: str) -> bool:
     """Return whether the cases of a test function run with a server on Windows."""
     return module in MODULES and not any(
         function in names.get(module, ()) for names in NOT_ON_WINDOWS.values()
+    )
+
+
+#: The modules whose cases over TCP run with a master on Windows, too, see `helpers.windows_master`.
+FROM_WINDOWS: frozenset[str] = frozenset(
+    {
+        "test_advice",
+        "test_arrays",
+        "test_await",
+        "test_bad_values",
+        "test_call_keywords",
+        "test_calls",
+        "test_common_classes",
+        "test_completions",
+        "test_connection",
+        "test_coroutines",
+        "test_ctrl_c",
+        "test_definitions",
+        "test_documentation_connecting",
+        "test_environment",
+        "test_error_texts",
+        "test_exceptions",
+        "test_forks",
+        "test_futures",
+        "test_globals",
+        "test_group",
+        "test_interpreter_end",
+        "test_introspection",
+        "test_large_classes",
+        "test_limits",
+        "test_lost",
+        "test_multiprocessing",
+        "test_objects_in_exceptions",
+        "test_parallel",
+        "test_prefetch",
+        "test_proxy_kinds",
+        "test_proxy_lives",
+        "test_proxy_places",
+        "test_proxy_view",
+        "test_root_proxy",
+        "test_server_objects",
+        "test_slips",
+        "test_standard_functions",
+        "test_switched_off",
+        "test_threads",
+        "test_trust",
+        "test_value_kinds",
+        "test_views",
+        "test_waiting",
+        "test_with_blocks",
+        "test_worker_ends",
+    }
+)
+
+#: Reason → module → its cases that do not run from Windows, by their functions' names; `ALL` of a module.
+ALL = frozenset({"*"})
+NOT_FROM_WINDOWS: dict[str, dict[str, frozenset[str]]] = {
+    "the server has another Python, so nothing goes by value": {
+        "test_by_value": ALL,
+        "test_by_value_main": ALL,
+        "test_demo": ALL,
+        "test_late_results": ALL,
+        "test_objects_in_calls": ALL,
+        "test_process_bound": ALL,
+        "test_proxy_lives": frozenset({"test_identity"}),
+        "test_slips": frozenset({"test_lazy_iterators"}),
+        "test_value_kinds": frozenset({"test_tuples", "test_tuples_of_the_script"}),
+    },
+    "the server has another NumPy": {
+        "test_arrays": frozenset({"test_numpy_is_the_same_there"}),
+        "test_numpy_versions": ALL,
+    },
+    "pandas and rich are not installed there": {"test_hidden_keys": ALL, "test_library_values": ALL},
+    "master and server meet in a named pipe": {
+        "test_definitions": frozenset({"test_update_in_a_completion_function"}),
+        "test_forks": frozenset(
+            {
+                "test_child_does_not_keep_the_connection_open",
+                "test_fork_during_calls_of_other_threads",
+                "test_long_call_is_still_followed_after_a_fork",
+            }
+        ),
+        "test_thread_delays": ALL,
+        "test_threads": frozenset(
+            {
+                "test_calls_of_several_threads_run_at_once",
+                "test_long_call_of_the_main_thread",
+                "test_long_call_right_after_an_idle_time",
+                "test_single_calls_have_a_thread_each",
+            }
+        ),
+    },
+    "the test signals to the server's processes": {
+        "test_lost": frozenset({"test_every_waiting_call_raises", "test_lost_while_sending"}),
+        "test_processes": ALL,
+        "test_threads": frozenset(
+            {"test_signals_from_outside_reach_remote_code", "test_what_only_a_main_thread_can_do"}
+        ),
+        "test_with_blocks": frozenset({"test_another_error_first", "test_unnoticed_loss"}),
+        "test_worker_ends": frozenset({"test_call_after_the_end", "test_kill_from_outside"}),
+    },
+    "the test looks at the server's processes and files by means that Windows lacks": {
+        "test_environment": frozenset(
+            {
+                "test_descriptors",
+                "test_each_connection_has_a_process_of_its_own",
+                "test_files_of_the_worker_are_private_by_umask",
+                "test_signals_are_at_their_defaults",
+            }
+        ),
+        "test_forks": frozenset({"test_child_holds_nothing_of_the_connection"}),
+        "test_self_harm": ALL,
+        "test_worker_ends": frozenset({"test_error_names_the_way"}),
+    },
+    "the test starts a server of its own, on the master's system": {
+        "test_default_timeout": ALL,
+        "test_descriptor_limit": ALL,
+        "test_documentation_executing": ALL,
+        "test_documentation_objects": ALL,
+        "test_documentation_parallel": ALL,
+        "test_without_proc": ALL,
+    },
+    "the master forks, has signals of its own, or is a process whose descriptors are looked at": {
+        "test_interrupts": ALL,
+        "test_master_forks": ALL,
+        "test_master_output": ALL,
+    },
+    "wine lacks the function with which Python 3.12 copies files": {"test_private_folder": ALL},
+    "it lasts long, and is the server's business": {
+        "test_parallel": frozenset({"test_a_gibibyte_in_flight"}),
+        "test_soak": ALL,
+    },
+}
+
+
+def runs_from_windows(module: str, function: str) -> bool:
+    """Return whether the cases of a test function run with a master on Windows."""
+    return module in FROM_WINDOWS and not any(
+        function in names.get(module, ()) for names in NOT_FROM_WINDOWS.values()
     )

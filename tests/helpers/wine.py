@@ -201,16 +201,18 @@ def _build_wheels(folder: Path) -> None:
     new.rename(folder)
 
 
-def run(command: list[str], *, data: str = "", **variables: str) -> str:
+def run(command: list[str], *, data: str = "", cwd: Path | None = None, **variables: str) -> str:
     """Run a Windows command to its end; return what it printed. It has to succeed.
 
     Args:
         command: of a `WindowsPython`.
         data: what it can read from its standard input.
+        cwd: its working folder.
         variables: that it gets beside those of this process.
     """
     result = subprocess.run(
         command,
+        cwd=cwd,
         env=environment(**variables),
         input=data.encode(),
         stdout=subprocess.PIPE,

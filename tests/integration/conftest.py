@@ -1,16 +1,10 @@
 """Clients over every transport, servers and an sshd of our own, and the proof that nothing is left.
 
-- ``client``: a connected client; the test runs once for each of local, TCP and SSH.
-- ``connect``: makes further clients over the same transport: ``connect(enable_compression=True)``.
-- ``spawn``: makes clients of local servers, where the transport does not matter; ``local`` is one of them.
-- ``far``, ``near``: a client and a local one that have the definitions ``MORE`` of the test's module.
+- ``client``, ``connect``, ``spawn``, ``local``, ``tasks`` and the like: see `helpers.clients`.
 - ``transport``: which of them it is: ``transport.name``; "wine" is a server on Windows, see `helpers.windows_cases`.
   A module with ``THREADED_TOO = True`` runs once more with ThreadedClients, over TCP; one with ``UPGRADED_TOO = True``
   once more over TCP, with a server of another version, ``old_server``; one with ``TLS_TOO = True`` once more over TCP
   within TLS, ``tls_server``.
-- ``local``: a client that ``spawn`` has made.
-- ``object_definitions``: the classes of `helpers.server_objects`.
-- ``task_definitions``, ``tasks``: the functions of `helpers.remote_tasks`, and calls whose end the test decides.
 - ``tcp_server``, ``sshd``: one of each for the run. ``start_server``: servers for one test.
 - ``windows``: for the run, Windows programs can be started: `helpers.wine`.
 - ``key_file``, ``key``: what ``tcp_server`` serves with.
@@ -36,17 +30,14 @@ import easycluster
 from easycluster_client import Client, ThreadedClient
 from easycluster_protocol.keys import read_key_file
 from easycluster_server._spawn import worker_starter
-from helpers import documented, leaks, server_objects, wine
+from helpers import documented, leaks, wine
 from helpers.certificates import Authority
+from helpers.clients import Transport
 from helpers.other_versions import how_to_start, make_server_packages
-from helpers.remote_tasks import DEFINITIONS, Tasks
 from helpers.servers import Server, generate_key_file
 from helpers.sshd import Sshd
-from helpers.states import registrations_restored
-from helpers.windows_cases import runs_on_windows
+from helpers.windows_cases import runs_from_windows, runs_on_windows
 from helpers.wine_server import WineServer
-
-Connect = Callable[..., Any]
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:
@@ -141,34 +132,15 @@ def wine_server(
 
 
 def pytest_report_collectionfinish(items: list[pytest.Item]) -> str:
-    """Say which share of the cases runs with a server on Windows."""
-    names = [item.callspec.id.split("-") for item in items if hasattr(item, "callspec")]
-    return (
-        f"over wine: {sum('wine' in each for each in names)} of {sum('tcp' in each for each in names)} cases"
+    """Say which share of the cases runs with a server on Windows, and with a master there."""
+    cases = [item for item in items if isinstance(item, pytest.Function) and hasattr(item, "callspec")]
+    over_tcp = [item for item in cases if "tcp" in item.callspec.id.split("-")]
+    on_windows = sum("wine" in item.callspec.id.split("-") for item in cases)
+    from_windows = sum(
+        runs_from_windows(item.module.__name__.rpartition(".")[2], item.function.__name__)
+        for item in over_tcp
     )
-
-
-class Transport:
-    """A way to connect.
-
-    Args:
-        name: "local", "tcp", "ssh" or "wine".
-        make: makes a connected client of a class, with further arguments of that class.
-        clientclass: the class of clients unless a test names another.
-        server: the standalone server, if it is one.
-    """
-
-    def __init__(
-        self, name: str, make: Connect, clientclass: Any = Client, server: Server | None = None
-    ) -> None:
-        self.name = name
-        self.server = server
-        self.clientclass = clientclass
-        self._make = make
-
-    def connect(self, clientclass: Any = None, **options: Any) -> Any:
-        """Return a new connected client, made with ``options``."""
-        return self._make(clientclass or self.clientclass, **options)
+    return f"over wine: {on_windows} of {len(over_tcp)} cases; with a master under wine: {from_windows}"
 
 
 def _connect_local(clientclass: Any, **options: Any) -> Any:
@@ -223,93 +195,12 @@ def transport(request: pytest.FixtureRequest, run_mark: str) -> Transport:
     return Transport("ssh", lambda kind, **options: kind(**{**arguments, **options}))
 
 
-@pytest.fixture
-def task_definitions(no_definitions: None) -> None:
-    """The functions of `helpers.remote_tasks` are defined on clients that are made from now on."""
-    easycluster.define_common(DEFINITIONS)
-
-
-@pytest.fixture
-def object_definitions(no_definitions: None) -> Iterator[None]:
-    """The classes of `helpers.server_objects` are defined on clients that are made from now on; what definitions
-    register here, too, is forgotten after the test."""
-    with registrations_restored():
-        easycluster.define_common(server_objects.DEFINITIONS)
-        yield
-
-
-@pytest.fixture
-def tasks(tmp_path: Path) -> Tasks:
-    """Calls whose end the test decides."""
-    return Tasks(tmp_path)
-
-
 @pytest.fixture(autouse=True)
 def no_leaks(run_mark: str) -> Iterator[None]:
     """Threads, processes and descriptors are the same before and after each test."""
     before = leaks.take(run_mark)
     yield
     leaks.assert_none_since(before, run_mark)
-
-
-@pytest.fixture
-def connect(transport: Transport, no_leaks: None) -> Iterator[Connect]:
-    """Makes connected clients, which are closed after the test."""
-    clients: list[Any] = []
-
-    def connect(clientclass: Any = None, **options: Any) -> Any:
-        client = transport.connect(clientclass, **options)
-        clients.append(client)
-        return client
-
-    yield connect
-    for client in clients:
-        client.close()
-
-
-@pytest.fixture
-def client(connect: Connect) -> Any:
-    """A connected client."""
-    return connect()
-
-
-@pytest.fixture
-def spawn(no_leaks: None) -> Iterator[Connect]:
-    """Makes clients of local servers, for what is the same over every transport."""
-    clients: list[Any] = []
-
-    def spawn(clientclass: Any = Client) -> Any:
-        client = easycluster.server.spawn_local(clientclass)
-        clients.append(client)
-        return client
-
-    yield spawn
-    for client in clients:
-        client.close()
-
-
-@pytest.fixture
-def local(spawn: Connect) -> Any:
-    """A client of a local server, for what is the same over every transport."""
-    return spawn()
-
-
-@pytest.fixture
-def far(client: Any, request: pytest.FixtureRequest) -> Any:
-    """A client that has the definitions of the test's module too, `MORE`."""
-    return _with_more(client, request)
-
-
-@pytest.fixture
-def near(local: Any, request: pytest.FixtureRequest) -> Any:
-    """The same, of a local server."""
-    return _with_more(local, request)
-
-
-def _with_more(client: Any, request: pytest.FixtureRequest) -> Any:
-    easycluster.define_common(request.module.MORE)
-    client.update_definitions()
-    return client
 
 
 @pytest.fixture

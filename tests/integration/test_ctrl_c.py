@@ -16,6 +16,7 @@ import pytest
 
 import easycluster
 from easycluster import call_multi, define_common
+from easycluster_server._system import interrupt_main_thread
 from helpers.waiting import wait_until
 
 THREADED_TOO = True
@@ -68,11 +69,11 @@ def remote() -> None:
 @contextmanager
 def ctrl_c(client: Any) -> Iterator[None]:
     """A block that is interrupted while it waits for an answer of this client."""
-    reading = client._easycluster_calls.session.turn.reading
+    turn = client._easycluster_calls.session.turn
 
     def interrupt() -> None:
-        wait_until(reading.locked)
-        os.kill(os.getpid(), signal.SIGINT)
+        wait_until(lambda: turn.reader == threading.main_thread().ident)
+        interrupt_main_thread()
 
     thread = threading.Thread(target=interrupt)
     thread.start()

@@ -220,7 +220,7 @@ def test_callback_as_an_argument(far: Any) -> None:
 def test_file_as_an_argument(far: Any, tmp_path: Path) -> None:
     """The text of a local file is sent; a file that cannot be sent says how to open one on the host."""
     path = tmp_path / "big.txt"
-    path.write_text("one\ntwo\n")
+    path.write_bytes(b"one\ntwo\n")
 
     with path.open() as file:
         assert far.list(file) == ["one\n", "two\n"]

@@ -1,22 +1,47 @@
-"""The table of the cases that run with a server on Windows."""
+"""The tables of the cases that run with a server, or a master, on Windows."""
 
 from __future__ import annotations
 
 import re
 from pathlib import Path
 
-from helpers.windows_cases import MODULES, NOT_ON_WINDOWS, runs_on_windows
+from helpers.windows_cases import (
+    ALL,
+    FROM_WINDOWS,
+    MODULES,
+    NOT_FROM_WINDOWS,
+    NOT_ON_WINDOWS,
+    runs_from_windows,
+    runs_on_windows,
+)
 
 FOLDER = Path(__file__).parent
 
 
 def test_names_of_the_table() -> None:
     """Each name in it is that of a test, so that none stays when its test goes."""
-    for module in MODULES:
+    for module in MODULES | FROM_WINDOWS:
         assert (FOLDER / f"{module}.py").exists(), module
     for cases in NOT_ON_WINDOWS.values():
         for module, names in cases.items():
             assert module in MODULES
-            found = re.findall(r"^def (test_\w+)", (FOLDER / f"{module}.py").read_text(), re.MULTILINE)
-            assert names <= set(found), names - set(found)
+            found = find_tests(module)
+            assert names <= found, names - found
             assert not any(runs_on_windows(module, name) for name in names)
+
+
+def test_each_module_from_windows() -> None:
+    """A module whose cases run over each transport runs from Windows, or the table says why not, and which cases."""
+    whole = {module for cases in NOT_FROM_WINDOWS.values() for module, names in cases.items() if names == ALL}
+    assert not whole & FROM_WINDOWS
+    for cases in NOT_FROM_WINDOWS.values():
+        for module, names in cases.items():
+            found = find_tests(module)
+            assert names == ALL or names <= found, names - found
+            assert module in FROM_WINDOWS | whole
+            assert not any(runs_from_windows(module, name) for name in (found if names == ALL else names))
+
+
+def find_tests(module: str) -> set[str]:
+    """The names of a module's tests."""
+    return set(re.findall(r"^def (test_\w+)", (FOLDER / f"{module}.py").read_text(), re.MULTILINE))

@@ -34,8 +34,10 @@ class Camera(ServerObject):
 WAYS: dict[str, Callable[[Any], Any]] = {
     "object": lambda client: client.Camera(),
     "view": lambda client: easycluster.options(client.Camera(), timeout=60),
-    "file": lambda client: client.open(os.devnull, "w"),
-    "view of a file": lambda client: easycluster.options(client.open(os.devnull, "w"), timeout=60),
+    "file": lambda client: client.open(client.os.devnull.value, "w"),
+    "view of a file": lambda client: easycluster.options(
+        client.open(client.os.devnull.value, "w"), timeout=60
+    ),
 }
 
 
