@@ -142,7 +142,7 @@ def test_key_file_that_is_none(tmp_path: Path) -> None:
 @pytest.mark.parametrize("arguments", [(), ("-K", ""), ("-K", "  ")])
 def test_no_key(arguments: tuple[str, ...]) -> None:
     """Serving without a key is refused, and the options are named."""
-    said = failure("-S", "-p", "0", *arguments)
+    said = failure("-S", "-p", "0", *arguments, status=2)
 
     assert "-k FILE" in said
     assert "-K KEY" in said

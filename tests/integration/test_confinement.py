@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import pwd
+import resource
 import shutil
 import signal
 import sys
@@ -237,11 +238,11 @@ def test_memory_and_niceness(start_server: Any, key: bytes) -> None:
 def test_rights_that_cannot_be_taken(roots_key: Path, tmp_path: Path) -> None:
     """If the process of a connection cannot be confined, the client learns why, and nothing of it runs."""
     code = (
-        "import ctypes, os, resource, sys; ctypes.CDLL(None).prctl(24, 24, 0, 0, 0);"
-        "resource.setrlimit(resource.RLIMIT_DATA, (1 << 30, 1 << 30)); os.execv(sys.argv[1], sys.argv[1:])"
+        "import ctypes, os, sys; ctypes.CDLL(None).prctl(24, 24, 0, 0, 0);os.execv(sys.argv[1], sys.argv[1:])"
     )
     powerless = (sys.executable, "-c", code, COMMAND)  # without the capability CAP_SYS_RESOURCE
     server = Server(tmp_path, "-k", roots_key, "--max-memory", "2G", command=powerless)
+    resource.prlimit(server.process.pid, resource.RLIMIT_DATA, (1 << 30, 1 << 30))  # its own limit comes late
     try:
         with pytest.raises(ConnectError, match="no process can be started for it: .*not allowed to raise"):
             connect(server, roots_key)

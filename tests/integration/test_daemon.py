@@ -55,6 +55,7 @@ def test_daemon(tmp_path: Path, key: bytes, key_file: Path, pid_file: Path) -> N
         assert client.eval("__import__('os').getcwd()") == "/"
     wait_until(lambda: "from a call" in log.read_text(), what="the output of the call")
     assert "called" not in log.read_text()
+    assert f" listens on 127.0.0.1:{port}\n" in log.read_text()
 
     again = run_command(*words)
     assert again.returncode == 1

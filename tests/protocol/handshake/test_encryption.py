@@ -95,6 +95,15 @@ def test_no_way(own: Hello, peer: Hello, peer_name: str, message: str) -> None:
         choose(own, peer, peer_name)
 
 
+def test_an_end_without_a_way() -> None:
+    """An end that requires TLS and has no way for it never goes on without; nobody makes the fields of one, either."""
+    with pytest.raises(ValueError, match="has to name a way"):
+        make_fields(REQUIRE, [])
+    for peer in (end(REQUIRE, BOTH), end(OFF, []), describe_self()):
+        with pytest.raises(ConnectError, match="^TLS is required here, and "):
+            choose(describe_self(tls=REQUIRE), peer, "the client")
+
+
 def test_a_server_refuses() -> None:
     """A server that requires TLS refuses a client without it, and the client shows why."""
     client, server = ClientHandshake(KEY), ServerHandshake(KEY, b"", "", "", **make_fields(REQUIRE, BOTH))

@@ -136,6 +136,19 @@ def test_problem(place: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Ca
     assert "# without --dry-run this is refused: there is no user 'ann'\n" in capsys.readouterr().out
 
 
+def test_dry_run_for_another_system(capsys: pytest.CaptureFixture[str]) -> None:
+    """A dry run for another system says which options that system refuses on every machine."""
+    for words, problem in (
+        ("--system=windows --run-as nobody", "--run-as is not for services of Windows"),
+        ("--system=smf --strict", "--strict is not for services of smf"),
+        ("--system=launchd --restart-safe", "--restart-safe is not for services of launchd"),
+    ):
+        assert main(["--install", "--dry-run", *words.split()]) == 0
+        assert f"# without --dry-run this is refused: {problem}\n" in capsys.readouterr().out
+    assert main(["--install", "--dry-run", "--system=smf", "--service-user", "whoever-is-there"]) == 0
+    assert "this is refused" not in capsys.readouterr().out
+
+
 def test_bad_file(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A file with an error is not overwritten by installing again."""
     main(["--install"])

@@ -312,6 +312,36 @@ def test_several_keys(start: Start, spawned: Spawned) -> None:
     assert len(spawned.configs) == 3
 
 
+@pytest.mark.parametrize(
+    "other", [{"key": OTHER_KEY}, {"key": KEY, "deny": ["127.0.0.0/8"]}], ids=["key", "network"]
+)
+def test_handshakes_under_way(other: Any, start: Start, spawned: Spawned) -> None:
+    """Keys and networks that are taken back let nobody in who is in the middle of the handshake; new keys do."""
+    listener = start()
+    client = ClientHandshake(KEY)
+    with connect(listener) as connection, connect(listener) as silent:
+        connection.sendall(client.data_to_send())
+        client.receive_data(connection.recv(MAX_HANDSHAKE_BYTES))
+        done = threading.Event()
+        listener.run_soon(lambda: listener.set_access(Access(**other)))
+        listener.run_soon(done.set)
+        assert done.wait(PATIENCE)
+        if "deny" in other:
+            assert is_closed(silent)
+            assert is_closed(connection)
+        else:
+            connection.sendall(client.data_to_send())
+            with pytest.raises(AuthenticationError):
+                client.receive_data(connection.recv(MAX_HANDSHAKE_BYTES))
+            newer = ClientHandshake(OTHER_KEY)
+            silent.sendall(newer.data_to_send())
+            newer.receive_data(silent.recv(MAX_HANDSHAKE_BYTES))
+            silent.sendall(newer.data_to_send())
+            wait_until(lambda: len(spawned.configs) == 1)
+
+    assert len(spawned.configs) == ("deny" not in other)
+
+
 def test_tasks_that_fail(start: Start, caplog: pytest.LogCaptureFixture) -> None:
     """A task that fails is logged, and the server goes on."""
     listener = start()

@@ -14,7 +14,7 @@ from helpers.pair import KEY
 
 def make_peer(now: float = 0.0) -> Peer:
     """A peer that has said nothing."""
-    return Peer(cast("socket.socket", object()), "h:1", ServerHandshake(KEY), lambda: now)
+    return Peer(cast("socket.socket", object()), "h:1", "h", ServerHandshake(KEY), lambda: now)
 
 
 def make_named_peer() -> Peer:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from easycluster_server._standalone.config.credentials import find_secret_files, name_credential
 from easycluster_server._standalone.config.settings import Settings
 
@@ -13,10 +15,25 @@ def test_secret_files() -> None:
 
 
 def test_names() -> None:
-    """Copies of different files have different names, which are names of files."""
-    paths = ["/etc/a/b.key", "/etc/a-b.key", "/etc/a/b:key", "/a/etc/b.key"]
-    names = {name_credential(path) for path in paths}
+    """A name tells of its file, fits a file system, and belongs to one file only."""
+    assert name_credential("/etc/easycluster/server.key") == "etc-easycluster-server.key"
+    paths = [
+        "/etc/a:b",
+        "/etc/a-b.key",
+        "/etc/a/b:key",
+        "/a/etc/b.key",
+        "/etc/a_b",
+        "/etc/a b",
+        "/etc/a/b",
+        "/etc/a-b",
+        "/etc/a--b",
+        "/etc/a-/b",
+        "/etc/a/-b",
+        "/etc/ä",
+    ]
+    paths += [f"/{end}{'x' * 300}" for end in "ab"]
+    paths += [f"/{name_credential(path)}" for path in paths if "+" in name_credential(path)]
+    names = [name_credential(path) for path in paths]
 
-    assert name_credential(paths[0]) == "etc-a-b.key"
-    assert len(names) == len(paths)
-    assert not any("/" in name or ":" in name for name in names)
+    assert len(set(names)) == len(names)
+    assert all(re.fullmatch("[A-Za-z0-9._+-]{1,200}", name) for name in names)

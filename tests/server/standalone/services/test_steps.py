@@ -54,6 +54,26 @@ def test_write_file(tmp_path: Path) -> None:
     assert list(path.parent.iterdir()) == [path]
 
 
+def test_write_file_beside_a_planted_link(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No link of a name that can be foreseen is followed; a file that could not be put in its place leaves nothing."""
+    path, other = tmp_path / "unit", tmp_path / "other"
+    other.write_text("untouched")
+    Path(f"{path}.new").symlink_to(other)
+    WriteFile(str(path), "text").perform()
+
+    assert other.read_text() == "untouched"
+    assert path.read_text() == "text"
+
+    def fail(*_: object) -> None:
+        raise PermissionError(1, "no")
+
+    before = sorted(tmp_path.iterdir())
+    monkeypatch.setattr("os.replace", fail)
+    with pytest.raises(PermissionError):
+        WriteFile(str(path), "new text").perform()
+    assert sorted(tmp_path.iterdir()) == before
+
+
 def test_new_key(tmp_path: Path) -> None:
     """A key is made unless there is one, or another is wanted."""
     path = tmp_path / "server.key"

@@ -68,6 +68,12 @@ def test_old_version(answers: dict[str, tuple[int, str]]) -> None:
 
     assert "run: chown easycluster /etc/easycluster/server.key" in install(service)
     assert not any("chown" in line for line in install(SystemdService(PROGRAM, version=247)))
+    # It may have been installed with an older systemd, and another user may get the number of the removed one.
+    for version in (246, 247):
+        steps = [step.describe() for step in SystemdService(PROGRAM, version=version).uninstall()]
+        assert steps.index("run: chown root /etc/easycluster/server.key") < steps.index(
+            "run: userdel easycluster"
+        )
 
 
 def test_service_of_a_user(answers: dict[str, tuple[int, str]], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -107,8 +107,9 @@ def test_a_failure_is_told(script: Script) -> None:
 
 @pytest.mark.integration
 def test_the_number_of_another_process_is_not_believed(script: Script) -> None:
-    """A file that names a process which is no server leads to no signal for that process."""
-    with subprocess.Popen(["sleep", "600"]) as other:
+    """A file that names a process which is no server leads to no signal for that process, whatever it has open."""
+    words = ["sh", "-c", "read line", "-S", "--config", str(script.config)]
+    with subprocess.Popen(words, stdin=subprocess.PIPE) as other:
         script.pid_file.parent.mkdir()
         script.pid_file.write_text(f"{other.pid}\n")
         assert script.run("status")[0] == 1

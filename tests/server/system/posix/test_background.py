@@ -53,6 +53,23 @@ def test_error(tmp_path: Path) -> None:
     assert go(tmp_path / "notes", "tell(OSError(98, 'in use'))") == (5, "OSError(98, 'in use')\n")
 
 
+@pytest.mark.parametrize("method", ["__reduce__", "__init__"])
+def test_error_that_cannot_travel(method: str, tmp_path: Path) -> None:
+    """An error that cannot be pickled, or unpickled, arrives as its name and text."""
+    parameters = {"__reduce__": "self", "__init__": "self, text, more"}[method]
+    end = f"""
+class Odd(Exception):
+    def {method}({parameters}):
+        self.args = ("a text",)
+        if more is None:
+            raise TypeError("no")
+more = None if "{method}" == "__reduce__" else 1
+tell(Odd("a text"{", 1" if method == "__init__" else ""}))
+"""
+
+    assert go(tmp_path / "notes", end) == (5, "OSError('Odd: a text')\n")
+
+
 def test_sudden_end(tmp_path: Path) -> None:
     """A new process that ends without a word is an error in the caller."""
     status, printed = go(tmp_path / "notes", "os._exit(0)")

@@ -46,6 +46,17 @@ def test_too_little_memory() -> None:
         Confinement(max_memory=1000)
 
 
+def test_more_memory_than_the_server_may_have(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A limit above that of the server itself, which each connection would be denied, is refused at once."""
+    monkeypatch.setattr(resource, "getrlimit", lambda limit: (GIGABYTE, GIGABYTE))
+    monkeypatch.setattr(confinement, "_is_capable", lambda wanted: False)
+    assert Confinement(max_memory=GIGABYTE)
+    with pytest.raises(ValueError, match=f"cannot have {2 * GIGABYTE} bytes .* may have {GIGABYTE} itself"):
+        Confinement(max_memory=2 * GIGABYTE)
+    monkeypatch.setattr(confinement, "_is_capable", lambda wanted: True)
+    assert Confinement(max_memory=2 * GIGABYTE)
+
+
 def test_unknown_user() -> None:
     """A user who does not exist is named."""
     with pytest.raises(ValueError, match="cannot run as 'no-such-user': there is no such user"):

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import grp
 import os
 import shlex
 from pathlib import Path
@@ -8,6 +9,7 @@ import pytest
 
 from easycluster_protocol.errors import KeyFileError
 from easycluster_server._system.key_files import find_danger, require_private
+from easycluster_server._system.posix import key_files
 
 #: Some user who is neither root nor the one that runs the tests.
 STRANGER = 54321
@@ -112,6 +114,36 @@ def test_a_folder_in_which_everybody_can_write(path: Path, depth: int) -> None:
     assert "(mode 0777)" in message
     assert shlex.split(message[message.index("chmod") :]) == ["chmod", "o-w", str(folder)]
     assert find_danger(path) is None
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give folders away")
+def test_a_folder_of_another_user(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever owns a folder above a key file can replace the file, sticky or not; unless the system does not tell."""
+    os.chown(path.parent, STRANGER, 0)
+    path.parent.chmod(0o1755)
+
+    danger = find_danger(path) or ""
+
+    assert f"its folder {str(path.parent)!r} belongs to {STRANGER}" in danger
+    assert shlex.split(danger[danger.index("chown") :]) == ["chown", "root", str(path.parent)]
+    monkeypatch.setattr(key_files, "_is_mapped", lambda uid: False)
+    assert find_danger(path) is None
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give folders to any group")
+def test_a_folder_in_which_a_group_can_write(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """So can a group, but for the one that a user has alone."""
+    path.parent.chmod(0o775)
+    assert find_danger(path) is None
+    os.chown(path.parent, 0, STRANGER)
+
+    danger = find_danger(path) or ""
+
+    assert f"the group {STRANGER} can write in its folder {str(path.parent)!r} (mode 0775)" in danger
+    assert shlex.split(danger[danger.index("chmod") :]) == ["chmod", "g-w", str(path.parent)]
+    os.chown(path.parent, 0, 0)
+    monkeypatch.setattr(grp, "getgrgid", lambda gid: grp.struct_group(("root", "x", 0, ["ann"])))
+    assert "the group root can write" in (find_danger(path) or "")
 
 
 def test_the_folder_of_a_link_and_of_its_target(path: Path, tmp_path: Path) -> None:

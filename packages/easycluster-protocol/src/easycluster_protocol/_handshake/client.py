@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, ClassVar, Dict, Optional
 from easycluster_protocol.errors import AuthenticationError, ConnectError, RemoteProtocolError, VersionError
 from easycluster_protocol.keys import hide
 
-from .encryption import choose
+from .encryption import choose, names_way
 from .handshake import (
     DONE,
     FAILED,
@@ -66,7 +66,8 @@ class ClientHandshake(Handshake):
         check_versions(self.own, hello)
         if len(hello.nonce) != NONCE_SIZE or hello.nonce == self.own.nonce:
             raise RemoteProtocolError("the server's challenge is not fresh")
-        self._way = choose(self.own, hello, "the server")
+        if names_way(self.own):
+            self._way = choose(self.own, hello, "the server")
         self._secrets = Secrets(self._key, self.own.nonce, hello.nonce, self._transcript)
         self._send(PROOF, Hello(proof=self._secrets.prove_client(self._transcript)))
 

@@ -57,7 +57,13 @@ def check_mode(mode: str, name: str) -> int:
 
 
 def make_fields(tls: int, ways: List[str]) -> Dict[str, FieldValue]:
-    """Return the fields of HELLO or CHALLENGE that say what this end wants and can."""
+    """Return the fields of HELLO or CHALLENGE that say what this end wants and can.
+
+    Raises:
+        ValueError: it requires TLS and names no way, so handshakes would not heed it, see `names_way`.
+    """
+    if tls == REQUIRE and not ways:
+        raise ValueError("an end that requires TLS has to name a way")
     return {"tls": tls, "capabilities": ",".join(ways)} if tls and ways else {"tls": tls}
 
 
@@ -76,10 +82,14 @@ def choose(own: Hello, peer: Hello, peer_name: str) -> str:
         for way in (BY_KEY, BY_CERTIFICATE):
             if _can(own, way) and _can(peer, way):
                 return way
-    # An end that can do nothing and requires it does not come this far.
-    if own.tls == REQUIRE and any(_can(own, way) for way in _DESCRIPTIONS):
+    if own.tls == REQUIRE:
         raise ConnectError(f"TLS is required here, and {_explain(own, peer, peer_name)}")
     return ""
+
+
+def names_way(end: Hello) -> bool:
+    """Return whether an end names a way of TLS; one that names none has no TLS, whatever its `tls` says."""
+    return any(_can(end, way) for way in _DESCRIPTIONS)
 
 
 def _can(end: Hello, way: str) -> bool:

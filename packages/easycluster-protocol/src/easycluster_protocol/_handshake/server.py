@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, ClassVar, Dict, Optional, Sequence
 from easycluster_protocol.errors import AuthenticationError, ConnectError, VersionError
 from easycluster_protocol.keys import hide
 
-from .encryption import BY_CERTIFICATE, choose
+from .encryption import BY_CERTIFICATE, choose, names_way
 from .handshake import (
     DONE,
     FAILED,
@@ -61,6 +61,8 @@ class ServerHandshake(Handshake):
         self._certificate_objection = code_objection or certificate_objection
         self._secrets: Optional[Secrets] = None
         self._way = ""
+        #: The key whose id the client has sent.
+        self._named: bytes = b""
         if key is not None:
             fields = {"nonce": os.urandom(NONCE_SIZE), **fields}
         else:
@@ -87,6 +89,10 @@ class ServerHandshake(Handshake):
         self.state = FAILED
         self._send(REFUSE, Hello(code=code, text=text, version=VERSION))
 
+    def set_keys(self, keys: Sequence[bytes]) -> None:
+        """Let the client prove one of other keys, and none of those before."""
+        self._keys = keys
+
     def _on_private_hello(self, hello: Hello, before: bytes) -> None:
         self.peer = hello
         check_versions(self.own, hello)
@@ -100,13 +106,16 @@ class ServerHandshake(Handshake):
         named = [key for key in self._keys if compare_digest(hello.key_id, derive_key_id(key))]
         if len(hello.nonce) != NONCE_SIZE or not named:
             raise AuthenticationError("the key is not the one of this server")
-        self._way = choose(self.own, hello, "the client")
+        if names_way(self.own):
+            self._way = choose(self.own, hello, "the client")
         self._send(CHALLENGE, self.own)
-        self._secrets = Secrets(named[0], hello.nonce, self.own.nonce, self._transcript)
+        self._named = named[0]
+        self._secrets = Secrets(self._named, hello.nonce, self.own.nonce, self._transcript)
 
     def _on_client_proof(self, hello: Hello, before: bytes) -> None:
         assert self._secrets is not None and self.peer is not None
-        if not compare_digest(self._secrets.prove_client(before), hello.proof):
+        is_valid = any(compare_digest(self._named, key) for key in self._keys)
+        if not compare_digest(self._secrets.prove_client(before), hello.proof) or not is_valid:
             raise AuthenticationError("the key is not the one of this server")
         by_certificate = self._way == BY_CERTIFICATE
         objection = self._certificate_objection if by_certificate else self._code_objection

@@ -45,7 +45,7 @@ def install(options: argparse.Namespace, settings: Settings) -> int:
     service = find_service(options)
     text, whole = _merge(service, settings)
     # What only another machine can tell, as the names of its users, is no problem of a dry run for it.
-    problem = service.find_problem(whole) if service.is_here() else ""
+    problem = service.find_problem(whole) if service.is_here() else service.find_foreign(whole)
     if problem and not options.dry_run:
         raise UsageError(problem)
     steps = service.install(whole, text, _plan_key(service, options, settings))

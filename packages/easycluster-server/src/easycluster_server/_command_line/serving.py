@@ -64,6 +64,8 @@ def serve(
         _warn_of_root(settings)
         line = f"listens on {', '.join(server.addresses)}"
         _announce(line)
+        if settings.text("log"):  # to which the output goes from now on
+            server.run_soon(lambda: log.warning("version %s %s", VERSION, line))
         told.tell("READY=1", f"STATUS={line}")
 
     def stop(server: Listener) -> None:
@@ -150,21 +152,26 @@ def read_keys(settings: Settings, manager: ServiceManager) -> List[Key]:
     """Return the keys of a server.
 
     Raises:
-        KeyFileError: there is none, or a file cannot be used.
+        KeyFileError: a file cannot be used.
         OSError: a file cannot be read.
-        UsageError: a key is given in both ways.
+        UsageError: no key is given, or one in both ways.
     """
     paths, text = settings.texts("keyfile"), settings.text("key")
     if paths and text is not None:
         raise UsageError("-k and -K exclude each other: leave one out")
     if not paths and text is None:
-        raise KeyFileError(
+        raise UsageError(
             "the server needs a key, and none was given; name its file with -k FILE (`easycluster -g FILE`"
             " makes one), or give the key itself with -K KEY"
         )
     keys = [_read_file(path, manager) for path in paths] or [decode_key(text or "")]
     for key in keys:
-        check_key(key, "the server")
+        try:
+            check_key(key, "the server")
+        except KeyFileError as error:
+            if paths:
+                raise
+            raise UsageError(str(error)) from error
     return keys
 
 

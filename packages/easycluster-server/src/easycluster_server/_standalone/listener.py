@@ -139,8 +139,16 @@ class Listener:
         self._wakeup.wake()
 
     def set_access(self, access: Access) -> None:
-        """Let other keys or networks in from now on. Open connections stay."""
+        """Let other keys or networks in from now on, also in handshakes under way; open connections stay.
+
+        Called in the thread of `serve`, see `run_soon`.
+        """
         self._access = access
+        for peer in self._peers.list_all():
+            peer.handshake.set_keys(access.keys)
+            objection = access.find_objection(peer.host)
+            if objection is not None:
+                self._drop(peer, objection)
 
     def _run_tasks(self) -> None:
         self._wakeup.drain()
@@ -204,7 +212,7 @@ class Listener:
             upgrade="" if self._objections.code else BUNDLE,
             **self._tls.fields,
         )
-        self._peers.add(Peer(connection, name, handshake))
+        self._peers.add(Peer(connection, name, address[0], handshake))
         self._selector.register(connection, selectors.EVENT_READ)
         self._drop_excess()
 

@@ -25,17 +25,27 @@ MAX_PENDING = 64
 
 
 class Peer:
-    """A peer that has not proved the key yet."""
+    """A peer that has not proved the key yet.
+
+    Args:
+        connection: the connection.
+        name: its address and port, for people.
+        host: its address.
+        handshake: this end of the handshake.
+        clock: the time.
+    """
 
     def __init__(
         self,
         connection: socket.socket,
         name: str,
+        host: str,
         handshake: ServerHandshake,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.connection = connection
         self.name = name
+        self.host = host
         self.handshake = handshake
         self.deadline = clock() + HANDSHAKE_SECONDS
 

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import re
+from hashlib import sha256
 from typing import List
 
 from .settings import Settings
 from .table import OPTIONS
+
+#: The most characters of a path that go into a name.
+_MAX_READABLE = 150
 
 
 def find_secret_files(settings: Settings) -> List[str]:
@@ -20,4 +25,8 @@ def find_secret_files(settings: Settings) -> List[str]:
 
 def name_credential(path: str) -> str:
     """Return the name of the copy of a file, which is that of no other file."""
-    return path.strip("/").replace("-", "--").replace("/", "-").replace(":", "_")
+    name = re.sub("[^A-Za-z0-9._]", "-", path.strip("/"))
+    if name == path.strip("/").replace("/", "-") and "-" not in path and len(name) <= _MAX_READABLE:
+        return name
+    # A sign that names without a digest do not have comes before it.
+    return f"{name[-_MAX_READABLE:]}+{sha256(path.encode('utf-8', 'surrogateescape')).hexdigest()[:16]}"

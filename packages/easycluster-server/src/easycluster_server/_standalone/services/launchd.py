@@ -43,9 +43,13 @@ class LaunchdService(Service):
         """Return whether this is macOS."""
         return os.path.exists("/bin/launchctl") and os.path.isdir("/System/Library/LaunchDaemons")
 
+    def find_foreign(self, settings: Settings) -> str:
+        """Return why a setting is impossible on every machine of this system, or ""."""
+        return find_foreign_option(settings, _OF_OTHERS, self.system)
+
     def find_problem(self, settings: Settings) -> str:
         """Return why a service with these settings is impossible, or ""."""
-        foreign = find_foreign_option(settings, _OF_OTHERS, self.system)
+        foreign = self.find_foreign(settings)
         if foreign:
             return foreign
         user = settings.text("service_user")

@@ -72,9 +72,13 @@ class Service:
         """Return whether this machine is managed so."""
         raise NotImplementedError
 
+    def find_foreign(self, settings: Settings) -> str:
+        """Return why a setting is impossible on every machine of this system, or ""."""
+        return ""
+
     def find_problem(self, settings: Settings) -> str:
         """Return why a service with these settings is impossible here, or ""."""
-        return ""
+        return self.find_foreign(settings)
 
     def files(self, settings: Settings) -> List[WriteFile]:
         """Return the files that tell the system of the service; it is installed where the first exists."""

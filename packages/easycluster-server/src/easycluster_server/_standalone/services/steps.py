@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shlex
 import subprocess
+import tempfile
 from typing import Callable, List, Sequence, Tuple
 
 from easycluster_protocol.errors import EasyClusterError
@@ -81,11 +82,18 @@ class WriteFile(Step):
                     return ""
         except FileNotFoundError:
             os.makedirs(os.path.dirname(self.path), 0o755, exist_ok=True)
-        temporary = f"{self.path}.new"
-        with open(temporary, "wb") as file:
-            file.write(data)
-        os.chmod(temporary, self.mode)
-        os.replace(temporary, self.path)
+        # Nobody can have made a file of this name before, as a link to another one.
+        descriptor, temporary = tempfile.mkstemp(
+            ".new", f"{os.path.basename(self.path)}.", os.path.dirname(self.path)
+        )
+        try:
+            with open(descriptor, "wb") as file:
+                file.write(data)
+            os.chmod(temporary, self.mode)
+            os.replace(temporary, self.path)
+        except BaseException:
+            os.unlink(temporary)
+            raise
         return f"wrote {self.path}"
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Callable, List, Optional, Sequence, Tuple
 from easycluster_server._system.accounts import find_comment, is_owner
 
 from . import users
-from .accounts import USERADD, make_user, remove_account
+from .accounts import USERADD, make_user, own, remove_account
 from .service import Service
 from .steps import Run, Step, WriteFile, run_command
 from .systemd_units import (
@@ -57,13 +57,20 @@ class SystemdService(Service):
         """Return whether systemd is this machine's first process."""
         return os.path.isdir("/run/systemd/system")
 
-    def find_problem(self, settings: Settings) -> str:
-        """Return why a service with these settings is impossible, or ""."""
-        user = settings.text("service_user")
+    def find_foreign(self, settings: Settings) -> str:
+        """Return why a setting is impossible on every machine of this system, or ""."""
         for name in ("open_firewall", "service_user", "strict") if self.per_user else ("open_firewall",):
             if settings.has(name):
                 owner = "Windows" if name == "open_firewall" else "the machine: leave out --user"
                 return f"--{name.replace('_', '-')} is for a service of {owner}"
+        return ""
+
+    def find_problem(self, settings: Settings) -> str:
+        """Return why a service with these settings is impossible, or ""."""
+        foreign = self.find_foreign(settings)
+        if foreign:
+            return foreign
+        user = settings.text("service_user")
         if user not in (None, users.NAME) and find_comment(str(user)) is None:
             return f"--service-user: there is no user {user!r}"
         return self._find_socket_problem(settings) or self._find_program_problem(settings)
@@ -142,7 +149,8 @@ class SystemdService(Service):
         """Return the steps that forget the units, and remove the user that was made for the service."""
         steps: List[Step] = [self._reload()]
         if not self.per_user:
-            steps += remove_account(USERADD)
+            # As in `unix`.
+            steps += [own("root", self.key_path), *remove_account(USERADD)]
         return steps
 
     def left_over(self) -> List[str]:

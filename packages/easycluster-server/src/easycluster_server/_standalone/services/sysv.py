@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 #: Values of the shell stand in its first lines; the rest is the same everywhere. Red Hat ends at shutdown
 #: only the services that have a file in /var/lock/subsys. The user of the server can write the file with its
-#: number, so no number is believed whose process is no server.
+#: number, so only that of a process is believed that is this user's and has the words of the command.
 _SCRIPT = r"""#!/bin/sh
 ### BEGIN INIT INFO
 # Provides:          easycluster
@@ -36,6 +36,7 @@ _SCRIPT = r"""#!/bin/sh
 user={user}
 config={config}
 command={command}
+words={words}
 log_option={log_option}
 folder={folder}
 pidfile={pidfile}
@@ -63,7 +64,11 @@ find_server() {{
     case $pid in
         '' | *[!0-9]*) return 1 ;;
     esac
-    grep -q -s -F -e "$config" "/proc/$pid/cmdline"
+    [ -n "$(find "/proc/$pid" -prune -user "$user" 2>/dev/null)" ] || return 1
+    case "$(tr '\000' ' ' 2>/dev/null <"/proc/$pid/cmdline")" in
+        "$words "*) return 0 ;;
+    esac
+    return 1
 }}
 
 start() {{
@@ -151,6 +156,7 @@ def make_script(command: Tuple[str, ...], config: str, user: str, note: str, pla
     values = {
         "user": user,
         "config": config,
+        "words": " ".join(command),
         "command": quote((*command, "-d", "-P", pidfile)),
         "log_option": quote(("--log", places.log)),
         "folder": places.folder,

@@ -34,9 +34,13 @@ class UnixService(Service):
         super().__init__(program, per_user)
         self.log_hint = self.log_path
 
+    def find_foreign(self, settings: Settings) -> str:
+        """Return why a setting is impossible on every machine of this system, or ""."""
+        return find_foreign_option(settings, _OF_OTHERS, self.system)
+
     def find_problem(self, settings: Settings) -> str:
         """Return why a service with these settings is impossible, or ""."""
-        foreign = find_foreign_option(settings, _OF_OTHERS, self.system)
+        foreign = self.find_foreign(settings)
         if foreign:
             return foreign
         user = self.find_user(settings)

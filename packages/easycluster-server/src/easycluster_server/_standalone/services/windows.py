@@ -69,9 +69,13 @@ class WindowsService(Service):
         root = os.environ.get("SYSTEMROOT", "")
         return bool(root) and os.path.exists(os.path.join(root, "System32", "sc.exe"))
 
+    def find_foreign(self, settings: Settings) -> str:
+        """Return why a setting is impossible on every machine of this system, or ""."""
+        return find_foreign_option(settings, _OF_OTHERS, "Windows")
+
     def find_problem(self, settings: Settings) -> str:
         """Return why a service with these settings is impossible, or ""."""
-        foreign = find_foreign_option(settings, _OF_OTHERS, "Windows")
+        foreign = self.find_foreign(settings)
         if foreign:
             return foreign
         account = self._find_account(settings)

@@ -50,12 +50,22 @@ def go_to_background() -> Callable[[Optional[BaseException]], None]:
     os.chdir("/")
 
     def tell(error: Optional[BaseException]) -> None:
-        write_all(writing, _READY if error is None else pickle.dumps(error))
+        write_all(writing, _READY if error is None else _pack(error))
         os.close(writing)
         if error is not None:
             os._exit(1)
 
     return tell
+
+
+def _pack(error: BaseException) -> bytes:
+    """Return an error as bytes; one that cannot travel becomes an `OSError` with its name and text."""
+    try:
+        packed = pickle.dumps(error)
+        pickle.loads(packed)
+    except Exception:
+        packed = pickle.dumps(OSError(f"{type(error).__name__}: {error}"))
+    return packed
 
 
 def lock_file(descriptor: int) -> None:

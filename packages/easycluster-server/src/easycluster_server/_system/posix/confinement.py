@@ -79,6 +79,13 @@ class Confinement:
                 f"{max_memory} bytes are too few for a connection's process: max_memory must be at least"
                 f" {_LEAST_MEMORY} (64M)"
             )
+        hard = resource.getrlimit(_MEMORY)[1]
+        is_bounded = hard != resource.RLIM_INFINITY and not _is_capable(1 << 24)  # CAP_SYS_RESOURCE
+        if max_memory is not None and is_bounded and max_memory > hard:
+            raise ValueError(
+                f"connections cannot have {max_memory} bytes of memory: this server may have {hard} itself"
+                " (ulimit -d or -v), and only root can raise that; choose a smaller max_memory (--max-memory)"
+            )
         if nice is not None and nice < 0 and not _can_be_less_nice(nice):
             raise ValueError(
                 f"connections cannot have the niceness {nice}: a server that is not root can only add to it,"

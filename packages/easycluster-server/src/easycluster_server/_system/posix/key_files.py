@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import grp
 import os
 import pwd
 import shlex
@@ -50,13 +51,46 @@ def find_danger(path: Path) -> Optional[str]:
 
 def _find_open_folder(name: str) -> Optional[str]:
     for folder in _list_folders(name):
-        mode = stat.S_IMODE(os.stat(folder).st_mode)
-        if mode & stat.S_IWOTH and not mode & stat.S_ISVTX:
+        status = os.stat(folder)
+        mode = stat.S_IMODE(status.st_mode)
+        owner, quoted = status.st_uid, _quote_for_shell(folder)
+        if owner not in (os.geteuid(), 0) and _is_mapped(owner):
             return (
-                f"other users can replace the key file {name!r}: everybody can write in its folder "
-                f"{folder!r} (mode {mode:04o}); run: chmod o-w {_quote_for_shell(folder)}"
+                f"another user can replace the key file {name!r}: its folder {folder!r} belongs to"
+                f" {_name_user(owner)}; run: chown {_name_user(os.geteuid())} {quoted}"
             )
+        if mode & stat.S_ISVTX:
+            continue
+        if mode & stat.S_IWOTH:
+            whose, change = "everybody", "o-w"
+        elif mode & stat.S_IWGRP and not _is_private_group(status.st_gid, owner):
+            whose, change = f"the group {_name_group(status.st_gid)}", "g-w"
+        else:
+            continue
+        return (
+            f"other users can replace the key file {name!r}: {whose} can write in its folder "
+            f"{folder!r} (mode {mode:04o}); run: chmod {change} {quoted}"
+        )
     return None
+
+
+def _is_mapped(uid: int) -> bool:
+    """Return whether it is a user of this namespace; in a container all users outside have one number."""
+    try:
+        with open("/proc/self/uid_map") as file:
+            lines = [tuple(map(int, line.split())) for line in file]
+    except (OSError, ValueError):  # another system
+        return True
+    return any(first <= uid < first + count for first, _, count in lines)
+
+
+def _is_private_group(gid: int, owner: int) -> bool:
+    """Return whether a group has only this user, as many systems make one for each user, and maybe root."""
+    try:
+        group, user = grp.getgrgid(gid), pwd.getpwuid(owner)
+    except KeyError:
+        return False
+    return user.pw_gid == gid and set(group.gr_mem) <= {user.pw_name, "root"}
 
 
 def _list_folders(name: str) -> Iterator[str]:
@@ -75,6 +109,13 @@ def _name_user(uid: int) -> str:
         return pwd.getpwuid(uid).pw_name
     except KeyError:
         return str(uid)
+
+
+def _name_group(gid: int) -> str:
+    try:
+        return grp.getgrgid(gid).gr_name
+    except KeyError:
+        return str(gid)
 
 
 def _quote_for_shell(name: str) -> str:

@@ -15,7 +15,8 @@ def go_to_background() -> Callable[[Optional[BaseException]], None]:
     """
     raise OSError(
         errno.ENOSYS,
-        "Windows has no processes of the background; use a service: easycluster --install --start",
+        "-d (daemonize) is not possible on Windows, which has no processes of the background; install a"
+        " service: easycluster --install --start",
     )
 
 

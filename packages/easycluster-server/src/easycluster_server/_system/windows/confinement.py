@@ -33,7 +33,10 @@ class Confinement:
     ) -> None:
         for name, value in (("run_as", run_as), ("max_memory", max_memory), ("nice", nice)):
             if value is not None:
-                raise ValueError(f"{name}={value!r} is not possible on Windows")
+                raise ValueError(
+                    f"{name}={value!r} (--{name.replace('_', '-')}) is not possible on Windows: leave it"
+                    " out, and run the server itself as another user (--install --service-user NAME)"
+                )
 
     def find_unreadable(self, paths: Iterable[Optional[str]]) -> Optional[str]:
         """Return None: connections run as the user of their server, who has read its files."""

@@ -114,7 +114,9 @@ class SpareInterpreters:
 
     def __init__(self, most: Optional[int] = None, offers_tls: bool = False) -> None:
         if most is not None:
-            raise ValueError(f"max_connections={most} is not possible on Windows yet")
+            raise ValueError(
+                f"max_connections={most} (--max-connections) is not possible on Windows: leave it out"
+            )
         self._offers_tls = offers_tls
         self._lock = threading.Lock()
         self._spare: Optional[Spare] = None
