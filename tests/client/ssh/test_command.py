@@ -88,6 +88,7 @@ def test_spec(fake: FakeSsh, processes: list[SshProcess], spec: str, expected: l
     ("settings", "status", "expected"),
     [
         (NONE, 0, ALIVE),
+        (NONE.replace("\n", "\r\n"), 0, ALIVE),
         (NONE.replace("interval 0", "interval 1"), 0, []),
         (NONE.replace("interval 0", "interval 60"), 0, []),
         (NONE.replace("interval 0", "interval 05"), 0, []),

@@ -136,5 +136,5 @@ def read_settings(address: Address) -> dict[str, str]:
         return {}
     if process.returncode != 0:
         return {}
-    lines = settings.decode("utf-8", "replace").split("\n")[:-1]
+    lines = settings.decode("utf-8", "replace").replace("\r\n", "\n").split("\n")[:-1]
     return {name: value for name, _, value in (line.partition(" ") for line in lines)}
