@@ -12,6 +12,7 @@ from typing import Any
 
 from typing_extensions import Self
 
+from easycluster_client import Client
 from easycluster_protocol._handshake.server import ServerHandshake
 from easycluster_protocol._wire import messages as m
 from easycluster_protocol._wire.link import SERVER, Link
@@ -90,6 +91,11 @@ class MaliciousServer:
         """Send messages."""
         for message in messages:
             self.socket.sendall(self.link.data_to_send(message))
+
+
+def connect_guarded(server: MaliciousServer, **options: Any) -> Client:
+    """Return a client that trusts a server with its results only."""
+    return Client(KEY, "127.0.0.1", server.port, trust="results", **options)
 
 
 def result(body: bytes, *references: int, buffers: Iterable[bytes] = ()) -> Answer:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import sys
 import zlib
 from collections.abc import Iterator
@@ -22,12 +21,12 @@ from easycluster.server import spawn_local
 from easycluster_protocol._wire import frames, messages as m
 from easycluster_protocol._wire.messages import Message
 from helpers.malicious import (
-    KEY,
     Answer,
     MaliciousServer,
     Raw,
     built,
     called,
+    connect_guarded as connect,
     failure,
     link_of,
     name,
@@ -35,6 +34,7 @@ from helpers.malicious import (
     put,
     result,
 )
+from helpers.peak_memory import peak, reset_peak
 
 pytestmark = [
     pytest.mark.skipif(sys.platform != "linux", reason="the memory of a process is read in /proc"),
@@ -50,30 +50,11 @@ PROXIES = "easycluster_protocol._objects.proxies"
 VALUES = "easycluster_protocol._values."
 
 
-def reset_peak() -> int:
-    """Forget the most memory that this process has had; return what it has now."""
-    gc.collect()
-    with open("/proc/self/clear_refs", "w") as file:
-        file.write("5")
-    return peak()
-
-
-def peak() -> int:
-    """Return the most memory that this process has had since it was forgotten."""
-    with open("/proc/self/status") as file:
-        return next(int(line.split()[1]) * 1024 for line in file if line.startswith("VmHWM:"))
-
-
 @pytest.fixture(scope="module")
 def honest() -> Iterator[Client]:
     """A client of another host."""
     with spawn_local() as client:
         yield client
-
-
-def connect(server: MaliciousServer, **options: Any) -> Client:
-    """Return a client that trusts a server with its results only."""
-    return Client(KEY, "127.0.0.1", server.port, trust="results", **options)
 
 
 def attack(answer: Answer, honest: Any, *, compress: bool = False) -> EasyClusterError:

@@ -59,6 +59,32 @@ def test_a_host_that_does_not_say(error: BaseException) -> None:
     assert explained(ImportError("numpy"), error)[0].endswith("(it was sent by Python 3.8.18)")
 
 
+def test_an_answer_that_cannot_be_rebuilt_either() -> None:
+    """A host whose every answer mentions NumPy, and cannot be rebuilt, is asked once for each."""
+    session: Any = SimpleNamespace(
+        peername="h1", link=SimpleNamespace(agreement=SimpleNamespace(peer=SimpleNamespace(python="3.8.18")))
+    )
+
+    class Endless(Calls):
+        """Explains its own answer, which cannot be rebuilt."""
+
+        def operation(self, *_: Any) -> Any:
+            self.asked += 1
+            raise explain_answer("the result of eval", ImportError("numpy"), session, self)  # type: ignore[arg-type]
+
+    calls: Any = Endless(None)
+    for count in (1, 2):
+        text = str(explain_answer("the result of f", ImportError("numpy"), session, calls))
+        assert text.endswith("(it was sent by Python 3.8.18)")
+        assert calls.asked == count
+
+
+@pytest.mark.parametrize("answer", ["1" * 1000, ["1.24.4"], None])
+def test_odd_versions(answer: Any) -> None:
+    """What is no version is left out."""
+    assert explained(ImportError("numpy"), answer)[0].endswith("(it was sent by Python 3.8.18)")
+
+
 def test_arguments() -> None:
     """The error of a host gets the host's name, and the versions here."""
     error = explain_loads("argument 2 of f", ImportError("No module named 'numpy'"))

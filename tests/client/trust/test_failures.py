@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from easycluster_client._trust import names
-from easycluster_client._trust.failures import rebuild_link, unpack_exception
+from easycluster_client._trust.failures import load_once, rebuild_link, unpack_exception
 from easycluster_client._trust.policy import Policy
 from easycluster_protocol._values.failures import pack_exception
 from easycluster_protocol.errors import UnknownRemoteError
@@ -66,3 +66,15 @@ def test_stand_ins() -> None:
     assert rebuild_link(load, link_of(pickled=pickle.dumps(5)), 0) is not None
     with pytest.raises(ValueError, match="no exception"):
         rebuild_link(load, link, 9)
+
+
+def test_bodies_are_loaded_once() -> None:
+    """A body that a message has many times makes one exception."""
+    pickled_error = pickled(called(name("builtins", "ValueError"), "text"))
+    bodies = [pickled_error, bytes(bytearray(pickled_error)), pickled_error]
+    once = load_once(load, {})
+
+    first, equal, again = (once(body, 0) for body in bodies)
+
+    assert first is again
+    assert first is not equal

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from functools import partial
 from types import ModuleType
 from typing import Any, NamedTuple
 
@@ -12,6 +13,12 @@ import pytest
 from easycluster_client._trust import own_names
 from easycluster_client._trust.policy import Policy
 from easycluster_client._trust.untrusted import UntrustedName
+
+
+class Items(tuple):  # type: ignore[type-arg]
+    """A class of tuples without names."""
+
+    __slots__ = ()
 
 
 class Pair(NamedTuple):
@@ -37,6 +44,15 @@ def test_named_tuples(monkeypatch: pytest.MonkeyPatch) -> None:
         own_names.make_named(policy, description, (1, 2))
     policy.trust(Pair)
     assert type(own_names.make_named(policy, description, (1, 2))) is Pair
+
+
+def test_other_tuples_are_no_named_ones() -> None:
+    """A class of tuples without names, which would make its items of any argument, is not made as a named tuple."""
+    policy = Policy()
+    policy.trust(Items)
+    for make in (own_names.make_named, partial(own_names.make_struct, others={})):
+        with pytest.raises(ValueError, match="named tuple"):
+            make(policy, (__name__, "Items", ()), (range(10**12),))
 
 
 def test_structs() -> None:

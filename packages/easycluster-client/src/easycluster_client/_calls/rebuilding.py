@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from typing import TYPE_CHECKING
 
 from easycluster_protocol._constants import SINGLE
@@ -10,6 +11,7 @@ from easycluster_protocol.errors import DeserializationError
 
 if TYPE_CHECKING:
     from easycluster_client._session.session import ClientSession
+    from easycluster_protocol._types import Value
 
     from .owner import Calls
 
@@ -17,6 +19,17 @@ if TYPE_CHECKING:
 PATIENCE = 5.0
 
 _NUMPY_VERSION = "__import__('sys').modules['numpy'].__version__"
+
+_LONGEST_VERSION = 100
+
+
+class _Asking(threading.local):
+    """Whether a thread asks a server for a version."""
+
+    now = False
+
+
+_asking = _Asking()
 
 
 def explain_answer(
@@ -38,12 +51,18 @@ def explain_answer(
 def _name_sender(reason: str, session: ClientSession, calls: Calls) -> str:
     """Return the version of Python on the host, and of NumPy if that matters."""
     text = f"Python {session.link.agreement.peer.python}"
-    if "numpy" in reason.lower():
+    # An answer to the question that cannot be rebuilt either is not asked about once more.
+    if "numpy" in reason.lower() and not _asking.now:
         options = {"threadid": SINGLE, "origexc": "quiet", "timeout": PATIENCE}
         try:
-            text += f", NumPy {calls.operation('eval', (_NUMPY_VERSION,), options, session)}"
+            _asking.now = True
+            version: Value = calls.operation("eval", (_NUMPY_VERSION,), options, session)
+            if isinstance(version, str) and len(version) <= _LONGEST_VERSION:
+                text += f", NumPy {version}"
         except Exception:  # it has none, is gone, or this thread must not wait
             pass
+        finally:
+            _asking.now = False
     return text
 
 

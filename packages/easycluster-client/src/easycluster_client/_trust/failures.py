@@ -39,6 +39,7 @@ def unpack_exception(load: Load, body: Buffer, host: str) -> tuple[BaseException
     Raises:
         ValueError: the body is no description of an exception.
     """
+    load = load_once(load, {})
     chain: Value = load(body, 0)
     check(
         type_of(chain) is list and len(chain) > 0 and all(type_of(link) is dict for link in chain),
@@ -53,6 +54,22 @@ def unpack_exception(load: Load, body: Buffer, host: str) -> tuple[BaseException
         link.setdefault("relation", "context")
         check(type(link["suppress"]) is bool, "exception")
     return join_chain(chain, host, lambda link: rebuild_link(load, link, 0))
+
+
+def load_once(load: Load, loaded: dict[int, tuple[Buffer, Value]]) -> Load:
+    """Return a function that loads each body once: a pickle may have it many times.
+
+    Args:
+        load: loads a body.
+        loaded: what has been loaded, by the ids of the bodies.
+    """
+
+    def load_new(body: Buffer, level: int) -> Value:
+        if id(body) not in loaded:
+            loaded[id(body)] = body, load(body, level)  # with the body, so that no other gets its id
+        return loaded[id(body)][1]
+
+    return load_new
 
 
 def rebuild_link(load: Load, link: Value, level: int) -> BaseException:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, NoReturn, Protocol
 from easycluster_protocol._pickling import UnpicklingError
 
 from .nesting import Nesting
+from .room import Room
 from .untrusted import is_instance, type_of
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ class Names(Protocol):
         """Return the result of a call."""
         ...
 
-    def make(self, cls: Value, args: Args, kwargs: Kwargs) -> Value:
+    def make(self, cls: Value, args: Args, kwargs: Kwargs, machine: Machine) -> Value:
         """Return a new object of a class, without its constructor."""
         ...
 
@@ -60,13 +61,17 @@ class Machine:
         names: see `Names`.
         body: the pickle.
         buffers: the buffers beside it.
+        room: that of the pickle in which it is; None: it has one of its own.
 
     Attributes:
+        room: the memory that its values may take.
         nesting: notes the values that are dangerous in each other.
         fresh: the arrays and types of arrays that have no state yet, by their ids.
     """
 
-    def __init__(self, names: Names, body: Buffer, buffers: Sequence[Buffer] = ()) -> None:
+    def __init__(
+        self, names: Names, body: Buffer, buffers: Sequence[Buffer] = (), room: Room | None = None
+    ) -> None:
         self._names = names
         self._data = memoryview(body)
         self._at = 0
@@ -76,6 +81,7 @@ class Machine:
         self._below: list[list[Value]] = []
         self._memo: list[Value] = []
         self.nesting = Nesting(len(self._data))
+        self.room = room or Room(self._data.nbytes + sum(memoryview(each).nbytes for each in buffers))
         self.fresh: dict[int, Value] = {}
 
     def load(self) -> Value:
@@ -237,19 +243,23 @@ class Machine:
 
     def reduce(self) -> None:
         args = self._pop_args()
+        self.room.take_copies(args)
         function = self._stack.pop()
         self._push_made(self._names.call(function, args, self), args)
 
     def new_object(self) -> None:
         args = self._pop_args()
-        self._push_made(self._names.make(self._stack.pop(), args, {}), args)
+        self.room.take_copies(args)
+        self._push_made(self._names.make(self._stack.pop(), args, {}, self), args)
 
     def new_object_with_keywords(self) -> None:
         kwargs = self._stack.pop()
         if type_of(kwargs) is not dict:
             raise UnpicklingError("the keywords of a class are no dictionary")
         args = self._pop_args()
-        self._push_made(self._names.make(self._stack.pop(), args, kwargs), (*args, *kwargs.values()))
+        values = (*args, *kwargs.values())
+        self.room.take_copies(values)
+        self._push_made(self._names.make(self._stack.pop(), args, kwargs, self), values)
 
     def _pop_args(self) -> Args:
         args: Args = self._stack.pop()
@@ -265,6 +275,7 @@ class Machine:
 
     def build(self) -> None:
         state = self._stack.pop()
+        self.room.take_copies((state, *state) if type_of(state) is tuple else (state,))
         self._names.set_state(self._stack[-1], state, self)
 
 

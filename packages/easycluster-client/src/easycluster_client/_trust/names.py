@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections import OrderedDict, defaultdict
 from collections.abc import Callable, Sequence
-from enum import Enum
+from enum import Enum, Flag
 from typing import TYPE_CHECKING
 
 from easycluster_protocol._objects.proxies import RemoteProxy
@@ -13,7 +13,7 @@ from easycluster_protocol._pickling import UnpicklingError
 from easycluster_protocol._values.serialize import loads
 
 from . import numpy_names, own_names
-from .failures import rebuild_link
+from .failures import load_once, rebuild_link
 from .machine import Machine
 from .plain_names import CLASSES, CONSTANTS, EXCEPTIONS, FUNCTIONS, ITERATORS, make_zone
 from .policy import chooses_constructor, find_defined, is_defined
@@ -25,9 +25,13 @@ if TYPE_CHECKING:
     from easycluster_protocol._types import Args, Buffer, Kwargs, Value
 
     from .policy import Policy
+    from .room import Room
 
 _VALUES = "easycluster_protocol._values."
 _OBJECTS = "easycluster_protocol._objects."
+
+#: What a time zone that is not shared takes.
+_ZONE_BYTES = 1 << 13
 
 _NUMPY_CLASSES = ("ndarray", "dtype", *numpy_names.SCALARS)
 
@@ -42,8 +46,6 @@ _WITH_MACHINE: dict[tuple[str, str], Callable[..., Value]] = {
 #: The same without the machine.
 _FUNCTIONS: dict[tuple[str, str], Callable[..., Value]] = {
     **FUNCTIONS,
-    (_VALUES + "exceptions", "rebuild"): own_names.rebuild,
-    (_VALUES + "exceptions", "set_attributes"): own_names.set_attributes,
     (_VALUES + "views", "make_keys"): own_names.make_keys,
     (_VALUES + "views", "make_values"): own_names.make_values,
     (_VALUES + "views", "make_items"): own_names.make_items,
@@ -71,18 +73,27 @@ class LoadedNames:
         policy: what its host is trusted with.
         references: those of the connection, if the pickle may name server objects.
         level: in how many exceptions, one in the other, the pickle is.
+        room: that of the pickle in which it is; None: it has one of its own.
     """
 
-    def __init__(self, policy: Policy, references: References | None, level: int) -> None:
+    def __init__(
+        self, policy: Policy, references: References | None, level: int, room: Room | None = None
+    ) -> None:
         self._policy = policy
         self._references = references
         self._level = level
+        self._room = room
         self._machine: Machine | None = None
+        self._loaded: dict[int, tuple[Buffer, Value]] = {}
 
     def load(self, body: Buffer, buffers: Sequence[Buffer]) -> Value:
         """Unpickle a body."""
-        self._machine = Machine(self, body, buffers)
-        return self._machine.load()
+        self._machine = machine = Machine(self, body, buffers, self._room)
+        self._room = machine.room
+        try:
+            return machine.load()
+        finally:
+            self._machine = None  # it has functions of this object
 
     def find(self, module: Value, name: Value) -> Value:
         """See `machine.Names`."""
@@ -107,6 +118,8 @@ class LoadedNames:
         functions: dict[tuple[str, str], Callable[..., Value]] = {
             ("builtins", "getattr"): self._get_attribute,
             (_OBJECTS + "proxies", "find_proxy"): lambda *named: self.find_proxy(named),
+            (_VALUES + "exceptions", "rebuild"): self._rebuild_exception,
+            (_VALUES + "exceptions", "set_attributes"): self._set_attributes,
             (_VALUES + "failures", "rebuild_link"): self._rebuild_link,
             (_VALUES + "named_tuples", "make_named"): lambda *args: own_names.make_named(self._policy, *args),
             (_VALUES + "named_tuples", "make_struct"): lambda *args: own_names.make_struct(
@@ -134,7 +147,12 @@ class LoadedNames:
             return own_names.find_method(cls, name)
         if name != "_unpickle" or not isinstance(cls, type) or cls.__module__ != "zoneinfo":
             raise UntrustedName("builtins", "getattr")
-        return _Function("ZoneInfo", make_zone)
+        return _Function("ZoneInfo", self._make_zone)
+
+    def _make_zone(self, key: Value, from_cache: Value = True) -> Value:
+        if not from_cache:
+            self._take(_ZONE_BYTES)
+        return make_zone(key, from_cache)
 
     def call(self, function: Value, args: Args, machine: Machine) -> Value:
         """See `machine.Names`."""
@@ -146,6 +164,7 @@ class LoadedNames:
 
     def _construct(self, cls: type, args: Args, machine: Machine) -> Value:
         if self._policy.is_named(cls):
+            machine.room.take_object(cls, args)
             return cls(*args)
         known = CLASSES.get((cls.__module__.replace("pathlib._local", "pathlib"), cls.__qualname__))
         if known is not None:
@@ -153,22 +172,25 @@ class LoadedNames:
         if (cls.__module__, cls.__qualname__) == ("numpy", "dtype"):
             return numpy_names.make_type(machine, *args)
         if is_class(cls, Exception):
+            machine.room.take_texts(args)
             return own_names.make_exception(cls, args)
         if is_defined(cls) and chooses_constructor(cls):
+            machine.room.take_object(cls, args)
+            if is_class(cls, Flag):
+                self._policy.count_flags(cls, args)
             return cls(*args)
         raise UntrustedName(cls.__module__, cls.__qualname__)
 
-    def make(self, cls: Value, args: Args, kwargs: Kwargs) -> Value:
+    def make(self, cls: Value, args: Args, kwargs: Kwargs, machine: Machine) -> Value:
         """See `machine.Names`."""
         if not is_class(cls):
             raise UnpicklingError("it makes an object of something that is no class")
         if not self._policy.is_named(cls):
             is_uuid = (cls.__module__, cls.__qualname__) == ("uuid", "UUID") and not args
-            # A number is the size of bytes, not what is in them.
-            is_sized = is_class(cls, (bytes, bytearray)) and any(isinstance(each, int) for each in args)
-            may_be_made = is_defined(cls) and not is_sized and not is_class(cls, RemoteProxy)
+            may_be_made = is_defined(cls) and not is_class(cls, RemoteProxy)
             if kwargs or not (is_uuid or may_be_made):
                 raise UntrustedName(cls.__module__, cls.__qualname__)
+        machine.room.take_object(cls, (*args, *kwargs.values()))
         return cls.__new__(cls, *args, **kwargs)
 
     def set_state(self, target: Value, state: Value, machine: Machine) -> None:
@@ -183,6 +205,7 @@ class LoadedNames:
         elif (cls.__module__, cls.__qualname__) == ("types", "SimpleNamespace"):
             _set_attributes(target, state)
         elif isinstance(target, Exception) and not self._policy.is_named(cls):
+            machine.room.take_texts(state)
             own_names.set_attributes(target, state)
         elif self._is_own(target):
             _restore(target, state)
@@ -216,11 +239,28 @@ class LoadedNames:
         own_names.check_description(self._policy, descriptor)
         return self._references.find_proxy(oid, descriptor, number)
 
-    def _rebuild_link(self, link: Value) -> BaseException:
-        def load_within(body: Buffer, level: int) -> Value:
-            return load(self._policy, body, (), self._references, level)
+    def _load_within(self, body: Buffer, level: int) -> Value:
+        return load(self._policy, body, (), self._references, level, self._room)
 
-        return rebuild_link(load_within, link, self._level + 1)
+    def _rebuild_link(self, link: Value) -> BaseException:
+        self._take_texts(link)
+        return rebuild_link(load_once(self._load_within, self._loaded), link, self._level + 1)
+
+    def _rebuild_exception(self, cls: Value, args: Value, attributes: Value = None) -> BaseException:
+        self._take_texts((args, attributes))
+        return own_names.rebuild(cls, args, attributes)
+
+    def _set_attributes(self, error: Value, attributes: Value) -> None:
+        self._take_texts(attributes)
+        own_names.set_attributes(error, attributes)
+
+    def _take(self, size: int) -> None:
+        assert self._room is not None
+        self._room.take(size)
+
+    def _take_texts(self, value: Value) -> None:
+        assert self._room is not None
+        self._room.take_texts(value)
 
 
 def load(
@@ -229,6 +269,7 @@ def load(
     buffers: Sequence[Buffer] = (),
     references: References | None = None,
     level: int = 0,
+    room: Room | None = None,
 ) -> Value:
     """Unpickle what a host has sent.
 
@@ -238,13 +279,14 @@ def load(
         buffers: the buffers beside it.
         references: those of the connection, if the body may name server objects.
         level: in how many exceptions, one in the other, the pickle is.
+        room: that of the pickle in which it is.
 
     Raises:
         UntrustedName: it uses a name with which its host is not trusted.
     """
     if is_plain(body):
         return loads(body, buffers=buffers)
-    return LoadedNames(policy, references, level).load(body, buffers)
+    return LoadedNames(policy, references, level, room).load(body, buffers)
 
 
 def _set_uuid(target: Value, state: Value) -> None:

@@ -26,6 +26,9 @@ _UNITS = frozenset(["Y", "M", "W", "D", "h", "m", "s", "ms", "us", "ns", "ps", "
 _MOST_DIMENSIONS = 64
 _MOST_BYTES = 1 << 62
 
+#: The most items that take no bytes: whoever copies them to a list has as many objects.
+_MOST_EMPTY_ITEMS = 1 << 16
+
 #: The classes of scalars: values may be these classes.
 SCALARS = [
     "bool_",
@@ -154,7 +157,9 @@ def _count_items(shape: Value, dtype: Value) -> int:
     check(all(type_of(each) is int and each >= 0 for each in shape), "array")
     # NumPy refuses what it could not count, also where one of the numbers is 0.
     check(math.prod(each or 1 for each in shape) * (dtype.itemsize or 1) < _MOST_BYTES, "array")
-    return math.prod(shape)
+    count = math.prod(shape)
+    check(dtype.itemsize > 0 or count <= _MOST_EMPTY_ITEMS, "array")
+    return count
 
 
 def _describe(

@@ -3,6 +3,7 @@ arguments."""
 
 from __future__ import annotations
 
+import builtins
 import sys
 from typing import TYPE_CHECKING
 
@@ -21,6 +22,7 @@ from easycluster_protocol._values import exceptions, named_tuples, views
 
 from .plain_names import check
 from .policy import find_defined
+from .room import count_values
 from .untrusted import UntrustedName, is_class, is_instance, make_visible, type_of
 
 if TYPE_CHECKING:
@@ -67,6 +69,11 @@ _SPECIAL_ATTRIBUTES = frozenset(("__notes__", "__cause__", "__context__", "__sup
 _POSITIONS = frozenset(("start", "end", "object"))
 
 _MOST_IN_ARGUMENTS = 10_000
+
+#: Groups of exceptions, from Python 3.11 on.
+_GROUP: tuple[type, ...] = tuple(
+    getattr(builtins, name) for name in ("BaseExceptionGroup",) if hasattr(builtins, name)
+)
 
 
 def check_description(policy: Policy, descriptor: Value) -> None:
@@ -133,7 +140,9 @@ def _find_tuple(policy: Policy, description: Value) -> Value:
     check(all(type_of(each) is str and len(each) <= _LONGEST_NAME for each in fields), "named tuple")
     if (module, name) in _STRUCTS:
         return vars(sys.modules.get(module) or __import__(module)).get(name)
-    found = policy.classes.get((module, name)) or find_defined_tuple(module, name)
+    found: Value = policy.classes.get((module, name)) or find_defined_tuple(module, name)
+    # Other tuples take one argument, and make their items of it.
+    check(found is None or hasattr(found, "_fields") or hasattr(found, "n_sequence_fields"), "named tuple")
     if found is None and named_tuples.find_class(module, name) is not None:
         raise UntrustedName(module, name)
     return found
@@ -172,7 +181,9 @@ def make_mapping(items: Value) -> Value:
 def make_exception(cls: Value, args: tuple[Value, ...]) -> BaseException:
     """Return an exception that is made without the constructor of a class of the user's."""
     check(is_class(cls, Exception) and type_of(args) is tuple, "exception")
-    check(_is_small(args), "exception")
+    check(count_values(args, _MOST_IN_ARGUMENTS) <= _MOST_IN_ARGUMENTS, "exception")
+    if is_class(cls, _GROUP) and len(args) == 2:  # which would make a tuple of anything
+        check(type_of(args[1]) in {list, tuple}, "exception")
     if is_class(cls, UnicodeError) and len(args) == 5:
         _, content, start, end, _ = args
         check(type_of(content) in {str, bytes} and type_of(start) is int and type_of(end) is int, "exception")
@@ -203,20 +214,3 @@ def set_attributes(error: Value, attributes: Value) -> None:
         error,
         {name: make_visible(value) if type_of(value) is str else value for name, value in attributes.items()},
     )
-
-
-def _is_small(args: Value) -> bool:
-    """Whether the text of the arguments of an exception can be made: each value counts as often as it is
-    there."""
-    pending, count = [*args], 0
-    while pending:
-        value = pending.pop()
-        count += 1
-        if count > _MOST_IN_ARGUMENTS:
-            return False
-        if is_instance(value, dict):
-            pending += value
-            pending += value.values()
-        elif is_instance(value, list, tuple, set, frozenset):
-            pending += value
-    return True

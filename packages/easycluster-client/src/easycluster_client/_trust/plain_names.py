@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 _ZONE = re.compile(r"[A-Za-z0-9_+-]+(?:/[A-Za-z0-9_+-]+)*")
 
 #: Longer fractions take long to be read.
-_FRACTION = re.compile(r"-?[0-9]{1,1000}(?:/[0-9]{1,1000})?")
+FRACTION = re.compile(r"-?[0-9]{1,1000}(?:/[0-9]{1,1000})?")
 
 
 def check(condition: bool, about: str) -> None:
@@ -81,7 +81,7 @@ def _make_decimal(text: Value) -> Value:
 
 
 def _make_fraction(*args: Value) -> Value:
-    is_text = len(args) == 1 and type_of(args[0]) is str and _FRACTION.fullmatch(args[0]) is not None
+    is_text = len(args) == 1 and type_of(args[0]) is str and FRACTION.fullmatch(args[0]) is not None
     check(is_text or (len(args) == 2 and _are(args, int)), "Fraction")
     return _load("fractions", "Fraction")(*args)
 

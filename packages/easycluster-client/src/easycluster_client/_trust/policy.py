@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 #: classes stay in memory.
 _MOST_NAMES, _MOST_CHARACTERS = 1 << 16, 1 << 22
 
+#: How many combinations of flags.
+_MOST_FLAGS = 1 << 16
+
 
 class Policy:
     """What the host of one client is trusted with.
@@ -29,6 +32,7 @@ class Policy:
         self.classes: dict[tuple[str, str], type] = {}
         self._descriptions: set[Value] = set()
         self._names = self._characters = 0
+        self._flags: set[tuple[Value, ...]] = set()
 
     def trust(self, cls: type) -> None:
         """Trust a class."""
@@ -52,6 +56,18 @@ class Policy:
         if self._names > _MOST_NAMES or self._characters > _MOST_CHARACTERS:
             raise ValueError("the host has described too many classes of objects on this client")
         self._descriptions.add(description)
+
+    def count_flags(self, cls: type, args: tuple[Value, ...]) -> None:
+        """Count the combinations of flags that a host sends: their class keeps each of them.
+
+        Raises:
+            ValueError: there are too many, or it is none.
+        """
+        if len(args) != 1 or type_of(args[0]) is not int:
+            raise ValueError(f"no {cls.__name__} is made in this way")
+        self._flags.add((cls, *args))
+        if len(self._flags) > _MOST_FLAGS:
+            raise ValueError("the host has sent too many combinations of flags on this client")
 
 
 def find_defined(module: Value, name: Value) -> type | None:
