@@ -170,6 +170,28 @@ def test_place_is_shown(hung_run: Run, name: str) -> None:
     assert name in {name for pair in stacks for name in pair}, hung_run.output
 
 
+SLOW = """
+import pytest, time
+
+@pytest.mark.timeout(60)
+def test():
+    end = time.monotonic() + 3
+    while time.monotonic() < end:
+        time.sleep(0.1)
+"""
+
+
+def test_limit_of_a_mark(tmp_path: Path) -> None:
+    """A test whose mark gives it more time has that time; a mark beyond what the run waits for is refused."""
+    (tmp_path / "test_slow.py").write_text(SLOW)
+
+    run = run_pytest(tmp_path, "-n", "0", "--timeout=1")
+    assert run.passed.keys() == {"test_slow.py::test"}, run.output
+    run = run_pytest(tmp_path, "-n", "0", "--timeout=1", "-o", "longest_timeout=59")
+    assert run.status != 0
+    assert "longest_timeout in pyproject.toml has to be 60 or more" in run.output
+
+
 def test_signals_of_a_run_in_the_background(tmp_path: Path) -> None:
     """A run that was started with signals ignored and blocked gives its tests, and what they start, none of that."""
     (tmp_path / "test_signals.py").write_text(TEST_OF_SIGNALS)

@@ -5,12 +5,12 @@ Three limits stand one behind the other; each is needed only where the one befor
 1. pytest-timeout raises in the test when its `timeout` is over, by SIGALRM. The test fails with the stacks of all
    threads, and its worker goes on with the next test. That does not help where the main thread is in C code that no
    signal ends, where SIGALRM is blocked or has another handler, and where all exceptions are caught.
-2. `pytest_runtest_setup` and its like below: after twice that time in one phase of a test, faulthandler writes the
-   stacks and ends the process. It has a thread in C that needs no lock of Python. pytest-xdist then starts another
+2. `pytest_runtest_setup` and its like below: after twice that time in one phase of a test, or where a mark sets its
+   own limit some time after that, faulthandler writes the stacks and ends the process. It has a thread in C that needs no lock of Python. pytest-xdist then starts another
    worker, see `helpers.distribution`. pytest has the same as an option, but cancels it as soon as a test fails, so it
    does not hold for what is torn down afterwards.
 3. `SilenceWatch` in the process that distributes the tests: when it has heard nothing of any worker for three times
-   that time, it kills the workers, which may have been stopped by SIGSTOP or hang while they collect tests.
+   that time (and longer than the longest mark allows, `longest_timeout` in the settings), it kills the workers, which may have been stopped by SIGSTOP or hang while they collect tests.
    If that changes nothing, it ends the run.
 """
 
@@ -31,13 +31,21 @@ _LIMIT = pytest.StashKey[float]()
 _STDERR = pytest.StashKey[int]()
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Name the setting."""
+    parser.addini("longest_timeout", "the most seconds that a `timeout` mark gives a test")
+
+
 def pytest_configure(config: pytest.Config) -> None:
     """Keep the descriptor of standard error, which tests capture, and begin to watch the workers."""
     limit = config.getoption("timeout")
     config.stash[_LIMIT] = float(config.getini("timeout") or 0 if limit is None else limit)
+    # A limit that is given for this run is to hold for silence, too.
+    longest = float(config.getini("longest_timeout") or 0) if limit is None else 0.0
     config.stash[_STDERR] = os.dup(2)
     if config.getoption("dist", "no") != "no" and config.stash[_LIMIT]:
-        config.pluginmanager.register(SilenceWatch(3 * config.stash[_LIMIT], config.stash[_STDERR]))
+        silence = max(3 * config.stash[_LIMIT], longest + 2 * config.stash[_LIMIT] if longest else 0.0)
+        config.pluginmanager.register(SilenceWatch(silence, config.stash[_STDERR]))
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
@@ -64,13 +72,25 @@ def pytest_runtest_teardown(item: pytest.Item) -> Generator[None]:
 
 
 def _limited(item: pytest.Item) -> Generator[None]:
-    limit = 2 * item.config.stash[_LIMIT]
+    limit = _find_limit(item)
     if limit:
         faulthandler.dump_traceback_later(limit, file=item.config.stash[_STDERR], exit=True)
     try:
         return (yield)
     finally:
         faulthandler.cancel_dump_traceback_later()
+
+
+def _find_limit(item: pytest.Item) -> float:
+    """Return the seconds after which faulthandler ends the process; 0: it does not."""
+    usual = item.config.stash[_LIMIT]
+    mark = item.get_closest_marker("timeout")
+    if mark is None or not usual:
+        return 2 * usual
+    own = float(mark.kwargs.get("timeout", *mark.args[:1]))
+    if own > float(item.config.getini("longest_timeout") or own):
+        raise pytest.UsageError(f"{item.nodeid}: longest_timeout in pyproject.toml has to be {own:g} or more")
+    return max(2 * usual, own + usual) if own else 0.0
 
 
 class SilenceWatch:
