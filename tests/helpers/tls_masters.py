@@ -10,6 +10,7 @@ import os
 import signal
 import socket
 import ssl
+import subprocess
 import sys
 import threading
 from pathlib import Path
@@ -25,27 +26,79 @@ VERSION = "3.13"
 TEXT = "a text that nobody else may read"
 
 
+def run_new(*arguments: object) -> str:
+    """Run a master with Python 3.13."""
+    from helpers.pythons import find_pythons
+    from helpers.waiting import PATIENCE
+
+    result = subprocess.run(
+        [find_pythons()[VERSION], "-m", "helpers.tls_masters", *map(str, arguments)],
+        env={**os.environ, "PYTHONPATH": SOURCES},
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE * 2,
+        check=False,
+    )
+    assert result.returncode == 0, result.stderr
+    return result.stdout
+
+
 def use(port: int, spec: str) -> None:
-    """Calls of every kind, over a connection that is encrypted by the shared key."""
+    """Calls of every kind, interrupts and a loss, over a connection that is encrypted by the shared key."""
+    import easycluster
+
+    for kind in (easycluster.Client, easycluster.ThreadedClient):
+        with kind.from_spec(f"127.0.0.1:{port}:{spec}") as client:
+            assert_by_key(client)
+            make_calls(client)
+            interrupt(client)
+    with easycluster.Client.from_spec(f"127.0.0.1:{port}:{spec}:compress=yes") as client:
+        assert len(client.bytes(3_000_000)) == 3_000_000
+    lose(easycluster.Client.from_spec(f"127.0.0.1:{port}:{spec}"))
+
+
+def use_key(port: int, spec: str) -> None:
+    """Calls of every kind over a connection that is encrypted by the shared key; also on Windows, which has neither
+    signals that interrupt nor those that kill."""
+    import easycluster
+
+    for kind in (easycluster.Client, easycluster.ThreadedClient):
+        with kind.from_spec(f"127.0.0.1:{port}:{spec}") as client:
+            assert_by_key(client)
+            make_calls(client)
+
+
+def use_certificate(port: int, spec: str) -> None:
+    """The same over a connection that is encrypted by the server's certificate."""
     import easycluster
 
     for kind in (easycluster.Client, easycluster.ThreadedClient):
         with kind.from_spec(f"127.0.0.1:{port}:{spec}") as client:
             security = easycluster.security(client)
-            assert repr(security) == "<Security: TLS 1.3 with the shared key>"
+            assert repr(security) == "<Security: TLS 1.3 with the server's certificate, checked by its CA>"
             assert security.encrypted
-            assert security.cipher == "TLS_CHACHA20_POLY1305_SHA256"
-            assert client.eval("1 + 1") == 2
-            transfer(client)
-            assert asyncio.run(wait_for(client)) == 7
-            client.reconnect()
-            assert client.eval("2 + 2") == 4
-            responses = [client.eval(str(number), nonblocking=True) for number in range(50)]
-            assert [response.wait() for response in responses] == list(range(50))
-            interrupt(client)
-    with easycluster.Client.from_spec(f"127.0.0.1:{port}:{spec}:compress=yes") as client:
-        assert len(client.bytes(3_000_000)) == 3_000_000
-    lose(easycluster.Client.from_spec(f"127.0.0.1:{port}:{spec}"))
+            make_calls(client)
+
+
+def assert_by_key(client: Any) -> None:
+    """The connection is encrypted by the shared key."""
+    import easycluster
+
+    security = easycluster.security(client)
+    assert repr(security) == "<Security: TLS 1.3 with the shared key>"
+    assert security.encrypted
+    assert security.cipher == "TLS_CHACHA20_POLY1305_SHA256"
+
+
+def make_calls(client: Any) -> None:
+    """Calls of every kind, before and after the client connects again."""
+    assert client.eval("1 + 1") == 2
+    transfer(client)
+    assert asyncio.run(wait_for(client)) == 7
+    client.reconnect()
+    assert client.eval("2 + 2") == 4
+    responses = [client.eval(str(number), nonblocking=True) for number in range(50)]
+    assert [response.wait() for response in responses] == list(range(50))
 
 
 def transfer(client: Any) -> None:

@@ -6,6 +6,7 @@ from __future__ import annotations
 import contextlib
 import io
 import json
+import os
 import socket
 import subprocess
 import threading
@@ -104,7 +105,7 @@ class SshBridge:
                 )
             with process, contextlib.suppress(OSError):  # the stand-in was ended
                 assert process.stderr
-                while printed := process.stderr.read1():
+                while printed := os.read(process.stderr.fileno(), 1 << 16):
                     print(json.dumps(printed.decode("latin-1")), file=lines, flush=True)
                 print(process.wait(), file=lines, flush=True)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -18,8 +17,7 @@ from helpers.certificates import YESTERDAY, Authority
 from helpers.pythons import find_pythons
 from helpers.relays import Relay
 from helpers.servers import Server, run_command
-from helpers.tls_masters import SOURCES, VERSION
-from helpers.waiting import PATIENCE
+from helpers.tls_masters import SOURCES, VERSION, run_new
 
 Start = Callable[..., Server]
 
@@ -51,20 +49,6 @@ def new_server(start_server: Start) -> Server:
     """A server with Python 3.13."""
     command = (find_pythons()[VERSION], "-m", "easycluster")
     return start_server(command=command, env={"PYTHONPATH": SOURCES})
-
-
-def run_new(*arguments: object) -> str:
-    """Run a master with Python 3.13."""
-    result = subprocess.run(
-        [find_pythons()[VERSION], "-m", "helpers.tls_masters", *map(str, arguments)],
-        env={**os.environ, "PYTHONPATH": SOURCES},
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE * 2,
-        check=False,
-    )
-    assert result.returncode == 0, result.stderr
-    return result.stdout
 
 
 @needs_new
