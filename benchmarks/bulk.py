@@ -11,10 +11,11 @@ import numpy as np
 from processes import contestants
 from report import Set, alternate
 
-_BYTES = 64 << 20
+BYTES = 64 << 20
 
 
-def _seconds(echo: Callable[[Any], Any], array: Any) -> float:
+def seconds_for_echo(echo: Callable[[Any], Any], array: Any) -> float:
+    """Return how long an array takes there and back."""
     begin = perf_counter()
     answer = echo(array)
     seconds = perf_counter() - begin
@@ -25,10 +26,10 @@ def _seconds(echo: Callable[[Any], Any], array: Any) -> float:
 
 def measure(transport: str, rounds: int) -> Set:
     """Measure one set; run it in a fresh process."""
-    array = np.arange(_BYTES // 8, dtype=np.float64)
+    array = np.arange(BYTES // 8, dtype=np.float64)
     with contestants(transport, bulk=True) as (client, peer):
         return alternate(
             rounds,
-            lambda: _seconds(client.echo, array),
-            lambda: _seconds(partial(peer.call, "echo"), array),
+            lambda: seconds_for_echo(client.echo, array),
+            lambda: seconds_for_echo(partial(peer.call, "echo"), array),
         )

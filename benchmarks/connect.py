@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Callable
+from functools import partial
 from time import perf_counter
 
 from baseline import connect_local, listener
@@ -34,12 +36,6 @@ def measure_tcp(rounds: int) -> Set:
     define_common(DEFINITIONS)
     with listener(os.urandom(32)) as connect_baseline, standalone_server() as (key, port):
 
-        def ours() -> float:
-            begin = perf_counter()
-            with Client(key, "127.0.0.1", port) as client:
-                client.noop()
-                return perf_counter() - begin
-
         def baseline() -> float:
             begin = perf_counter()
             peer = connect_baseline()
@@ -48,7 +44,17 @@ def measure_tcp(rounds: int) -> Set:
             peer.close()
             return seconds
 
-        return alternate(rounds, ours, baseline)
+        return alternate(
+            rounds, partial(seconds_until_answer, partial(Client, key, "127.0.0.1", port)), baseline
+        )
+
+
+def seconds_until_answer(connect: Callable[[], Client]) -> float:
+    """Return how long it takes to connect and make a call."""
+    begin = perf_counter()
+    with connect() as client:
+        client.call("noop")
+        return perf_counter() - begin
 
 
 def _local() -> float:

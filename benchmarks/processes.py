@@ -48,13 +48,13 @@ def pin_to_one_cpu() -> None:
 
 
 @contextmanager
-def standalone_server() -> Iterator[tuple[bytes, int]]:
-    """Run ``easycluster -S``; yield its key and its port."""
+def standalone_server(*options: str) -> Iterator[tuple[bytes, int]]:
+    """Run ``easycluster -S`` with further options; yield its key and its port."""
     with tempfile.TemporaryDirectory() as folder:
         key_file = os.path.join(folder, "key")
         subprocess.run([COMMAND, "-g", key_file], check=True, stdout=subprocess.DEVNULL)
         process = subprocess.Popen(
-            [COMMAND, "-S", "-k", key_file, "-b", "127.0.0.1", "-p", "0", "-c", "QuietServer"],
+            [COMMAND, "-S", "-k", key_file, "-b", "127.0.0.1", "-p", "0", "-c", "QuietServer", *options],
             stdout=subprocess.PIPE,
             text=True,
         )

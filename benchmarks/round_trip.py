@@ -12,7 +12,8 @@ from report import Set, alternate
 _CALLS = 2000
 
 
-def _seconds_per_call(call: Callable[[], None]) -> float:
+def seconds_per_call(call: Callable[[], object]) -> float:
+    """Return the median of how long so many calls take."""
     times: list[float] = []
     for _ in range(_CALLS):
         begin = perf_counter()
@@ -41,7 +42,7 @@ def measure(transport: str, pinned: bool, rounds: int, copy: bool = True) -> Set
         def baseline() -> None:
             peer.call("noop")
 
-        return alternate(rounds, lambda: _seconds_per_call(ours), lambda: _seconds_per_call(baseline))
+        return alternate(rounds, lambda: seconds_per_call(ours), lambda: seconds_per_call(baseline))
 
 
 def measure_threaded(pinned: bool, rounds: int) -> Set:
@@ -51,8 +52,8 @@ def measure_threaded(pinned: bool, rounds: int) -> Set:
     with threaded_and_plain() as (threaded, plain):
         return alternate(
             rounds,
-            lambda: _seconds_per_call(lambda: threaded.call("noop")),
-            lambda: _seconds_per_call(lambda: plain.call("noop")),
+            lambda: seconds_per_call(lambda: threaded.call("noop")),
+            lambda: seconds_per_call(lambda: plain.call("noop")),
         )
 
 
@@ -69,4 +70,4 @@ def measure_proxy(pinned: bool, rounds: int) -> Set:
         def function() -> None:
             client.noop()
 
-        return alternate(rounds, lambda: _seconds_per_call(method), lambda: _seconds_per_call(function))
+        return alternate(rounds, lambda: seconds_per_call(method), lambda: seconds_per_call(function))

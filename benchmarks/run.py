@@ -13,6 +13,7 @@ import connect
 import in_flight
 import over_ssh
 import round_trip
+import tls
 from processes import in_fresh_process
 from report import (
     Result,
@@ -123,6 +124,12 @@ BENCHMARKS = (
     Benchmark("connect, first local (python -c pass)", milliseconds, 7, connect.measure_first_local, {}),
     Benchmark("connect, further local (fork)", milliseconds, 3, connect.measure_local, {"rounds": 7}),
     Benchmark("connect, TCP (accept and fork)", milliseconds, 3, connect.measure_tcp, {"rounds": 7}),
+    Benchmark("round trip, one CPU, TLS / HMAC", microseconds, 7, tls.measure, {"pinned": True, "rounds": 7}),
+    Benchmark(
+        "round trip, all CPUs, TLS / HMAC", microseconds, 7, tls.measure, {"pinned": False, "rounds": 7}
+    ),
+    Benchmark("echo of 64 MiB, TLS / HMAC", milliseconds, 5, tls.measure_bulk, {"rounds": 5}),
+    Benchmark("connect, TLS / HMAC", milliseconds, 3, tls.measure_connect, {"rounds": 7}),
     Benchmark(
         "connect, SSH (ssh host python -c pass)",
         milliseconds,
