@@ -31,7 +31,13 @@ _ITEM_BYTES = 64
 
 _TEXTS: tuple[Value, ...] = (str, bytes, bytearray)
 _CONTAINERS: tuple[Value, ...] = (list, tuple, dict, set, frozenset, deque)
-_VIEWS: tuple[type, ...] = (type({}.keys()), type({}.values()), type({}.items()), MappingProxyType)
+_EMPTY: dict[Value, Value] = {}
+_VIEWS: tuple[Value, ...] = (
+    type_of(_EMPTY.keys()),
+    type_of(_EMPTY.values()),
+    type_of(_EMPTY.items()),
+    MappingProxyType,
+)
 
 #: The most values in what becomes a text, each counted as often as it is there.
 _MOST_IN_TEXT = 10_000
@@ -88,14 +94,14 @@ class Room:
             cls: the class.
             args: the arguments with which it is made.
         """
-        if issubclass(cls, (bytes, bytearray)):
+        if is_class(cls, (bytes, bytearray)):
             self.take(sum(map(_to_number, args)))
         elif _derives(cls, "numpy", "ndarray"):
             self._take_array(cls, args)
         elif _derives(cls, "numpy", "generic"):
             _check_text(args)
             self.take(sum(map(_to_number, args)))
-        elif issubclass(cls, str):
+        elif is_class(cls, str):
             _check_text(args)
         elif _derives(cls, "fractions", "Fraction"):
             _check_fraction(args)
@@ -146,7 +152,7 @@ def _to_number(value: Value) -> int:
 
 def _takes_items(cls: type) -> bool:
     """Return whether a class makes items of its argument; named tuples get one argument for each."""
-    is_container = issubclass(cls, (bytes, bytearray, *_CONTAINERS))
+    is_container = is_class(cls, (bytes, bytearray, *_CONTAINERS))
     return (is_container and not hasattr(cls, "_fields")) or _derives(cls, "array", "array")
 
 
