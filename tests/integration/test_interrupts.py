@@ -6,6 +6,7 @@ raise at random, in thousands of calls.
 
 from __future__ import annotations
 
+import itertools
 import os
 import queue
 import signal
@@ -419,7 +420,11 @@ def test_storm_in_the_worker(client: Any, size: int) -> None:
     client.execblock(STORM_REMOTE)
     client.begin()
     right, late = 0, 0
-    for number in range(1000 if size == 0 else 200):
+    least = 1000 if size == 0 else 200
+    # Most interrupts come between calls, so it is chance how many calls one comes into.
+    for number in itertools.count():
+        if number >= least and right and late:
+            break
         other = client.beside(number, threadid=1, nonblocking=True)
         try:
             assert client.mark(number, size, origexc="quiet") == (number, bytes(size))
@@ -436,6 +441,4 @@ def test_storm_in_the_worker(client: Any, size: int) -> None:
     started = client.eval("started")
 
     assert started == sorted(set(started))
-    assert right
-    assert late
     assert [client.beside(number) for number in range(100)] == list(range(100))
