@@ -5,7 +5,6 @@ The hosts are real ones, in namespaces: `testbed.hosts`.
 
 from __future__ import annotations
 
-import re
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -220,6 +219,5 @@ def test_hundred_hosts(no_leaks: None, tmp_path_factory: pytest.TempPathFactory)
         }
         with connect_all(specs.values()) as hosts:
             assert list(hosts.errors) == [specs[name] for name in names["dead"]]
-            for error in hosts.errors.values():
-                assert re.search("timed out|within 3 seconds", str(error))
+            assert {type(error) for error in hosts.errors.values()} == {ConnectError}
             assert len(set(call_multi(hosts.values(), "os.getpid"))) == 95
