@@ -8,6 +8,7 @@ from queue import SimpleQueue
 
 import pytest
 
+from easycluster_client._keep_alive_options import KeepAliveOptions
 from easycluster_client._session.background import EndedThreads, start_background
 from easycluster_client._session.keep_alive import KeepAlive, WatchedServer
 from easycluster_client._session.threaded_session import ThreadedSession
@@ -79,7 +80,7 @@ class SilentKeepAlive(KeepAlive):
     """
 
     def __init__(self) -> None:
-        super().__init__(None, None)
+        super().__init__(KeepAliveOptions(None, None))
         self.checks = 0
         self.answer: float | None = None
 
@@ -100,8 +101,9 @@ class ThreadedHandMadeServer(HandMadeServer):
     session: ThreadedSession
 
     def __init__(self, watch: NotedWatch) -> None:
+        super().__init__(ThreadedSession)
         self.keep_alive = SilentKeepAlive()
-        super().__init__(partial(ThreadedSession, keep_alive=self.keep_alive))
+        self.session.keep_alive = self.keep_alive
         self.session.watch.close()
         self.session.watch = self.watch = watch
 

@@ -12,6 +12,8 @@ from easycluster_server import _spawn
 class FakeStarter:
     """Takes the requests for workers."""
 
+    answers_questions = True
+
     def __init__(self, error: OSError | None = None) -> None:
         self.error = error
         self.configs: list[dict[str, Any]] = []

@@ -8,11 +8,10 @@ from typing import Any
 import pytest
 
 from easycluster_client._address import Address
-from easycluster_client._api import threaded_client
 from easycluster_client._api.client import Client
 from easycluster_client._api.threaded_client import AutoThreadingClient, ThreadedClient
 from easycluster_client._calls.threaded_maker import FIRST_THREAD, ThreadedCallMaker
-from easycluster_client._session.keep_alive import KeepAlive
+from easycluster_client._keep_alive_options import KeepAliveOptions
 from easycluster_client._session.threaded_session import ThreadedSession
 from easycluster_protocol._definitions.modules import DEFAULT_NAME
 from helpers.hand_made_host import HandMadeHost, let_clients_connect, session_of
@@ -54,39 +53,24 @@ def test_name_of_earlier_versions() -> None:
     assert AutoThreadingClient is ThreadedClient
 
 
-def test_arguments(host: HandMadeHost, addresses: list[Address], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_arguments(host: HandMadeHost, addresses: list[Address]) -> None:
     """The arguments are those of a client, with the two of liveness before the limit on connecting."""
-    limits: list[Any] = []
-
-    def new_keep_alive(*arguments: Any) -> KeepAlive:
-        limits.append(arguments)
-        return KeepAlive(None, None)
-
-    monkeypatch.setattr(threaded_client, "KeepAlive", new_keep_alive)
     client = ThreadedClient(
         KEY, "host", 5, DEFAULT_NAME, True, "/ssh", "me", "py", ["-x"], 2, None, connect_timeout=7
     )
 
-    assert addresses == [Address(KEY, "host", 5, "/ssh", "me", "py", ("-x",), True, 7.0)]
-    assert limits == [(2.0, None)]
+    limits = KeepAliveOptions(2.0, None)
+    assert addresses == [Address(KEY, "host", 5, "/ssh", "me", "py", ("-x",), True, 7.0, keep_alive=limits)]
+    assert session_of(client).keep_alive.interval == 2.0
     host.say_no_more()
     client.close()
 
 
-def test_liveness_that_is_not_given(
-    host: HandMadeHost, addresses: list[Address], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_liveness_that_is_not_given(host: HandMadeHost, addresses: list[Address]) -> None:
     """Without these arguments the server is asked after 10 seconds and given up after 60."""
-    limits: list[Any] = []
-
-    def new_keep_alive(*arguments: Any) -> KeepAlive:
-        limits.append(arguments)
-        return KeepAlive(None, None)
-
-    monkeypatch.setattr(threaded_client, "KeepAlive", new_keep_alive)
     client = ThreadedClient(KEY, "host")
 
-    assert limits == [(10.0, 60.0)]
+    assert [each.keep_alive for each in addresses] == [KeepAliveOptions(10.0, 60.0)]
     host.say_no_more()
     client.close()
 

@@ -110,7 +110,7 @@ MALFORMED = [
     ("u@h:extra=-L 8080:localhost:80", "malformed option 'localhost'"),
     (
         "host:foo=1",
-        "unknown option 'foo'; there are compress, connect_timeout, extra, key, keyfile, kf, rpython, ssh, tls, tls_ca, tls_cert, tls_key, trust, user (",
+        "unknown option 'foo'; there are compress, connect_timeout, extra, keep_alive_interval, keep_alive_timeout, key, keyfile, kf, rpython, ssh, tls, tls_ca, tls_cert, tls_key, trust, user (",
     ),
     ("host:COMPRESS=1", "unknown option 'COMPRESS'"),
     ("host: compress=1", "unknown option ' compress'"),

@@ -170,7 +170,7 @@ def test_answer_while_it_waits(
     assert receptions == ([False], [False, False])
     assert (server.session.turn.gates, other.session.turn.gates) == ({}, {})
     assert polls.watched[0][:2] == [each.session.transport.fileno() for each in (server, other)]
-    assert (len(polls.watched), len(polls.watched[0]), polls.timeouts) == (1, 3, [None])
+    assert (len(polls.watched), len(polls.watched[0]), polls.timeouts) == (1, 3, [10_000])
 
 
 def test_time_passes(server: HandMadeServer, clock: Clock, polls: Polls) -> None:

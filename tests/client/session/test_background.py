@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from easycluster_client._observers import Verdict
 from easycluster_client._session import background as background_module, session as session_module
 from easycluster_client._session.background import EndedThreads
 from easycluster_client._session.pending import PendingCall
@@ -461,7 +462,7 @@ def test_end_of_the_stream(server: ThreadedHandMadeServer, background: Backgroun
 def test_steps_after_the_end(server: ThreadedHandMadeServer, background: Background, why: str) -> None:
     """Once the connection has ended, or is being closed, only completion functions are left to be called."""
     if why == "lost":
-        server.session.give_up()
+        server.session.give_up(Verdict("frozen", "it is silent"))
     else:
         server.session.is_closing = True
     completed: list[int] = []

@@ -12,7 +12,9 @@ from typing import Any
 import pytest
 
 from easycluster_client import _deadlines
-from easycluster_client._session import limited_channel, threaded_session
+from easycluster_client._keep_alive_options import KeepAliveOptions
+from easycluster_client._observers import Verdict
+from easycluster_client._session import limited_channel, reading, threaded_session
 from easycluster_client._session.pending import PendingCall
 from easycluster_client._session.threaded_session import ThreadedSession
 from easycluster_client._session.watch import NoWatch, Watch
@@ -24,7 +26,6 @@ from helpers.clocks import Clock
 from helpers.hand_made import HandMadeServer, drop_proxies, note_receptions, raise_timeout, send_call
 from helpers.hand_made_threaded import (
     NotedWatch,
-    SilentKeepAlive,
     ThreadedHandMadeServer,
     leave_half_done,
 )
@@ -54,7 +55,8 @@ def server(watch: NotedWatch) -> Iterator[ThreadedHandMadeServer]:
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     """The clock by which signs of life are dated."""
     clock = Clock()
-    monkeypatch.setattr(threaded_session, "monotonic", clock.monotonic)
+    for module in (threaded_session, reading):
+        monkeypatch.setattr(module, "monotonic", clock.monotonic)
     for module in (limited_channel, _deadlines):
         monkeypatch.setattr(module, "time", clock)
     return clock
@@ -75,7 +77,7 @@ def raise_struck(*arguments: Any) -> Any:
 
 def test_new_session(clock: Clock) -> None:
     """A new session has a watch of its own, knows no background thread, and counts the server as heard of."""
-    server = HandMadeServer(partial(ThreadedSession, keep_alive=SilentKeepAlive()))
+    server = HandMadeServer(partial(ThreadedSession, keep_alive=KeepAliveOptions(None, None)))
     session: Any = server.session
     state = (
         session.background,
@@ -628,7 +630,7 @@ def test_bytes_that_no_thread_has_read(
 ) -> None:
     """Whether something has come is looked at without waiting, and without taking it."""
     noted = NotedWait()
-    monkeypatch.setattr(threaded_session, "wait", noted)
+    monkeypatch.setattr(reading, "wait", noted)
     before = server.session.has_bytes()
     server.send(Message(m.PING, 1))
 
@@ -640,9 +642,9 @@ def test_giving_up(server: ThreadedHandMadeServer, watch: NotedWatch) -> None:
     """A server that does not answer is given up: every call ends, and the background thread is woken."""
     call = send_call(server)
     watch.take_events()
-    server.session.give_up()
+    server.session.give_up(Verdict("frozen", "it is silent"))
 
-    assert str(call.call_loss) == "Remote server not responding (the server)"
+    assert str(call.call_loss) == "Remote server not responding (the server): it is silent"
     assert watch.take_events() == ["wake"]
 
 
@@ -674,7 +676,7 @@ def test_watch_that_is_dropped(server: ThreadedHandMadeServer, watch: NotedWatch
 
 def test_abandoned_session() -> None:
     """In a forked process the session is given up with its watch, whose descriptors are closed there."""
-    server = HandMadeServer(partial(ThreadedSession, keep_alive=SilentKeepAlive()))
+    server = HandMadeServer(partial(ThreadedSession, keep_alive=KeepAliveOptions(None, None)))
     session: Any = server.session
     call, watch = send_call(server), session.watch
     session.completing = 1

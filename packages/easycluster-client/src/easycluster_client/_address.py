@@ -9,6 +9,7 @@ from typing import NamedTuple
 from easycluster_protocol._constants import DEFAULT_PORT
 
 from ._deadlines import CONNECT_TIMEOUT
+from ._keep_alive_options import KeepAliveOptions
 from ._tls_options import TlsOptions
 
 
@@ -25,6 +26,7 @@ class Address(NamedTuple):
     compress: bool
     timeout: float = CONNECT_TIMEOUT
     tls: TlsOptions = TlsOptions()
+    keep_alive: KeepAliveOptions = KeepAliveOptions()
 
     def __repr__(self) -> str:
         return f"<Address {self.peername}>"  # the key stays out of logs and tracebacks

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, Callable, Optional
+from typing import TYPE_CHECKING, Any, Callable, Dict, Mapping, Optional
 
 from easycluster_protocol.errors import ConnectError
 
@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from easycluster_protocol._types import Value
 
     from ._processes.worker import Config
+
+#: The usual limits of a client's keep-alive, in seconds.
+_INTERVAL, _TIMEOUT = 10.0, 60.0
 
 _numbers = itertools.count(1)
 
@@ -48,6 +51,7 @@ def start_local(verbosity: int = 0) -> tuple[socket.socket, str]:
         try:
             words = make_socket_pair()
             ours.words = words[0]
+            ours.answers = worker_starter.answers_questions
             with words[1]:
                 worker_starter.spawn(theirs, config, words)
         except BaseException:
@@ -60,7 +64,13 @@ def start_local(verbosity: int = 0) -> tuple[socket.socket, str]:
     return ours, f"local:{next(_numbers)}"
 
 
-def spawn_local(clientclass: Optional[Callable[..., Any]] = None, *, verbosity: int = 0) -> Any:
+def spawn_local(
+    clientclass: Optional[Callable[..., Any]] = None,
+    *,
+    verbosity: int = 0,
+    keep_alive_interval: Optional[float] = _INTERVAL,
+    keep_alive_timeout: Optional[float] = _TIMEOUT,
+) -> Any:
     """Start a server process on this machine and return a client that is connected to it.
 
     The process starts in a clean state: it has the environment variables, the working folder, the umask and
@@ -71,23 +81,34 @@ def spawn_local(clientclass: Optional[Callable[..., Any]] = None, *, verbosity: 
         clientclass: the class of the client, or a function that returns one; None means `Client`. It is
             called with an empty key if it needs an argument.
         verbosity: 2 logs every call to standard error.
+        keep_alive_interval: as for `Client`; if it is not the usual one ``clientclass`` is called with it.
+        keep_alive_timeout: the same.
 
     Raises:
         ConnectError: the process cannot be started.
     """
-    client = _make_client(clientclass) if clientclass else import_module("easycluster_client").Client()
+    keep_alive: Dict[str, Optional[float]] = {}
+    if keep_alive_interval != _INTERVAL:
+        keep_alive["keep_alive_interval"] = keep_alive_interval
+    if keep_alive_timeout != _TIMEOUT:
+        keep_alive["keep_alive_timeout"] = keep_alive_timeout
+    client = (
+        _make_client(clientclass, keep_alive)
+        if clientclass
+        else import_module("easycluster_client").Client(**keep_alive)
+    )
     connection, name = start_local(verbosity)
     client.set_socket(connection, name)
     return client
 
 
-def _make_client(clientclass: Callable[..., Value]) -> Value:
+def _make_client(clientclass: Callable[..., Value], keep_alive: Mapping[str, Optional[float]]) -> Value:
     from inspect import signature  # takes a while to import
 
     try:
-        signature(clientclass).bind()
+        signature(clientclass).bind(**keep_alive)
     except TypeError:
-        return clientclass(b"")
+        return clientclass(b"", **keep_alive)
     except ValueError:  # it does not say what it needs
         pass
-    return clientclass()
+    return clientclass(**keep_alive)

@@ -12,6 +12,7 @@ from easycluster_client._calls.maker import CallMaker
 from easycluster_client._connect.connect import connect
 from easycluster_client._connect.spec import parse_connection_spec
 from easycluster_client._deadlines import CONNECT_TIMEOUT
+from easycluster_client._keep_alive_options import check_keep_alive
 from easycluster_client._tls_options import check_tls
 from easycluster_protocol._definitions.modules import DEFAULT_NAME
 from easycluster_protocol._objects.introspection import TOOL_NAMES
@@ -82,12 +83,16 @@ class Client(Connection):
             name ``host``; None: the shared key vouches for it.
         tls_cert: the file of this client's certificate, for servers that demand one.
         tls_key: the file of its private key; None: it is in the same file.
+        keep_alive_interval: after how many seconds without a sign of life from the host, while a call waits,
+            it is asked for one; None: never.
+        keep_alive_timeout: after how many such seconds a host that is frozen or lost is given up: every call
+            that waits raises `ConnectionLost`. None: never. A host that is busy is not given up.
 
     Raises:
         ConnectError: the connection could not be made.
         KeyFileError: the key is not valid, or it is a connection spec.
-        ValueError: ``connect_timeout`` is not a positive number, there is no such ``trust``, or the arguments
-            for TLS contradict each other.
+        ValueError: ``connect_timeout`` or a limit of keep-alive is not a positive number, there is no such
+            ``trust``, or the arguments for TLS contradict each other.
         DefinitionError: the definitions failed on the server.
     """
 
@@ -109,6 +114,8 @@ class Client(Connection):
         tls_ca: PathLike | None = None,
         tls_cert: PathLike | None = None,
         tls_key: PathLike | None = None,
+        keep_alive_interval: float | None = 10,
+        keep_alive_timeout: float | None = 60,
     ) -> None:
         key = hide(key)
         host = host if isinstance(host, str) else hide(host)  # it may be the key, too
@@ -119,6 +126,7 @@ class Client(Connection):
             connect_timeout,
             trust,
             check_tls(tls, tls_ca, tls_cert, tls_key),
+            check_keep_alive(keep_alive_interval, keep_alive_timeout),
         )
         self._easycluster_name: str | None = None
         if host is None:
@@ -179,6 +187,7 @@ class Client(Connection):
             self._easycluster_compress,
             self._easycluster_connect_timeout,
             self._easycluster_tls,
+            self._easycluster_keep_alive,
         )
         self._easycluster_name = peername
         self._easycluster_connect()

@@ -15,6 +15,7 @@ from easycluster_client._connect.connected import OpenConnection
 from easycluster_client._connect.spec import check_trust
 from easycluster_client._connect.tcp import connect_socket
 from easycluster_client._deadlines import check_connect_timeout
+from easycluster_client._keep_alive_options import KeepAliveOptions
 from easycluster_client._session.session import ClientSession
 from easycluster_client._ssh.shipment import calls_bundle
 from easycluster_client._tls_options import TlsOptions
@@ -43,6 +44,7 @@ class Connection:
         connect_timeout: how long making a connection may take, in seconds.
         trust: see `Client`.
         tls: how connections over TCP are encrypted.
+        keep_alive: when a silent server is asked and given up.
 
     Raises:
         ValueError: ``connect_timeout`` is not a positive number, or there is no such ``trust``.
@@ -56,8 +58,10 @@ class Connection:
         connect_timeout: float,
         trust: str | None = None,
         tls: TlsOptions = TlsOptions(),  # noqa: B008 -- it never changes
+        keep_alive: KeepAliveOptions = KeepAliveOptions(),  # noqa: B008
     ) -> None:
         self._easycluster_calls = calls
+        self._easycluster_keep_alive = keep_alive
         key = self._easycluster_key = hide(key)
         self._easycluster_compress = compress
         self._easycluster_tls = tls
@@ -111,6 +115,7 @@ class Connection:
             raise ConnectError(f"cannot connect to {connection.peername}: {error}") from error
         session.remedy = self._easycluster_advise(connection.peername)
         session.find_end_by(connection.find_end)
+        session.observer = connection.observer
         if connection.is_bare:
             session.send_before_first_call(m.MODULES, calls_bundle)
         self._easycluster_connection = connection
@@ -138,7 +143,9 @@ class Connection:
         return "use a new socket with set_socket(), or connect() to a host"
 
     def _easycluster_new_session(self, connection: OpenConnection) -> ClientSession:
-        return ClientSession(connection.link, connection.transport, connection.peername)
+        return ClientSession(
+            connection.link, connection.transport, connection.peername, self._easycluster_keep_alive
+        )
 
     def close(self, message: str = "Connection closed") -> None:
         """Close the connection; every outstanding call raises `ConnectionLost` with ``message``.

@@ -9,7 +9,6 @@ from easycluster_client._calls.maker import CallMaker
 from easycluster_client._calls.threaded_maker import ThreadedCallMaker
 from easycluster_client._connect.connected import OpenConnection
 from easycluster_client._deadlines import CONNECT_TIMEOUT
-from easycluster_client._session.keep_alive import KeepAlive, check_keep_alive
 from easycluster_client._session.session import ClientSession
 from easycluster_client._session.threaded_session import ThreadedSession
 from easycluster_protocol._definitions.modules import DEFAULT_NAME
@@ -33,13 +32,8 @@ class ThreadedClient(Client):
     completion function must not wait for an answer of the same client: that raises `CompletionError`.
     An exception in a completion function is printed.
 
-    Args:
-        keep_alive_interval: after how many seconds of silence the server is asked for a sign of life;
-            None: never.
-        keep_alive_timeout: after how many seconds of silence the connection is closed, and every
-            call that waits raises `ConnectionLost`; None: never.
-
-    For the other arguments see `Client`. Dropping the last reference closes the connection, too.
+    For the arguments see `Client`. A silent host is asked, and given up, also while no call waits. Dropping
+    the last reference closes the connection, too.
 
     Raises:
         ConnectError: the connection could not be made.
@@ -70,10 +64,6 @@ class ThreadedClient(Client):
         tls_key: PathLike | None = None,
     ) -> None:
         key = hide(key)
-        self._easycluster_keep_alive = (
-            check_keep_alive("keep_alive_interval", keep_alive_interval),
-            check_keep_alive("keep_alive_timeout", keep_alive_timeout),
-        )
         super().__init__(
             key,
             host,
@@ -90,14 +80,17 @@ class ThreadedClient(Client):
             tls_ca=tls_ca,
             tls_cert=tls_cert,
             tls_key=tls_key,
+            keep_alive_interval=keep_alive_interval,
+            keep_alive_timeout=keep_alive_timeout,
         )
 
     def _easycluster_new_call_maker(self, definitions: str) -> CallMaker:
         return ThreadedCallMaker(self, definitions)
 
     def _easycluster_new_session(self, connection: OpenConnection) -> ClientSession:
-        keep_alive = KeepAlive(*self._easycluster_keep_alive)
-        return ThreadedSession(connection.link, connection.transport, connection.peername, keep_alive)
+        return ThreadedSession(
+            connection.link, connection.transport, connection.peername, self._easycluster_keep_alive
+        )
 
     def set_default_thread(self, threadid: int) -> None:
         """Run calls without ``threadid`` in this server thread from now on, whichever thread makes them.

@@ -33,17 +33,21 @@ class _Reader:
         self._loop = loop
         self._descriptor = descriptor
         self._users = 0
+        self._timer: asyncio.TimerHandle | None = None
 
     def enter(self) -> None:
         """Count one more awaited response; with the first the reading begins."""
         if self._users == 0:
             self._begin()
+            self._check_after(self.session.limit_wait(None))
         self._users += 1
 
     def leave(self) -> None:
         """Count one awaited response less; with the last the reading ends."""
         self._users -= 1
         if self._users == 0:
+            if self._timer is not None:
+                self._timer.cancel()
             readers = _readers.get(self._loop, {})
             is_replaced = readers.get(self._descriptor) is not self
             if not is_replaced:
@@ -64,6 +68,13 @@ class _Reader:
         """
         if not is_replaced:
             self._loop.remove_reader(self._descriptor)
+
+    def _check_after(self, delay: float | None) -> None:
+        """Check that the server is alive after so many seconds; None: never."""
+        self._timer = None if delay is None else self._loop.call_later(delay, self._check)
+
+    def _check(self) -> None:
+        self._check_after(self.session.check_alive())
 
     def read(self) -> None:
         """Receive the answers that have come, and call their completion functions."""

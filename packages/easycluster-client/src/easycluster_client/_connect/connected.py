@@ -6,6 +6,7 @@ import weakref
 from collections.abc import Callable
 
 from easycluster_client._attempts import find_attempt
+from easycluster_client._observers import Observer
 from easycluster_client._process.exit import close_at_exit
 from easycluster_protocol._wire.link import Link
 from easycluster_protocol.errors import AuthenticationError, ConnectError, RemoteProtocolError
@@ -23,6 +24,7 @@ class OpenConnection:
         finish: called when the transport has been closed; it ends the ssh behind the transport.
         is_bare: whether the server has no modules of EasyCluster but those that were sent to it.
         find_end: returns how the remote process has ended, for people, or an empty text: that is not known.
+        observer: sees the process on the host from outside; None: nobody does.
     """
 
     def __init__(
@@ -33,9 +35,11 @@ class OpenConnection:
         finish: Callable[[], None] | None = None,
         is_bare: bool = False,
         find_end: Callable[[], str] = str,
+        observer: Observer | None = None,
     ) -> None:
         self.is_bare = is_bare
         self.find_end = find_end
+        self.observer = observer or Observer()
         self.link = link
         self.transport = transport
         self.peername = peername

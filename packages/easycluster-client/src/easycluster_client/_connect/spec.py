@@ -19,6 +19,7 @@ from collections.abc import Collection
 from typing import Literal, TypedDict, overload
 
 from easycluster_client._deadlines import check_connect_timeout
+from easycluster_client._keep_alive_options import check_seconds
 from easycluster_client._tls_options import check_tls
 from easycluster_protocol._constants import DEFAULT_PORT
 from easycluster_protocol.errors import SpecError
@@ -57,6 +58,8 @@ class ConnectionParams(_RequiredParams, total=False):
     tls_ca: str
     tls_cert: str
     tls_key: str
+    keep_alive_interval: float | None
+    keep_alive_timeout: float | None
 
 
 # Empty custom options come first; mypy cannot know that a Collection is not empty.
@@ -109,7 +112,9 @@ def parse_connection_spec(
             - ``connect_timeout=SECONDS``: how long connecting may take, see `Client`;
             - ``trust=results``: unpickle nothing that could run code here, see `Client`.
             - ``tls=auto``, ``require`` or ``off``; ``tls_ca=FILE``, ``tls_cert=FILE``, ``tls_key=FILE``: the
-              encryption of TCP, see `Client`.
+              encryption of TCP, see `Client`;
+            - ``keep_alive_interval=SECONDS`` and ``keep_alive_timeout=SECONDS``, or ``none``: when a silent
+              host is asked for a sign of life, and given up, see `Client`.
 
         default_port: the port of a spec that names none; None means `DEFAULT_PORT` for TCP, and for
             SSH the port that ``ssh`` is configured to use.
@@ -152,6 +157,7 @@ def parse_connection_spec(
         if trust is not None:
             params["trust"] = trust
         _pop_tls(options, params)
+        _pop_keep_alive(options, params)
         file, text = _pop_key_source(options)
     except MalformedSpec as error:
         reason, options = str(error), {}
@@ -244,6 +250,22 @@ def _pop_tls(options: dict[str, str], params: ConnectionParams) -> None:
         params["tls_cert"] = cert
     if key is not None:
         params["tls_key"] = key
+
+
+def _pop_keep_alive(options: dict[str, str], params: ConnectionParams) -> None:
+    """Move the options of keep-alive to the parameters."""
+    interval, timeout = (_pop_value(options, f"keep_alive_{name}") for name in ("interval", "timeout"))
+    if interval is not None:
+        params["keep_alive_interval"] = _parse_keep_alive("keep_alive_interval", interval)
+    if timeout is not None:
+        params["keep_alive_timeout"] = _parse_keep_alive("keep_alive_timeout", timeout)
+
+
+def _parse_keep_alive(name: str, text: str) -> float | None:
+    try:
+        return None if text.lower() == "none" else check_seconds(name, float(text))
+    except ValueError:
+        raise MalformedSpec(f"option {name!r} must be a number of seconds above 0, or none") from None
 
 
 def _pop_ssh(options: dict[str, str], default: bool) -> bool | str:

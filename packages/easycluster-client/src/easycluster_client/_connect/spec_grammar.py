@@ -27,6 +27,8 @@ OPTIONS = frozenset(
         "tls_ca",
         "tls_cert",
         "tls_key",
+        "keep_alive_interval",
+        "keep_alive_timeout",
     ]
 )
 

@@ -6,6 +6,7 @@ import socket
 
 from easycluster_client._address import Address
 from easycluster_client._deadlines import Deadline
+from easycluster_client._observers import Observer, SocketObserver
 from easycluster_client._tls_options import NAMES, TlsOptions
 from easycluster_protocol._constants import DEFAULT_PORT
 from easycluster_protocol._handshake.client import ClientHandshake
@@ -21,6 +22,7 @@ from easycluster_server._system.masters import reset_at_close
 
 from .connected import OpenConnection, explain_failure
 from .dial import dial
+from .observers import LocalObserver
 
 
 def connect_tcp(address: Address) -> OpenConnection:
@@ -57,7 +59,13 @@ def connect_tcp(address: Address) -> OpenConnection:
         if explained is error:
             raise
         raise explained from error
-    return OpenConnection(link, transport, address.peername, find_end=lambda: _find_end(link, transport))
+    return OpenConnection(
+        link,
+        transport,
+        address.peername,
+        find_end=lambda: _find_end(link, transport),
+        observer=SocketObserver(acknowledges=True),
+    )
 
 
 def connect_socket(
@@ -85,7 +93,13 @@ def connect_socket(
             return explain_last_words(connection.read_words())
         return _find_end(link, transport) if key else ""
 
-    return OpenConnection(link, transport, peername, find_end=find_end)
+    return OpenConnection(link, transport, peername, find_end=find_end, observer=_find_observer(connection))
+
+
+def _find_observer(connection: socket.socket) -> Observer:
+    if isinstance(connection, LocalSocket):
+        return LocalObserver(connection) if connection.answers else Observer()
+    return SocketObserver(connection.family in (socket.AF_INET, socket.AF_INET6))
 
 
 def _open(

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Collection
+from time import monotonic
 from typing import NamedTuple
 
 from easycluster_client._calls.owner import Calls
@@ -38,6 +39,8 @@ class ConnectionReader:
         self._started: set[ReadSource] = set()
         #: The connections that another thread was reading when this thread last tried.
         self._read_by_others: set[ReadSource] = set()
+        #: When each of them is to be checked, on the clock of `time.monotonic`.
+        self._check_at: dict[ClientSession, float] = {}
 
     def read(
         self, connections: Collection[ReadSource], is_done: Callable[[], bool], deadline: float | None
@@ -81,6 +84,24 @@ class ConnectionReader:
     def _run_completions(self, connection: ReadSource) -> None:
         connection.calls.run_completions(connection.session)
 
+    def _check_alive(self, connections: Collection[ReadSource], left: float | None) -> float | None:
+        """Check the servers whose time has come; return for how many seconds to wait, of those left."""
+        now = monotonic()
+        for session in {each.session for each in connections}:
+            delay = session.limit_wait(None)
+            if delay is None:
+                continue
+            if session not in self._check_at:
+                self._check_at[session] = now + delay
+            elif now >= self._check_at[session]:
+                delay = session.check_alive()
+                if delay is None:  # it has ended
+                    return 0.0
+                self._check_at[session] = now + delay
+            until = self._check_at[session] - now
+            left = until if left is None else min(left, until)
+        return left
+
     def _wait(
         self, connections: Collection[ReadSource], is_done: Callable[[], bool], left: float | None
     ) -> Collection[ReadSource]:
@@ -95,7 +116,7 @@ class ConnectionReader:
                         watched[descriptor] = each
                 if is_done():  # another thread read the answer just before the gate was there
                     return ()
-                events = wait_for_any((*watched, gate.fileno()), left)
+                events = wait_for_any((*watched, gate.fileno()), self._check_alive(connections, left))
             finally:
                 for each in connections:
                     each.session.turn.forget(gate)

@@ -1,14 +1,54 @@
-"""Liveness of the server: it is pinged after some silence, and given up when the silence goes on."""
+"""Liveness of the server: whether a silent one is busy, slow, frozen or lost.
+
+After some silence the server is asked by a PING, and an observer is asked about it. These are signs of life:
+
+- bytes that come;
+- bytes of ours that leave, out of a queue that was there at the last look: the link is *slow*;
+- an observer that says that the process runs, though it does not speak: it is *busy*, and may hold the lock
+  of its interpreter for minutes.
+
+When the last of them is older than the timeout, the connection is given up: as *frozen* where an observer
+has seen that, or is silent itself while the host's system acknowledges what it gets; else as *lost*. Where
+nobody can tell busy from frozen, it is kept.
+
+A sign of life is as old as the look that has found it, so a process that freezes is given up no later than
+the timeout after that. Nothing here costs anything while answers come.
+"""
 
 from __future__ import annotations
 
 from time import monotonic
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
+from easycluster_client._keep_alive_options import KeepAliveOptions
+from easycluster_client._observers import RUNNING, STOPPED, Observer, Verdict
 from easycluster_protocol.errors import ConnectionLost
 
 #: Seconds until the next check when bytes have come that no thread has read yet.
 _UNREAD_INTERVAL = 0.05
+
+
+class Queue(NamedTuple):
+    """What was still to be sent, at one moment.
+
+    Attributes:
+        unacknowledged: bytes that the peer's system has not acknowledged yet; None: it is not known.
+        is_waiting: whether a message waits for room in the system.
+        sent: the sizes of the pieces that the system has taken of the latest frames, a list for each group.
+        pieces: how many they are.
+    """
+
+    unacknowledged: int | None
+    is_waiting: bool
+    sent: list[int]
+    pieces: int
+
+    def has_moved(self, before: Queue) -> bool:
+        """Return whether any of what was still to be sent before has left since."""
+        if before.is_waiting and (self.sent is not before.sent or self.pieces != before.pieces):
+            return True
+        now, earlier = self.unacknowledged, before.unacknowledged
+        return now is not None and earlier is not None and now < earlier
 
 
 class WatchedServer(Protocol):
@@ -16,9 +56,11 @@ class WatchedServer(Protocol):
 
     Attributes:
         heard_at: when the server last sent something, on the clock of `time.monotonic`.
+        observer: sees the process on the host from outside.
     """
 
     heard_at: float
+    observer: Observer
 
     @property
     def error(self) -> ConnectionLost | None:
@@ -32,60 +74,94 @@ class WatchedServer(Protocol):
         """Return whether bytes have come that no thread has read yet."""
         ...
 
-    def give_up(self) -> None:
+    def find_queue(self) -> Queue:
+        """Return what is still to be sent."""
+        ...
+
+    def give_up(self, verdict: Verdict) -> None:
         """End the connection to a server that does not answer."""
 
 
-def check_keep_alive(name: str, seconds: float | None) -> float | None:
-    """Return a setting that has been checked.
-
-    Raises:
-        ValueError: the setting is neither None nor a positive number of seconds.
-    """
-    if seconds is None:
-        return None
-    if not isinstance(seconds, (int, float)) or not seconds > 0:  # pyright: ignore[reportUnnecessaryIsInstance]
-        raise ValueError(f"{name} must be a positive number of seconds or None, not {seconds!r}")
-    return float(seconds)
-
-
 class KeepAlive:
-    """The liveness of one connection; for its background thread only.
+    """The liveness of one connection; the threads that wait for its answers check it, for all.
 
     Args:
-        interval: seconds of silence after which the server is asked for a sign of life; None: never.
-        timeout: seconds of silence after which the server is given up; None: never.
+        options: after how many seconds of silence the server is asked for a sign of life, and after how many
+            it is given up.
+
+    Attributes:
+        interval: after how many seconds of silence to check; None: never.
     """
 
-    def __init__(self, interval: float | None, timeout: float | None) -> None:
-        self._timeout = timeout
+    def __init__(self, options: KeepAliveOptions) -> None:
+        interval, self._timeout = options
         # The server has to be asked well before it is given up.
-        self._interval = min(interval, timeout / 2) if interval and timeout else interval
+        self.interval = min(interval, self._timeout / 2) if interval and self._timeout else interval
         self._asked_at = 0.0
+        #: When there was a sign of life other than bytes that came.
+        self._sign_at = 0.0
+        self._look_at = 0.0
+        self._queue: Queue | None = None
 
     def check(self, server: WatchedServer) -> float | None:
-        """Ping the server or give it up, if that is due.
+        """Ask a silent server for a sign of life, look closer at it, or give it up, if that is due.
 
         Only silence after a ping counts: this process may have been stopped, or busy, itself.
 
         Returns:
             After how many seconds to check again; None: never.
         """
-        interval, heard_at = self._interval, server.heard_at
+        interval, heard_at = self.interval, server.heard_at
         if interval is None or server.error is not None:
             return None
         now = monotonic()
         if now < heard_at + interval:
             return heard_at + interval - now
         if self._asked_at <= heard_at:
-            self._asked_at = now  # before the ping, which may take long
-            server.ping()
+            self._ask(server, now)
         if self._timeout is None:
             return interval
-        end = max(heard_at + self._timeout, self._asked_at + self._timeout - interval)
-        if now < end:
-            return end - now
+        if now >= self._look_at:
+            self._look_closer(server, now)
+        self._hear_observer(server)
+        end = max(heard_at, self._sign_at, self._asked_at - interval) + self._timeout
+        return self._finish(server, now) if now >= end else min(self._look_at, end) - now
+
+    def _finish(self, server: WatchedServer, now: float) -> float | None:
+        """Give the server up, unless it has answered, or may be busy."""
         if server.has_bytes():
             return _UNREAD_INTERVAL
-        server.give_up()
+        verdict = self._judge(server)
+        if verdict is None:
+            return self._look_at - now
+        server.give_up(verdict)
         return None
+
+    def _ask(self, server: WatchedServer, now: float) -> None:
+        before, self._asked_at = self._asked_at, now  # before the ping, which may take long
+        self._look_at, self._queue = now, None
+        try:
+            server.ping()
+        except BaseException:  # an interrupt: perhaps the ping has not been left to be sent
+            self._asked_at = before
+            raise
+
+    def _look_closer(self, server: WatchedServer, now: float) -> None:
+        assert self.interval is not None
+        queue, before = server.find_queue(), self._queue
+        if before is not None and queue.has_moved(before):
+            self._sign_at = now
+        self._queue = queue
+        self._look_at = now + self.interval
+        server.observer.ask()
+
+    def _hear_observer(self, server: WatchedServer) -> None:
+        observation = server.observer.find_observation()
+        if observation is not None and observation.state == RUNNING:
+            self._sign_at = max(self._sign_at, observation.at)
+
+    def _judge(self, server: WatchedServer) -> Verdict | None:
+        observation = server.observer.find_observation()
+        if observation is not None and observation.state == STOPPED and observation.at >= self._asked_at:
+            return Verdict("frozen", observation.seen)
+        return server.observer.judge_silence(server.find_queue().unacknowledged)

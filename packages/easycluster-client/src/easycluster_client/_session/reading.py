@@ -5,15 +5,22 @@ receives. Its theory of operation is in `session`.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from threading import get_ident
+from time import monotonic
 
 from easycluster_client._deadlines import seconds_until
+from easycluster_client._keep_alive_options import KeepAliveOptions
+from easycluster_client._observers import Observer, Verdict
+from easycluster_protocol._wire import messages as m
 from easycluster_protocol._wire.link import Link
 from easycluster_protocol._wire.messages import Message
 from easycluster_protocol.errors import ConnectionLost
 from easycluster_server._io.transport import EndOfStream, SocketTransport, wait
+from easycluster_server._system.masters import count_unacknowledged, limit_receive
 
 from .closing import SessionEnd
+from .keep_alive import KeepAlive, Queue
 from .limited_channel import LimitedChannel
 from .pending import PendingCall, PendingCalls
 from .read_turn import ReadTurn
@@ -29,20 +36,35 @@ class ReadingSession:
         link: the link, handshake done.
         transport: its transport.
         peername: the server's name, for messages.
+        keep_alive: when a silent server is asked and given up.
 
     Attributes:
         turn: the turn to read.
         arrived: calls whose completion functions have not been called yet.
+        heard_at: when the server last sent something, on the clock of `time.monotonic`.
+        observer: sees the process on the host from outside.
     """
+
+    #: Whether the threads that wait for answers check that the server is alive.
+    _is_checked_by_waiters = True
 
     #: Takes each message that has come.
     _deliver: Callable[[Message], None]
 
-    def __init__(self, link: Link, transport: SocketTransport, peername: str) -> None:
+    def __init__(
+        self, link: Link, transport: SocketTransport, peername: str, keep_alive: KeepAliveOptions
+    ) -> None:
         self.link = link
         self.transport = transport
         self.peername = peername
         self.turn = ReadTurn()
+        self.heard_at = monotonic()
+        self.observer = Observer()
+        self.keep_alive = KeepAlive(keep_alive)
+        #: How long a thread waits at most before it checks the server, in seconds; None: it never does.
+        self._check_delay = self.keep_alive.interval if self._is_checked_by_waiters else None
+        if self._check_delay is not None:
+            limit_receive(transport.socket, self._check_delay)
         self._calls = PendingCalls()
         self.arrived = self._calls.arrived
         self._channel = LimitedChannel(link, transport, self._while_blocked, peername)
@@ -73,6 +95,41 @@ class ReadingSession:
     def find_end_by(self, find_end: Callable[[], str]) -> None:
         """Set the function that returns how the remote process has ended, or an empty text."""
         self._end.find_end = find_end
+
+    def check_alive(self) -> float | None:
+        """Check that the server is alive, for a thread that waits for bytes.
+
+        Returns:
+            After how many seconds of waiting to check again; None: never.
+        """
+        delay = self._check_delay = self.keep_alive.check(self)
+        return delay
+
+    def limit_wait(self, seconds: float | None) -> float | None:
+        """Return for how many seconds to wait, of so many at most, before checking the server."""
+        delay = self._check_delay
+        if delay is None:
+            return seconds
+        return delay if seconds is None else min(seconds, delay)
+
+    def ping(self) -> None:
+        """Ask the server for a sign of life."""
+        self._end.note_loss(partial(self._channel.post, Message(m.PING, 1)))
+
+    def has_bytes(self) -> bool:
+        """Return whether bytes have come that no thread has read yet."""
+        return wait(self.transport.fileno(), -1, 0)[0]
+
+    def find_queue(self) -> Queue:
+        """Return what is still to be sent."""
+        sender = self.link.sender
+        sent = sender.sent
+        unacknowledged = count_unacknowledged(self.transport.socket)
+        return Queue(unacknowledged, sender.has_unsent, sent, len(sent))
+
+    def give_up(self, verdict: Verdict) -> None:
+        """End the connection to a server that does not answer."""
+        self._end.lose(f"Remote server not responding ({self.peername}): {verdict.seen}")
 
     @property
     def outstanding(self) -> int:
@@ -123,7 +180,7 @@ class ReadingSession:
                     if self.arrived and not keep_waiting:
                         return
                     if deadline is None:
-                        self._receive(True, call)
+                        self._receive_patiently(call)
                     elif not self._receive_until(deadline, call):
                         return
                     if call.call_is_answered:
@@ -142,7 +199,7 @@ class ReadingSession:
         if not self.turn.take_to_read():
             return False
         try:
-            came = self._receive(block)
+            came = self._receive_patiently() if block else self._receive(False)
         finally:
             self.turn.hand_over()
         if not came:
@@ -158,12 +215,26 @@ class ReadingSession:
                 try:
                     if call is not None and call.call_is_answered:
                         return True
-                    return self._channel.receive(self._deliver, block)
+                    came = self._channel.receive(self._deliver, block)
+                    if came:
+                        self.heard_at = monotonic()
+                    return came
                 finally:
                     turn.reader = 0
         except (EndOfStream, OSError) as error:
             self._end.note_receive_error(error)
         return False
+
+    def _receive_patiently(self, call: PendingCall | None = None) -> bool:
+        """Receive once, and wait for that while the server is alive; return False when the connection has
+        ended."""
+        came = self._receive(True, call)  # which returns without any after some silence
+        while not came and self.turn.error is None:
+            delay = self.check_alive()
+            if self.turn.error is None:
+                self._wait_for_bytes(delay)
+                came = self._receive(False, call)
+        return came
 
     def _receive_until(self, deadline: float, call: PendingCall) -> bool:
         """Receive once, or wait until bytes have come; return False when the time is over."""
@@ -172,14 +243,19 @@ class ReadingSession:
         left = seconds_until(deadline)
         if not left:
             return False
+        if not self._wait_for_bytes(self.limit_wait(left)):
+            self.check_alive()
+        return True
+
+    def _wait_for_bytes(self, seconds: float | None) -> bool:
+        """Wait, in one's turn to read, until bytes have come; return whether they have."""
         turn = self.turn
         with turn.reading:
             turn.reader = get_ident()
             try:
-                wait(self.transport.fileno(), -1, left)
+                return wait(self.transport.fileno(), -1, seconds)[0]
             finally:
                 turn.reader = 0
-        return True
 
     def _while_blocked(self) -> None:
         """Receive once while the kernel accepts no more to send: the server may be unable to read on before
@@ -191,9 +267,11 @@ class ReadingSession:
             read = transport.fileno() if has_turn else -1
             if not has_turn:
                 patience = SEND_RETRY_INTERVAL if patience is None else min(SEND_RETRY_INTERVAL, patience)
-            readable, _ = wait(read, transport.write_fileno(), patience)
+            readable, writable = wait(read, transport.write_fileno(), self.limit_wait(patience))
             if readable:
                 self._receive(False)
+            elif not writable:
+                self.check_alive()
         finally:
             if has_turn:
                 self.turn.hand_over()

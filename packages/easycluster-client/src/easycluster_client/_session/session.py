@@ -36,6 +36,7 @@ from contextlib import AbstractContextManager
 from functools import partial
 from typing import TYPE_CHECKING
 
+from easycluster_client._keep_alive_options import KeepAliveOptions
 from easycluster_client._process.forks import abandon_after_fork
 from easycluster_protocol._values import pathlib_local
 from easycluster_protocol._wire import messages as m
@@ -64,6 +65,7 @@ class ClientSession(ReadingSession):
         link: the link, handshake done.
         transport: its transport.
         peername: the server's name, for messages.
+        keep_alive: when a silent server is asked and given up.
 
     Attributes:
         pickle_protocol: the highest that both ends understand.
@@ -72,8 +74,14 @@ class ClientSession(ReadingSession):
         way_to_end: the method of the client that ends the process on the host; empty: it is not ready yet.
     """
 
-    def __init__(self, link: Link, transport: SocketTransport, peername: str) -> None:
-        super().__init__(link, transport, peername)
+    def __init__(
+        self,
+        link: Link,
+        transport: SocketTransport,
+        peername: str,
+        keep_alive: KeepAliveOptions = KeepAliveOptions(),  # noqa: B008 -- it never changes
+    ) -> None:
+        super().__init__(link, transport, peername, keep_alive)
         self.pickle_protocol = link.agreement.pickle_protocol
         self.sent_packages: set[str] = set()
         self.way_to_end = ""

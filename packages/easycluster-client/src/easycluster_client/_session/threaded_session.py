@@ -14,13 +14,11 @@ from threading import get_ident
 from time import monotonic
 from typing import TYPE_CHECKING
 
-from easycluster_protocol._wire import messages as m
+from easycluster_client._keep_alive_options import KeepAliveOptions
 from easycluster_protocol._wire.link import Link
-from easycluster_protocol._wire.messages import Message
 from easycluster_protocol.errors import CompletionError
 from easycluster_server._io.transport import EndOfStream, SocketTransport, wait
 
-from .keep_alive import KeepAlive
 from .pending import PendingCall
 from .reading import SEND_RETRY_INTERVAL
 from .references import Garbage
@@ -40,27 +38,32 @@ class ThreadedSession(ClientSession):
         link: the link, handshake done.
         transport: its transport.
         peername: the server's name, for messages.
-        keep_alive: gives the server up when it stays silent.
+        keep_alive: when a silent server is asked and given up.
 
     Attributes:
         watch: the watch on which the background thread sleeps.
         background: the identity of that thread; 0 until it runs.
         completing: 1 while the background thread calls the completion functions of an answer, else 0.
-        heard_at: when the server last sent something, on the clock of `time.monotonic`.
         is_closing: whether `close` has begun.
         is_closed: whether `close` is over: the background thread is to end.
         garbage_noted: whether the background thread knows that there are receipts to give back.
     """
 
-    def __init__(self, link: Link, transport: SocketTransport, peername: str, keep_alive: KeepAlive) -> None:
+    _is_checked_by_waiters = False
+
+    def __init__(
+        self,
+        link: Link,
+        transport: SocketTransport,
+        peername: str,
+        keep_alive: KeepAliveOptions = KeepAliveOptions(),  # noqa: B008 -- it never changes
+    ) -> None:
         self.watch: Watch = new_watch(transport.fileno())
         self.background = 0
         self.completing = 0
-        self.heard_at = monotonic()
         self.is_closing = self.is_closed = False
-        self.keep_alive = keep_alive
         self.garbage_noted = False
-        super().__init__(link, transport, peername)
+        super().__init__(link, transport, peername, keep_alive)
         self.references.drop = self._drop
 
     def _drop(self, dropped: Garbage) -> None:
@@ -116,8 +119,6 @@ class ThreadedSession(ClientSession):
         try:
             watch.disarm()
             came = super()._receive(block, call)
-            if came:
-                self.heard_at = monotonic()
             if self.arrived or self.turn.error is not None:
                 watch.wake()
             # An earlier reader may have been interrupted after it had received the answer of this one.
@@ -197,18 +198,6 @@ class ThreadedSession(ClientSession):
         if get_ident() == self.background:
             self.keep_alive.check(self)
         self._end.check_open()
-
-    def ping(self) -> None:
-        """Ask the server for a sign of life."""
-        self._post(Message(m.PING, 1))
-
-    def has_bytes(self) -> bool:
-        """Return whether bytes have come that no thread has read yet."""
-        return wait(self.transport.fileno(), -1, 0)[0]
-
-    def give_up(self) -> None:
-        """End the connection to a server that does not answer."""
-        self._end.lose(f"Remote server not responding ({self.peername})")
 
     def _when_ended(self) -> None:
         self.watch.wake()

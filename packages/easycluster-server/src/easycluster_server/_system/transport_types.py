@@ -37,7 +37,7 @@ class Transport(Protocol):
 
         Args:
             receiver: takes the bytes.
-            block: whether to wait for them.
+            block: whether to wait for them: for as long as the system lets a socket wait.
 
         Returns:
             Whether anything came.

@@ -4,7 +4,8 @@ It is a fresh interpreter that has imported the modules of a worker and has done
 a key, or a listening socket, or a connection for longer than a fork takes. Its only input is a socket of its
 owner. Each message there is one byte, as `SERVE`, and beside it the descriptors of the connection,
 of a pipe or socket from which the worker reads its configuration, and of the worker's standard output and
-error. If it is a socket, the last words of the guardian go back through it, else through the connection. The
+error. If it is a socket, the guardian is asked through it and its last words go back; else these go through
+the connection. The
 fork server ends when its owner does, and its workers end with it.
 """
 
@@ -52,6 +53,9 @@ _spare: List[int] = []
 
 _DESCRIPTORS_PER_REQUEST = 4
 
+#: Ahead of a configuration that comes on a socket stands its length, in so many bytes.
+CONFIG_SIZE = 8
+
 #: Seconds without a request after which there is time to import more.
 _WARM_UP_DELAY = 0.05
 
@@ -84,7 +88,8 @@ def main(
     signal.signal(signal.SIGCHLD, _reap_guardians)
     control = socket.socket(fileno=control_descriptor)
     load()
-    import_module(f"{__package__}.guardian")
+    for name in ("guardian", "questions"):
+        import_module(f"{__package__}.{name}")
     while wait(control_descriptor, -1, _WARM_UP_DELAY)[0]:
         _serve_request(control, serve, upgrade, most)
     warm_up()
@@ -188,22 +193,40 @@ def _begin_connection(
         os.dup2(descriptor, standard, inheritable=True)
         os.close(descriptor)
 
+    # A pipe brings the session's keys, which the worker alone is to know.
+    is_pipe = not stat.S_ISSOCK(os.fstat(config).st_mode)
+    packed = b"" if is_pipe else _read_packed(config)
+
     def read_config() -> Any:
+        if not is_pipe:
+            return pickle.loads(packed)
         with open(config, "rb") as file:
             return pickle.loads(file.read())
 
     connection = socket.socket(fileno=move_up(link))
     if upgrade is not None:
         _become_clients_code(upgrade, read_config, connection, config if is_guarded else None)
-    # A pipe brings the session's keys, which the worker alone is to know.
-    is_pipe = not stat.S_ISSOCK(os.fstat(config).st_mode)
     words = connection.fileno() if is_pipe else config
     run_guardian_and_worker(
         SocketTransport(connection),
         partial(serve, read_config),
         (config,) if is_pipe else (),
         partial(say_last_words, words),
+        -1 if is_pipe else config,
     )
+
+
+def _read_packed(descriptor: int) -> bytes:
+    """Read the configuration from a socket on which questions for the guardian come later."""
+    with open(descriptor, "rb", buffering=0, closefd=False) as file:
+        size = int.from_bytes(file.read(CONFIG_SIZE) or b"", "big")
+        packed = b""
+        while len(packed) < size:
+            piece = file.read(size - len(packed))
+            if not piece:  # the owner has left
+                os._exit(1)
+            packed += piece
+    return packed
 
 
 def _become_clients_code(

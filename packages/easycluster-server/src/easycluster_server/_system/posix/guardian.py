@@ -68,6 +68,7 @@ class Guardian:
             `CLOSED` or `LOST`) and which processes to spare (a line each: the process id).
         wakeup: both ends of a pipe, by which signals wake it.
         tell: tells the client how a worker ended that could not speak for itself.
+        questions: the descriptor of the socket on which the client asks how the worker is; -1: there is none.
     """
 
     def __init__(
@@ -77,6 +78,7 @@ class Guardian:
         control: int,
         wakeup: Tuple[int, int],
         tell: Callable[[str], object] = str,
+        questions: int = -1,
     ) -> None:
         self._tell = tell
         self._worker = worker
@@ -100,6 +102,10 @@ class Guardian:
         self._poll.register(control, select.POLLIN)
         self._wakeup, writing = wakeup
         self._poll.register(self._wakeup, select.POLLIN)
+        self._questions = questions
+        if questions >= 0:
+            os.set_blocking(questions, False)
+            self._poll.register(questions, select.POLLIN)
         self._catch_signals(writing)
 
     def _catch_signals(self, writing: int) -> None:
@@ -176,6 +182,11 @@ class Guardian:
                     self._poll.unregister(descriptor)
                     self._control_ended = True
                     self._deadline = time.monotonic() + LOSS_GRACE
+            elif descriptor == self._questions:
+                from .questions import answer_questions
+
+                if not answer_questions(descriptor, self._worker):
+                    self._poll.unregister(descriptor)
             else:
                 _read_all(self._wakeup)
                 self._reap()

@@ -33,6 +33,7 @@ def run_guardian_and_worker(
     serve: Callable[[Transport], int],
     worker_descriptors: Iterable[int],
     tell: Callable[[str], object] = str,
+    questions: int = -1,
 ) -> None:
     """Become the guardian of a new worker that serves ``transport``; does not return.
 
@@ -42,6 +43,7 @@ def run_guardian_and_worker(
             process.
         worker_descriptors: descriptors that the guardian must not hold; they are closed in it.
         tell: called in the guardian, see `Guardian`.
+        questions: the descriptor of the socket on which the client asks the guardian, or -1.
     """
     status = 1
     try:
@@ -55,8 +57,9 @@ def run_guardian_and_worker(
             refuse(transport.write_fileno(), error)
             return
         if worker == 0:
-            for descriptor in (reading, *wakeup):
-                os.close(descriptor)
+            for descriptor in (reading, *wakeup, questions):
+                if descriptor >= 0:
+                    os.close(descriptor)
             die_with_parent(guardian)
             control.set_control(move_up(writing))
             os.setsid()
@@ -70,7 +73,7 @@ def run_guardian_and_worker(
                 wait(reading, -1, _HEAD_START)
             from .guardian import Guardian
 
-            Guardian(worker, transport, reading, wakeup, tell).watch()
+            Guardian(worker, transport, reading, wakeup, tell, questions).watch()
             status = 0
     except BaseException as error:
         report(error)

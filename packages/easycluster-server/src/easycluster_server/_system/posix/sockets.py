@@ -3,8 +3,18 @@
 from __future__ import annotations
 
 import _socket
+import fcntl
 import socket
 import struct
+import termios
+from typing import Optional
+
+#: The request to count what a socket has not sent, and the option of macOS for the same.
+_COUNT_UNSENT: Optional[int] = getattr(termios, "TIOCOUTQ", None)
+_SO_NWRITE = 0x1024
+
+#: The longest single wait, in seconds: the system refuses waits of more than some weeks.
+_LONGEST_WAIT = 86400.0
 
 
 def own_port(listening: socket.socket) -> None:
@@ -18,3 +28,26 @@ def own_port(listening: socket.socket) -> None:
 def reset_at_close(connection: _socket.socket, on: bool) -> None:
     """Say whether the peer is told by a reset, at once, when the socket is closed or its process ends."""
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", on, 0))
+
+
+def limit_receive(connection: _socket.socket, seconds: float) -> None:
+    """Let a blocking `SocketTransport.receive` of this socket return when nothing has come for so long."""
+    seconds = min(seconds, _LONGEST_WAIT)
+    whole = int(seconds)
+    limit = struct.pack("@ll", whole, int((seconds - whole) * 1e6) or 1)
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, limit)
+
+
+def count_unacknowledged(connection: _socket.socket) -> Optional[int]:
+    """Return how many bytes were sent on a socket that the peer's system has not acknowledged.
+
+    On a local socket these are the bytes that the peer has not read. None: this system does not say.
+    """
+    try:
+        if _COUNT_UNSENT is not None:
+            count: int = struct.unpack("@i", fcntl.ioctl(connection, _COUNT_UNSENT, bytes(4)))[0]
+        else:
+            count = connection.getsockopt(socket.SOL_SOCKET, _SO_NWRITE)
+    except (OSError, ValueError):  # it is closed, or the system cannot do that
+        return None
+    return count

@@ -18,6 +18,7 @@ from .descriptors import with_old_limit
 from .socket_pairs import make_socket_pair
 
 _SERVE, _UPGRADE, _GUARDED_UPGRADE = b"f", b"u", b"g"  # as in `fork_server`
+_CONFIG_SIZE = 8
 
 
 class ForkServer:
@@ -32,6 +33,9 @@ class ForkServer:
 
     #: Why it cannot start a worker that runs the client's code; "": it can.
     code_objection = ""
+
+    #: Whether a guardian can be asked how its worker is.
+    answers_questions = True
 
     def __init__(self, most: Optional[int] = None, offers_tls: bool = False) -> None:
         self._most = most
@@ -54,9 +58,9 @@ class ForkServer:
         Args:
             link: the connection; the caller closes its own copy afterwards.
             config: the worker's configuration.
-            words: two connected sockets: on the first one the guardian says how a worker ended that could
-                not speak; the second one is closed. None: it says that on the connection, which has to be a
-                keyed one.
+            words: two connected sockets: on the first one the guardian is asked, and says how a worker
+                ended that could not speak; the second one is closed. None: it says that on the connection,
+                which has to be a keyed one.
 
         Raises:
             OSError: the fork server cannot be started. If it fails afterwards, the client is told on the
@@ -68,8 +72,8 @@ class ForkServer:
                 with theirs, self._lock:
                     self._request(link.fileno(), theirs.fileno())
                 ours.setblocking(True)
-                ours.sendall(pickle.dumps(config))
-                ours.shutdown(socket.SHUT_WR)
+                packed = pickle.dumps(config)
+                ours.sendall(len(packed).to_bytes(_CONFIG_SIZE, "big") + packed)
             return
         request = _SERVE
         if config.get("code_key"):

@@ -119,28 +119,25 @@ class SocketTransport:
     write_fileno = fileno
 
     def receive(self, receiver: Inbox, block: bool) -> bool:
-        """Receive once; see `Transport.receive`."""
-        while True:
-            if block:
-                wait(self.fileno(), -1, SLICE)
-            inbox = receiver.inbox
-            try:
-                if inbox is not None:
-                    inbox.extend(map(self._recv, _RECEIVE_SIZE))
-                    ended = not inbox[-1]
-                else:
-                    direct = receiver.direct
-                    assert direct is not None
-                    view, counts = direct
-                    counts.extend(map(self._recv_into, (view,)))
-                    ended = not counts[-1]
-            except BlockingIOError:
-                if block:
-                    continue
-                return False
-            if ended:
-                raise EndOfStream("the peer closed the connection")
-            return True
+        """Receive once; see `Transport.receive`. It waits for one slice: callers look around after that."""
+        if block:
+            wait(self.fileno(), -1, SLICE)
+        inbox = receiver.inbox
+        try:
+            if inbox is not None:
+                inbox.extend(map(self._recv, _RECEIVE_SIZE))
+                ended = not inbox[-1]
+            else:
+                direct = receiver.direct
+                assert direct is not None
+                view, counts = direct
+                counts.extend(map(self._recv_into, (view,)))
+                ended = not counts[-1]
+        except BlockingIOError:
+            return False
+        if ended:
+            raise EndOfStream("the peer closed the connection")
+        return True
 
     def send(self, sent: List[int], buffers: List[Buffer], block: bool) -> bool:
         """Send once; see `Transport.send`."""

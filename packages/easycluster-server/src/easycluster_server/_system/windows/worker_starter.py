@@ -112,6 +112,9 @@ class SpareInterpreters:
     # it the connection, and let its guard know.
     code_objection = "on Windows it cannot run the client's code"
 
+    #: Whether a guard can be asked how its worker is.
+    answers_questions = False
+
     def __init__(self, most: Optional[int] = None, offers_tls: bool = False) -> None:
         if most is not None:
             raise ValueError(
