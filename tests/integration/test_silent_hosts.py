@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import pytest
 
 import easycluster
-from easycluster import ThreadedClient, define_common
-from easycluster_client import Client
+from easycluster import ConnectionLost, define_common
 from helpers.waiting import PATIENCE
 
 THREADED_TOO = True
 
-LIMITS: Any = {"keep_alive_interval": 0.2, "keep_alive_timeout": 1.0}
+Connect = Callable[..., Any]
+
+#: A frozen host is given up soon. Beside a busy one the tests of other workers of pytest-xdist may be busy, too.
+SHORT: Any = {"keep_alive_interval": 0.2, "keep_alive_timeout": 1.0}
+LONGER: Any = {"keep_alive_interval": 0.4, "keep_alive_timeout": 2.0}
 
 CODE = """
 import ctypes
@@ -27,14 +31,6 @@ def hold_the_lock(seconds):
     ctypes.PyDLL(None).usleep(int(seconds * 1e6))
     return seconds
 """
-
-
-@pytest.fixture(params=[Client, ThreadedClient])
-def client(request: pytest.FixtureRequest) -> Iterator[Any]:
-    """A client of a local server, with short limits."""
-    define_common(CODE)
-    with easycluster.server.spawn_local(request.param, **LIMITS) as client:
-        yield client
 
 
 @contextmanager
@@ -49,60 +45,97 @@ def stopped(*pids: int) -> Iterator[None]:
             os.kill(pid, signal.SIGCONT)
 
 
-def test_busy_process(client: Any) -> None:
+@pytest.fixture
+def patient(connect: Connect) -> Any:
+    """A client with limits that a busy host exceeds."""
+    define_common(CODE)
+    return connect(**LONGER)
+
+
+def test_busy_process(patient: Any) -> None:
     """A process that holds its interpreter's lock for longer than the timeout finishes its call."""
-    assert client.hold_the_lock(2.5) == 2.5
-    assert easycluster.options(client, timeout=PATIENCE).hold_the_lock(2.5) == 2.5
+    assert patient.hold_the_lock(3.0) == 3.0
 
 
-def test_busy_process_that_reads_nothing(client: Any) -> None:
-    """A call that is larger than the kernel takes, to a process that is busy, waits for that, too."""
-    busy = client.hold_the_lock(2.5, nonblocking=True)
+def test_busy_process_that_reads_nothing(patient: Any) -> None:
+    """What is too large for the kernel waits until a busy process takes it in, also in a call with a limit."""
+    busy = patient.hold_the_lock(3.0, nonblocking=True)
 
-    assert client.len(bytes(20_000_000)) == 20_000_000
-    assert busy.wait() == 2.5
+    assert easycluster.options(patient, timeout=PATIENCE).len(bytes(20_000_000)) == 20_000_000
+    assert busy.wait() == 3.0
 
 
-def test_frozen_process(client: Any) -> None:
+#: The transports over which a guardian can be asked.
+WITH_GUARDIANS = pytest.mark.parametrize("transport", ["local", "tcp", "threaded"], indirect=True)
+
+
+@pytest.fixture
+def told(connect: Connect) -> Any:
+    """A client with limits that a frozen host exceeds soon."""
+    return connect(**SHORT)
+
+
+@WITH_GUARDIANS
+def test_frozen_process(told: Any) -> None:
     """A process that is stopped is given up within the timeout, in every waiting call, with what was seen."""
-    calls = [client.hold_the_lock(0.0, nonblocking=True) for _ in range(2)]
-    for call in calls:
-        call.wait()
-    with stopped(client.os.getpid()):
-        waiting = client.eval("1", nonblocking=True)
-        with pytest.raises(
-            easycluster.ConnectionLost, match="^Remote server not responding .* is stopped .state T"
-        ):
-            client.eval("1")
-        with pytest.raises(easycluster.ConnectionLost, match="^Remote server not responding"):
+    with stopped(told.os.getpid()):
+        waiting = told.eval("1", nonblocking=True)
+        with pytest.raises(ConnectionLost, match="^Remote server not responding .* is stopped .state T"):
+            told.eval("1")
+        with pytest.raises(ConnectionLost, match="^Remote server not responding"):
             waiting.wait()
 
 
-def test_frozen_host(client: Any) -> None:
+@WITH_GUARDIANS
+def test_frozen_host(told: Any) -> None:
     """When the guardian of the process says nothing either, the host is frozen."""
-    with (
-        stopped(client.os.getppid(), client.os.getpid()),
-        pytest.raises(
-            easycluster.ConnectionLost, match="^Remote server not responding .*neither its process nor"
-        ),
-    ):
-        easycluster.options(client, timeout=PATIENCE).eval("1")
+    pids = told.os.getppid(), told.os.getpid()
+    with stopped(*pids), pytest.raises(ConnectionLost, match="^Remote server not responding .*neither "):
+        easycluster.options(told, timeout=PATIENCE).eval("1")
 
 
-def test_frozen_process_that_is_sent_much(client: Any) -> None:
+@WITH_GUARDIANS
+def test_frozen_process_that_is_sent_much(told: Any) -> None:
     """A call that waits for room, because the process reads nothing, ends as well."""
     with (
-        stopped(client.os.getpid()),
-        pytest.raises(easycluster.ConnectionLost, match="^Remote server not responding"),
+        stopped(told.os.getpid()),
+        pytest.raises(ConnectionLost, match="^Remote server not responding"),
     ):
-        client.len(bytes(20_000_000))
+        told.len(bytes(20_000_000))
 
 
-def test_frozen_process_that_goes_on(client: Any) -> None:
+@WITH_GUARDIANS
+def test_frozen_process_in_parallel(told: Any, connect: Connect) -> None:
+    """Beside a host that answers a frozen one is given up, too."""
+    other = connect(**SHORT)
+    with stopped(told.os.getpid()):
+        frozen = told.eval("1", nonblocking=True)
+        answered = other.eval("2", nonblocking=True)
+        done = easycluster.wait([frozen, answered])
+
+        assert answered.wait() == 2
+        assert set(done[0]) == {frozen, answered}
+        with pytest.raises(ConnectionLost, match="^Remote server not responding"):
+            frozen.wait()
+
+
+@WITH_GUARDIANS
+def test_frozen_process_that_is_awaited(told: Any) -> None:
+    """An asyncio task that awaits a call of a frozen process gets the error as well."""
+
+    async def run() -> None:
+        await told.eval("1", nonblocking=True)
+
+    with stopped(told.os.getpid()), pytest.raises(ConnectionLost, match="^Remote server not responding"):
+        asyncio.run(run())
+
+
+@WITH_GUARDIANS
+def test_frozen_process_that_goes_on(told: Any) -> None:
     """A process that goes on in time finishes its call."""
-    pid = client.os.getpid()
+    pid = told.os.getpid()
     os.kill(pid, signal.SIGSTOP)
-    asked = client.eval("7 * 6", nonblocking=True)
+    asked = told.eval("7 * 6", nonblocking=True)
     go_on = threading.Timer(0.5, os.kill, (pid, signal.SIGCONT))
     go_on.start()
 

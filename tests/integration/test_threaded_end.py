@@ -93,7 +93,8 @@ def test_silent_server(server: Server, key: bytes) -> None:
     for error in [*raised, errors[0].orig]:
         assert isinstance(error, ConnectionLost)
         assert str(error) == (
-            f"Remote server not responding (127.0.0.1:{server.port}); call reconnect() to connect again"
+            f"Remote server not responding (127.0.0.1:{server.port}): its host answers, but neither the process nor"
+            " the server there does; call reconnect() to connect again"
         )
 
 

@@ -15,6 +15,7 @@ import easycluster_bootstrap as bootstrap
 from easycluster import ConnectError
 from easycluster_client._connect.connect import connect
 from easycluster_client._connect.spec import parse_connection_spec
+from easycluster_client._keep_alive_options import KeepAliveOptions
 from easycluster_client._ssh import command as command_module
 from easycluster_client._ssh.process import SshProcess
 from easycluster_server._system.posix.proc import find_descendants, read_processes
@@ -95,6 +96,10 @@ def test_spec(fake: FakeSsh, processes: list[SshProcess], spec: str, expected: l
         ("", 0, []),
         ("serveraliveinterval 0", 0, []),
         (NONE, 1, []),
+        (NONE + "batchmode no\n", 0, ALIVE),
+        (NONE.replace("interval 0", "interval 300") + "batchmode yes\n", 0, ALIVE),
+        (NONE.replace("interval 0", "interval 300") + "batchmode no\n", 0, []),
+        (NONE.replace("interval 0", "interval 300"), 0, []),
     ],
 )
 def test_server_alive(
@@ -160,6 +165,26 @@ def test_program_that_does_not_know_g(
     assert "sleep\n" not in names
 
 
+@pytest.mark.parametrize(
+    ("limit", "expected"),
+    [
+        (60.0, ALIVE),
+        (100.0, ["-o", "ServerAliveInterval=25"]),
+        (1.0, ["-o", "ServerAliveInterval=1", "-o", "ServerAliveCountMax=1"]),
+        (5.0, ["-o", "ServerAliveInterval=1", "-o", "ServerAliveCountMax=4"]),
+        (None, []),
+    ],
+)
+def test_limit_on_dead_connections(
+    fake: FakeSsh, processes: list[SshProcess], limit: float | None, expected: list[str]
+) -> None:
+    """Ssh is to find a dead connection within the time after which the client gives a silent host up."""
+    fake.configure(NONE)
+    processes.append(start_ssh(address(fake.path, keep_alive=KeepAliveOptions(10.0, limit))))
+
+    assert fake.started()[:-1] == [*expected, "--", "h"]
+
+
 @pytest.mark.skipif(shutil.which("ssh") is None, reason="there is no ssh here")
 @pytest.mark.parametrize(
     ("config", "extra", "expected"),
@@ -180,7 +205,7 @@ def test_server_alive_of_the_real_ssh(
     path.write_text(config)
 
     settings = command_module.read_settings(address(True, extra_args=("-F", str(path), *extra)))
-    assert command_module._choose_options(settings) == ([], expected)
+    assert command_module._choose_options(settings, 60.0) == ([], expected)
 
 
 @pytest.mark.skipif(shutil.which("ssh") is None, reason="there is no ssh here")

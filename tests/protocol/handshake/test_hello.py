@@ -38,6 +38,7 @@ FROZEN_TAGS = {
     21: ("proof", "bytes"),
     22: ("platform", "text"),
     23: ("process", "number"),
+    24: ("keep_alive", "number"),
 }
 
 

@@ -29,19 +29,22 @@ class Spawned:
     """Stands where the fork server is: notes the connections that it is given."""
 
     code_objection = ""
+    answers_questions = True
 
     def __init__(self) -> None:
         self.configs: list[dict[str, Any]] = []
+        self.guardians: list[socket.socket] = []
         self.closed = False
         self.error: OSError | None = None
 
     def prepare(self) -> None:
         """There is nothing to do ahead."""
 
-    def spawn(self, link: socket.socket, config: dict[str, Any]) -> None:
+    def spawn(self, link: socket.socket, config: dict[str, Any], questions: socket.socket) -> None:
         """Take a connection that was proved."""
         if self.error is not None:
             raise self.error
+        self.guardians.append(questions.dup())
         link.sendall(config["welcome"])
         self.configs.append(config)
 
@@ -51,11 +54,13 @@ class Spawned:
 
 
 @pytest.fixture
-def spawned(monkeypatch: pytest.MonkeyPatch) -> Spawned:
+def spawned(monkeypatch: pytest.MonkeyPatch) -> Iterator[Spawned]:
     """What becomes of proved connections."""
     spawned = Spawned()
     monkeypatch.setattr(listener_module, "WorkerStarter", lambda *_: spawned)
-    return spawned
+    yield spawned
+    for guardian in spawned.guardians:
+        guardian.close()
 
 
 @pytest.fixture

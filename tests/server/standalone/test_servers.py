@@ -29,7 +29,9 @@ from helpers.waiting import PATIENCE, wait_until
 def no_processes(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing is started for a connection; none is proved here."""
     monkeypatch.setattr(
-        listener, "WorkerStarter", lambda *_: SimpleNamespace(prepare=bool, close=bool, code_objection="")
+        listener,
+        "WorkerStarter",
+        lambda *_: SimpleNamespace(prepare=bool, close=bool, code_objection="", answers_questions=True),
     )
 
 

@@ -35,7 +35,7 @@ def test_no_process_for_a_guardian(monkeypatch: pytest.MonkeyPatch) -> None:
     ours, theirs = socket.socketpair()
     with owner, control, ours:
         with theirs:
-            descriptors = array.array("i", [theirs.fileno(), 0, 1, 2])
+            descriptors = array.array("i", [theirs.fileno(), 0, 0, 1, 2])
             owner.sendmsg([b"f"], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, descriptors)])
         before = open_descriptors()
         fork_server_module._serve_request(control, lambda read_config, transport: 0, lambda *_: 0, None)

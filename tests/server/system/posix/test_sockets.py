@@ -1,8 +1,16 @@
 from __future__ import annotations
 
+import math
 import socket
 
-from easycluster_server._system.posix.sockets import own_port
+import pytest
+
+from easycluster_server._system.posix.sockets import (
+    count_unacknowledged,
+    detect_loss,
+    limit_receive,
+    own_port,
+)
 
 
 def test_port_of_an_earlier_server() -> None:
@@ -20,3 +28,49 @@ def test_port_of_an_earlier_server() -> None:
         own_port(second)
         second.bind(address)
         second.listen()
+
+
+def test_receiving_for_a_while() -> None:
+    """A blocking reception without bytes returns after the limit; an endless limit is none."""
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        limit_receive(ours, 1e-9)
+        with pytest.raises(BlockingIOError):
+            ours.recv(1)
+        limit_receive(ours, math.inf)
+        theirs.sendall(b"x")
+        assert ours.recv(1) == b"x"
+
+
+def test_counting_what_is_not_read() -> None:
+    """What was sent and not read is counted; what can be counted of a closed socket is not known."""
+    ours, theirs = socket.socketpair()
+    with theirs:
+        assert count_unacknowledged(ours) == 0
+        ours.sendall(bytes(1000))
+        assert (count_unacknowledged(ours) or 0) >= 1000
+        theirs.recv(1000)
+        assert count_unacknowledged(ours) == 0
+        ours.close()
+        assert count_unacknowledged(ours) is None
+
+
+@pytest.mark.parametrize("is_read", [True, False])
+@pytest.mark.parametrize(
+    ("seconds", "expected"),
+    [
+        (60.0, (30, 10, 60_000)),
+        (1.0, (1, 1, 1000)),
+        (5.5, (2, 1, 5500)),
+        (math.inf, (32767, 14400, 86_400_000)),
+    ],
+)
+def test_detecting_a_loss(seconds: float, expected: tuple[int, int, int], is_read: bool) -> None:
+    """The system is told when to look for the other machine; it counts bytes that are not read only if they should be."""
+    with socket.socket() as connection:
+        detect_loss(connection, seconds, is_read)
+        names = (socket.TCP_KEEPIDLE, socket.TCP_KEEPINTVL, socket.TCP_USER_TIMEOUT)
+        found = [connection.getsockopt(socket.IPPROTO_TCP, name) for name in names]
+        assert connection.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
+
+    assert found == [*expected[:2], expected[2] if is_read else 0]

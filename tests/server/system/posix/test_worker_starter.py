@@ -48,7 +48,7 @@ def test_configuration_that_nobody_reads(fork_server: ForkServer, monkeypatch: p
     """When the fork server dies on the way, the caller does not wait for ever: the connection tells of it."""
     before = open_descriptors()
     ours, theirs = socket.socketpair()
-    monkeypatch.setattr(ForkServer, "_request", lambda self, link, config, request: None)
+    monkeypatch.setattr(ForkServer, "_request", lambda *_: None)
     with ours:
         with theirs:
             fork_server.spawn(theirs, {"peer": "x" * 300_000})

@@ -97,6 +97,7 @@ class Connection:
                 self._easycluster_compress,
                 self._easycluster_connect_timeout,
                 self._easycluster_tls,
+                self._easycluster_keep_alive,
             ),
             name,
         )

@@ -2,11 +2,23 @@
 
 from __future__ import annotations
 
+import threading
 from time import monotonic
 
-from easycluster_client._observers import RUNNING, STOPPED, Observation, Observer, Verdict
+from easycluster_client._address import Address
+from easycluster_client._deadlines import Deadline
+from easycluster_client._observers import RUNNING, STOPPED, Observation, Observer, SocketObserver, Verdict
+from easycluster_protocol._constants import DEFAULT_PORT
+from easycluster_protocol._handshake.client import ClientHandshake
+from easycluster_protocol._handshake.hello import STATUS
+from easycluster_protocol._wire.link import CLIENT
+from easycluster_protocol.errors import EasyClusterError
+from easycluster_server._io.handshake import shake_hands
 from easycluster_server._io.local_socket import LocalSocket
 from easycluster_server._io.questions import Answer, parse_answer
+from easycluster_server._io.transport import SocketTransport
+
+from .dial import dial
 
 
 def observe_by(answer: Answer, at: float) -> Observation:
@@ -47,3 +59,71 @@ class LocalObserver(Observer):
 
     def judge_silence(self, unacknowledged: int | None) -> Verdict | None:
         return Verdict("frozen", "neither its process nor the guardian of that answers")
+
+
+class ServerObserver(SocketObserver):
+    """A standalone server, which passes questions on to the guardian of the session.
+
+    Each question is a short connection of its own, which a thread makes: that of the session may be full of
+    what the process does not read.
+
+    Args:
+        address: the server.
+        session: the name of the session.
+        seconds: how long one question may take.
+    """
+
+    def __init__(self, address: Address, session: bytes, seconds: float) -> None:
+        super().__init__(acknowledges=True)
+        self._address = address
+        self._session = session
+        self._seconds = seconds
+        self._is_asking = False
+        self._observation: Observation | None = None
+        #: What the last question without an answer has shown.
+        self._failure: Verdict | None = None
+
+    def ask(self) -> None:
+        if self._is_asking:
+            return
+        self._is_asking = True
+        try:
+            threading.Thread(target=self._run, name="easycluster-question", daemon=True).start()
+        except RuntimeError:  # no more threads, or the interpreter ends
+            self._is_asking = False
+
+    def find_observation(self) -> Observation | None:
+        return self._observation
+
+    def judge_silence(self, unacknowledged: int | None) -> Verdict | None:
+        return self._failure or super().judge_silence(unacknowledged)
+
+    def _run(self) -> None:
+        try:
+            self._failure = self._ask()
+        finally:
+            self._is_asking = False
+
+    def _ask(self) -> Verdict | None:
+        asked_at, deadline = monotonic(), Deadline(self._seconds)
+        address = self._address
+        try:
+            connection = dial(address.host, address.port or DEFAULT_PORT, deadline)
+        except ConnectionRefusedError:
+            return None  # by something in between: sessions end with their server
+        except OSError as error:
+            return Verdict("lost", f"its host cannot be reached: {error}")
+        with connection:
+            handshake = ClientHandshake(address.key, purpose=STATUS, session=self._session, tls=0)
+            try:
+                link = shake_hands(handshake, SocketTransport(connection), CLIENT, deadline.wait)
+            except (EasyClusterError, OSError):
+                if deadline.left:
+                    return None  # it has its reasons, and may be another server by now
+                return Verdict(
+                    "frozen", "its host answers, but neither the process nor the server there does"
+                )
+        answer = parse_answer(link.agreement.name)
+        if answer is not None:
+            self._observation = observe_by(answer, asked_at)
+        return None

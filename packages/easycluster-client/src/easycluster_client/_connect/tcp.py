@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import socket
+from typing import TYPE_CHECKING
 
 from easycluster_client._address import Address
-from easycluster_client._deadlines import Deadline
+from easycluster_client._deadlines import LONGEST_WAIT, Deadline
+from easycluster_client._keep_alive_options import KeepAliveOptions
 from easycluster_client._observers import Observer, SocketObserver
 from easycluster_client._tls_options import NAMES, TlsOptions
 from easycluster_protocol._constants import DEFAULT_PORT
 from easycluster_protocol._handshake.client import ClientHandshake
+from easycluster_protocol._handshake.hello import STATUS_CAPABILITY
 from easycluster_protocol._handshake.upgrade import BUNDLE
 from easycluster_protocol._wire.last_words import explain_last_words
 from easycluster_protocol._wire.link import CLIENT, Link
@@ -18,11 +21,14 @@ from easycluster_protocol.keys import check_key, hide
 from easycluster_server._io.handshake import shake_hands
 from easycluster_server._io.local_socket import LocalSocket
 from easycluster_server._io.transport import SocketTransport
-from easycluster_server._system.masters import reset_at_close
+from easycluster_server._system.masters import detect_loss, reset_at_close
 
 from .connected import OpenConnection, explain_failure
 from .dial import dial
-from .observers import LocalObserver
+from .observers import LocalObserver, ServerObserver
+
+if TYPE_CHECKING:
+    from easycluster_protocol._handshake.hello import FieldValue
 
 
 def connect_tcp(address: Address) -> OpenConnection:
@@ -48,11 +54,16 @@ def connect_tcp(address: Address) -> OpenConnection:
     try:
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        limit = address.keep_alive.limit
+        if limit is not None:
+            detect_loss(connection, limit, is_read=False)  # the process there may be busy for longer
         # Until an orderly close: if this process dies, a reset tells the server at once, even when it is not
         # reading.
         reset_at_close(connection, True)
         transport: SocketTransport = _LingeringTransport(connection)
-        transport, link = _open(transport, key, address.compress, address.tls, address.host, deadline)
+        transport, link = _open(
+            transport, key, address.compress, address.tls, address.host, deadline, address.keep_alive
+        )
     except BaseException as error:
         connection.close()
         explained = _explain(error, address.peername, key)
@@ -64,7 +75,7 @@ def connect_tcp(address: Address) -> OpenConnection:
         transport,
         address.peername,
         find_end=lambda: _find_end(link, transport),
-        observer=SocketObserver(acknowledges=True),
+        observer=_find_server_observer(address, link),
     )
 
 
@@ -75,12 +86,13 @@ def connect_socket(
     compress: bool,
     timeout: float,
     tls: TlsOptions = TlsOptions(),  # noqa: B008 -- it never changes
+    keep_alive: KeepAliveOptions = KeepAliveOptions(),  # noqa: B008
 ) -> OpenConnection:
     """Run the handshake over a connected socket; without a key this is that of a private connection."""
     transport = SocketTransport(connection)
     host = peername.rpartition(":")[0].strip("[]") or peername
     try:
-        transport, link = _open(transport, key or None, compress, tls, host, Deadline(timeout))
+        transport, link = _open(transport, key or None, compress, tls, host, Deadline(timeout), keep_alive)
     except BaseException as error:
         transport.close()
         explained = _explain(error, peername, key)
@@ -96,6 +108,14 @@ def connect_socket(
     return OpenConnection(link, transport, peername, find_end=find_end, observer=_find_observer(connection))
 
 
+def _find_server_observer(address: Address, link: Link) -> Observer:
+    if address.keep_alive.limit is None or STATUS_CAPABILITY not in link.agreement.peer.capabilities.split(
+        ","
+    ):
+        return SocketObserver(acknowledges=True)
+    return ServerObserver(address, link.agreement.name, address.keep_alive.limit / 2)
+
+
 def _find_observer(connection: socket.socket) -> Observer:
     if isinstance(connection, LocalSocket):
         return LocalObserver(connection) if connection.answers else Observer()
@@ -109,11 +129,14 @@ def _open(
     tls: TlsOptions,
     host: str,
     deadline: Deadline,
+    keep_alive: KeepAliveOptions,
 ) -> tuple[SocketTransport, Link]:
     """Run the handshake, send this end's code to a server of another version, and run the handshake of TLS if
     it was agreed on; return the transport to use, and the link."""
     key = hide(key)
-    fields = {**tls.make_fields(), "upgrade": BUNDLE} if key else {}
+    fields: dict[str, FieldValue] = {**tls.make_fields(), "upgrade": BUNDLE} if key else {}
+    if key and keep_alive.limit is not None:
+        fields["keep_alive"] = int(min(keep_alive.limit, LONGEST_WAIT) * 1000)
     handshake = ClientHandshake(key, compress, False, **fields)
     link = shake_hands(handshake, transport, CLIENT, deadline.wait)
     if handshake.code_key is not None:

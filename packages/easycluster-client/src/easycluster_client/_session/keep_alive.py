@@ -98,8 +98,8 @@ class KeepAlive:
         # The server has to be asked well before it is given up.
         self.interval = min(interval, self._timeout / 2) if interval and self._timeout else interval
         self._asked_at = 0.0
-        #: When there was a sign of life other than bytes that came.
-        self._sign_at = 0.0
+        #: When the observer has seen the process run, and when bytes of ours have left a queue.
+        self._seen_at = self._moved_at = 0.0
         self._look_at = 0.0
         self._queue: Queue | None = None
 
@@ -123,9 +123,19 @@ class KeepAlive:
             return interval
         if now >= self._look_at:
             self._look_closer(server, now)
-        self._hear_observer(server)
-        end = max(heard_at, self._sign_at, self._asked_at - interval) + self._timeout
+        end = max(self._find_last_sign(server), self._asked_at - interval) + self._timeout
         return self._finish(server, now) if now >= end else min(self._look_at, end) - now
+
+    def _find_last_sign(self, server: WatchedServer) -> float:
+        """Return when there was the last sign of life, on the clock of `time.monotonic`."""
+        observation = server.observer.find_observation()
+        if observation is not None:
+            if observation.state == RUNNING:
+                self._seen_at = max(self._seen_at, observation.at)
+            elif observation.at > self._seen_at:
+                # Bytes that leave for a process which is stopped only fill buffers.
+                return max(server.heard_at, self._seen_at)
+        return max(server.heard_at, self._seen_at, self._moved_at)
 
     def _finish(self, server: WatchedServer, now: float) -> float | None:
         """Give the server up, unless it has answered, or may be busy."""
@@ -139,8 +149,10 @@ class KeepAlive:
 
     def _ask(self, server: WatchedServer, now: float) -> None:
         before, self._asked_at = self._asked_at, now  # before the ping, which may take long
-        self._look_at, self._queue = now, None
         try:
+            self._queue = None
+            if self._timeout is not None:
+                self._look_closer(server, now)  # before the ping, which is in the queue then
             server.ping()
         except BaseException:  # an interrupt: perhaps the ping has not been left to be sent
             self._asked_at = before
@@ -150,15 +162,10 @@ class KeepAlive:
         assert self.interval is not None
         queue, before = server.find_queue(), self._queue
         if before is not None and queue.has_moved(before):
-            self._sign_at = now
+            self._moved_at = now
         self._queue = queue
         self._look_at = now + self.interval
         server.observer.ask()
-
-    def _hear_observer(self, server: WatchedServer) -> None:
-        observation = server.observer.find_observation()
-        if observation is not None and observation.state == RUNNING:
-            self._sign_at = max(self._sign_at, observation.at)
 
     def _judge(self, server: WatchedServer) -> Verdict | None:
         observation = server.observer.find_observation()

@@ -22,9 +22,13 @@ from .standard_input import check_standard_input
 if TYPE_CHECKING:
     from easycluster_client._address import Address
 
-#: Seconds between the messages by which ssh finds a dead connection, if the user has configured none. ssh
-#: gives up after three of them without an answer.
-_ALIVE_INTERVAL = 15
+#: How many messages of ssh without an answer are the end of a connection: its own default. The first is sent
+#: after as long a silence as lies between two of them.
+_ALIVE_COUNT = 3
+
+#: The values of ServerAliveInterval that no user has configured, with the values of BatchMode for which they
+#: are the default: Debian's ssh has one of its own.
+_UNSET_INTERVALS = (("0", "no"), ("0", "yes"), ("300", "yes"))
 
 #: The settings without which ssh does not run our command or does not pass its bytes on: the name, the values
 #: that are allowed, and the option that undoes any other value. For ssh the first value of an option counts,
@@ -62,7 +66,7 @@ def build_command(address: Address) -> list[str]:
     except ValueError as error:
         raise SpecError(f"rpython cannot be used: {error}") from None
     check_standard_input(_split(address.rpython or ""), "rpython")
-    first, last = _choose_options(read_settings(address))
+    first, last = _choose_options(read_settings(address), address.keep_alive.limit)
     # "--" ends the options, so ssh can take no host name for an option.
     remote = ["--", address.host, remote_command]
     return shield_command([path, *first, *arguments, *last, *remote])
@@ -102,16 +106,30 @@ def _build_arguments(address: Address) -> list[str]:
     return arguments
 
 
-def _choose_options(settings: dict[str, str]) -> tuple[list[str], list[str]]:
-    """Return the options to add before the user's own arguments, and those to add after them."""
+def _choose_options(settings: dict[str, str], limit: float | None) -> tuple[list[str], list[str]]:
+    """Return the options to add before the user's own arguments, and those to add after them.
+
+    Args:
+        settings: the configuration of ssh.
+        limit: seconds after which a connection that is dead is to end; None: never.
+    """
     first: list[str] = []
     for name, allowed, option in _NEEDED_SETTINGS:
         if settings.get(name, allowed[0]) not in allowed:
             first += ["-o", option]
     last = ["-T"] if settings.get("requesttty", "auto") not in _NO_TERMINAL else []
-    if settings.get("serveraliveinterval") == "0":
-        last += ["-o", f"ServerAliveInterval={_ALIVE_INTERVAL}"]
+    found = (settings.get("serveraliveinterval"), settings.get("batchmode", "no"))
+    if limit is not None and found in _UNSET_INTERVALS:
+        last += _find_dead_connections(limit)
     return first, last
+
+
+def _find_dead_connections(limit: float) -> list[str]:
+    """Return the options with which ssh ends a dead connection within so many seconds; two are the least."""
+    interval = max(1, int(limit / (_ALIVE_COUNT + 1)))
+    options = ["-o", f"ServerAliveInterval={interval}"]
+    count = max(1, int(limit / interval) - 1)
+    return options if count == _ALIVE_COUNT else [*options, "-o", f"ServerAliveCountMax={count}"]
 
 
 def read_settings(address: Address) -> dict[str, str]:

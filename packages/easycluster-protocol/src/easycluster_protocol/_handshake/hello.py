@@ -28,6 +28,9 @@ FIELD = struct.Struct(">BH")
 #: The types of packets, see `handshake`.
 HELLO, CHALLENGE, PROOF, WELCOME, REFUSE = 1, 2, 3, 4, 5
 
+#: A `purpose`, and the capability of a server that understands it: a question about another session.
+STATUS, STATUS_CAPABILITY = 1, "status"
+
 MAGIC = b"EZCL"
 
 #: The beginning of a packet: magic, type, zero, length of the fields.
@@ -60,6 +63,7 @@ FIELDS: Dict[int, Tuple[str, str, FieldValue]] = {
     21: ("proof", BYTES, b""),  # see `secrets`
     22: ("platform", TEXT, ""),  # as "linux"
     23: ("process", NUMBER, 0),  # the worker's process id
+    24: ("keep_alive", NUMBER, 0),  # milliseconds after which the client gives up a silent peer; 0: never
 }
 
 _TAGS = {name: (tag, form) for tag, (name, form, _) in FIELDS.items()}
@@ -96,6 +100,7 @@ class Hello:
         proof: bytes
         platform: str
         process: int
+        keep_alive: int
 
     def __init__(self, **fields: FieldValue) -> None:
         for name, _, default in FIELDS.values():

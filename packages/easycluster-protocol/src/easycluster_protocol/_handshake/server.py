@@ -19,7 +19,18 @@ from .handshake import (
     Handshake,
     check_versions,
 )
-from .hello import CHALLENGE, HELLO, PROOF, REFUSE, VERSION, WELCOME, Hello, describe_self
+from .hello import (
+    CHALLENGE,
+    HELLO,
+    PROOF,
+    REFUSE,
+    STATUS,
+    STATUS_CAPABILITY,
+    VERSION,
+    WELCOME,
+    Hello,
+    describe_self,
+)
 from .secrets import NONCE_SIZE, Secrets, derive_key_id
 from .upgrade import check_versions_equal, is_agreed
 
@@ -43,6 +54,8 @@ class ServerHandshake(Handshake):
 
     Attributes:
         own: the description of this end.
+        asked_about: the name of the session about which the client asks, once it has proved the key; None: it
+            wants a session of its own.
     """
 
     def __init__(
@@ -61,6 +74,7 @@ class ServerHandshake(Handshake):
         self._certificate_objection = code_objection or certificate_objection
         self._secrets: Optional[Secrets] = None
         self._way = ""
+        self.asked_about: Optional[bytes] = None
         #: The key whose id the client has sent.
         self._named: bytes = b""
         if key is not None:
@@ -106,7 +120,7 @@ class ServerHandshake(Handshake):
         named = [key for key in self._keys if compare_digest(hello.key_id, derive_key_id(key))]
         if len(hello.nonce) != NONCE_SIZE or not named:
             raise AuthenticationError("the key is not the one of this server")
-        if names_way(self.own):
+        if names_way(self.own) and not self._is_question():
             self._way = choose(self.own, hello, "the client")
         self._send(CHALLENGE, self.own)
         self._named = named[0]
@@ -117,6 +131,9 @@ class ServerHandshake(Handshake):
         is_valid = any(compare_digest(self._named, key) for key in self._keys)
         if not compare_digest(self._secrets.prove_client(before), hello.proof) or not is_valid:
             raise AuthenticationError("the key is not the one of this server")
+        if self._is_question():
+            self.asked_about = self.peer.session
+            return
         by_certificate = self._way == BY_CERTIFICATE
         objection = self._certificate_objection if by_certificate else self._code_objection
         check_versions_equal(self.own, self.peer, objection)
@@ -127,6 +144,21 @@ class ServerHandshake(Handshake):
         self._agree(self.own, self.peer, secrets.to_client, secrets.to_server, self._name, tls)
         if is_agreed(self.own, self.peer):
             self.code_key = self._secrets.upgrade
+
+    def _is_question(self) -> bool:
+        """Whether the client asks about a session, and this server answers such questions."""
+        is_question = self.peer is not None and self.peer.purpose == STATUS
+        return is_question and STATUS_CAPABILITY in self.own.capabilities.split(",")
+
+    def answer(self, status: bytes) -> None:
+        """Answer a client that has asked about a session; the connection ends then.
+
+        Args:
+            status: the answer. The proof of the server covers it, as it does the name of a new session.
+        """
+        assert self._secrets is not None
+        proof = self._secrets.prove_server(self._transcript + status)
+        self._send(WELCOME, Hello(proof=proof, session=status))
 
     TRANSITIONS: ClassVar[Transitions] = {
         (WAIT_FOR_PRIVATE_HELLO, HELLO): (_on_private_hello, DONE),

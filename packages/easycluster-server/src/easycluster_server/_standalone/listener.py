@@ -8,6 +8,7 @@ listener closes its own copy.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import logging
 import os
@@ -16,11 +17,11 @@ import socket
 import time
 from collections import deque
 from functools import partial
-from typing import TYPE_CHECKING, Callable, Deque, Iterable, List, Optional, Sequence, Union
+from typing import TYPE_CHECKING, Callable, Deque, Dict, Iterable, List, Optional, Sequence, Union
 
 from easycluster_protocol._handshake.encryption import BY_CERTIFICATE, describe
 from easycluster_protocol._handshake.handshake import make_printable
-from easycluster_protocol._handshake.hello import VERSION
+from easycluster_protocol._handshake.hello import STATUS_CAPABILITY, VERSION
 from easycluster_protocol._handshake.server import ServerHandshake
 from easycluster_protocol._handshake.upgrade import BUNDLE
 from easycluster_protocol._limits import HANDSHAKE_SECONDS, MAX_HANDSHAKE_BYTES
@@ -28,7 +29,13 @@ from easycluster_protocol.errors import ConnectError, ProtocolError
 from easycluster_server._io.transport import wait
 from easycluster_server._processes.profiling import profile_calls
 from easycluster_server._system.confinement import Confinement
-from easycluster_server._system.masters import LONGEST_WAIT, Wakeup, WorkerStarter
+from easycluster_server._system.masters import (
+    LONGEST_WAIT,
+    Wakeup,
+    WorkerStarter,
+    detect_loss,
+    make_socket_pair,
+)
 from easycluster_server._system.refusal import refuse
 from easycluster_server._system.this_process import occupy_standard_descriptors
 
@@ -37,10 +44,11 @@ from .listening import format_address, listen_on_all
 from .objections import find_objections
 from .peers import Peer, Peers
 from .refusals import RefusalLog
+from .sessions import Sessions, add_capability
 from .tls_settings import TlsSettings
 
 if TYPE_CHECKING:
-    from easycluster_protocol._handshake.hello import Agreement
+    from easycluster_protocol._handshake.hello import Agreement, FieldValue
     from easycluster_server._processes.worker import Config
 
 #: The errors of a system that is out of descriptors or memory, and seconds to wait then.
@@ -96,6 +104,7 @@ class Listener:
         self._objections = find_objections(
             self._worker_starter.code_objection, no_upgrade, self._confinement, self._tls
         )
+        self._sessions = Sessions()
         self._peers = Peers()
         self._refusals = RefusalLog()
         self._sockets = list(sockets) or listen_on_all(bindaddr, port, disable_ipv6)
@@ -175,6 +184,8 @@ class Listener:
                 self._receive_from(peer)
             elif ready in self._sockets:
                 knocking.append(ready)
+            else:
+                self._pass_on_answer(ready)
         # Last: a new peer may push out one that has just said something.
         for listening in knocking:
             self._accept(listening)
@@ -210,11 +221,16 @@ class Listener:
             self._objections.code,
             self._objections.certificate,
             upgrade="" if self._objections.code else BUNDLE,
-            **self._tls.fields,
+            **self._describe_abilities(),
         )
         self._peers.add(Peer(connection, name, address[0], handshake))
         self._selector.register(connection, selectors.EVENT_READ)
         self._drop_excess()
+
+    def _describe_abilities(self) -> Dict[str, FieldValue]:
+        if not self._worker_starter.answers_questions:
+            return self._tls.fields
+        return add_capability(self._tls.fields, STATUS_CAPABILITY)
 
     def _drop_excess(self) -> None:
         excess = self._peers.find_excess()
@@ -234,6 +250,9 @@ class Listener:
             return
         except (ConnectError, ProtocolError, OSError) as error:
             reason = str(error)
+        if reason is None and peer.handshake.asked_about is not None:
+            self._ask_guardian(peer, peer.handshake.asked_about)
+            return
         if reason is None and peer.handshake.agreement is not None:
             self._hand_over(peer, peer.handshake.agreement)
             return
@@ -253,6 +272,10 @@ class Listener:
     def _hand_over(self, peer: Peer, agreement: Agreement) -> None:
         """Give a connection whose peer has proved the key to a worker of its own, which welcomes the peer."""
         self._forget(peer)
+        client = peer.handshake.peer
+        if client is not None and client.keep_alive:
+            with contextlib.suppress(OSError):  # it has left
+                detect_loss(peer.connection, client.keep_alive / 1000, is_read=True)
         if self._verbosity >= 1:
             more = _describe_upgrade(peer.handshake)
             log.info("connection from %s, %s%s", peer.name, describe(agreement.tls), more)
@@ -276,10 +299,40 @@ class Listener:
         if peer.handshake.code_key is not None:
             config["code_key"] = peer.handshake.code_key
         try:
-            self._worker_starter.spawn(peer.connection, config)
+            if self._worker_starter.answers_questions:
+                questions, theirs = make_socket_pair()
+                self._sessions.add(agreement.name, questions)
+                self._selector.register(questions, selectors.EVENT_READ)
+                with theirs:
+                    self._worker_starter.spawn(peer.connection, config, questions=theirs)
+            else:
+                self._worker_starter.spawn(peer.connection, config)
         except OSError as error:
             log.error("connection from %s: no process can be started for it: %s", peer.name, error)
             refuse(peer.connection.fileno(), error)
+        peer.connection.close()
+
+    def _ask_guardian(self, peer: Peer, name: bytes) -> None:
+        """Ask the guardian of a session in the name of a client, which gets the answer, or asks in vain."""
+        peer.is_expected = True
+        if not self._sessions.ask(name, peer):
+            self._answer(peer, b"")
+
+    def _pass_on_answer(self, questions: socket.socket) -> None:
+        """Pass on the answer of a guardian, or note the end of its session."""
+        peers, answer = self._sessions.receive(questions)
+        if not answer:
+            self._selector.unregister(questions)
+            questions.close()
+        for peer in peers:
+            if self._peers.find(peer.connection) is peer:
+                self._answer(peer, answer)
+
+    def _answer(self, peer: Peer, answer: bytes) -> None:
+        peer.handshake.answer(answer)
+        with contextlib.suppress(OSError):  # it has left
+            peer.connection.send(peer.handshake.data_to_send())
+        self._forget(peer)
         peer.connection.close()
 
     def _drop_expired(self) -> None:
@@ -287,7 +340,8 @@ class Listener:
             self._drop(peer, f"no proof of the key within {HANDSHAKE_SECONDS:.0f} s")
 
     def _drop(self, peer: Peer, reason: str) -> None:
-        self._refusals.note(peer.name, reason)
+        if not peer.is_expected:
+            self._refusals.note(peer.name, reason)
         self._forget(peer)
         peer.connection.close()
 
@@ -300,6 +354,7 @@ class Listener:
         for peer in self._peers.list_all():
             self._forget(peer)
             peer.connection.close()
+        self._sessions.close()
         self._selector.close()
         for listening in self._sockets:
             listening.close()

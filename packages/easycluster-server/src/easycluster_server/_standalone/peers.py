@@ -48,6 +48,8 @@ class Peer:
         self.host = host
         self.handshake = handshake
         self.deadline = clock() + HANDSHAKE_SECONDS
+        #: Whether it has proved the key, and waits for an answer: its end is no failure.
+        self.is_expected = False
 
     @property
     def has_named_key(self) -> bool:

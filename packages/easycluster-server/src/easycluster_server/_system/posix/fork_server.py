@@ -3,9 +3,9 @@
 It is a fresh interpreter that has imported the modules of a worker and has done nothing else: it never holds
 a key, or a listening socket, or a connection for longer than a fork takes. Its only input is a socket of its
 owner. Each message there is one byte, as `SERVE`, and beside it the descriptors of the connection,
-of a pipe or socket from which the worker reads its configuration, and of the worker's standard output and
-error. If it is a socket, the guardian is asked through it and its last words go back; else these go through
-the connection. The
+of a pipe or socket from which the worker reads its configuration, of a socket on which the guardian is asked,
+and of the worker's standard output and error. If the configuration comes through a socket, the last words of
+the guardian go back through it; else they go through the connection. The
 fork server ends when its owner does, and its workers end with it.
 """
 
@@ -51,7 +51,7 @@ _guardians: Set[int] = set()
 #: In the fork server: a descriptor that is given up while a request is received.
 _spare: List[int] = []
 
-_DESCRIPTORS_PER_REQUEST = 4
+_DESCRIPTORS_PER_REQUEST = 5
 
 #: Ahead of a configuration that comes on a socket stands its length, in so many bytes.
 CONFIG_SIZE = 8
@@ -186,7 +186,7 @@ def _begin_connection(
     descriptors: List[int], serve: Serve, upgrade: Optional[Upgrade], is_guarded: bool
 ) -> None:
     """Become a guardian, or the client's code; does not return."""
-    link, config, out, error = descriptors
+    link, config, questions, out, error = descriptors
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     os.setsid()
     for descriptor, standard in ((out, 1), (error, 2)):
@@ -212,7 +212,7 @@ def _begin_connection(
         partial(serve, read_config),
         (config,) if is_pipe else (),
         partial(say_last_words, words),
-        -1 if is_pipe else config,
+        questions,
     )
 
 

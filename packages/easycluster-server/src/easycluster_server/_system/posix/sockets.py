@@ -16,6 +16,11 @@ _SO_NWRITE = 0x1024
 #: The longest single wait, in seconds: the system refuses waits of more than some weeks.
 _LONGEST_WAIT = 86400.0
 
+#: How many probes without an answer are the end of an idle connection, and the longest time between two of
+#: them that Linux takes, in seconds.
+_PROBES = 3
+_LONGEST_PROBING = 32767
+
 
 def own_port(listening: socket.socket) -> None:
     """Let a socket listen on a port although connections of an earlier server there have just ended.
@@ -51,3 +56,27 @@ def count_unacknowledged(connection: _socket.socket) -> Optional[int]:
     except (OSError, ValueError):  # it is closed, or the system cannot do that
         return None
     return count
+
+
+def detect_loss(connection: _socket.socket, seconds: float, is_read: bool) -> None:
+    """Let the system end a TCP connection whose other machine, or the way there, has been gone for so long.
+
+    A machine that is there, with a program that does not read, is not lost.
+
+    Args:
+        connection: the connection.
+        seconds: how long; whole seconds count, and two are the least.
+        is_read: whether the peer can be relied on to read: then bytes that it does not acknowledge count as
+            well, and so do those for which it has no room.
+    """
+    seconds = min(seconds, _LONGEST_WAIT)
+    probe = min(max(1, int(seconds / (2 * _PROBES))), _LONGEST_PROBING)
+    first = min(max(1, int(seconds) - _PROBES * probe), _LONGEST_PROBING)
+    options = {"TCP_KEEPIDLE": first, "TCP_KEEPALIVE": first, "TCP_KEEPINTVL": probe, "TCP_KEEPCNT": _PROBES}
+    if is_read:
+        options["TCP_USER_TIMEOUT"] = int(seconds * 1000)
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for name, value in options.items():
+        number = getattr(socket, name, None)  # systems have some of them
+        if number is not None:
+            connection.setsockopt(socket.IPPROTO_TCP, number, value)

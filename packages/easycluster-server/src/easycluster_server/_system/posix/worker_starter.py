@@ -52,6 +52,7 @@ class ForkServer:
         link: socket.socket,
         config: Mapping[str, Any],
         words: Optional[Tuple[socket.socket, socket.socket]] = None,
+        questions: Optional[socket.socket] = None,
     ) -> None:
         """Start guardian and worker for a connection.
 
@@ -61,6 +62,7 @@ class ForkServer:
             words: two connected sockets: on the first one the guardian is asked, and says how a worker
                 ended that could not speak; the second one is closed. None: it says that on the connection,
                 which has to be a keyed one.
+            questions: without ``words``, a socket on which the guardian is asked; the caller closes its copy.
 
         Raises:
             OSError: the fork server cannot be started. If it fails afterwards, the client is told on the
@@ -70,7 +72,7 @@ class ForkServer:
             ours, theirs = words
             with contextlib.suppress(BrokenPipeError):
                 with theirs, self._lock:
-                    self._request(link.fileno(), theirs.fileno())
+                    self._request(link.fileno(), theirs.fileno(), theirs.fileno())
                 ours.setblocking(True)
                 packed = pickle.dumps(config)
                 ours.sendall(len(packed).to_bytes(_CONFIG_SIZE, "big") + packed)
@@ -81,14 +83,15 @@ class ForkServer:
         reading, writing = os.pipe()
         with contextlib.suppress(BrokenPipeError), open(writing, "wb") as file:
             try:
-                with self._lock:
-                    self._request(link.fileno(), reading, request)
+                with open(os.devnull, "rb") as nobody, self._lock:
+                    asked = (questions or nobody).fileno()
+                    self._request(link.fileno(), reading, asked, request)
             finally:
                 os.close(reading)  # or we would write for ever when the fork server dies now
             file.write(pickle.dumps(config))
 
-    def _request(self, link: int, config: int, request: bytes = _SERVE) -> None:
-        descriptors = array.array("i", [link, config, 1, 2])
+    def _request(self, link: int, config: int, questions: int, request: bytes = _SERVE) -> None:
+        descriptors = array.array("i", [link, config, questions, 1, 2])
         message = [request], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, descriptors)]
         if self._process is None or self._process.poll() is not None:
             self._start()

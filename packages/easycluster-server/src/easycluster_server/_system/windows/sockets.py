@@ -7,6 +7,9 @@ import socket
 import struct
 from typing import Optional
 
+#: The longest silence after which the system looks for a peer, in seconds.
+_LONGEST_WAIT = 86400.0
+
 
 def own_port(listening: socket.socket) -> None:
     """Let no other socket listen on the same port.
@@ -28,3 +31,16 @@ def limit_receive(_: _socket.socket, __: float) -> None:
 def count_unacknowledged(_: _socket.socket) -> Optional[int]:
     """Return None: this system does not say."""
     return None
+
+
+def detect_loss(connection: _socket.socket, seconds: float, is_read: bool) -> None:
+    """Let the system end a TCP connection whose other machine, or the way there, has been gone for so long.
+
+    Args:
+        connection: the connection.
+        seconds: how long. After half of it the system sends ten probes.
+        is_read: of no use here.
+    """
+    del is_read
+    first = max(1, int(min(seconds, _LONGEST_WAIT) * 500))
+    connection.ioctl(socket.SIO_KEEPALIVE_VALS, (1, first, max(1, first // 10)))

@@ -153,6 +153,7 @@ class SpareInterpreters:
         link: socket.socket,
         config: Mapping[str, Any],
         words: Optional[Tuple[socket.socket, socket.socket]] = None,
+        questions: Optional[socket.socket] = None,
     ) -> None:
         """Start a worker for a connection.
 
@@ -161,10 +162,12 @@ class SpareInterpreters:
             config: the worker's configuration.
             words: two connected sockets: on the first one the guard says how a worker ended that could not
                 speak. None: it says that on the connection, which has to be a keyed one.
+            questions: None: a guard is not asked, see `answers_questions`.
 
         Raises:
             OSError: no interpreter can be started.
         """
+        assert questions is None
         with self._lock:
             self._is_closed = False
         for left in reversed(range(_TRIES)):
