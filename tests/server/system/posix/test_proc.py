@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from easycluster_server._system.posix import proc
 from easycluster_server._system.posix.proc import (
     Process,
     find_descendants,
@@ -99,3 +100,28 @@ def test_signals() -> None:
         send_signal(table.values(), signal.SIGTERM)
 
     assert process.returncode == -signal.SIGTERM
+
+
+def test_a_parent_that_ends_while_the_table_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process that was read before its parent ended is found below the one that it has then."""
+    parent = subprocess.Popen(["sh", "-c", "sleep 600 & echo $!; wait"], stdout=subprocess.PIPE, text=True)
+    assert parent.stdout is not None
+    child = int(parent.stdout.readline())
+    read, names = proc._read, os.listdir("/proc")
+    names.remove(str(child))
+
+    def end_before_it_is_read(pid: int) -> Process | None:
+        if pid == parent.pid:
+            parent.kill()
+            parent.wait()
+        return read(pid)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "listdir", lambda _: [str(child), *names])  # as where ids have begun again
+        patched.setattr(proc, "_read", end_before_it_is_read)
+        table = read_processes()
+    os.kill(child, signal.SIGKILL)
+    parent.stdout.close()
+
+    assert parent.pid not in table
+    assert table[child].parent in table

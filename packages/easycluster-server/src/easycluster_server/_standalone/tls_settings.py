@@ -14,10 +14,10 @@ from easycluster_protocol._handshake.encryption import (
     make_fields,
 )
 from easycluster_server._io.tls_ability import find_ways
-from easycluster_server._io.tls_server_files import ServerFiles
 
 if TYPE_CHECKING:
     from easycluster_protocol._handshake.hello import FieldValue
+    from easycluster_server._io.tls_server_files import ServerFiles
 
 
 class TlsSettings:
@@ -53,7 +53,12 @@ class TlsSettings:
                 raise ValueError(f"{option} needs a certificate of the server: add --tls-cert FILE")
         if cert and tls == OFF:
             raise ValueError("--tls off and --tls-cert contradict each other: leave one out")
-        self.files = ServerFiles(cert, key, ca) if cert else None
+        self.files: Optional[ServerFiles] = None
+        if cert:
+            # Hosts that are reached by ssh do not have it, and import this module.
+            from easycluster_server._io.tls_server_files import ServerFiles
+
+            self.files = ServerFiles(cert, key, ca)
         ways = [way for way in find_ways() if cert or way != BY_CERTIFICATE] if tls else []
         if self.files:
             _check(ways, self.files)

@@ -43,6 +43,11 @@ def read_processes() -> Dict[int, Process]:
             process = _read(int(name)) if name.isdigit() else None
             if process is not None:
                 table[process.pid] = process
+        # Where ids begin again from 1, a child may be read before its parent. If the parent ends in between,
+        # the child has another one now, and would seem to descend from nobody.
+        for pid, process in list(table.items()):
+            if process.parent and process.parent not in table:
+                table[pid] = _read(pid) or process
     return table
 
 
