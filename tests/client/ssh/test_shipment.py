@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import pickle
 import socket
 from collections.abc import Iterator
@@ -154,3 +155,33 @@ def test_the_startup_bundle_is_small() -> None:
 def test_the_calls_bundle_is_a_small_message() -> None:
     """The modules that come first fit one frame: the one that receives large messages is among them."""
     assert len(shipment.calls_bundle()) + HEAD_SIZE <= SMALL_MESSAGE_BYTES
+
+
+def _find_imports(name: str, is_package: bool, body: list[ast.stmt]) -> Iterator[str]:
+    """Return what statements import when they run on a host, as names of modules or of things in them."""
+    for statement in body:
+        if isinstance(statement, ast.Import):
+            yield from (each.name for each in statement.names)
+        elif isinstance(statement, ast.ImportFrom):
+            above = name.split(".")[: len(name.split(".")) - statement.level + is_package]
+            module = ".".join([*(above if statement.level else ()), *filter(None, [statement.module])])
+            yield from (f"{module}.{each.name}" for each in statement.names)
+        elif isinstance(statement, ast.If):
+            test = ast.unparse(statement.test)
+            is_elsewhere = test in ("TYPE_CHECKING", "sys.platform == 'win32'")
+            yield from _find_imports(name, is_package, statement.orelse if is_elsewhere else statement.body)
+
+
+def test_what_is_sent_imports_what_is_sent() -> None:
+    """No module that is sent needs one, when it is imported, that hosts do not have."""
+    sources = shipment.collect_sources()
+    missing = {
+        f"{name} imports {imported}"
+        for name, (source, is_package) in sources.items()
+        for imported in _find_imports(name, is_package, ast.parse(source).body)
+        if imported.startswith("easycluster")
+        and imported not in sources
+        and imported.rpartition(".")[0] not in sources
+    }
+
+    assert not missing
