@@ -16,6 +16,7 @@ from easycluster_protocol._wire.last_words import MAX_BYTES, explain_last_words,
         ("signal 9 (SIGKILL)", "the process there was ended by signal 9 (SIGKILL)"),
         ("signal 40", "the process there was ended by signal 40"),
         ("status 3", "the process there has ended itself with status 3"),
+        ("status 3221225477", "the process there has ended itself with status 0xc0000005"),
         (
             "status 0",
             "the process there has ended itself with status 0, or remote code has closed its descriptors",

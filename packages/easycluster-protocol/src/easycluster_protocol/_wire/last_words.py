@@ -38,8 +38,10 @@ def explain_last_words(data: bytes) -> str:
     if signal:
         return f"the process there was ended by signal {signal}"
     if status:
+        number = int(status)
         return (
-            f"the process there has ended itself with status {status}"
-            f"{', or remote code has closed its descriptors' if int(status) == 0 else ''}"
+            # Large ones are Windows' own, and are known by these digits: 0xc0000005 is an access violation.
+            f"the process there has ended itself with status {hex(number) if number >> 16 else number}"
+            f"{'' if number else ', or remote code has closed its descriptors'}"
         )
     return "remote code has closed the descriptors of the process there, or replaced it (os.exec*)"

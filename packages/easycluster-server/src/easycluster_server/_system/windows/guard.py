@@ -175,9 +175,12 @@ class Guard:
             end = "replaced"
             text = f"remote code has closed the descriptors of {self._name}"
         else:
-            # Those of errors are large: 0xC0000005 is an access violation.
-            end = f"status {status if status < 1 << 16 else hex(status)}"
-            text = f"{self._name} has ended itself with {end}{'' if status else ', or lost its descriptors'}"
+            end = f"status {status}"
+            # Those of errors are large, and known by these digits: 0xc0000005 is an access violation.
+            shown = f"status {hex(status)}" if status >> 16 else end
+            text = (
+                f"{self._name} has ended itself with {shown}{'' if status else ', or lost its descriptors'}"
+            )
         standard_error.say(text)
         try:
             if select.select([], [self._words], [], 0)[1]:
