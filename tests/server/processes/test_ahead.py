@@ -32,6 +32,16 @@ def test_tls(load: str) -> None:
     assert result.stdout == f"{load == 'load_with_tls'}\n"
 
 
+def test_connection_that_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Once a connection waits no further module is imported ahead of it."""
+    imported: list[str] = []
+    monkeypatch.setattr(ahead, "import_module", imported.append)
+
+    ahead.warm_up(lambda: len(imported) == 2)
+
+    assert len(imported) == 2
+
+
 def test_modules_that_cannot_be_imported(monkeypatch: pytest.MonkeyPatch) -> None:
     """What cannot be imported ahead, as for want of descriptors, is left to the workers."""
 

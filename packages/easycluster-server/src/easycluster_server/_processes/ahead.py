@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from importlib import import_module
+from typing import Callable
 
 #: Modules that workers import when they need them; they find them here, imported already.
 _WORKER_MODULES = (
@@ -17,6 +18,12 @@ _WORKER_MODULES = (
     "easycluster_server._serving.idle_session",
     "easycluster_server._serving.session",
     "easycluster_server._serving.sent_modules",
+)
+#: Modules that only some connections need.
+_LATER_MODULES = (
+    "easycluster_server._objects",
+    "easycluster_protocol._values.failures",
+    "easycluster_server._serving.logged_calls",
 )
 
 
@@ -35,17 +42,24 @@ def load_with_tls() -> None:
     import_module("easycluster_server._io.tls_handshake")
 
 
-def warm_up() -> None:
+def warm_up(is_wanted: Callable[[], bool] = lambda: False) -> None:
     """Import the modules that server objects, exceptions and definitions modules take.
 
     If that fails, as for want of descriptors, each worker tries again for itself.
+
+    Args:
+        is_wanted: asked between two modules whether a connection waits for this process, which then imports
+            no more.
     """
     try:
-        import_module("easycluster_server._objects")
-        import_module("easycluster_protocol._values.failures")
-        import_module("easycluster_server._serving.logged_calls")
+        for name in _LATER_MODULES:
+            if is_wanted():
+                return
+            import_module(name)
         easycluster = import_module("easycluster")
         for name in easycluster.__all__:
+            if is_wanted():
+                return
             getattr(easycluster, name)
     except Exception:  # also a client that is installed on a Python for which it is too new
         pass

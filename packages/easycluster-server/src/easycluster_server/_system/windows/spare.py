@@ -25,7 +25,7 @@ _SIZE = struct.Struct("<I")
 def main(
     control_handle: int,
     load: Callable[[], None],
-    warm_up: Callable[[], None],
+    warm_up: Callable[[Callable[[], bool]], None],
     serve: Callable[[Callable[[], Any], Transport], int],
 ) -> None:
     """Serve the connection that comes through standard input; does not return.
@@ -33,7 +33,7 @@ def main(
     Args:
         control_handle: the handle of the pipe to the guard.
         load: imports what every worker needs.
-        warm_up: imports more, while there is no connection.
+        warm_up: imports more, until there is a connection.
         serve: serves a connection.
     """
     status = 1
@@ -43,8 +43,7 @@ def main(
         # In virtual environments it was needed to start this process; the user's code is to see none of it.
         os.environ.pop("__PYVENV_LAUNCHER__", None)
         load()
-        if not has_data(0):
-            warm_up()
+        warm_up(lambda: has_data(0))
         shared, config = _receive()
         standard_error.pin()
         transport = SocketTransport(socket.fromshare(shared))

@@ -16,7 +16,8 @@ import subprocess
 import sys
 import threading
 import weakref
-from typing import Any, Dict, List, Mapping, Optional, Tuple
+from collections import deque
+from typing import Any, Deque, Dict, List, Mapping, Optional, Tuple
 
 from easycluster_server._system.package_folders import find_package_folders
 
@@ -95,7 +96,7 @@ _starters: weakref.WeakSet[SpareInterpreters] = weakref.WeakSet()
 class SpareInterpreters:
     """Starts workers. Any number of threads may use it.
 
-    After the first worker, and after `prepare`, one interpreter waits ahead of the next.
+    After the first worker, and after `prepare`, interpreters wait ahead of the next.
 
     Args:
         most: the most connections; it has to be None.
@@ -103,6 +104,8 @@ class SpareInterpreters:
 
     Attributes:
         code_objection: why it cannot start a worker that runs the client's code.
+        ahead: how many interpreters wait. Each takes 35 MB, and connections that come at once find theirs
+            started at once, so more than one are for connections that follow each other closely.
 
     Raises:
         ValueError: the number of connections is to be limited.
@@ -111,6 +114,7 @@ class SpareInterpreters:
     # Nothing can take the place of a process there: a spare interpreter would have to start another one, give
     # it the connection, and let its guard know.
     code_objection = "on Windows it cannot run the client's code"
+    ahead = 1
 
     #: Whether a guard can be asked how its worker is.
     answers_questions = False
@@ -122,31 +126,37 @@ class SpareInterpreters:
             )
         self._offers_tls = offers_tls
         self._lock = threading.Lock()
-        self._spare: Optional[Spare] = None
+        #: The one that has waited longest has imported most: it is the next.
+        self._spares: Deque[Spare] = deque()
         self._is_refilling = False
         self._is_closed = False
         self._watcher = Watcher()
         _starters.add(self)
 
     def prepare(self) -> None:
-        """Start an interpreter ahead of the next worker, in a thread of its own."""
+        """Start interpreters ahead of the next workers, in a thread."""
         with self._lock:
-            if self._spare is None and not self._is_refilling:
+            if len(self._spares) < self.ahead and not self._is_refilling:
                 self._is_refilling = True
                 threading.Thread(target=self._refill, name="easycluster-spare", daemon=True).start()
 
     def _refill(self) -> None:
-        spare: Optional[Spare] = None
-        try:
-            spare = Spare(self._offers_tls)
-        except OSError:  # the next worker tries it again, and tells
-            pass
-        with self._lock:
-            self._is_refilling = False
-            if not self._is_closed:
-                spare, self._spare = self._spare, spare
-        if spare is not None:
-            spare.end()
+        is_refilling = True
+        while is_refilling:
+            spare: Optional[Spare] = None
+            try:
+                spare = Spare(self._offers_tls)
+            except OSError:  # the next worker tries it again, and tells
+                pass
+            with self._lock:
+                is_failed = spare is None
+                if spare is not None and not self._is_closed:
+                    self._spares.append(spare)
+                    spare = None
+                is_refilling = not (is_failed or self._is_closed) and len(self._spares) < self.ahead
+                self._is_refilling = is_refilling
+            if spare is not None:
+                spare.end()
 
     def spawn(
         self,
@@ -193,12 +203,15 @@ class SpareInterpreters:
         self.prepare()
 
     def _take_spare(self) -> Spare:
-        with self._lock:
-            spare, self._spare = self._spare, None
-        if spare is not None and spare.process.poll() is not None:
+        while True:
+            with self._lock:
+                if not self._spares:
+                    break
+                spare = self._spares.popleft()
+            if spare.process.poll() is None:
+                return spare
             spare.end()
-            spare = None
-        return spare or Spare(self._offers_tls)
+        return Spare(self._offers_tls)
 
     def wait_for_workers(self) -> None:
         """Wait until the workers have ended whose connections are closed."""
@@ -208,11 +221,11 @@ class SpareInterpreters:
         """Do nothing: there are no forks here."""
 
     def close(self) -> None:
-        """End the spare interpreter and the workers."""
+        """End the spare interpreters and the workers."""
         with self._lock:
             self._is_closed = True
-            spare, self._spare = self._spare, None
-        if spare is not None:
+            spares, self._spares = self._spares, deque()
+        for spare in spares:
             spare.end()
         self._watcher.end_all(REPORT_GRACE)
 
