@@ -14,6 +14,7 @@ import in_flight
 import over_ssh
 import round_trip
 import tls
+import windows
 from processes import in_fresh_process
 from report import (
     Result,
@@ -32,6 +33,8 @@ TARGETS = {
     "round trip, keyed TCP, one CPU": 1.9,
     "round trip, keyed TCP, one CPU, ThreadedClient / Client": 1.3,
     "round trip, keyed TCP, one CPU, proxy's method / function": 1.4,
+    "round trip, server on Windows / on Linux": 4.0,
+    "connect, server on Windows / on Linux": 2.0,
 }
 
 
@@ -158,6 +161,30 @@ BENCHMARKS = (
         "sent before the first call, SSH (limit)", count_bytes, 1, over_ssh.measure_sent, {"calls": False}
     ),
     Benchmark("sent up to the first result, SSH", count_bytes, 1, over_ssh.measure_sent, {"calls": True}),
+    Benchmark(
+        "round trip, server on Windows / on Linux",
+        microseconds,
+        3,
+        windows.measure_call,
+        {"rounds": 7},
+        windows.missing,
+    ),
+    Benchmark(
+        "connect, server on Windows / on Linux",
+        milliseconds,
+        2,
+        windows.measure_connect,
+        {"rounds": 7, "spare": True},
+        windows.missing,
+    ),
+    Benchmark(
+        "  when no interpreter is ready",
+        milliseconds,
+        2,
+        windows.measure_connect,
+        {"rounds": 5, "spare": False},
+        windows.missing,
+    ),
 )
 
 
