@@ -42,12 +42,12 @@ def hear():
 
 
 def way_to_server(request: pytest.FixtureRequest, name: str, server: Server | None = None) -> dict[str, Any]:
-    """How a master in another process connects over the transport of this name, to this server or ``tcp_server``."""
+    """How a master in another process connects over the transport of this name, to this server or that of the run."""
     how: dict[str, Any] = {"name": name}
-    if name == "tcp":
-        server = server or request.getfixturevalue("tcp_server")
+    if name in {"tcp", "wine"}:
+        server = server or request.getfixturevalue(f"{name}_server")
         assert server is not None
-        how.update(port=server.port, key_file=str(request.getfixturevalue("key_file")))
+        how.update(name="tcp", port=server.port, key_file=str(request.getfixturevalue("key_file")))
     elif name == "ssh":
         how.update(options=request.getfixturevalue("sshd").options)
     return how

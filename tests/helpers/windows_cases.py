@@ -2,20 +2,96 @@
 
 from __future__ import annotations
 
-#: The modules whose cases do. The list only ever gets longer.
-MODULES: frozenset[str] = frozenset(
-    {"test_await", "test_completions", "test_exceptions", "test_futures", "test_root_proxy", "test_views"}
-)
+#: All cases of a module.
+ALL = frozenset({"*"})
 
-#: Reason → module → cases of these modules that do not, by their functions' names.
-NOT_ON_WINDOWS: dict[str, dict[str, set[str]]] = {}
+#: Reason → module → test functions whose cases do not; `ALL` of a module. Everything else does. The list only ever gets
+#: shorter.
+NOT_ON_WINDOWS: dict[str, dict[str, frozenset[str]]] = {
+    "Functions and classes go by value between equal versions of Python only, and Windows has another one here: see "
+    "test_windows_pythons.py.": {
+        "test_by_value": ALL,
+        "test_by_value_main": ALL,
+        "test_demo": frozenset({"test_demo"}),
+        "test_late_results": ALL,
+        "test_library_values": frozenset({"test_tensors"}),
+        "test_objects_in_calls": frozenset(
+            {
+                "test_methods_as_arguments",
+                "test_methods_that_were_asked_for",
+                "test_objects_that_generators_return",
+                "test_results_by_value",
+            }
+        ),
+        "test_process_bound": frozenset({"test_files_of_a_host"}),
+        "test_proxy_lives": frozenset({"test_identity"}),
+        "test_slips": frozenset({"test_lazy_iterators"}),
+        "test_value_kinds": frozenset({"test_tuples", "test_tuples_of_the_script"}),
+    },
+    "Windows has no fork.": {
+        "test_coroutines": frozenset({"test_coroutine_that_forks"}),
+        "test_forks": ALL,
+        "test_multiprocessing": frozenset({"test_executor", "test_pool"}),
+        "test_thread_delays": frozenset({"test_nothing_waits_for_it"}),
+    },
+    "Windows has no signals by which processes end or are interrupted, nor groups of processes: how they end there is in "
+    "test_windows_server.py.": {
+        "test_advice": frozenset({"test_lost"}),
+        "test_interrupts": frozenset({"test_storm_in_the_worker"}),
+        "test_processes": ALL,
+        "test_threads": frozenset(
+            {
+                "test_alarm_of_remote_code",
+                "test_signals_from_outside_reach_remote_code",
+                "test_what_only_a_main_thread_can_do",
+            }
+        ),
+        "test_worker_ends": frozenset(
+            {"test_call_after_the_end", "test_error_names_the_way", "test_kill_from_outside"}
+        ),
+    },
+    "It finds the process of the server by its number, which under wine is another one outside.": {
+        "test_default_timeout": frozenset({"test_master_with_a_default_timeout"}),
+        "test_lost": frozenset({"test_every_waiting_call_raises", "test_lost_while_sending"}),
+        "test_threads": frozenset({"test_idle_worker_sleeps"}),
+        "test_with_blocks": frozenset({"test_another_error_first", "test_unnoticed_loss"}),
+    },
+    "It is about descriptors, limits, umasks, guardians or /proc of POSIX.": {
+        "test_environment": frozenset(
+            {
+                "test_descriptors",
+                "test_each_connection_has_a_process_of_its_own",
+                "test_files_of_the_worker_are_private_by_umask",
+                "test_nothing_passes_from_one_worker_to_the_next",
+                "test_signals_are_at_their_defaults",
+            }
+        ),
+        "test_self_harm": ALL,
+        "test_without_proc": ALL,
+    },
+    "It uses programs, pipes with names, or modules that are not on Windows.": {
+        "test_definitions": frozenset({"test_update_in_a_completion_function"}),
+        "test_documentation_executing": frozenset({"test_examples_over_each_transport"}),
+        "test_environment": frozenset({"test_output_reaches_nobody_by_mistake"}),
+        "test_master_forks": frozenset({"test_fork"}),
+    },
+    "It needs libraries, or versions of them, that the Windows Python of the tests does not have.": {
+        "test_arrays": frozenset({"test_numpy_is_the_same_there"}),
+        "test_library_values": frozenset({"test_tables"}),
+        "test_trust": frozenset({"test_arrays"}),
+    },
+    "There is no guardian there that could be asked whether a process is busy.": {
+        "test_silent_hosts": frozenset({"test_busy_process_that_reads_nothing"}),
+    },
+    "It counts answers that come between interrupts, and they take longer there.": {
+        "test_interrupts": frozenset({"test_storm_in_the_master"}),
+    },
+}
 
 
 def runs_on_windows(module: str, function: str) -> bool:
     """Return whether the cases of a test function run with a server on Windows."""
-    return module in MODULES and not any(
-        function in names.get(module, ()) for names in NOT_ON_WINDOWS.values()
-    )
+    return not _is_listed(NOT_ON_WINDOWS, module, function)
 
 
 #: The modules whose cases over TCP run with a master on Windows, too, see `helpers.windows_master`.
@@ -70,7 +146,6 @@ FROM_WINDOWS: frozenset[str] = frozenset(
 )
 
 #: Reason → module → its cases that do not run from Windows, by their functions' names; `ALL` of a module.
-ALL = frozenset({"*"})
 NOT_FROM_WINDOWS: dict[str, dict[str, frozenset[str]]] = {
     "the server has another Python, so nothing goes by value": {
         "test_by_value": ALL,
@@ -152,6 +227,9 @@ NOT_FROM_WINDOWS: dict[str, dict[str, frozenset[str]]] = {
 
 def runs_from_windows(module: str, function: str) -> bool:
     """Return whether the cases of a test function run with a master on Windows."""
-    return module in FROM_WINDOWS and not any(
-        function in names.get(module, ()) for names in NOT_FROM_WINDOWS.values()
-    )
+    return module in FROM_WINDOWS and not _is_listed(NOT_FROM_WINDOWS, module, function)
+
+
+def _is_listed(table: dict[str, dict[str, frozenset[str]]], module: str, function: str) -> bool:
+    listed = (names.get(module, frozenset()) for names in table.values())
+    return any(names == ALL or function in names for names in listed)

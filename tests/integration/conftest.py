@@ -37,7 +37,7 @@ from helpers.other_versions import how_to_start, make_server_packages
 from helpers.servers import Server, generate_key_file
 from helpers.sshd import Sshd
 from helpers.windows_cases import runs_from_windows, runs_on_windows
-from helpers.wine_server import WineServer
+from helpers.windows_server import WindowsServer
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:
@@ -121,10 +121,9 @@ def windows(run_mark: str) -> Iterator[None]:
 @pytest.fixture(scope="session")
 def wine_server(
     windows: None, key_file: Path, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[WineServer]:
+) -> Iterator[WindowsServer]:
     """A standalone server on Windows, under wine."""
-    folder = tmp_path_factory.mktemp("wine_server")
-    server = WineServer(wine.WindowsPython(wine.USUAL), folder, key_file)
+    server = WindowsServer(tmp_path_factory.mktemp("wine_server"), key_file, spares=4)
     with Client(read_key_file(key_file), "127.0.0.1", server.port) as client:
         client.eval("None")
     yield server
@@ -158,8 +157,9 @@ _TCP_SERVERS = {
     "threaded": "tcp_server",
     "upgraded": "old_server",
     "tls": "tls_server",
+    "wine": "wine_server",
 }
-#: One worker of pytest-xdist runs them all: the server starts an interpreter ahead for the next connection only.
+#: One worker of pytest-xdist runs them all, with one server, whose interpreters ahead are enough for that one.
 WINE = pytest.param(
     "wine", marks=[pytest.mark.needs_wine, pytest.mark.xdist_group("wine"), pytest.mark.timeout(400)]
 )
@@ -185,11 +185,11 @@ def transport(request: pytest.FixtureRequest, run_mark: str) -> Transport:
         server, key = request.getfixturevalue(_TCP_SERVERS[request.param]), request.getfixturevalue("key")
         clientclass = ThreadedClient if request.param == "threaded" else Client
         return Transport(
-            "tcp", lambda kind, **options: kind(key, "127.0.0.1", server.port, **options), clientclass, server
+            "wine" if request.param == "wine" else "tcp",
+            lambda kind, **options: kind(key, "127.0.0.1", server.port, **options),
+            clientclass,
+            server,
         )
-    if request.param == "wine":
-        server, key = request.getfixturevalue("wine_server"), request.getfixturevalue("key")
-        return Transport("wine", lambda kind, **options: kind(key, "127.0.0.1", server.port, **options))
     sshd = request.getfixturevalue("sshd")
     arguments = {"host": "h", "ssh": True, "rpython": sys.executable, "extra_args": sshd.options}
     return Transport("ssh", lambda kind, **options: kind(**{**arguments, **options}))

@@ -32,7 +32,7 @@ DEFINITIONS = "def add(a, b):\n    return a + b\n"
 
 def test_names_of_a_connection(client: Any, transport: Any) -> None:
     """An open connection tells with whom it is."""
-    if transport.name == "tcp":
+    if transport.server:
         port = transport.server.port
         expected: tuple[Any, ...] = (f"127.0.0.1:{port}", "127.0.0.1", port)
     elif transport.name == "ssh":

@@ -31,9 +31,8 @@ def run(*arguments: str, script: Path = DEMO) -> subprocess.CompletedProcess[str
 
 def arguments_for(transport: Any, request: pytest.FixtureRequest) -> list[str]:
     """Return the spec that a user would type to run a demo over a transport."""
-    if transport.name == "tcp":
-        key_file = request.getfixturevalue("key_file")
-        return [f"127.0.0.1:{request.getfixturevalue('tcp_server').port}:kf={key_file}"]
+    if transport.server:
+        return [f"127.0.0.1:{transport.server.port}:kf={request.getfixturevalue('key_file')}"]
     if transport.name == "ssh":
         return [
             f"h:ssh=yes:rpython={sys.executable}:extra={shlex.join(request.getfixturevalue('sshd').options)}"
@@ -65,11 +64,7 @@ def test_short_demo(transport: Any, request: pytest.FixtureRequest) -> None:
     result = run(*specs, script=SHORT_DEMO)
     results = dict(re.findall(r"^   (\S.*?) {2,}(.+)$", result.stdout, re.MULTILINE))
 
-    told = (
-        ""
-        if transport.name == "tcp"
-        else r"easycluster: the process \d+ on .* has ended itself with status 1\n"
-    )
+    told = "" if transport.server else r"easycluster: the process \d+ on .* has ended itself with status 1\n"
     assert result.returncode == 0
     assert re.fullmatch(told, result.stderr)
     assert results["a.eval('2 ** 100')"] == str(2**100)

@@ -25,10 +25,13 @@ SHORT: Any = {"keep_alive_interval": 0.2, "keep_alive_timeout": 1.0}
 LONGER: Any = {"keep_alive_interval": 0.4, "keep_alive_timeout": 2.0}
 
 CODE = """
-import ctypes
+import ctypes, sys
 
 def hold_the_lock(seconds):
-    ctypes.PyDLL(None).usleep(int(seconds * 1e6))
+    if sys.platform == "win32":
+        ctypes.PyDLL("kernel32").Sleep(int(seconds * 1e3))
+    else:
+        ctypes.PyDLL(None).usleep(int(seconds * 1e6))
     return seconds
 """
 

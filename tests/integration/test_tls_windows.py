@@ -48,7 +48,7 @@ def server(
     options = ("--tls", "require", "--tls-cert", certificate)
     server = WindowsServer(tmp_path_factory.mktemp("server"), key_file, *options, version=request.param)
     yield server
-    server.kill()
+    server.stop()
 
 
 def run_on_windows(version: str, *arguments: object) -> str:
@@ -110,7 +110,7 @@ def test_shared_key(key_file: Path, tmp_path: Path) -> None:
         assert run_new("use_key", server.port, f"kf={key_file}") == "done\n"
         assert "refused" not in server.log
     finally:
-        server.kill()
+        server.stop()
 
 
 @needs_new

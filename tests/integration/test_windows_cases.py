@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import pytest
+
 from helpers.windows_cases import (
     ALL,
     FROM_WINDOWS,
-    MODULES,
     NOT_FROM_WINDOWS,
     NOT_ON_WINDOWS,
     runs_from_windows,
@@ -17,17 +18,19 @@ from helpers.windows_cases import (
 
 FOLDER = Path(__file__).parent
 
+#: The least that runs with a server there, of the cases that run over TCP.
+SHARE = 0.6
+
 
 def test_names_of_the_table() -> None:
     """Each name in it is that of a test, so that none stays when its test goes."""
-    for module in MODULES | FROM_WINDOWS:
+    for module in FROM_WINDOWS:
         assert (FOLDER / f"{module}.py").exists(), module
     for cases in NOT_ON_WINDOWS.values():
         for module, names in cases.items():
-            assert module in MODULES
             found = find_tests(module)
-            assert names <= found, names - found
-            assert not any(runs_on_windows(module, name) for name in names)
+            assert names == ALL or names <= found, names - found
+            assert not any(runs_on_windows(module, name) for name in (found if names == ALL else names))
 
 
 def test_each_module_from_windows() -> None:
@@ -40,6 +43,18 @@ def test_each_module_from_windows() -> None:
             assert names == ALL or names <= found, names - found
             assert module in FROM_WINDOWS | whole
             assert not any(runs_from_windows(module, name) for name in (found if names == ALL else names))
+
+
+def test_share(request: pytest.FixtureRequest) -> None:
+    """Most cases that run over TCP run there, too."""
+    transports = [
+        item.callspec.params["transport"]
+        for item in request.session.items
+        if hasattr(item, "callspec") and "transport" in item.callspec.params
+    ]
+    there, here = transports.count("wine"), transports.count("tcp")
+    if here:  # only some tests may have been chosen, as by -k
+        assert there >= SHARE * here or there == 0
 
 
 def find_tests(module: str) -> set[str]:

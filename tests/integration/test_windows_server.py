@@ -78,7 +78,7 @@ def server(
     """A server on Windows, with the oldest Python and with the usual one."""
     server = WindowsServer(tmp_path_factory.mktemp("with a space"), key_file, version=request.param)
     yield server
-    server.kill()
+    server.stop()
 
 
 @pytest.fixture
@@ -177,6 +177,6 @@ def test_killed_listener(
     server = WindowsServer(tmp_path, key_file)
     client: Any = Client(key, "127.0.0.1", server.port)
     client.children()
-    server.kill()
+    server.stop()
     with pytest.raises(ConnectionLost):
         client.eval("1")

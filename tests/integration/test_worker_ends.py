@@ -24,7 +24,7 @@ REMOTE = """
 import ctypes, os, signal, subprocess, sys, threading, time
 
 def kill():
-    os.kill(os.getpid(), signal.SIGKILL)
+    os.kill(os.getpid(), 9)
 
 def terminate():
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
