@@ -13,7 +13,10 @@ from typing import Any
 import pytest
 
 import easycluster
-from easycluster import ConnectionLost, define_common
+from easycluster import ConnectionLost, ThreadedClient, define_common
+from easycluster_client import Client
+from helpers.relays import Relay
+from helpers.servers import Server
 from helpers.waiting import PATIENCE
 
 THREADED_TOO = True
@@ -66,6 +69,17 @@ def test_busy_process_that_reads_nothing(patient: Any) -> None:
 
     assert easycluster.options(patient, timeout=PATIENCE).len(bytes(20_000_000)) == 20_000_000
     assert busy.wait() == 3.0
+
+
+@pytest.mark.parametrize("kind", [Client, ThreadedClient])
+def test_slow_link(tcp_server: Server, key: bytes, kind: type[Client]) -> None:
+    """While bytes move, in either direction, a call may take longer than the timeout, though nobody answers questions."""
+    relay = Relay(tcp_server.port, rate=2e6)
+    with kind(key, "127.0.0.1", relay.port, **SHORT) as opened:
+        client: Any = opened
+        assert client.len(bytes(6_000_000)) == 6_000_000
+        assert len(client.bytes(3_000_000)) == 3_000_000
+    relay.join()
 
 
 #: The transports over which a guardian can be asked.
