@@ -205,6 +205,7 @@ def _begin_connection(
 
     connection = socket.socket(fileno=move_up(link))
     if upgrade is not None:
+        os.close(questions)  # so the listener knows that nobody answers them
         _become_clients_code(upgrade, read_config, connection, config if is_guarded else None)
     words = connection.fileno() if is_pipe else config
     run_guardian_and_worker(
