@@ -127,6 +127,12 @@ def identify(*pids: int) -> list[Process]:
     return [process for process in found if process is not None]
 
 
+def parent_of(pid: int) -> int:
+    """The id of the parent of a process: from a worker on those of guardian, keeper, and fork server."""
+    (process,) = identify(pid)
+    return process.parent
+
+
 def all_below(pid: int) -> list[Process]:
     """The process with this id and all its descendants."""
     return [*identify(pid), *find_descendants(pid, read_processes())]

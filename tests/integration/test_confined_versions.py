@@ -15,9 +15,8 @@ from typing import Any
 import pytest
 
 from easycluster import Client, ConnectionLost, VersionError
-from easycluster_server._system.posix.proc import read_process
 from helpers.certificates import Authority
-from helpers.masters import identify, lives, wait_until_gone
+from helpers.masters import identify, lives, parent_of, wait_until_gone
 from helpers.other_versions import how_to_start, make_server_packages
 from helpers.servers import Server
 
@@ -59,9 +58,7 @@ def start_daemon(client: Any) -> int:
 def find_guardians(client: Any) -> tuple[int, int]:
     """Return the inner and the outer guardian of a connection."""
     inner = client.os.getppid()
-    process = read_process(inner)
-    assert process is not None
-    return inner, process.parent
+    return inner, parent_of(parent_of(inner))
 
 
 def test_users(client: Any) -> None:

@@ -105,7 +105,7 @@ def test_the_key_is_out_of_reach(client: Any, server: Server, roots_key: Path) -
     worker = client.os.getpid()
     processes = [server.process.pid, *(p.pid for p in find_descendants(server.process.pid, read_processes()))]
     others = [pid for pid in processes if pid != worker]
-    assert len(others) == 3  # listener, fork server, guardian
+    assert len(others) == 4  # listener, fork server, keeper, guardian
     for pid in others:
         for path in (f"/proc/{pid}/mem", f"/proc/{pid}/environ"):
             with pytest.raises(PermissionError):

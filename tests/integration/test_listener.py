@@ -14,7 +14,7 @@ import pytest
 
 from easycluster import AuthenticationError, Client, ConnectError, ConnectionLost, define_common
 from easycluster_server._system.posix.proc import find_descendants, read_processes
-from helpers.masters import Master, identify, wait_until_gone
+from helpers.masters import Master, identify, parent_of, wait_until_gone
 from helpers.servers import Server
 from helpers.waiting import PATIENCE, wait_until
 
@@ -122,10 +122,10 @@ def test_killed_fork_server_is_replaced(start_server: Start, key: bytes) -> None
     """When the process that forks workers is killed, open connections go on and new ones find another."""
     server = start_server()
     with Client(key, "127.0.0.1", server.port) as before:
-        guardian = before.os.getppid()
-        fork_server = read_processes()[guardian].parent
+        keeper = parent_of(before.os.getppid())
+        fork_server = parent_of(keeper)
         os.kill(fork_server, signal.SIGKILL)
-        wait_until(lambda: read_processes()[guardian].parent != fork_server)
+        wait_until(lambda: parent_of(keeper) != fork_server)
         with Client(key, "127.0.0.1", server.port) as after:
             assert after.eval("1 + 1") == before.eval("1 + 1") == 2
 
@@ -140,10 +140,10 @@ def test_local_fork_server_is_replaced(tmp_path: Path) -> None:
         say(results=[after.eval("1 + 1"), before.eval("1 + 1")])
     """
     with Master({"name": "local"}, script, tmp_path) as master:
-        guardian = master.hear()["guardian"]
-        fork_server = read_processes()[guardian].parent
+        keeper = parent_of(master.hear()["guardian"])
+        fork_server = parent_of(keeper)
         os.kill(fork_server, signal.SIGKILL)
-        wait_until(lambda: read_processes()[guardian].parent != fork_server)
+        wait_until(lambda: parent_of(keeper) != fork_server)
         master.say()
 
         assert master.hear() == {"results": [2, 2]}

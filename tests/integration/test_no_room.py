@@ -16,7 +16,7 @@ import pytest
 
 import easycluster
 from easycluster import Client, ConnectError, ThreadedClient
-from easycluster_server._system.posix.proc import read_process
+from helpers.masters import parent_of
 from helpers.pipes import write_program
 from helpers.servers import Server
 
@@ -104,16 +104,13 @@ def test_listener_without_descriptors(server: Server, connect: Callable[[], Any]
 def test_fork_server_without_descriptors(server: Server, connect: Callable[[], Any]) -> None:
     """A fork server that can take no connection tells the client why, and goes on when it can again."""
     before = connect()
-    guardian = read_process(before.os.getppid())
-    assert guardian is not None
+    fork_server = parent_of(parent_of(before.os.getppid()))
     for limit in (4, 5, 6):
-        with limited(guardian.parent, limit), pytest.raises(ConnectError, match=REFUSED):
+        with limited(fork_server, limit), pytest.raises(ConnectError, match=REFUSED):
             connect()
     after = connect()
-    another = read_process(after.os.getppid())
-    assert another is not None
 
-    assert another.parent == guardian.parent
+    assert parent_of(parent_of(after.os.getppid())) == fork_server
     assert after.eval("6 * 7") == before.eval("6 * 7") == 42
     assert "Traceback" not in server.log
 

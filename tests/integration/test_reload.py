@@ -122,13 +122,13 @@ def test_where_keys_are(tmp_path: Path, files: list[Path]) -> None:
         with Client(key, "127.0.0.1", server.port) as client:
             environment: Any = client.eval("dict(__import__('os').environ)")
             pids = [each.pid for each in find_descendants(server.process.pid, read_processes())]
-            assert len(pids) == 3  # fork server, guardian, worker
+            assert len(pids) == 4  # fork server, keeper, guardian, worker
             for pid in [server.process.pid, *pids]:
                 for name in ("cmdline", "environ"):
                     content = Path(f"/proc/{pid}/{name}").read_bytes()
                     assert key.hex().encode() not in content
                     assert key not in content
-            assert [find_key(pid, key) for pid in [server.process.pid, *pids]] == [True, False, False, False]
+            assert [find_key(pid, key) for pid in [server.process.pid, *pids]] == [True] + [False] * 4
         assert key.hex() not in repr(environment) + server.whole_log
     finally:
         server.stop()

@@ -23,6 +23,8 @@ IMPORTED = "{name for name in __import__('sys').modules if name.startswith(('eas
 #: What the guardian imports, which is another process.
 ELSEWHERE = {
     "easycluster_server._system.posix.guardian",
+    "easycluster_server._system.posix.output_relay",
+    "easycluster_server._system.posix.worker_end",
     "easycluster_server._system.posix.proc",
 }
 

@@ -36,4 +36,4 @@ def main(config: bytes = b"") -> None:
             "before_calls": importer.restore_path,
             "add_modules": importer.add,
         }
-    run_guardian_and_worker(transport, partial(serve_connection, lambda: settings), ())
+    run_guardian_and_worker(transport, partial(serve_connection, lambda: settings), (), relays=True)

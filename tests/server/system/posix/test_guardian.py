@@ -11,8 +11,6 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from easycluster_server._io.transport import SocketTransport
-from easycluster_server._system.posix import guardian
 from easycluster_server._system.posix.proc import Process, find_descendants, read_process, read_processes
 from helpers.masters import end, identify, lives, wait_until_gone
 from helpers.namespaces import WITHOUT_PROC
@@ -185,19 +183,6 @@ def test_killed_worker(watch: Watch, capfd: pytest.CaptureFixture[str], number: 
     wait_until_gone([child])
     name = f"the process {worker.pid} on {os.uname().nodename}"
     assert capfd.readouterr().err == f"easycluster: {name} was ended by signal {shown}\n"
-
-
-def test_names_of_clients(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where a connection comes from is known over TCP, and of a login by ssh."""
-    monkeypatch.delenv("SSH_CLIENT", raising=False)
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        with socket.create_connection(listening.getsockname()) as client:
-            with listening.accept()[0] as connection:
-                name = guardian._name_client(SocketTransport(connection))
-            assert name == f" for the connection from 127.0.0.1:{client.getsockname()[1]}"
-    assert guardian._name_client(None) == ""
-    monkeypatch.setenv("SSH_CLIENT", "192.0.2.1 50000 22")
-    assert guardian._name_client(None) == " for the login from 192.0.2.1"
 
 
 def test_lost_connection(watch: Watch) -> None:

@@ -86,9 +86,9 @@ def test_descendants() -> None:
 
 def test_without_subtrees() -> None:
     """Spared processes are left out, with all below them."""
-    assert pids(find_descendants_except({3}, 1, FAMILY)) == [2, 5, 6]
+    assert pids(find_descendants_except({(3, 0)}, 1, FAMILY)) == [2, 5, 6]
     assert pids(find_descendants_except(set(), 1, FAMILY)) == [2, 3, 5, 6, 7]
-    assert pids(find_descendants_except({2, 99}, 1, FAMILY)) == [6]
+    assert pids(find_descendants_except({(2, 0), (99, 0)}, 1, FAMILY)) == [6]
 
 
 def test_signals() -> None:

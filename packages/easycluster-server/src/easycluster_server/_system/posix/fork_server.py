@@ -199,6 +199,7 @@ def _begin_connection(
 
     def read_config() -> Any:
         if not is_pipe:
+            os.close(config)  # it is the guardian's
             return pickle.loads(packed)
         with open(config, "rb") as file:
             return pickle.loads(file.read())

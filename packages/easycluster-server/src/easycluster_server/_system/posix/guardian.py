@@ -19,13 +19,15 @@ from __future__ import annotations
 import os
 import select
 import time
-from typing import TYPE_CHECKING, Any, Callable, List, Optional, Set, Tuple
+from typing import TYPE_CHECKING, Callable, List, Optional, Set, Tuple
 
 from easycluster_server._system.control import CLOSED
 from easycluster_server._system.output import standard_error
 
 from . import proc
+from .output_relay import OutputRelay
 from .system_calls import host_name
+from .worker_end import describe_end, name_client
 
 if TYPE_CHECKING:
     import signal
@@ -52,6 +54,9 @@ LOSS_GRACE = 0.5
 #: Seconds between the request to end and SIGKILL.
 KILL_GRACE = 1.0
 
+#: Seconds that the reader of standard error has at the end for what it has not read.
+_OUTPUT_GRACE = 2.0
+
 #: Seconds between two looks at the processes that are to end.
 _POLL_INTERVAL = 0.02
 
@@ -69,6 +74,9 @@ class Guardian:
         wakeup: both ends of a pipe, by which signals wake it.
         tell: tells the client how a worker ended that could not speak for itself.
         questions: the descriptor of the socket on which the client asks how the worker is; -1: there is none.
+        notes: the descriptor of `fork_from_keeper`, or -1.
+        output: what the worker prints can be read there, and is printed by the guardian; -1: the worker has
+            standard output and error of its own.
     """
 
     def __init__(
@@ -79,10 +87,14 @@ class Guardian:
         wakeup: Tuple[int, int],
         tell: Callable[[str], object] = str,
         questions: int = -1,
+        notes: int = -1,
+        output: int = -1,
     ) -> None:
         self._tell = tell
+        self._notes = notes
+        self._note(worker, 0)
         self._worker = worker
-        self._name = f"the process {worker} on {host_name()}{_name_client(transport)}"
+        self._name = f"the process {worker} on {host_name()}{name_client(transport)}"
         self._transport = transport
         self._control = control
         self._spared: Set[Tuple[int, int]] = set()
@@ -106,6 +118,7 @@ class Guardian:
         if questions >= 0:
             os.set_blocking(questions, False)
             self._poll.register(questions, select.POLLIN)
+        self._relay = OutputRelay(output, self._poll)
         self._catch_signals(writing)
 
     def _catch_signals(self, writing: int) -> None:
@@ -115,7 +128,7 @@ class Guardian:
         for number in (signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, self._on_end_request)
         signal.set_wakeup_fd(writing)
-        signal.pthread_sigmask(signal.SIG_SETMASK, ())  # see `replacing`
+        signal.pthread_sigmask(signal.SIG_SETMASK, ())  # see `fork_from_keeper` and `replacing`
 
     def _on_end_request(self, number: int, frame: Optional[FrameType]) -> None:
         """End the connection. The worker still receives the bytes that have come: perhaps the client said
@@ -138,34 +151,23 @@ class Guardian:
         self._read_control()  # the worker may have spoken with its last breath
         if self._outcome == CLOSED:
             self._end_session()
+            self._transport.shutdown()  # a daemon that the worker has forked may hold a copy
         else:
             if self._outcome:
                 self._wait_until(lambda: self._worker_ended, LOSS_GRACE)
             else:
                 self._say_how_it_ended()
             self._end_everything()
+        self._print_output(_OUTPUT_GRACE)
         self._reap_all()  # zombies that are left behind burden a system whose init does not reap
 
     def _say_how_it_ended(self) -> None:
         """Say how a worker ended that could not; the client reads this before it sees the end."""
         status = self._worker_status
-        if not self._worker_ended:
-            if not self._control_ended:  # the link was lost, and the worker is in C code
-                return
-            end = "replaced"
-            text = (
-                f"remote code has closed the descriptors of {self._name}, or replaced its process (os.exec*)"
-            )
-        elif status is None:
-            return
-        elif os.WIFSIGNALED(status):
-            number = os.WTERMSIG(status)
-            end = f"signal {number}{_name_signal(number)}"
-            text = f"{self._name} was ended by {end}"
-        else:
-            end = f"status {os.WEXITSTATUS(status)}"
-            # It is a worker that could not say so whose descriptors were closed, or remote code has ended it.
-            text = f"{self._name} has ended itself with {end}{'' if status else ', or lost its descriptors'}"
+        if status is None and not (self._control_ended and not self._worker_ended):
+            return  # it is in C code and the link was lost, or its status is not known
+        end, text = describe_end(self._name, status)
+        self._print_output(LOSS_GRACE)  # that came before
         standard_error.say(text)
         self._tell(end)
 
@@ -187,6 +189,8 @@ class Guardian:
 
                 if not answer_questions(descriptor, self._worker):
                     self._poll.unregister(descriptor)
+            elif descriptor == self._relay.watched:
+                self._relay.copy()
             else:
                 _read_all(self._wakeup)
                 self._reap()
@@ -200,9 +204,22 @@ class Guardian:
                 process = proc.read_process(int(line))
                 if process is not None:
                     self._spared.add((process.pid, process.started))
+                    self._note(process.pid, process.started)
             elif self._outcome is None:
                 self._outcome = line.decode()
         return not ended
+
+    def _note(self, pid: int, started: int) -> None:
+        try:
+            os.write(self._notes, b"%d %d " % (pid, started))
+        except OSError:  # there is no keeper, or it has thousands of notes
+            pass
+
+    def _print_output(self, seconds: float) -> None:
+        """Print what the worker has printed so far, for as long as somebody reads it, but no longer than so
+        many seconds."""
+        self._relay.take_all()
+        self._wait_until(lambda: not self._relay.pending, seconds)
 
     def _reap(self) -> None:
         """Reap the children that have ended, but for the worker.
@@ -263,8 +280,7 @@ class Guardian:
 
     def _find_everything(self) -> List[proc.Process]:
         table = proc.read_processes()
-        spared = {pid for pid, started in self._spared if pid in table and table[pid].started == started}
-        return proc.find_descendants_except(spared, os.getpid(), table) if table else self._find_group()
+        return proc.find_descendants_except(self._spared, os.getpid(), table) if table else self._find_group()
 
     def _find_group(self) -> List[proc.Process]:
         """Return the worker's process group as one, the second best where no /proc shows the processes."""
@@ -283,8 +299,7 @@ class Guardian:
         deadline = time.monotonic() + seconds
         self._reap()
         while not condition() and time.monotonic() < deadline:
-            select.select([self._wakeup], [], [], _POLL_INTERVAL)
-            _read_all(self._wakeup)
+            self._wait_for_event(_POLL_INTERVAL)
             self._reap()
 
     def _kill(self, members: Callable[[], List[proc.Process]]) -> None:
@@ -296,28 +311,6 @@ class Guardian:
                 break
             proc.send_signal(remaining, signal.SIGKILL)
             self._wait_until(lambda: not members(), _POLL_INTERVAL)
-
-
-def _name_client(transport: Any) -> str:
-    """Return where a connection comes from, for messages, if that is known."""
-    try:
-        host, port = transport.socket.getpeername()[:2]
-        host = f"[{host}]" if ":" in host else host
-        return f" for the connection from {host}:{port}"
-    except (AttributeError, ValueError, OSError):  # it is not TCP, or has ended
-        client = os.environ.get("SSH_CLIENT", "").split()
-        return f" for the login from {client[0]}" if client else ""
-
-
-def _name_signal(number: int) -> str:
-    """Return the name of a signal, in brackets, or nothing if it has none."""
-    # Other constants are written with a line, as SIG_DFL is.
-    names = [
-        name
-        for name, value in vars(signal).items()
-        if value == number and name[:3] == "SIG" and "_" not in name
-    ]
-    return f" ({min(names)})" if names else ""
 
 
 def _read_all(descriptor: int) -> Tuple[bytes, bool]:

@@ -84,7 +84,7 @@ def become_subreaper() -> bool:
     return call("prctl", _PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) == 0
 
 
-def die_with_parent(parent: int) -> None:
-    """Let the kernel kill this process when its parent ends, if the kernel can."""
-    if call("prctl", _PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0) == 0 and os.getppid() != parent:
+def die_with_parent(parent: int, number: int = signal.SIGKILL) -> None:
+    """Let the kernel send a signal to this process when its parent ends, if the kernel can."""
+    if call("prctl", _PR_SET_PDEATHSIG, number, 0, 0, 0) == 0 and os.getppid() != parent:
         os._exit(1)  # the parent ended before we asked

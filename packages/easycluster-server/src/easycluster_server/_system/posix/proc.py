@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import Dict, Iterable, List, Set
+from typing import Dict, Iterable, List, Set, Tuple
 
 
 class Process:
@@ -82,10 +82,18 @@ def find_descendants(root: int, table: Dict[int, Process]) -> List[Process]:
     return found
 
 
-def find_descendants_except(spared: Set[int], root: int, table: Dict[int, Process]) -> List[Process]:
-    """Return the living descendants of ``root``, except those in ``spared`` and their descendants."""
-    kept = set(spared)
-    for pid in spared:
+def find_descendants_except(
+    spared: Set[Tuple[int, int]], root: int, table: Dict[int, Process]
+) -> List[Process]:
+    """Return the living descendants of ``root``, except those in ``spared`` and their descendants.
+
+    Args:
+        spared: the ids of processes, each with its start time.
+        root: the id of the process.
+        table: all processes.
+    """
+    kept = {pid for pid, started in spared if pid in table and table[pid].started == started}
+    for pid in tuple(kept):
         kept.update(process.pid for process in find_descendants(pid, table))
     return [process for process in find_descendants(root, table) if process.pid not in kept]
 

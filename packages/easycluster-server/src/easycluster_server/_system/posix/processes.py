@@ -1,7 +1,7 @@
-"""The two processes of a connection: how guardian and worker are made.
+"""The three processes of a connection: how keeper, guardian and worker are made.
 
-`run_guardian_and_worker` forks: the calling process becomes the guardian, its child the worker. Neither
-returns.
+`run_guardian_and_worker` forks: the calling process becomes the keeper, its child the guardian, and the child
+of that the worker. None of them returns.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from easycluster_server._system.output import standard_error
 from easycluster_server._system.refusal import refuse
 from easycluster_server._system.this_process import report
 
+from .keeper import fork_from_keeper
 from .libc import become_subreaper, die_with_parent
 from .transport import PipeTransport, SocketTransport, wait
 
@@ -34,8 +35,9 @@ def run_guardian_and_worker(
     worker_descriptors: Iterable[int],
     tell: Callable[[str], object] = str,
     questions: int = -1,
+    relays: bool = False,
 ) -> None:
-    """Become the guardian of a new worker that serves ``transport``; does not return.
+    """Become the keeper of the guardian of a new worker that serves ``transport``; does not return.
 
     Args:
         transport: the connection.
@@ -44,41 +46,57 @@ def run_guardian_and_worker(
         worker_descriptors: descriptors that the guardian must not hold; they are closed in it.
         tell: called in the guardian, see `Guardian`.
         questions: the descriptor of the socket on which the client asks the guardian, or -1.
+        relays: whether the guardian prints what the worker prints, see `OutputRelay`. Standard output and
+            error of this process are one.
     """
     status = 1
     try:
         standard_error.pin()
-        become_subreaper()
-        guardian = os.getpid()
         try:
+            notes = fork_from_keeper()
+            become_subreaper()
+            guardian = os.getpid()
             (reading, writing), wakeup = os.pipe(), os.pipe()
+            output = os.pipe() if relays else (-1, -1)
             worker = os.fork()
         except OSError as error:
             refuse(transport.write_fileno(), error)
             return
         if worker == 0:
-            for descriptor in (reading, *wakeup, questions):
-                if descriptor >= 0:
-                    os.close(descriptor)
+            _close(notes, reading, *wakeup, output[0], questions)
+            if relays:
+                _print_to(output[1])
             die_with_parent(guardian)
             control.set_control(move_up(writing))
             os.setsid()
             status = serve(transport)
         else:
-            for descriptor in (writing, *worker_descriptors):
-                os.close(descriptor)
+            _close(writing, output[1], *worker_descriptors)
             if f"{__package__}.guardian" not in sys.modules:  # over ssh it has to be compiled
                 # The worker has more to compile, and the client waits for that. When the worker ends, so does
                 # this wait.
                 wait(reading, -1, _HEAD_START)
             from .guardian import Guardian
 
-            Guardian(worker, transport, reading, wakeup, tell, questions).watch()
+            Guardian(worker, transport, reading, wakeup, tell, questions, notes, output[0]).watch()
             status = 0
     except BaseException as error:
         report(error)
     finally:
         _exit(status)
+
+
+def _close(*descriptors: int) -> None:
+    for descriptor in descriptors:
+        if descriptor >= 0:
+            os.close(descriptor)
+
+
+def _print_to(descriptor: int) -> None:
+    for standard in (1, 2):
+        os.dup2(descriptor, standard, inheritable=True)
+    os.close(descriptor)
+    standard_error.pin()
 
 
 def move_up(descriptor: int) -> int:

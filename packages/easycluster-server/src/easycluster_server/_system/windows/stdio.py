@@ -18,6 +18,7 @@ def run_guardian_and_worker(
     serve: Callable[[Transport], int],  # noqa: ARG001
     worker_descriptors: Iterable[int],  # noqa: ARG001
     tell: Callable[[str], object] = str,  # noqa: ARG001
+    relays: bool = False,  # noqa: ARG001
 ) -> None:
     """Refuse, see `take_over`."""
     take_over()
