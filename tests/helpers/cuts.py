@@ -1,12 +1,17 @@
-"""A relay between clients and a server that cuts connections in the middle."""
+"""Connections that are cut in the middle: by a relay between client and server, or by a kernel that a test plays."""
 
 from __future__ import annotations
 
 import contextlib
+import errno
 import socket
 import struct
 import threading
 from collections.abc import Callable
+from types import FunctionType
+from typing import Any, NoReturn
+
+from easycluster_server._io.transport import wait
 
 
 def end_both(source: socket.socket, target: socket.socket) -> None:
@@ -86,3 +91,75 @@ class CuttingRelay:
     def join(self) -> None:
         """Wait until both have left."""
         self._thread.join()
+
+
+def _raise(error: OSError) -> NoReturn:
+    raise error
+
+
+#: Raises an error as a call of the kernel does: where no code of tests is in between.
+raise_in_the_kernel: Callable[[OSError], NoReturn] = FunctionType(_raise.__code__, wait.__globals__)
+
+
+class CutSocket:
+    """A socket whose kernel takes a number of bytes, and then has lost the connection; nothing comes back unless the test
+    says so.
+
+    Args:
+        limit: how many bytes it takes.
+        piece: how many it takes at once.
+
+    Attributes:
+        limit: the same; a test may change it.
+        taken: what it has taken.
+        incoming: what came, and is to be received.
+        has_ended: whether the end of the stream follows.
+    """
+
+    def __init__(self, limit: int, piece: int = 1 << 30) -> None:
+        self.limit = limit
+        self._piece = piece
+        self.taken = b""
+        self.incoming = b""
+        self.has_ended = False
+
+    def setblocking(self, blocking: bool) -> None:
+        """Nothing ever blocks."""
+
+    def fileno(self) -> int:
+        """Return a number that is no descriptor."""
+        return 1 << 20
+
+    def send(self, data: Any, flags: int = 0) -> int:
+        """Take a part of the data."""
+        room = min(self.limit - len(self.taken), self._piece)
+        if room <= 0 and data:
+            raise_in_the_kernel(BrokenPipeError(errno.EPIPE, "Broken pipe"))
+        part = bytes(data[:room])
+        self.taken += part
+        return len(part)
+
+    def sendmsg(self, buffers: Any, ancillary: Any = (), flags: int = 0) -> int:
+        """Take a part of the data of these buffers."""
+        return self.send(b"".join(buffers))
+
+    def recv(self, size: int, flags: int = 0) -> bytes:
+        """Return a part of what came."""
+        if not self.incoming and not self.has_ended:
+            raise_in_the_kernel(BlockingIOError(errno.EAGAIN, "nothing came"))
+        data, self.incoming = self.incoming[:size], self.incoming[size:]
+        return data
+
+    def recv_into(self, view: Any, size: int = 0, flags: int = 0) -> int:
+        """Receive to a place."""
+        data = self.recv(size or len(view))
+        view[: len(data)] = data
+        return len(data)
+
+    def shutdown(self, how: int) -> None:
+        """The connection has ended."""
+        self.has_ended = True
+
+    def close(self) -> None:
+        """The connection has ended."""
+        self.has_ended = True

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 import easycluster
-from easycluster import CallTimeout, ConnectionLost
+from easycluster import CallTimeout, ConnectionLost, OutcomeUnknown
 from helpers.remote_tasks import Tasks
 from helpers.waiting import PATIENCE, wait_until
 
@@ -147,7 +147,7 @@ def test_await_a_connection_that_ends(spawn: Any, tasks: Tasks) -> None:
         clients[1].close()
         return await asyncio.gather(*waiting, return_exceptions=True)
 
-    assert [type(error) for error in run(main())] == [ConnectionLost] * 2
+    assert [type(error) for error in run(main())] == [OutcomeUnknown] * 2
 
 
 def test_await_a_connection_that_is_closed_meanwhile(spawn: Any, tasks: Tasks) -> None:
@@ -183,7 +183,7 @@ def test_await_after_a_reconnect(tcp_server: Any, key: bytes, tasks: Tasks) -> N
             errors = await asyncio.gather(old, return_exceptions=True)
             return same, await waiting, type(errors[0])
 
-        assert run(main()) == (True, "value", ConnectionLost)
+        assert run(main()) == (True, "value", OutcomeUnknown)
 
 
 def test_await_while_another_thread_reads(spawn: Any, tasks: Tasks) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 import easycluster
-from easycluster import SINGLE, ConnectionLost, DeserializationError, RemoteException
+from easycluster import SINGLE, DeserializationError, OutcomeUnknown, RemoteException
 from helpers.remote_tasks import Tasks
 from helpers.waiting import wait_until
 
@@ -136,8 +136,8 @@ def test_end_of_the_connection(spawn: Any, tasks: Tasks, name: str) -> None:
     client.close("closed by the test")
 
     assert [type(error) for error in seen] == [RemoteException]
-    assert (type(seen[0].orig), str(seen[0].orig)) == (ConnectionLost, "closed by the test")
-    assert seen[0].text == ["ConnectionLost: closed by the test\n"]
+    assert (type(seen[0].orig), str(seen[0].orig)) == (OutcomeUnknown, "closed by the test")
+    assert seen[0].text == ["OutcomeUnknown: closed by the test\n"]
 
 
 def test_results_that_cannot_be_rebuilt(spawn: Any) -> None:

@@ -19,8 +19,8 @@ from easycluster import (
     Client,
     ConnectError,
     Connection,
-    ConnectionLost,
     KeyFileError,
+    OutcomeUnknown,
     ThreadedClient,
     define_common,
 )
@@ -190,7 +190,7 @@ def test_connect_after_a_loss(tcp_server: Any, key: bytes) -> None:
         client.connect("127.0.0.1", tcp_server.port)
 
         assert client.eval("1") == 1
-        assert [type(error.orig) for error in errors] == [ConnectionLost]
+        assert [type(error.orig) for error in errors] == [OutcomeUnknown]
 
 
 def test_reconnect_before_connecting() -> None:

@@ -80,7 +80,7 @@ def test_failures_in_the_short_demo() -> None:
 
     assert re.search(r"divide\(1, 0.*raises ZeroDivisionError.*\n(.*\n)+.*return a / b", shown)
     assert re.search(r"raises ConnectError:\n.*localhost:1", shown)
-    assert re.search(r"raises ConnectionLost: .*\(local:3\)", shown)
+    assert re.search(r"raises OutcomeUnknown: .*\(local:3\)", shown)
     assert re.search(r"wait\(\) for response in responses\] +\[3245, 3245\]", shown)
 
 

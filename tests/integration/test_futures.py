@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 import easycluster
-from easycluster import ConnectionLost, RemoteException
+from easycluster import ConnectionLost, OutcomeUnknown, RemoteException
 from helpers.remote_tasks import Tasks
 from helpers.waiting import wait_until
 
@@ -149,7 +149,7 @@ def test_callback_of_a_lost_connection(spawn: Any, tasks: Tasks) -> None:
     response.add_done_callback(lambda done: seen.append(type(done.exception())))
     client.close()
 
-    assert seen == [ConnectionLost]
+    assert seen == [OutcomeUnknown]
 
 
 def test_callback_that_is_none(spawn: Any) -> None:

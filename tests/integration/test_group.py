@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from easycluster import ClientGroup, ConnectionLost, RemoteException, ThreadedClient
+from easycluster import ClientGroup, OutcomeUnknown, RemoteException, ThreadedClient
 from helpers.remote_tasks import Tasks
 from helpers.waiting import PATIENCE, wait_until
 
@@ -105,7 +105,7 @@ def test_member_that_is_lost(spawn: Any, tasks: Tasks) -> None:
     group.read_responses(timeout=30)
 
     lost = [error.orig for error in seen if isinstance(error, RemoteException)]
-    assert [type(error) for error in lost] == [ConnectionLost]
+    assert [type(error) for error in lost] == [OutcomeUnknown]
     assert sorted(value for value in seen if isinstance(value, int)) == [2, 3]
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from easycluster import CallTimeout, Client, ConnectionLost, ThreadedClient, define_common
+from easycluster import CallTimeout, Client, OutcomeUnknown, ThreadedClient, define_common
 from easycluster_protocol.errors import DeserializationError, SerializationError
 from helpers.pythons import every_python, find_pythons
 from helpers.server_objects import KEPT, kept
@@ -210,7 +210,7 @@ def test_unread(client: Any) -> None:
 
 
 def test_after_the_end(spawn: Callable[..., Any]) -> None:
-    """When the connection has ended before the result was asked for, that is the error."""
+    """When the connection has ended before the result was asked for, that is the error, and the call has run."""
     define_common(DEFINITIONS)
     client = spawn()
     response = client.closure(3, nonblocking=True)
@@ -218,8 +218,29 @@ def test_after_the_end(spawn: Callable[..., Any]) -> None:
         client.read_response()
     client.close()
 
-    with pytest.raises(ConnectionLost):
+    with pytest.raises(
+        OutcomeUnknown, match="the call of closure on .* has ended, but its result is lost"
+    ) as lost:
         response.wait()
+    assert (lost.value.started, lost.value.reason) == (True, "closed")
+
+
+def test_end_while_the_result_is_asked_for(spawn: Callable[..., Any]) -> None:
+    """When the connection ends while the result is asked for, the call has run just so."""
+    define_common(DEFINITIONS)
+    client = spawn()
+    response = client.closure(3, nonblocking=True)
+    while not response.have_response:
+        client.read_response()
+    pid = client.call("os.getpid")
+    os.kill(pid, signal.SIGSTOP)
+    with pytest.raises(CallTimeout):
+        response.wait(timeout=0.05)
+    os.kill(pid, signal.SIGKILL)
+
+    with pytest.raises(OutcomeUnknown, match="has ended, but its result is lost") as lost:
+        response.wait()
+    assert lost.value.started is True
 
 
 def test_numbers_of_others(client: Any) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 import easycluster
-from easycluster import Client, ConnectionLost, RemoteException, define_common
+from easycluster import CallNotSent, Client, ConnectionLost, OutcomeUnknown, RemoteException, define_common
 from easycluster_protocol._wire.messages import CLOSE, Message
 from helpers.client_states import break_connection
 from helpers.waiting import PATIENCE, wait_until
@@ -56,6 +56,7 @@ def start_waiting(pool: ThreadPoolExecutor, client: Any, count: int) -> list[Fut
 
 def assert_lost(error: BaseException | None, text: str = "") -> None:
     """Check that an error is what a lost connection raises."""
+    assert isinstance(error, (CallNotSent, OutcomeUnknown))
     assert isinstance(error, ConnectionLost)
     assert isinstance(error, OSError)
     assert isinstance(error, EOFError)
@@ -125,7 +126,7 @@ def test_onerror_of_a_lost_connection(client: Any) -> None:
     wait_until(lambda: len(seen) == 2)  # a ThreadedClient calls them in the background
     for error in seen:
         assert isinstance(error, RemoteException)
-        assert error.text == [f"ConnectionLost: {error.orig}\n"]
+        assert error.text == [f"OutcomeUnknown: {error.orig}\n"]
         assert_lost(error.orig)
 
 

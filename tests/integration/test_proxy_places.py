@@ -54,7 +54,7 @@ def test_in_a_forked_process(local: Any) -> None:
     assert shown == repr(thing)
     assert len(errors) == 3
     for each in errors:
-        assert each.startswith("ConnectionLost: the connection to ")
+        assert each.startswith("CallNotSent: the connection to ")
         assert "belongs to the process from which this one was forked" in each
     assert thing.value == 3
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 import easycluster
-from easycluster import ConnectionLost, ThreadedClient
+from easycluster import OutcomeUnknown, ThreadedClient
 from helpers.remote_tasks import Tasks
 from helpers.waiting import PATIENCE, wait_until
 
@@ -157,7 +157,7 @@ def test_connection_that_ends(local: Any, tasks: Tasks, how: str) -> None:
 
         assert set(ended.result(PATIENCE)) == set(responses) == found[0].done
         assert found[1].done
-    assert [type(response.exception()) for response in responses] == [ConnectionLost] * 2
+    assert [type(response.exception()) for response in responses] == [OutcomeUnknown] * 2
 
 
 def test_many_threads(local: Any) -> None:

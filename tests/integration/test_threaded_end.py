@@ -94,7 +94,7 @@ def test_silent_server(server: Server, key: bytes) -> None:
         assert isinstance(error, ConnectionLost)
         assert str(error) == (
             f"Remote server not responding (127.0.0.1:{server.port}): its host answers, but neither the process nor"
-            " the server there does; call reconnect() to connect again"
+            " the server there does; call reconnect() to connect again; the call of add was sent, and may have been run"
         )
 
 

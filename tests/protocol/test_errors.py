@@ -23,6 +23,8 @@ BUILTIN_BASES: dict[str, list[Any]] = {
     "VersionError": [OSError, errors.ConnectError],
     "CallTimeout": [TimeoutError],
     "ConnectionLost": [ConnectionError, EOFError, OSError],
+    "CallNotSent": [errors.ConnectionLost],
+    "OutcomeUnknown": [errors.ConnectionLost],
     "ProtocolError": [ConnectionError],
     "LocalProtocolError": [errors.ProtocolError],
     "RemoteProtocolError": [errors.ProtocolError],

@@ -640,7 +640,7 @@ def test_completion_function_gets_the_end_of_the_connection(client: HandMadeClie
 
     assert isinstance(got, RemoteException)
     assert got.orig is response.call_loss
-    assert got.text == [f"ConnectionLost: {response.call_loss}\n"]
+    assert got.text == [f"OutcomeUnknown: {response.call_loss}\n"]
 
 
 def test_callbacks_come_after_the_completion_function(client: HandMadeClient) -> None:

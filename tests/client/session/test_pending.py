@@ -22,7 +22,9 @@ def watched_call(told: list[PendingCall]) -> PendingCall:
 def calls_under_way(*calls: PendingCall) -> PendingCalls:
     """Calls that have been sent, numbered from 1."""
     found = PendingCalls()
-    found.by_number.update(enumerate(calls, 1))
+    for number, call in enumerate(calls, 1):
+        call.call_is_sent = True
+        found.by_number[number] = call
     return found
 
 
@@ -34,6 +36,7 @@ def test_new_call() -> None:
     call = PendingCall()
 
     assert (call.call_is_answered, call.call_is_started, call.call_is_watched) == (False, False, False)
+    assert call.call_is_sent is None
     assert (call.call_answer, call.call_loss, call.request_id, call.call_label) == (None, None, 0, "")
 
 
@@ -279,7 +282,7 @@ def test_interrupt_in_a_watcher() -> None:
 def new_errors() -> Any:
     """A function that makes errors, each with its number."""
     numbers = itertools.count(1)
-    return lambda: ConnectionLost(f"lost {next(numbers)}")
+    return lambda _: ConnectionLost(f"lost {next(numbers)}")
 
 
 def test_each_lost_call_has_an_error_of_its_own() -> None:
@@ -297,6 +300,33 @@ def test_each_lost_call_has_an_error_of_its_own() -> None:
     assert calls.by_number == {}
     assert calls.arrived is arrived
     assert calls.arrived == [watched]
+
+
+@pytest.mark.parametrize("is_sent", [False, True])
+def test_call_that_is_being_sent_is_left_to_its_thread(is_sent: bool) -> None:
+    """The end of the connection leaves a call that a thread is sending to that thread, which says whether it was
+    sent; then the call is lost like any other."""
+    told: list[PendingCall] = []
+    call = watched_call(told)
+    calls = calls_under_way(call)
+    call.call_is_sent = None
+    calls.lose_all(new_errors())
+    before = (call.call_loss, list(told), dict(calls.by_number), list(calls.arrived))
+    call.call_is_sent = is_sent
+    calls.lose_all(new_errors())
+
+    assert before == (None, [], {1: call}, [])
+    assert (str(call.call_loss), told, calls.by_number, calls.arrived) == ("lost 1", [call], {}, [call])
+
+
+def test_answers_that_are_ignored() -> None:
+    """Once answers are ignored no call is found for them, and the calls stay under way."""
+    call = PendingCall()
+    calls = calls_under_way(call)
+    before = calls.find(1)
+    calls.ignore_answers()
+
+    assert (before, calls.find(1), calls.by_number) == (call, None, {1: call})
 
 
 def test_watcher_learns_of_a_lost_call_when_it_is_lost() -> None:

@@ -16,7 +16,13 @@ from easycluster_client._session import session as session_module
 from easycluster_client._session.pending import PendingCall
 from easycluster_protocol._wire import messages as m
 from easycluster_protocol._wire.messages import Message
-from easycluster_protocol.errors import CallTimeout, ConnectionLost, LocalProtocolError
+from easycluster_protocol.errors import (
+    CallNotSent,
+    CallTimeout,
+    ConnectionLost,
+    LocalProtocolError,
+    OutcomeUnknown,
+)
 from helpers.client_states import another_thread_sends, send_by_clock
 from helpers.clocks import Clock
 from helpers.hand_made import HandMadeServer, drop_proxies, raise_timeout, send_call
@@ -205,7 +211,13 @@ def test_call_after_the_server_has_gone(server: HandMadeServer) -> None:
             send_call(server)
         errors.append(caught.value)
 
-    assert [str(error) for error in errors] == ["the connection to the server was lost"] * 3
+    text = "the connection to the server was lost"
+    assert [str(error) for error in errors] == [
+        f"{text}; the call was not sent, and will not be run",
+        text,
+        text,
+    ]
+    assert [type(error) for error in errors] == [CallNotSent] * 3
     assert [type(error and error.__cause__) for error in errors] == [BrokenPipeError] * 3
     assert len(set(map(id, errors))) == 3
     assert (first.call_is_answered, server.session.outstanding) == (True, 0)
@@ -255,9 +267,9 @@ def test_call_that_crosses_a_close(
     closed.set()
     error = futures[0].exception(PATIENCE)
 
-    assert isinstance(call.call_loss if is_sent else error, ConnectionLost)
-    assert str(call.call_loss if is_sent else error) == "closed by hand"
-    assert isinstance(error and error.__cause__, LocalProtocolError) is not is_sent
+    assert error is None
+    assert type(call.call_loss) is (OutcomeUnknown if is_sent else CallNotSent)
+    assert str(call.call_loss) == "closed by hand"
 
 
 def test_signal_handler_that_calls_while_its_thread_sends(server: HandMadeServer) -> None:

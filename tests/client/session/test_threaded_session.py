@@ -644,7 +644,11 @@ def test_giving_up(server: ThreadedHandMadeServer, watch: NotedWatch) -> None:
     watch.take_events()
     server.session.give_up(Verdict("frozen", "it is silent"))
 
-    assert str(call.call_loss) == "Remote server not responding (the server): it is silent"
+    assert call.call_loss is not None
+    assert call.call_loss.reason == "frozen"
+    assert str(call.call_loss) == (
+        "Remote server not responding (the server): it is silent; the call was sent, and may have been run"
+    )
     assert watch.take_events() == ["wake"]
 
 

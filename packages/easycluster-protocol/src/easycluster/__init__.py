@@ -18,10 +18,10 @@ Beside the names of ``from easycluster import *``, which stand below, there are:
 
 and these errors, all derived from `EasyClusterError`::
 
-    AuthenticationError   CallTimeout           CompletionError     ConnectError     ConnectionLost
-    DefinitionError       DeserializationError  KeyFileError        ProtocolError    RemoteException
-    RemoteTraceback       SerializationError    SpecError           UnknownRemoteError
-    UntrustedResult       VersionError
+    AuthenticationError   CallNotSent           CallTimeout         CompletionError  ConnectError
+    ConnectionLost        DefinitionError       DeserializationError                 KeyFileError
+    OutcomeUnknown        ProtocolError         RemoteException     RemoteTraceback  SerializationError
+    SpecError             UnknownRemoteError    UntrustedResult     VersionError
 """
 
 # This package only re-exports names: each is imported from its own module when it is first used, so that a
@@ -80,8 +80,8 @@ _CLIENT_STARRED: Dict[str, str] = dict.fromkeys(
     "easycluster_client",
 )
 _ERRORS = (
-    "AuthenticationError CompletionError DefinitionError KeyFileError ProtocolError RemoteTraceback "
-    "SpecError UnknownRemoteError UntrustedResult VersionError"
+    "AuthenticationError CallNotSent CompletionError DefinitionError KeyFileError OutcomeUnknown "
+    "ProtocolError RemoteTraceback SpecError UnknownRemoteError UntrustedResult VersionError"
 )
 _BY_NAME: Dict[str, str] = {
     "FileProxy": "easycluster_protocol._objects.proxy_classes",

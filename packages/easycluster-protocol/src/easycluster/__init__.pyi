@@ -54,6 +54,7 @@ from easycluster_protocol._objects.proxy_classes import (
 )
 from easycluster_protocol.errors import (
     AuthenticationError as AuthenticationError,
+    CallNotSent as CallNotSent,
     CallTimeout as CallTimeout,
     CompletionError as CompletionError,
     ConnectError as ConnectError,
@@ -62,6 +63,7 @@ from easycluster_protocol.errors import (
     DeserializationError as DeserializationError,
     EasyClusterError as EasyClusterError,
     KeyFileError as KeyFileError,
+    OutcomeUnknown as OutcomeUnknown,
     ProtocolError as ProtocolError,
     RemoteException as RemoteException,
     RemoteTraceback as RemoteTraceback,

@@ -9,6 +9,8 @@ Each derives from `EasyClusterError` and from the built-in exception that script
     │   ├── AuthenticationError (PermissionError)  the two ends do not share the key
     │   └── VersionError                           the two ends cannot work together
     ├── ConnectionLost          (ConnectionError, EOFError)   an open connection ended
+    │   ├── CallNotSent                            the call was not sent, and will not be run
+    │   └── OutcomeUnknown                         the call was sent, and may have been run
     ├── CallTimeout             (TimeoutError)     a call took longer than its timeout
     ├── ProtocolError           (ConnectionError)  the bytes or the order of messages are wrong
     │   ├── LocalProtocolError                     this end was asked to send something illegal
@@ -56,7 +58,32 @@ class VersionError(ConnectError):
 
 
 class ConnectionLost(EasyClusterError, ConnectionError, EOFError):
-    """An open connection has ended, on purpose or not; every waiting call raises this."""
+    """A connection has ended, on purpose or not; every waiting call raises this, see the two subclasses.
+
+    Attributes:
+        reason: why it ended: ``"closed"``: by `Client.close` or `Client.reconnect`; ``"ended"``: the process
+            on the host has ended, or has closed it; ``"lost"``: the network, the host or ssh has failed, or
+            nothing says which; ``"frozen"``: the process on the host does not move; ``"damaged"``: bytes came
+            that no server of EasyCluster sends; ``"forked"``: it belongs to the parent of this process;
+            ``"unconnected"``: there was none yet.
+        started: whether the call has been begun on the host: True, False, or None if that is not known.
+        host: the name of the server, as `Client.peername`; empty: it is not known.
+    """
+
+    reason: str = "lost"
+    started: Optional[bool] = None
+    host: str = ""
+
+
+class CallNotSent(ConnectionLost):
+    """The connection ended before the call was sent completely: it was not run, and will not be."""
+
+    started: Optional[bool] = False
+
+
+class OutcomeUnknown(ConnectionLost):
+    """The connection ended after the call was sent and before its answer came: it may have been run, wholly
+    or in part; ``started`` tells whether it was begun."""
 
 
 class CallTimeout(EasyClusterError, TimeoutError):

@@ -13,6 +13,7 @@ from easycluster_client._connect.connect import connect
 from easycluster_client._connect.spec import parse_connection_spec
 from easycluster_client._deadlines import CONNECT_TIMEOUT
 from easycluster_client._keep_alive_options import check_keep_alive
+from easycluster_client._session.losses import UNCONNECTED
 from easycluster_client._tls_options import check_tls
 from easycluster_protocol._definitions.modules import DEFAULT_NAME
 from easycluster_protocol._objects.introspection import TOOL_NAMES
@@ -212,7 +213,7 @@ class Client(Connection):
         address = self._easycluster_address
         assert address is not None
         name = self._easycluster_name
-        self._easycluster_note_absence(name or address.peername, "the connection could not be made")
+        self._easycluster_note_absence(name or address.peername, UNCONNECTED)
         self._easycluster_use(connect(address), name)
 
     def _easycluster_check_key(self) -> None:

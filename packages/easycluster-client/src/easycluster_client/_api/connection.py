@@ -16,6 +16,7 @@ from easycluster_client._connect.spec import check_trust
 from easycluster_client._connect.tcp import connect_socket
 from easycluster_client._deadlines import check_connect_timeout
 from easycluster_client._keep_alive_options import KeepAliveOptions
+from easycluster_client._session.losses import CLOSED, UNCONNECTED, new_loss
 from easycluster_client._session.session import ClientSession
 from easycluster_client._ssh.shipment import calls_bundle
 from easycluster_client._tls_options import TlsOptions
@@ -30,6 +31,9 @@ if sys.version_info >= (3, 11):  # novm
     from typing import Self
 else:
     from typing_extensions import Self
+
+#: What is said of a client without a connection, by the reason.
+_ABSENCES = {CLOSED: "closed", UNCONNECTED: "the connection could not be made"}
 
 
 class Connection:
@@ -88,7 +92,7 @@ class Connection:
         self._easycluster_check_not_connected()
         self._easycluster_address = None
         name = peername or get_peername(sock)
-        self._easycluster_note_absence(name, "the connection could not be made")
+        self._easycluster_note_absence(name, UNCONNECTED)
         self._easycluster_use(
             connect_socket(
                 sock,
@@ -132,8 +136,8 @@ class Connection:
     def _easycluster_note_absence(self, name: str, reason: str) -> None:
         """Prepare the error of calls that are made while the client has no connection."""
         self._easycluster_last_name = name
-        advice = self._easycluster_advise(name)
-        self._easycluster_calls.absence = f"not connected to {name} ({reason}): {advice}"
+        text = f"not connected to {name} ({_ABSENCES[reason]}): {self._easycluster_advise(name)}"
+        self._easycluster_calls.absence = new_loss(ConnectionLost, text, reason, name)
 
     def _easycluster_advise(self, name: str) -> str:
         """Return the advice for a server whose connection has ended."""
@@ -155,7 +159,7 @@ class Connection:
         """
         session, connection = self._easycluster_calls.session, self._easycluster_connection
         if session is not None and connection is not None:
-            self._easycluster_note_absence(connection.peername, "closed")
+            self._easycluster_note_absence(connection.peername, CLOSED)
             self._easycluster_calls.session = None
             self._easycluster_connection = None
             try:
@@ -246,7 +250,7 @@ class Connection:
         """
         session = self._easycluster_session()
         if session.error is not None:
-            raise ConnectionLost(str(session.error))
+            raise session.new_error()
 
     def read_response(self, block: bool = True) -> bool:
         """Read answers, and call the completion functions of the calls that they answer.

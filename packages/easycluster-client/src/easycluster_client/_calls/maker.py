@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING
 
 from easycluster_client._deadlines import deadline_after
 from easycluster_client._session.interrupted_calls import drop_own_frames, explain_waiting
+from easycluster_client._session.losses import UNCONNECTED, new_loss, repeat_loss
 from easycluster_client._session.references import References
 from easycluster_client._session.session import ClientSession
 from easycluster_protocol._constants import SINGLE
 from easycluster_protocol._definitions import modules
 from easycluster_protocol._values.serialize import name_function
 from easycluster_protocol._wire import messages as m
-from easycluster_protocol.errors import ConnectionLost
+from easycluster_protocol.errors import CallNotSent, ConnectionLost
 
 from . import completions
 from .by_value import send_package
@@ -48,7 +49,7 @@ class CallMaker:
     Attributes:
         session: the connection that the client has at present, or None.
         default_thread: the server thread of calls without ``threadid``.
-        absence: the error of calls without a connection.
+        absence: the error of calls that are made while there is no connection.
     """
 
     #: Whether answers are read although no caller waits for them.
@@ -59,7 +60,9 @@ class CallMaker:
         self.definitions = definitions
         self.session: ClientSession | None = None
         self.default_thread = 0
-        self.absence = "the client is not connected: call connect() first"
+        self.absence = new_loss(
+            ConnectionLost, "the client is not connected: call connect() first", UNCONNECTED
+        )
         # Reentrant: completion functions that are called while a thread waits may send definitions, too.
         self._definitions_lock = threading.RLock()
         self._definitions_sent = 0
@@ -176,7 +179,7 @@ class CallMaker:
             ConnectionLost: the client is not connected.
         """
         if self.session is None:
-            raise ConnectionLost(self.absence)
+            raise repeat_loss(ConnectionLost, self.absence)
         return self.session
 
     def make(
@@ -197,7 +200,9 @@ class CallMaker:
             session: the connection; None: the one that the client has at present.
         """
         if session is None:
-            session = self.session or self.get_session()
+            session = self.session
+            if session is None:
+                raise repeat_loss(CallNotSent, self.absence)
         response = self._new_response(self.client, label, session, options)
         if values[-1]:
             target = "host" if kind == m.CALL else "proxy"

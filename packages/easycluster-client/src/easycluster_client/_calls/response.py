@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NoReturn
 from easycluster_client._address import name_host
 from easycluster_client._deadlines import check_timeout, deadline_after, new_timeout_error, query_margin
 from easycluster_client._session.interrupted_calls import explain_waiting
+from easycluster_client._session.losses import lose_result
 from easycluster_protocol._types import Value
 from easycluster_protocol._values.failures import list_kept, unpack_exception
 from easycluster_protocol._values.late_results import LateResult, find_late_result
@@ -116,7 +117,9 @@ class NonblockingResponse(FutureMethods):
 
         Raises:
             Exception: the exception of the remote code, see ``origexc``.
-            ConnectionLost: the connection ended before the answer came.
+            CallNotSent: the connection ended before the call was sent: it has not run.
+            OutcomeUnknown: the connection ended before the answer came: the call may have run. Both are
+                classes of ConnectionLost.
             CallTimeout: there is no answer yet. The call goes on, and can be waited for again.
             ValueError: ``origexc`` is a number, as of seconds, or an unknown text.
         """
@@ -134,9 +137,8 @@ class NonblockingResponse(FutureMethods):
         Raises:
             ConnectionLost: the connection has ended.
         """
-        error = self.call_session.error
-        if error is not None:
-            raise ConnectionLost(str(error))
+        if self.call_session.error is not None:
+            raise self.call_session.new_error()
         return self.call_session.transport.fileno()
 
     def read_response(self, block: bool = True) -> bool:
@@ -320,13 +322,16 @@ class NonblockingResponse(FutureMethods):
         try:
             later = self._later = self._later or self._ask_for(late)
         except ConnectionLost as error:
-            return None, error, None
+            return None, lose_result(error, self.call_label), None
         later.call_wait_until(self.call_deadline)
         if not later.call_is_answered:
             where = f"{self.call_label} on {self.call_session.peername}"
             text = f"the call to {where} has ended, but its result did not come in time; wait for it again"
             raise new_timeout_error(text, "started", self)
-        return later._resolve()
+        outcome = later._resolve()
+        if later.call_loss is None:
+            return outcome
+        return None, lose_result(later.call_loss, self.call_label), None
 
     def _ask_for_exception(self, oid: int) -> Value:
         """Return an exception that the server has kept, or None if it cannot be had."""

@@ -8,15 +8,17 @@ from typing import TypeVar
 
 from easycluster_client._address import is_local
 from easycluster_client._process.exit import block_at_exit
+from easycluster_client._ssh.ends import is_of_ssh
 from easycluster_protocol._wire import messages as m
 from easycluster_protocol._wire.link import OPEN
 from easycluster_protocol._wire.messages import Message
-from easycluster_protocol.errors import ConnectionLost, ProtocolError
+from easycluster_protocol.errors import CallNotSent, ConnectionLost, ProtocolError
 from easycluster_server._io.channel import Channel
 from easycluster_server._io.interrupts import FirstOf
 from easycluster_server._io.transport import EndOfStream, SocketTransport, is_connection_error, wait
 
-from .pending import PendingCalls
+from .losses import CLOSED, DAMAGED, ENDED, FORKED, LOST, OWN_REASONS, lose_call, new_loss, repeat_loss
+from .pending import PendingCall, PendingCalls
 from .read_turn import ReadTurn
 
 _Sent = TypeVar("_Sent")
@@ -61,8 +63,8 @@ class SessionEnd:
         self.remedy = ""
         #: Returns how the remote process has ended, or an empty text.
         self.find_end: Callable[[], str] = str
-        #: What later calls say: they cannot have caused the loss.
-        self._later = ""
+        #: Takes the messages that came before the end and have not been read.
+        self.deliver: Callable[[Message], None] = _ignore
         #: The reason; `error` is set after this.
         self._reason = FirstOf()
 
@@ -71,19 +73,29 @@ class SessionEnd:
         """Why the connection ended, or None while it is open."""
         return self._turn.error
 
-    def new_error(self, is_later: bool = False) -> ConnectionLost:
-        """Return a new error for the end of the connection: each caller gets one of its own.
+    def new_error(self, cls: type[ConnectionLost] = ConnectionLost) -> ConnectionLost:
+        """Return a new error for the end of the connection: each caller gets one of its own."""
+        return repeat_loss(cls, self._report())
 
-        Args:
-            is_later: whether it is for a call that was made after the end.
-        """
-        reason = self._turn.error
-        assert reason is not None
+    def new_refusal(self) -> CallNotSent:
+        """Return the error for a call, or another message, that is to be sent after the end."""
+        first = self._report()
+        # Such a call cannot have caused the loss.
+        addition = " (it had ended before this call, which was not sent)" if self.remedy else ""
+        return repeat_loss(CallNotSent, first, "" if first.reason in OWN_REASONS else addition)
+
+    def new_loss(self, call: PendingCall) -> ConnectionLost:
+        """Return the error for a call that has no answer."""
+        begun = self._link.receiver.list_begun()
+        return lose_call(call, self._report(), call.request_id in begun)
+
+    def _report(self) -> ConnectionLost:
+        """Return the first error, which is about to be reported."""
+        first = self._turn.error
+        assert first is not None
         self.is_reported = True
         block_at_exit()
-        error = ConnectionLost(f"{reason}{self._later}" if is_later else str(reason))
-        error.__cause__ = reason.__cause__
-        return error
+        return first
 
     def check_open(self) -> None:
         """Make sure that the connection is open.
@@ -92,7 +104,7 @@ class SessionEnd:
             ConnectionLost: it has ended.
         """
         if self.error is not None:
-            raise self.new_error(is_later=True)
+            raise self.new_error()
 
     def is_end(self, error: BaseException) -> bool:
         """Return whether an error of sending means the end of the connection. Otherwise the message or a
@@ -109,12 +121,13 @@ class SessionEnd:
             text = f"{text} ({self._peername})"
             if not in_order and self.remedy:
                 text += ": the process there has ended" if is_local(self._peername) else _UNKNOWN
-            self.lose_server(text)
+            self.lose_server(text, reason=ENDED if in_order or is_local(self._peername) else LOST)
         elif isinstance(error, ProtocolError):
             self.lose(
                 f"the connection to {self._peername} cannot be used any more: {error} (a proxy, tunnel or"
                 " command in between must pass every byte unchanged)",
                 error,
+                DAMAGED,
             )
         elif isinstance(error, OSError) and is_connection_error(error):
             self.fail_by(error)
@@ -141,55 +154,70 @@ class SessionEnd:
         """End the connection, which broke with this error."""
         self.lose_server(f"the connection to {self._peername} was lost: {error}", error)
 
-    def lose_server(self, text: str, cause: BaseException | None = None) -> None:
-        """End the connection as `lose` does; the text says how the remote process ended, if that is known."""
+    def lose_server(self, text: str, cause: BaseException | None = None, reason: str = LOST) -> None:
+        """End the connection as `lose` does; the text says how the remote process ended, if that is known.
+
+        Answers that have come already count.
+        """
+        if self.error is None:
+            self._read_rest()
         if self.error is None and (end := self.find_end()):
             text = f"the connection ended ({self._peername}): {end}"
-        self.lose(text, cause)
+            reason = LOST if is_of_ssh(end) else ENDED
+        self.lose(text, cause, reason)
 
-    def lose(self, text: str, cause: BaseException | None = None) -> None:
+    def _read_rest(self) -> None:
+        """Deliver the answers that came before the end, if no other thread reads."""
+        if self._channel.transport.fileno() < 0 or not self._turn.take_to_read():
+            return
+        try:
+            with self._turn.reading:
+                while self._channel.receive(self.deliver, False):
+                    pass
+        except (EndOfStream, ProtocolError):
+            pass
+        except OSError as error:
+            if not is_connection_error(error):
+                raise
+        finally:
+            self._turn.hand_over()
+
+    def lose(self, text: str, cause: BaseException | None = None, reason: str = LOST) -> None:
         """End the connection as `fail` does, with advice for the user."""
-        if self.remedy:
-            text += f"; {self.remedy}"
-            self._later = " (it had ended before this call)"
-        self.fail(text, cause)
+        self.fail(f"{text}; {self.remedy}" if self.remedy else text, cause, reason)
 
-    def fail(self, text: str, cause: BaseException | None = None) -> None:
+    def fail(self, text: str, cause: BaseException | None = None, reason: str = LOST) -> None:
         """End the connection, and every call that has no answer.
 
         Args:
-            text: the reason, for people; an earlier reason goes first.
-            cause: the error behind the reason.
+            text: what happened, for people; the first end goes before later ones.
+            cause: the error behind the end.
+            reason: see `ConnectionLost`.
         """
-        error = ConnectionLost(text)
+        error = new_loss(ConnectionLost, text, reason, self._peername)
         if cause is not None:
             # The frames of its traceback would keep the session and the values of callers until a collection.
             error.__cause__ = cause.with_traceback(None)
         self._turn.error = self._reason.set(error)
         self._channel.transport.shutdown()
-        self._calls.lose_all(self.new_error)
+        self._calls.lose_all(self.new_loss)
         for gate, waiting in list(self._turn.gates.items()):
             if waiting is not None:
-                waiting.call_lose(self.new_error())
+                waiting.call_lose(self.new_loss(waiting))
             self._turn.open(gate)
         self._when_ended()
 
     def close(self, text: str) -> None:
         """End the connection in order; every outstanding call raises `ConnectionLost`."""
         self.is_reported = True
-        calls = self._calls
-        pending = calls.by_number
         if self.error is None:
             # Now, because another thread that reads may see the end of the server before this thread is done.
-            self._reason.set(ConnectionLost(text))
+            self._reason.set(new_loss(ConnectionLost, text, CLOSED, self._peername))
             # Answers no longer count: closing interrupts the calls on the server, and the errors that they
             # raise then may arrive before the end.
-            calls.by_number = {}
-            try:
-                self._say_goodbye(bool(pending))
-            finally:
-                calls.by_number = pending
-        self.fail(text)
+            self._calls.ignore_answers()
+            self._say_goodbye(bool(self._calls.by_number))
+        self.fail(text, reason=CLOSED)
         self._channel.transport.close()
 
     def abandon(self) -> None:
@@ -199,8 +227,8 @@ class SessionEnd:
             "connect() again here"
         )
         self._reason = FirstOf()  # this reason goes before any other
-        self._turn.error = self._reason.set(ConnectionLost(text))
-        self._calls.abandon_all(self.new_error)
+        self._turn.error = self._reason.set(new_loss(ConnectionLost, text, FORKED, self._peername))
+        self._calls.abandon_all(self.new_loss)
         transport = self._channel.transport
         assert isinstance(transport, SocketTransport)
         transport.socket.close()  # not by the transport, which might end the connection of the other process

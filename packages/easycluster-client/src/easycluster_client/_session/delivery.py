@@ -36,7 +36,7 @@ class Delivery:
             return
         number = message.request
         calls = self._calls
-        call = calls.by_number.get(number)
+        call = calls.find(number)
         if message.references:
             self._references.note(message)
         if call is not None:
@@ -55,10 +55,14 @@ class Delivery:
     def _deliver_other(self, message: Message) -> None:
         if message.kind == m.REFERENCES:
             self._references.note_ahead(message)
+            self._note_begun(message, True)
         elif message.kind == m.PING:
             self._channel.post(Message(m.PONG, message.request))
         elif message.kind == m.STATUS:
-            asked = self._calls.by_number.get(message.request)
-            if asked is not None:
-                asked.call_is_started = message.body == m.STARTED
+            self._note_begun(message, message.body == m.STARTED)
         # CLOSE is followed by the end of the stream. CREDIT and PONG need no action.
+
+    def _note_begun(self, message: Message, is_begun: bool) -> None:
+        call = self._calls.find(message.request)
+        if call is not None:
+            call.call_is_started = is_begun

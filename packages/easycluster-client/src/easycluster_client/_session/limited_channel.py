@@ -71,13 +71,19 @@ class LimitedChannel(Channel):
         peername: the server's name, for messages.
 
     Attributes:
+        note_loss: calls a function that sends, and notes the loss of the connection instead of raising it.
         limits: the limits of the threads that are sending a call which has one, by thread.
     """
 
     def __init__(
-        self, link: Link, transport: Transport, while_blocked: Callable[[], None], peername: str
+        self,
+        link: Link,
+        transport: Transport,
+        while_blocked: Callable[[], None],
+        peername: str,
     ) -> None:
         super().__init__(link, transport, while_blocked)
+        self.note_loss: Callable[[Callable[[], None]], object] = _call
         self.limits: dict[int, SendLimit] = {}
         self._peername = peername
 
@@ -106,6 +112,14 @@ class LimitedChannel(Channel):
             return None
         limit.check(self._peername)
         return limit.seconds_left()
+
+    def _send_posted(self) -> None:
+        """Send the messages that were posted. Their errors are none of the call that takes them along: it has
+        been sent, and an error would say that it has not."""
+        try:
+            self.note_loss(super()._send_posted)
+        except CallTimeout:  # the next sender goes on with them
+            pass
 
     def resend_posted(self) -> bool:
         """Send messages that were left to a sender which was interrupted; return whether any remain."""
@@ -137,3 +151,7 @@ class LimitedChannel(Channel):
                     self._send_lock.release()
         if self._posted:
             self._send_posted()
+
+
+def _call(send: Callable[[], None]) -> None:
+    send()

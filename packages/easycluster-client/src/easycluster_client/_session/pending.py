@@ -21,6 +21,7 @@ class PendingCall:
     Attributes:
         request_id: the number of the call on its connection.
         call_label: the name of the function, for messages.
+        call_is_sent: whether all of it was handed to the kernel; None: a thread is still sending it.
         call_is_answered: whether the answer has come or the connection was lost.
         call_is_started: whether the server has said that a thread runs the call.
         call_is_watched: whether the call has watchers or completion functions.
@@ -31,6 +32,7 @@ class PendingCall:
     # These defaults are in the class, because each call makes a response and most responses need none.
     request_id = 0
     call_label = ""
+    call_is_sent: bool | None = None
     call_is_answered = False
     call_is_started = False
     call_is_watched = False
@@ -78,11 +80,13 @@ class PendingCalls:
 
     Attributes:
         by_number: the calls that have no answer yet, by their numbers.
+        find: ``find(number)`` returns the call that an answer belongs to, or None.
         arrived: the calls whose answer has come and whose completion functions have not been called yet.
     """
 
     def __init__(self) -> None:
         self.by_number: dict[int, PendingCall] = {}
+        self.find: Callable[[int], PendingCall | None] = self.by_number.get
         self.arrived: list[PendingCall] = []
 
     def __len__(self) -> int:
@@ -101,15 +105,40 @@ class PendingCalls:
         except KeyError:
             pass
 
-    def lose_all(self, new_error: Callable[[], ConnectionLost]) -> None:
-        """Lose every call; each gets an error of its own."""
-        for number, call in list(self.by_number.items()):
-            call.call_lose(new_error())
-            self.settle(number, call)
+    def ignore_answers(self) -> None:
+        """Find no call for answers that come from now on."""
+        self.find = _find_none
 
-    def abandon_all(self, new_error: Callable[[], ConnectionLost]) -> None:
+    def lose(
+        self, number: int, call: PendingCall, new_error: Callable[[PendingCall], ConnectionLost]
+    ) -> None:
+        """Lose a call, unless it has its answer.
+
+        Args:
+            number: its number.
+            call: the call.
+            new_error: returns the error that it gets.
+        """
+        if not call.call_is_answered:
+            call.call_lose(new_error(call))
+        self.settle(number, call)
+
+    def lose_all(self, new_error: Callable[[PendingCall], ConnectionLost]) -> None:
+        """Lose every call; each gets an error of its own.
+
+        A call that is being sent is left to the thread that sends it: only that knows whether it was sent.
+        """
+        for number, call in list(self.by_number.items()):
+            if call.call_is_sent is not None:
+                self.lose(number, call, new_error)
+
+    def abandon_all(self, new_error: Callable[[PendingCall], ConnectionLost]) -> None:
         """Lose every call in a forked process, where no completion function is called."""
         for call in self.by_number.values():
-            call.call_lose(new_error())
-        self.by_number = {}
+            call.call_lose(new_error(call))
+        self.by_number.clear()
         self.arrived.clear()
+
+
+def _find_none(_: int) -> None:
+    """Find no call."""

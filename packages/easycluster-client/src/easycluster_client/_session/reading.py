@@ -78,6 +78,10 @@ class ReadingSession:
         """Why the connection ended, or None while it is open."""
         return self.turn.error
 
+    def new_error(self) -> ConnectionLost:
+        """Return a new error for the end of the connection."""
+        return self._end.new_error()
+
     @property
     def has_reported_end(self) -> bool:
         """Whether a call has got an error for the end of the connection, or the script has closed it."""
@@ -129,7 +133,8 @@ class ReadingSession:
 
     def give_up(self, verdict: Verdict) -> None:
         """End the connection to a server that does not answer."""
-        self._end.lose(f"Remote server not responding ({self.peername}): {verdict.seen}")
+        text = f"Remote server not responding ({self.peername}): {verdict.seen}"
+        self._end.lose(text, reason=verdict.reason)
 
     @property
     def outstanding(self) -> int:
@@ -185,7 +190,7 @@ class ReadingSession:
                         return
                     if call.call_is_answered:
                         return
-                call.call_lose(end.new_error())
+                call.call_lose(end.new_loss(call))
             finally:
                 turn.hand_over()
 

@@ -22,7 +22,9 @@ from easycluster_protocol._objects.exports import CLASS_KNOWN, MAX_NUMBERED_CLAS
 from easycluster_protocol._objects.proxies import RemoteProxy, context
 from easycluster_protocol._objects.proxy_classes import get_class_name, make_proxy_class
 from easycluster_protocol._wire.messages import Message
-from easycluster_protocol.errors import ConnectionLost
+from easycluster_protocol.errors import CallNotSent, ConnectionLost
+
+from .losses import CLOSED, new_loss
 
 if TYPE_CHECKING:
     from easycluster_protocol._types import Value
@@ -148,12 +150,16 @@ class References:
         """Make sure that the client still has this connection.
 
         Raises:
-            ConnectionLost: it has ended, or the client has another one.
+            CallNotSent: it has ended, or the client has another one.
         """
         if self.maker.session is not self.session:
-            raise ConnectionLost(
+            first = self.session.error
+            raise new_loss(
+                CallNotSent,
                 f"the connection to {self.session.peername} on which this object was given has ended;"
-                " ask the server for the object again"
+                " ask the server for the object again",
+                CLOSED if first is None else first.reason,
+                self.session.peername,
             )
 
     def find_proxy(self, oid: int, descriptor: Value, number: Value = 0) -> RemoteProxy:

@@ -33,7 +33,6 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
-from functools import partial
 from typing import TYPE_CHECKING
 
 from easycluster_client._keep_alive_options import KeepAliveOptions
@@ -42,11 +41,12 @@ from easycluster_protocol._values import pathlib_local
 from easycluster_protocol._wire import messages as m
 from easycluster_protocol._wire.link import Link
 from easycluster_protocol._wire.messages import Message
-from easycluster_protocol.errors import CallTimeout, LocalProtocolError
+from easycluster_protocol.errors import CallNotSent, CallTimeout, ConnectionLost, LocalProtocolError
 from easycluster_server._io.transport import SocketTransport, wait
 
 from .delivery import Delivery
 from .interrupted_calls import explain_sending
+from .losses import is_cut_short
 from .pending import PendingCall
 from .reading import ReadingSession
 from .references import References
@@ -88,6 +88,7 @@ class ClientSession(ReadingSession):
         self._numbers = itertools.count(1)
         self.references = References(self)
         self._deliver = Delivery(self._calls, self.turn, self.references, self._channel).deliver
+        self._channel.note_loss, self._end.deliver = self._end.note_loss, self._deliver
         abandon_after_fork(self)
         if pathlib_local.is_needed_for(link.agreement.peer.python):
             pathlib_local.make_importable()
@@ -106,12 +107,12 @@ class ClientSession(ReadingSession):
             thread: the server thread that is to run it.
 
         Raises:
-            ConnectionLost: the connection ended.
+            CallNotSent: the connection had ended before. If it ends meanwhile, that is noted in the call.
             CallTimeout: it was not sent within the time that the thread has, see `LimitedChannel`.
         """
         turn, end = self.turn, self._end
         if turn.error is not None:
-            raise end.new_error(is_later=True)
+            raise end.new_refusal()
         number = next(self._numbers)
         call.request_id = number
         message = Message(kind, number, body, thread, buffers)
@@ -123,20 +124,21 @@ class ClientSession(ReadingSession):
                 self._channel.send_in_time(message)
             else:
                 self._channel.send(message)
+            call.call_is_sent = True
         except BaseException as error:
+            self._calls.by_number.pop(number, None)  # first: an interrupt leaves no call that nobody sends
             if not end.is_end(error):
-                self._calls.by_number.pop(number, None)
                 if _is_unsent(error):  # otherwise the message may be on its way nevertheless
                     self.references.keep_releases(message.releases)
                 else:
                     explain_sending(error, call, self)
                 raise
-            # The server may have given the reason before it ended, and that may still be read.
+            call.call_is_sent = not is_cut_short(error)  # before the end, which drops the traceback
+            if not call.call_is_answered:  # it is lost with the others
+                self._calls.by_number[number] = call
             end.lose_server(f"the connection to {self.peername} was lost", error)
-            if not call.call_is_answered:
-                raise end.new_error() from error
         if turn.error is not None and not call.call_is_answered:
-            call.call_lose(end.new_error())
+            self._calls.lose(number, call, end.new_loss)
 
     def give_back(self) -> None:
         """Give back receipts of objects that have no proxy here any more, if the kernel takes them at once.
@@ -147,7 +149,7 @@ class ClientSession(ReadingSession):
         while garbage and self.turn.error is None and wait(-1, self.transport.write_fileno(), 0)[1]:
             releases = self.references.take_releases(_RELEASES_PER_MESSAGE)
             if releases:
-                self._post(Message(m.RELEASE, releases=releases))
+                self._channel.post(Message(m.RELEASE, releases=releases))
 
     def send_before_first_call(self, message_kind: int, content: Callable[[], bytes]) -> None:
         """Send a message ahead of the first call.
@@ -171,17 +173,19 @@ class ClientSession(ReadingSession):
         """Send a message that has no answer.
 
         Raises:
-            ConnectionLost: the connection has ended.
+            CallNotSent: the connection has ended.
         """
         end = self._end
-        end.check_open()
+        if self.error is not None:
+            raise end.new_refusal()
         try:
             self._channel.send(Message(kind, 0, body, thread))
         except OSError as error:
             if not end.is_end(error):
                 raise
+            cls = CallNotSent if is_cut_short(error) else ConnectionLost  # first: ending drops the traceback
             end.lose_server(f"the connection to {self.peername} was lost", error)
-            raise end.new_error() from error
+            raise end.new_error(cls) from error
 
     def limit_sending(self, deadline: float) -> AbstractContextManager[None]:
         """Return a context in which sending a call raises `CallTimeout` when it lasts beyond the deadline."""
@@ -214,7 +218,7 @@ class ClientSession(ReadingSession):
 
     def resend_posted(self) -> bool:
         """Send messages that were left to a sender which was interrupted; return whether any remain."""
-        return self._end.note_loss(self._channel.resend_posted) is True
+        return self._channel.resend_posted() and self.turn.error is None
 
     def close(self, text: str) -> None:
         """End the connection in order; every outstanding call raises `ConnectionLost` with ``text``."""
@@ -224,10 +228,6 @@ class ClientSession(ReadingSession):
         """Give up the connection in a process that was forked from the one that it belongs to."""
         self.references.renew_locks()
         self._end.abandon()
-
-    def _post(self, message: Message) -> None:
-        """Send a small message, or leave it to a thread that is sending; a lost connection is only noted."""
-        self._end.note_loss(partial(self._channel.post, message))
 
 
 def _is_unsent(error: BaseException) -> bool:

@@ -11,6 +11,8 @@ _WORDS_OF_SSH = re.compile(
     re.MULTILINE,
 )
 
+_OF_SSH = "ssh says: "
+
 
 def find_end(printed: str, worker: int) -> str:
     """Return how a connection has ended, for people; or an empty text: nothing says so.
@@ -25,5 +27,10 @@ def find_end(printed: str, worker: int) -> str:
     for line in re.findall(own, printed, re.MULTILINE)[-1:]:
         return str(line)
     for line in _WORDS_OF_SSH.findall(printed)[-1:]:
-        return f"ssh says: {line}"
+        return _OF_SSH + str(line)
     return ""
+
+
+def is_of_ssh(end: str) -> bool:
+    """Return whether an end that `find_end` has returned is that of ssh, and not of the remote process."""
+    return end.startswith(_OF_SSH)

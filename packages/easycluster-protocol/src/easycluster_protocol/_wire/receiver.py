@@ -119,6 +119,10 @@ class Receiver:
         _, inbox, _, rest = self._state
         return b"".join([rest[0][rest[1] :] if rest else b"", *inbox])
 
+    def list_begun(self) -> List[int]:
+        """Return the calls concerned by the large messages of which a part has come; any thread may ask."""
+        return [stream.request for stream in list(self._reader.streams.values())]
+
     def receive_data(self, data: bytes) -> None:
         """Take in ``data``, any part of what the peer sent. Then call `deliver`."""
         view = memoryview(data)

@@ -121,6 +121,11 @@ class IncomingStream:
         self._progress: Tuple[int, int, int] = self._advance(sequence, 0, 0)
 
     @property
+    def request(self) -> int:
+        """The call concerned."""
+        return parse_head(self._envelope)[0].request
+
+    @property
     def is_complete(self) -> bool:
         """Whether every byte has arrived."""
         return self._progress[1] == self._count
