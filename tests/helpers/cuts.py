@@ -126,6 +126,9 @@ class CutSocket:
     def setblocking(self, blocking: bool) -> None:
         """Nothing ever blocks."""
 
+    def setsockopt(self, *values: Any) -> None:
+        """There is nothing to be set."""
+
     def fileno(self) -> int:
         """Return a number that is no descriptor."""
         return 1 << 20

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 import easycluster
-from easycluster import ConnectionLost, ThreadedClient, define_common
+from easycluster import ConnectionLost, OutcomeUnknown, ThreadedClient, define_common
 from easycluster_client import Client
 from helpers.relays import Relay
 from helpers.servers import Server
@@ -97,8 +97,11 @@ def test_frozen_process(told: Any) -> None:
     """A process that is stopped is given up within the timeout, in every waiting call, with what was seen."""
     with stopped(told.os.getpid()):
         waiting = told.eval("1", nonblocking=True)
-        with pytest.raises(ConnectionLost, match="^Remote server not responding .* is stopped .state T"):
+        with pytest.raises(
+            ConnectionLost, match="^Remote server not responding .* is stopped .state T"
+        ) as caught:
             told.eval("1")
+        assert (type(caught.value), caught.value.reason) == (OutcomeUnknown, "frozen")
         with pytest.raises(ConnectionLost, match="^Remote server not responding"):
             waiting.wait()
 
