@@ -185,7 +185,8 @@ class ReadingSession:
                     if self.arrived and not keep_waiting:
                         return
                     if deadline is None:
-                        self._receive_patiently(call)
+                        # Receiving returns after some silence, too.
+                        _ = self._receive(True, call) or self._wait_patiently(call)
                     elif not self._receive_until(deadline, call):
                         return
                     if call.call_is_answered:
@@ -204,7 +205,7 @@ class ReadingSession:
         if not self.turn.take_to_read():
             return False
         try:
-            came = self._receive_patiently() if block else self._receive(False)
+            came = self._receive(block) or (block and self._wait_patiently())
         finally:
             self.turn.hand_over()
         if not came:
@@ -230,10 +231,10 @@ class ReadingSession:
             self._end.note_receive_error(error)
         return False
 
-    def _receive_patiently(self, call: PendingCall | None = None) -> bool:
-        """Receive once, and wait for that while the server is alive; return False when the connection has
+    def _wait_patiently(self, call: PendingCall | None = None) -> bool:
+        """Wait for bytes while the server is alive, and receive once; return False when the connection has
         ended."""
-        came = self._receive(True, call)  # which returns without any after some silence
+        came = False
         while not came and self.turn.error is None:
             delay = self.check_alive()
             if self.turn.error is None:
