@@ -67,6 +67,7 @@ NOT_ON_WINDOWS: dict[str, dict[str, frozenset[str]]] = {
             }
         ),
         "test_killed_guardian": ALL,
+        "test_reaped_children": ALL,
         "test_self_harm": ALL,
         "test_without_proc": ALL,
     },
@@ -185,6 +186,7 @@ NOT_FROM_WINDOWS: dict[str, dict[str, frozenset[str]]] = {
     },
     "the test signals to the server's processes": {
         "test_killed_guardian": ALL,
+        "test_reaped_children": ALL,
         "test_lost": frozenset({"test_every_waiting_call_raises", "test_lost_while_sending"}),
         "test_processes": ALL,
         "test_threads": frozenset(

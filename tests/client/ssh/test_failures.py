@@ -263,6 +263,14 @@ def test_words_of_the_host(printed: str) -> None:
     )
 
 
+def test_somebody_else_has_waited_for_ssh() -> None:
+    """A script that waits for all of its children takes the status away, which looks like 0; the words still count."""
+    printed = CAUSES["no server"][0]
+    error = explain_failure(NOTHING._replace(printed=printed, status=0))
+
+    assert str(error) == str(explain_failure(NOTHING._replace(printed=printed)))
+
+
 def test_permission_denied_by_something_else() -> None:
     """Only ssh's own refusal is an `AuthenticationError`."""
     printed = 'Load key "/home/me/.ssh/id": Permission denied\r\nssh: it was something else\r\n'

@@ -226,7 +226,8 @@ def _find_cause(failure: SshFailure) -> tuple[type[ConnectError], str]:
     if failure.has_terminal:
         on_host = _TERMINAL
     cause = on_host or _find(_CAUSES_OF_COMMANDS, failure.printed)
-    if cause is None and ssh_failed:
+    # Where the script itself waits for all children, the status of ssh is lost, and looks like 0.
+    if cause is None and (ssh_failed or failure.status == 0):
         cause = _find(_CAUSES_OF_SSH, failure.printed)
     if cause in (None, _NO_PYTHON) and _is_rpython_wrong(failure, ssh_failed, cause):
         ended = f"it ended with status {failure.status}"
