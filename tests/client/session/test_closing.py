@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import socket
 import threading
@@ -292,6 +293,14 @@ def test_broken_connection(ending: Ending) -> None:
     assert ending.text == "the connection to the server was lost: [Errno 32] Broken pipe"
     assert ending.end.error is not None
     assert ending.end.error.__cause__ is error
+
+
+@pytest.mark.parametrize("number", [errno.ETIMEDOUT, errno.EHOSTUNREACH, errno.ENETUNREACH])
+def test_system_that_finds_no_peer(ending: Ending, number: int) -> None:
+    """What the system says of a peer that has vanished has the beginning of all such texts."""
+    ending.end.lose_server("the connection was lost", OSError(number, "no peer"))
+
+    assert ending.text == f"Remote server not responding (the server): [Errno {number}] no peer"
 
 
 @pytest.mark.parametrize("error", [of_a_handler(), ValueError("of a handler"), of_the_transport()], ids=repr)

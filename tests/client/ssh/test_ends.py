@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from easycluster_client._ssh.ends import find_end
+from easycluster_client._ssh.ends import find_end, is_timeout
 
 KILLED = "the process 12 on h for the login from 192.0.2.1 was ended by signal 9 (SIGKILL)"
 CLOSED = "remote code has closed the descriptors of the process 12 on h, or replaced its process (os.exec*)"
@@ -40,3 +40,17 @@ def test_words_of_ssh(line: str) -> None:
 def test_other_words(printed: str) -> None:
     """Other output, and words about other processes, are no end of this connection."""
     assert find_end(printed, 12) == ""
+
+
+@pytest.mark.parametrize(
+    ("end", "expected"),
+    [
+        ("ssh says: Timeout, server h not responding.", True),
+        ("ssh says: Connection reset by h", False),
+        ("the process 5 on h was ended by signal 9", False),
+        ("", False),
+    ],
+)
+def test_timeouts(end: str, expected: bool) -> None:
+    """Only the end of an ssh that had no answer for too long is a timeout."""
+    assert is_timeout(end) is expected

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import time
 from collections.abc import Callable
 from typing import TypeVar
 
 from easycluster_client._address import is_local
 from easycluster_client._process.exit import block_at_exit
-from easycluster_client._ssh.ends import is_of_ssh
+from easycluster_client._ssh.ends import is_of_ssh, is_timeout
 from easycluster_protocol._wire import messages as m
 from easycluster_protocol._wire.link import OPEN
 from easycluster_protocol._wire.messages import Message
@@ -25,6 +26,9 @@ _Sent = TypeVar("_Sent")
 
 #: What can be known of an end for which the server gave no reason.
 _UNKNOWN = ": the process there has ended, or the network has failed"
+
+#: What the system says of a peer that has not answered for too long.
+_SILENCE = (errno.ETIMEDOUT, errno.EHOSTUNREACH, errno.ENETUNREACH)
 
 #: Seconds that `SessionEnd.close` waits for the end of the server while answers are under way.
 _CLOSE_GRACE = 2.0
@@ -162,8 +166,11 @@ class SessionEnd:
         if self.error is None:
             self._read_rest()
         if self.error is None and (end := self.find_end()):
-            text = f"the connection ended ({self._peername}): {end}"
+            begin = "Remote server not responding" if is_timeout(end) else "the connection ended"
+            text = f"{begin} ({self._peername}): {end}"
             reason = LOST if is_of_ssh(end) else ENDED
+        elif isinstance(cause, OSError) and cause.errno in _SILENCE:
+            text = f"Remote server not responding ({self._peername}): {cause}"
         self.lose(text, cause, reason)
 
     def _read_rest(self) -> None:

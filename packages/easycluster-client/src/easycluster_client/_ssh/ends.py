@@ -34,3 +34,8 @@ def find_end(printed: str, worker: int) -> str:
 def is_of_ssh(end: str) -> bool:
     """Return whether an end that `find_end` has returned is that of ssh, and not of the remote process."""
     return end.startswith(_OF_SSH)
+
+
+def is_timeout(end: str) -> bool:
+    """Return whether an end that `find_end` has returned is of an ssh that had no answer for too long."""
+    return end.startswith(f"{_OF_SSH}Timeout, server ")
