@@ -23,6 +23,7 @@ NOT_ON_WINDOWS: dict[str, dict[str, frozenset[str]]] = {
                 "test_results_by_value",
             }
         ),
+        "test_outcomes": frozenset({"test_calls_after_the_end"}),
         "test_process_bound": frozenset({"test_files_of_a_host"}),
         "test_proxy_lives": frozenset({"test_identity"}),
         "test_slips": frozenset({"test_lazy_iterators"}),
@@ -53,6 +54,7 @@ NOT_ON_WINDOWS: dict[str, dict[str, frozenset[str]]] = {
     "It finds the process of the server by its number, which under wine is another one outside.": {
         "test_default_timeout": frozenset({"test_master_with_a_default_timeout"}),
         "test_lost": frozenset({"test_every_waiting_call_raises", "test_lost_while_sending"}),
+        "test_outcomes": frozenset({"test_call_that_had_begun"}),
         "test_threads": frozenset({"test_idle_worker_sleeps"}),
         "test_with_blocks": frozenset({"test_another_error_first", "test_unnoticed_loss"}),
     },
