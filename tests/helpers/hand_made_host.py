@@ -38,7 +38,7 @@ class HandMadeHost(HandMadeServer):
 
         super().__init__(keep)
 
-    def _finish(self) -> None:
+    def _finish(self, since: float | None = None) -> None:
         self.finished += 1
 
     def say_no_more(self) -> None:

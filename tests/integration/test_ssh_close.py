@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import sys
 import threading
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from easycluster import ConnectionLost, define_common
+from easycluster import ConnectionLost, OutcomeUnknown, define_common
 from helpers.client_states import ssh_process
 from helpers.logins import Host, make_host, serve_logins
 from helpers.pipes import Pipe
@@ -53,6 +56,28 @@ def test_remote_code_prints_at_exit(host: Host, capsys: pytest.CaptureFixture[st
 
     assert ssh.returncode == 0
     assert capsys.readouterr().err.count("e") == SIZE
+
+
+@pytest.mark.parametrize("stopped", ["ssh", "ssh and process"])
+def test_close_of_an_ssh_that_does_not_end(host: Host, stopped: str) -> None:
+    """Closing takes five seconds at most, also when ssh is stopped, and the process there, too, while a call is under way."""
+    client = host.connect(rpython=sys.executable)
+    response = client.call("time.sleep", 600, nonblocking=True)
+    ssh = ssh_process(client)
+    pid = client.call("os.getpid", threadid=1)
+    if stopped != "ssh":
+        os.kill(pid, signal.SIGSTOP)
+    ssh.send_signal(signal.SIGSTOP)  # SIGTERM stays pending
+    began = time.monotonic()
+    client.close()
+    lasted = time.monotonic() - began
+    if stopped != "ssh":
+        os.kill(pid, signal.SIGCONT)
+    with pytest.raises(OutcomeUnknown, match="^Connection closed$"):
+        response.wait()
+
+    assert ssh.returncode is not None
+    assert lasted < 5
 
 
 def test_other_thread_waits(host: Host, tmp_path: Path) -> None:

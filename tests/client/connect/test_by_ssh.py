@@ -77,7 +77,7 @@ class FakeProcess:
         self._note("explain")
         return ConnectError(f"explained: {error}")
 
-    def finish(self) -> None:
+    def finish(self, since: float | None = None) -> None:
         self._note("finish")
         self.connection.close()
 

@@ -54,7 +54,7 @@ Open = Callable[[], OpenConnection]
 def opened(transport: NotedTransport, steps: list[str]) -> Open:
     """Makes the one connection of a test."""
     link = LinkPair().client
-    return lambda: OpenConnection(link, transport, "h:1", lambda: steps.append("ssh ended"))
+    return lambda: OpenConnection(link, transport, "h:1", lambda since: steps.append("ssh ended"))
 
 
 def test_parts(transport: NotedTransport) -> None:

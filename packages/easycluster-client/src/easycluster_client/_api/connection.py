@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import sys
+import time
 from collections.abc import Callable, Iterable
 from types import TracebackType
 from typing import NoReturn
@@ -162,10 +163,11 @@ class Connection:
             self._easycluster_note_absence(connection.peername, CLOSED)
             self._easycluster_calls.session = None
             self._easycluster_connection = None
+            since = time.monotonic()
             try:
                 session.close(message)
             finally:
-                connection.finish()
+                connection.finish(since)
             self._easycluster_calls.run_completions(session)
 
     def __enter__(self) -> Self:

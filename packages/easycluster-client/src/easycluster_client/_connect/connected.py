@@ -32,7 +32,7 @@ class OpenConnection:
         link: Link,
         transport: SocketTransport,
         peername: str,
-        finish: Callable[[], None] | None = None,
+        finish: Callable[[float | None], None] | None = None,
         is_bare: bool = False,
         find_end: Callable[[], str] = str,
         observer: Observer | None = None,
@@ -55,19 +55,25 @@ class OpenConnection:
         """Close the transport; `finish` waits for what follows from that."""
         self.transport.close()
 
-    def finish(self) -> None:
-        """Close the transport, unless it is closed, and end ssh."""
+    def finish(self, since: float | None = None) -> None:
+        """Close the transport, unless it is closed, and end ssh.
+
+        Args:
+            since: when the close began, on the clock of `time.monotonic`; None: now.
+        """
         # The finaliser is not called: once `weakref` has run its own exit function, calling one does nothing.
         found = self._finalize.detach()
         if found is not None:
-            _, release, arguments, _ = found
-            release(*arguments)
+            _, _, (transport, finish), _ = found
+            _release(transport, finish, since)
 
 
-def _release(transport: SocketTransport, finish: Callable[[], None] | None) -> None:
+def _release(
+    transport: SocketTransport, finish: Callable[[float | None], None] | None, since: float | None = None
+) -> None:
     transport.close()
     if finish is not None:
-        finish()
+        finish(since)
 
 
 #: The end of the error for a server that has closed the connection without a word.

@@ -22,8 +22,13 @@ def wait_for_end(process: subprocess.Popen[bytes], seconds: float) -> None:
         pass
 
 
-def terminate(process: subprocess.Popen[bytes]) -> None:
-    """End a process and its descendants: the ssh to a jump host, a program that asks for a password."""
+def terminate(process: subprocess.Popen[bytes], grace: float = GRACE) -> None:
+    """End a process and its descendants: the ssh to a jump host, a program that asks for a password.
+
+    Args:
+        process: the process.
+        grace: how long they may take to end after each signal, in seconds.
+    """
     if process.poll() is not None:  # another process may have its id by now, and other descendants
         return
     descendants = _find_descendants(process.pid)
@@ -31,8 +36,8 @@ def terminate(process: subprocess.Popen[bytes]) -> None:
     for number in programs.END_SIGNALS:
         process.send_signal(number)
         programs.send_signal(descendants, number)
-        deadline = time.monotonic() + GRACE
-        wait_for_end(process, GRACE)
+        deadline = time.monotonic() + grace
+        wait_for_end(process, grace)
         while (descendants := [each for each in descendants if _is_alive(each)]) and (
             time.monotonic() < deadline
         ):

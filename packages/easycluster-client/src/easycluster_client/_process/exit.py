@@ -45,10 +45,15 @@ def block_at_exit() -> None:
         threading.Event().wait()
 
 
-def deadline_of_end(seconds: float) -> float:
+def deadline_of_end(seconds: float, since: float | None = None) -> float:
     """Return when the time is over that the end of a connection may take. Those that end with the interpreter
-    end at the same time, so they have this time together."""
-    return min(time.monotonic(), _ending_since) + seconds
+    end at the same time, so they have this time together.
+
+    Args:
+        seconds: the time.
+        since: when this end began; None: now.
+    """
+    return min(time.monotonic() if since is None else since, _ending_since) + seconds
 
 
 def _finish_all() -> None:

@@ -30,9 +30,15 @@ if TYPE_CHECKING:
     from easycluster_client._address import Address
     from easycluster_protocol._handshake.hello import Hello
 
-#: Seconds that ssh has to end by itself after an orderly close, and those in which its last output is read.
-_FINISH_GRACE = 5.0
-_LAST_OUTPUT_GRACE = 1.0
+#: Seconds after the beginning of an orderly close in which ssh may end by itself; then it is ended.
+_FINISH_GRACE = 3.0
+
+#: Seconds that such an ssh has to end after each signal, and those in which its last output is read.
+_SIGNAL_GRACE = 0.4
+_LAST_OUTPUT_GRACE = 0.4
+
+#: Seconds for the words of an ssh that has failed, or lost its connection.
+_WORDS_GRACE = 1.0
 
 #: Seconds between two checks whether ssh has ended while it sends nothing.
 _POLL_INTERVAL = 0.05
@@ -219,20 +225,24 @@ class SshProcess:
         """
         if self._output is None or self._owner != os.getpid():
             return ""
-        deadline = time.monotonic() + _LAST_OUTPUT_GRACE
+        deadline = time.monotonic() + _WORDS_GRACE
         while True:
             is_last = self._output.wait_for_end(_POLL_INTERVAL) or time.monotonic() > deadline
             found = find_end(self._output.text, worker)
             if found or is_last:
                 return found
 
-    def finish(self) -> None:
-        """End the connection and wait for the end of ssh, which follows from that; else terminate ssh."""
+    def finish(self, since: float | None = None) -> None:
+        """End the connection and wait for the end of ssh, which follows from that; else terminate ssh.
+
+        Args:
+            since: when the close began, which has taken some of the time; None: now.
+        """
         try:
             if self._process is not None and self._owner == os.getpid():
-                self._drain(self._process, deadline_of_end(_FINISH_GRACE))
+                self._drain(self._process, deadline_of_end(_FINISH_GRACE, since))
         finally:
-            self.kill()
+            self.kill(_SIGNAL_GRACE, _LAST_OUTPUT_GRACE)
             self.connection.close()
 
     def _drain(self, process: subprocess.Popen[bytes], deadline: float) -> None:
@@ -248,8 +258,13 @@ class SshProcess:
             pass
         children.wait_for_end(process, max(0.0, deadline - time.monotonic()))
 
-    def kill(self) -> None:
-        """End ssh now; in a process that was forked from the one that started ssh, do nothing."""
+    def kill(self, grace: float = children.GRACE, output_grace: float = _WORDS_GRACE) -> None:
+        """End ssh now; in a process that was forked from the one that started ssh, do nothing.
+
+        Args:
+            grace: how long ssh may take to end after each signal, in seconds.
+            output_grace: how long to read its last output, in seconds.
+        """
         if self._owner != os.getpid():
             return
         if self._launching is not None:
@@ -257,8 +272,8 @@ class SshProcess:
         self._ssh_end.close()
         if self._process is not None:
             if self._process.poll() is None:
-                children.terminate(self._process)
+                children.terminate(self._process, grace)
             # Before anything that takes time: from now on another process may get its id.
             dead_man.discard(self._process.pid)
         if self._output is not None:
-            self._output.finish(_LAST_OUTPUT_GRACE)
+            self._output.finish(output_grace)
