@@ -12,6 +12,7 @@ import pytest
 from easycluster_client._api import connection as connection_module
 from easycluster_client._api.client import Client
 from easycluster_client._api.root_proxy import RootProxy
+from easycluster_client._keep_alive_options import KeepAliveOptions
 from easycluster_client._tls_options import TlsOptions
 from easycluster_protocol._constants import SINGLE, SINGLE_THREAD
 from easycluster_protocol._wire import messages as m
@@ -117,7 +118,15 @@ def test_socket_that_is_used(host: HandMadeHost, monkeypatch: pytest.MonkeyPatch
     """The handshake gets the key, the compression and the limit of the client; the client has the name given."""
     client = Client(KEY, enable_compression=True, connect_timeout=5)
 
-    assert use(monkeypatch, client, host) == [host.socket, "name", KEY, True, 5.0, TlsOptions()]
+    assert use(monkeypatch, client, host) == [
+        host.socket,
+        "name",
+        KEY,
+        True,
+        5.0,
+        TlsOptions(),
+        KeepAliveOptions(),
+    ]
     assert (client.connected, client.ready(), client.peername) == (True, True, "name")
     assert repr(client) == "<Client connected to name>"
     assert (client.remote_host, client.remote_port) == (None, None)
@@ -128,7 +137,14 @@ def test_socket_without_a_name(host: HandMadeHost, monkeypatch: pytest.MonkeyPat
     """A socket that has no address is named as such."""
     client = Client()
 
-    assert use(monkeypatch, client, host, None)[1:] == ["socket", None, False, 30.0, TlsOptions()]
+    assert use(monkeypatch, client, host, None)[1:] == [
+        "socket",
+        None,
+        False,
+        30.0,
+        TlsOptions(),
+        KeepAliveOptions(),
+    ]
     assert client.peername == "socket"
 
 
