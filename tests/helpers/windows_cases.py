@@ -84,9 +84,6 @@ NOT_ON_WINDOWS: dict[str, dict[str, frozenset[str]]] = {
         "test_library_values": frozenset({"test_tables"}),
         "test_trust": frozenset({"test_arrays"}),
     },
-    "There is no guardian there that could be asked whether a process is busy.": {
-        "test_silent_hosts": frozenset({"test_busy_process_that_reads_nothing"}),
-    },
     "It counts answers that come between interrupts, and they take longer there.": {
         "test_interrupts": frozenset({"test_storm_in_the_master"}),
     },

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from easycluster_client._keep_alive_options import KeepAliveOptions
-from easycluster_client._observers import RUNNING, STOPPED, Observation, Observer, Verdict
+from easycluster_client._observers import RUNNING, STOPPED, Observation, Observer, SocketObserver, Verdict
 from easycluster_client._session import keep_alive as keep_alive_module
 from easycluster_client._session.keep_alive import KeepAlive, Queue
 from easycluster_protocol.errors import ConnectionLost
@@ -57,6 +57,7 @@ class FakeServer:
         ping_takes: how long asking it takes.
         observer: sees it.
         queue: what is to be sent to it.
+        is_full: whether its system has no room for that, and says so.
         verdict: that by which it was given up.
     """
 
@@ -68,6 +69,7 @@ class FakeServer:
         self.ping_takes = 0.0
         self.observer: Observer = FakeObserver(clock)
         self.queue = Queue(None, False, [], 0)
+        self.is_full = False
         self.verdict: Verdict | None = None
         self._clock = clock
         self._begin = clock.now
@@ -87,6 +89,10 @@ class FakeServer:
     def find_queue(self) -> Queue:
         """What is to be sent."""
         return self.queue
+
+    def is_peer_full(self) -> bool:
+        """Whether it acknowledges what it gets, and reads nothing."""
+        return self.is_full
 
     def give_up(self, verdict: Verdict) -> None:
         """End the connection."""
@@ -369,6 +375,17 @@ def test_slow_link_that_acknowledges(server: FakeServer, clock: Clock) -> None:
         clock.now += 5
 
     assert server.error is None
+
+
+@pytest.mark.parametrize("is_full", [True, False])
+def test_peer_that_reads_nothing(server: FakeServer, clock: Clock, is_full: bool) -> None:
+    """A host that has no room, and acknowledges that, may be busy; one that acknowledges nothing is lost."""
+    checks = keep_alive(5.0, 20.0)
+    server.observer = SocketObserver(acknowledges=True)
+    server.queue, server.is_full = Queue(1000, False, [], 0), is_full
+    run(checks, server, clock, 100)
+
+    assert (server.verdict and server.verdict.reason) == (None if is_full else "lost")
 
 
 def test_more_messages_are_no_sign_of_life(server: FakeServer, clock: Clock) -> None:

@@ -8,9 +8,11 @@ import pytest
 from easycluster_server._system.posix.sockets import (
     count_unacknowledged,
     detect_loss,
+    is_peer_full,
     limit_receive,
     own_port,
 )
+from helpers.waiting import PATIENCE, wait_until
 
 
 def test_port_of_an_earlier_server() -> None:
@@ -53,6 +55,27 @@ def test_counting_what_is_not_read() -> None:
         assert count_unacknowledged(ours) == 0
         ours.close()
         assert count_unacknowledged(ours) is None
+
+
+def test_peer_without_room() -> None:
+    """A peer whose program reads nothing is full, and not lost, once its system has no room; so it is until that reads."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        with socket.create_connection(listening.getsockname()) as ours, listening.accept()[0] as theirs:
+            assert not is_peer_full(ours)
+            ours.setblocking(False)
+            try:
+                while True:
+                    ours.send(bytes(1 << 20))
+            except BlockingIOError:
+                pass
+            wait_until(lambda: is_peer_full(ours))
+            theirs.settimeout(PATIENCE)
+            while count_unacknowledged(ours):
+                theirs.recv(1 << 20)
+            assert not is_peer_full(ours)
+    unconnected, _ = socket.socketpair()
+    with unconnected, _:
+        assert not is_peer_full(unconnected)
 
 
 @pytest.mark.parametrize("is_read", [True, False])

@@ -78,6 +78,10 @@ class WatchedServer(Protocol):
         """Return what is still to be sent."""
         ...
 
+    def is_peer_full(self) -> bool:
+        """Return whether the host acknowledges what it gets, and its process reads nothing."""
+        ...
+
     def give_up(self, verdict: Verdict) -> None:
         """End the connection to a server that does not answer."""
 
@@ -171,4 +175,6 @@ class KeepAlive:
         observation = server.observer.find_observation()
         if observation is not None and observation.state == STOPPED and observation.at >= self._asked_at:
             return Verdict("frozen", observation.seen)
-        return server.observer.judge_silence(server.find_queue().unacknowledged)
+        # A host that has no room for more acknowledges the questions whether it has.
+        unacknowledged = 0 if server.is_peer_full() else server.find_queue().unacknowledged
+        return server.observer.judge_silence(unacknowledged)

@@ -17,7 +17,7 @@ from easycluster_protocol._wire.link import Link
 from easycluster_protocol._wire.messages import Message
 from easycluster_protocol.errors import ConnectionLost
 from easycluster_server._io.transport import EndOfStream, SocketTransport, wait
-from easycluster_server._system.masters import count_unacknowledged, limit_receive
+from easycluster_server._system.masters import count_unacknowledged, is_peer_full, limit_receive
 
 from .closing import SessionEnd
 from .keep_alive import KeepAlive, Queue
@@ -130,6 +130,10 @@ class ReadingSession:
         sent = sender.sent
         unacknowledged = count_unacknowledged(self.transport.socket)
         return Queue(unacknowledged, sender.has_unsent, sent, len(sent))
+
+    def is_peer_full(self) -> bool:
+        """Return whether the host acknowledges what it gets, and its process reads nothing."""
+        return is_peer_full(self.transport.socket)
 
     def give_up(self, verdict: Verdict) -> None:
         """End the connection to a server that does not answer."""

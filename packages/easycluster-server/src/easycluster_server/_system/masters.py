@@ -7,14 +7,28 @@ import sys
 if sys.platform == "win32":
     from .windows.descriptors import get_limit, is_out_of_descriptors, make_room
     from .windows.socket_pairs import make_socket_pair
-    from .windows.sockets import count_unacknowledged, detect_loss, limit_receive, own_port, reset_at_close
+    from .windows.sockets import (
+        count_unacknowledged,
+        detect_loss,
+        is_peer_full,
+        limit_receive,
+        own_port,
+        reset_at_close,
+    )
     from .windows.system_calls import read_umask
     from .windows.waiting import LONGEST_WAIT, Wakeup, make_epoll, wait_for_any
     from .windows.worker_starter import SpareInterpreters as WorkerStarter, wait_for_workers
 else:
     from .posix.descriptors import get_limit, is_out_of_descriptors, make_room
     from .posix.socket_pairs import make_socket_pair
-    from .posix.sockets import count_unacknowledged, detect_loss, limit_receive, own_port, reset_at_close
+    from .posix.sockets import (
+        count_unacknowledged,
+        detect_loss,
+        is_peer_full,
+        limit_receive,
+        own_port,
+        reset_at_close,
+    )
     from .posix.umask import read_umask
     from .posix.waiting import LONGEST_WAIT, Wakeup, make_epoll, wait_for_any
     from .posix.worker_starter import ForkServer as WorkerStarter, wait_for_workers
@@ -27,6 +41,7 @@ __all__ = [
     "detect_loss",
     "get_limit",
     "is_out_of_descriptors",
+    "is_peer_full",
     "limit_receive",
     "make_epoll",
     "make_room",

@@ -6,12 +6,16 @@ import _socket
 import fcntl
 import socket
 import struct
+import sys
 import termios
 from typing import Optional
 
 #: The request to count what a socket has not sent, and the option of macOS for the same.
 _COUNT_UNSENT: Optional[int] = getattr(termios, "TIOCOUTQ", None)
 _SO_NWRITE = 0x1024
+
+#: Of Linux's `struct tcp_info`: probes of a full peer without an answer, and segments without one.
+_TCP_INFO = struct.Struct("@3xB20xI")
 
 #: The longest single wait, in seconds: the system refuses waits of more than some weeks.
 _LONGEST_WAIT = 86400.0
@@ -56,6 +60,21 @@ def count_unacknowledged(connection: _socket.socket) -> Optional[int]:
     except (OSError, ValueError):  # it is closed, or the system cannot do that
         return None
     return count
+
+
+def is_peer_full(connection: _socket.socket) -> bool:
+    """Return whether a TCP peer's system acknowledges all that it has room for, and has room for no more: its
+    program does not read. False: it does not, or this system does not say.
+    """
+    option = getattr(socket, "TCP_INFO", None)
+    if option is None or not sys.platform.startswith("linux"):
+        return False
+    try:
+        info = connection.getsockopt(socket.IPPROTO_TCP, option, _TCP_INFO.size)
+        unanswered_probes, in_flight = _TCP_INFO.unpack(info)
+    except (OSError, struct.error):  # it is no TCP, or closed
+        return False
+    return bool(not in_flight and unanswered_probes < _PROBES and count_unacknowledged(connection))
 
 
 def detect_loss(connection: _socket.socket, seconds: float, is_read: bool) -> None:

@@ -28,6 +28,11 @@ def limit_receive(_: _socket.socket, __: float) -> None:
     """Do nothing: `SocketTransport.receive` looks around often enough."""
 
 
+def is_peer_full(_: _socket.socket) -> bool:
+    """Return False: this system does not say whether a peer has no room."""
+    return False
+
+
 def count_unacknowledged(_: _socket.socket) -> Optional[int]:
     """Return None: this system does not say."""
     return None
