@@ -25,7 +25,7 @@ export PYTHON
 export PYRIGHT_PYTHON_IGNORE_WARNINGS = 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format cover mutants bench build clean
+.PHONY: help demo test check format cover fuzz mutants bench build clean
 
 help: ## show these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-7s %s\n", $$1, $$2 }' Makefile
@@ -67,6 +67,9 @@ cover: $(TOOLS) ## run the tests with coverage; at least 90 % of the protocol an
 	    printf 'percent of easycluster-%s: ' "$$package"; \
 	    $(BIN)/coverage report --include="packages/easycluster-$$package/*" --format=total --fail-under=90 || exit 1; \
 	done
+
+fuzz: $(TOOLS) ## damage the bytes of 10,000 connections, beside what the tests damage
+	@EASYCLUSTER_FUZZ=10000 $(BIN)/python -m pytest -n0 tests/integration/test_damage.py tests/protocol/wire/test_damage.py $(ARGS)
 
 mutants: $(TOOLS) ## change the code in one place at a time, and list the changes that no unit test notices
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --group mutants
