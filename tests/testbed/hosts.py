@@ -216,7 +216,9 @@ class Host:
 
     def enter(self, *command: object) -> list[str]:
         """Return the command that runs ``command`` there, as root, without a connection."""
-        return ["nsenter", "-t", str(self.leader), "--all", *map(str, command)]
+        nsenter = shutil.which("nsenter")
+        assert nsenter is not None
+        return [nsenter, "-t", str(self.leader), "--all", *map(str, command)]
 
     def run(self, *command: object) -> str:
         """Run a command there, and return what it prints."""
@@ -236,7 +238,8 @@ class Host:
         shutil.copy(key_file, self._folder / "secret.key")
         words = [COMMAND, "-S", "-k", self._folder / "secret.key", "-b", "0.0.0.0", "-p", PORT, *arguments]
         with log_file.open("wb") as log:
-            self._server = subprocess.Popen(
+            # It would outlive a run that is killed while the host is stopped, as it has stopped itself then.
+            self._server = start(
                 self.enter(*words), stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
             )
         server = self._server
