@@ -79,6 +79,7 @@ KINDS: dict[str, tuple[Any, tuple[str, ...]]] = {
     "QuietServer": (server.QuietServer, ("Server",)),
     "RemoteException": (easycluster.RemoteException(ValueError(), []), ()),
     "RemoteTraceback": (easycluster.RemoteTraceback("host", []), ()),
+    "CallCancelled": (easycluster.CallCancelled(), ()),
     "CallTimeout": (easycluster.CallTimeout(), ()),
     "UnknownRemoteError": (easycluster.UnknownRemoteError(), ()),
 }

@@ -14,8 +14,8 @@ from easycluster_protocol.errors import ConnectError, SpecError
 def test_fields(monkeypatch: pytest.MonkeyPatch) -> None:
     """What HELLO says: a CA or a certificate makes certificates the only way, and TLS required."""
     monkeypatch.setattr(tls_options, "find_ways", lambda: [BY_KEY, BY_CERTIFICATE])
-    both = f"{BY_KEY},{BY_CERTIFICATE}"
-    strict = {"tls": 2, "capabilities": BY_CERTIFICATE}
+    both = f"cancel,{BY_KEY},{BY_CERTIFICATE}"
+    strict = {"tls": 2, "capabilities": f"cancel,{BY_CERTIFICATE}"}
 
     assert TlsOptions().make_fields() == {"tls": 1, "capabilities": both}
     assert TlsOptions("require").make_fields() == {"tls": 2, "capabilities": both}

@@ -102,7 +102,7 @@ def test_unknown_option(client: NotedClient) -> None:
 
     assert str(raised.value) == (
         "there is no option 'time'; there are nonblocking, oncomplete, onerror, threadid, origexc, timeout,"
-        " prefetch, device_memory"
+        " cancel, prefetch, device_memory"
     )
 
 

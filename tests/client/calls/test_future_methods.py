@@ -198,14 +198,6 @@ def test_done_without_a_look(client: HandMadeClient, monkeypatch: pytest.MonkeyP
     assert response.done()
 
 
-def test_no_cancelling(client: HandMadeClient) -> None:
-    """A call that was sent cannot be cancelled."""
-    response = request(client)
-
-    assert response.cancel() is False
-    assert response.cancelled() is False
-
-
 # Callbacks.
 
 

@@ -30,7 +30,10 @@ class Answer:
         self._events = events
         self._name = name
         self._value = value
-        self.call_session = SimpleNamespace(peername=f"host{name}")
+        self.call_session = SimpleNamespace(peername=f"host{name}", way_to_end="")
+
+    def call_wait(self, timeout: float | None) -> None:
+        """Wait for it."""
 
     def result(self) -> Any:
         """Return the value, which is waited for and may be reported."""

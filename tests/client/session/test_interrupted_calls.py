@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import sys
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from easycluster_client._session.interrupted_calls import (
     drop_own_frames,
-    explain_others,
+    explain_cancelled,
+    explain_second_interrupt,
     explain_sending,
     explain_waiting,
 )
@@ -31,7 +33,7 @@ def test_which_errors_get_a_note(server: HandMadeServer) -> None:
     session, call = server.session, send_call(server)
     alarm, timeout = TimeoutError("alarm"), CallTimeout("late")
     explain_waiting(alarm, call, session)
-    explain_sending(alarm, call, session)
+    explain_sending(alarm, call, session, False)
     assert get_notes(alarm) == []  # the client is not ready
 
     session.way_to_end = "reconnect()"
@@ -46,17 +48,30 @@ def test_which_errors_get_a_note(server: HandMadeServer) -> None:
     assert get_notes(timeout) == get_notes(late) == []
 
 
+def cancelled_call(host: str, answered: bool) -> Any:
+    """A call that was told to end."""
+    session = SimpleNamespace(peername=host, way_to_end="reconnect()")
+    return SimpleNamespace(call_label="f", call_is_answered=answered, call_session=session)
+
+
 @pytest.mark.skipif(not HAS_NOTES, reason="exceptions have no notes")
-def test_other_hosts() -> None:
-    """Three other hosts are named at most."""
+def test_cancelled_calls() -> None:
+    """The notes tell calls that have ended from those that go on, and name three hosts at most."""
     error = KeyboardInterrupt()
-    explain_others(error, [])
-    explain_others(error, ["a", "b"])
-    explain_others(error, ["a", "b", "c", "d", "e"])
+    explain_cancelled(error, [])
+    explain_cancelled(error, [cancelled_call(host, True) for host in "abcde"])
+    explain_cancelled(error, [cancelled_call("a", True), cancelled_call("b", False)])
+    explain_second_interrupt(error, [cancelled_call("a", True), cancelled_call("b", False)])
+    explain_second_interrupt(error, [cancelled_call("a", True)])
 
     assert get_notes(error) == [
-        "the calls on a, b go on, too, unless they have ended",
-        "the calls on a, b, c and 2 more go on, too, unless they have ended",
+        "the waiting for f on a, b, c and 2 more was interrupted, and the calls were cancelled",
+        "the waiting for f on a was interrupted, and the call was cancelled",
+        (
+            "the waiting for f on b was interrupted: the call was told to end, and had not ended a second later;"
+            " later calls in the same thread wait for that; reconnect() ends the process there"
+        ),
+        "the waiting for f on b was interrupted twice: the call was told to end, and may not have ended yet",
     ]
 
 

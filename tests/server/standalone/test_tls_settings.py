@@ -30,7 +30,7 @@ def test_without_certificate(can_use_key: bool) -> None:
     """Without a certificate the shared key is the only way, where the Python has it."""
     fields = TlsSettings().fields
 
-    assert fields == ({"tls": 1, "capabilities": BY_KEY} if can_use_key else {"tls": 1})
+    assert fields == ({"tls": 1, "capabilities": f"cancel,{BY_KEY}"} if can_use_key else {"tls": 1})
     assert TlsSettings("off").fields == {"tls": 0}
     assert TlsSettings().is_offered == can_use_key
     assert not TlsSettings("off").is_offered
@@ -39,7 +39,7 @@ def test_without_certificate(can_use_key: bool) -> None:
 def test_required(can_use_key: bool, certificate: str) -> None:
     """A server that requires TLS and has no way does not start."""
     if can_use_key:
-        assert TlsSettings("require").fields == {"tls": 2, "capabilities": BY_KEY}
+        assert TlsSettings("require").fields == {"tls": 2, "capabilities": f"cancel,{BY_KEY}"}
     else:
         with pytest.raises(
             ValueError, match=r"^--tls require: .* takes Python 3\.13 or newer, and this is 3\.\d"
@@ -52,10 +52,10 @@ def test_certificates(can_use_key: bool, certificate: str, tmp_path: Path) -> No
     """A certificate is a way more; a CA makes it the only one."""
     ways = f"{BY_KEY},{BY_CERTIFICATE}" if can_use_key else BY_CERTIFICATE
     assert TlsSettings(cert=certificate).is_offered
-    assert TlsSettings(cert=certificate).fields == {"tls": 1, "capabilities": ways}
+    assert TlsSettings(cert=certificate).fields == {"tls": 1, "capabilities": f"cancel,{ways}"}
     settings = TlsSettings(cert=certificate, ca=str(tmp_path / "ca.pem"))
 
-    assert settings.fields == {"tls": 2, "capabilities": BY_CERTIFICATE}
+    assert settings.fields == {"tls": 2, "capabilities": f"cancel,{BY_CERTIFICATE}"}
     assert settings.files is not None
     assert settings.files.paths == (certificate, None, str(tmp_path / "ca.pem"))
 

@@ -18,10 +18,10 @@ Beside the names of ``from easycluster import *``, which stand below, there are:
 
 and these errors, all derived from `EasyClusterError`::
 
-    AuthenticationError   CallNotSent           CallTimeout         CompletionError  ConnectError
-    ConnectionLost        DefinitionError       DeserializationError                 KeyFileError
-    OutcomeUnknown        ProtocolError         RemoteException     RemoteTraceback  SerializationError
-    SpecError             UnknownRemoteError    UntrustedResult     VersionError
+    AuthenticationError   CallCancelled         CallNotSent           CallTimeout      CompletionError
+    ConnectError          ConnectionLost        DefinitionError       DeserializationError
+    KeyFileError          OutcomeUnknown        ProtocolError         RemoteException  RemoteTraceback
+    SerializationError    SpecError             UnknownRemoteError    UntrustedResult  VersionError
 """
 
 # This package only re-exports names: each is imported from its own module when it is first used, so that a
@@ -80,7 +80,7 @@ _CLIENT_STARRED: Dict[str, str] = dict.fromkeys(
     "easycluster_client",
 )
 _ERRORS = (
-    "AuthenticationError CallNotSent CompletionError DefinitionError KeyFileError OutcomeUnknown "
+    "AuthenticationError CallCancelled CallNotSent CompletionError DefinitionError KeyFileError OutcomeUnknown "
     "ProtocolError RemoteTraceback SpecError UnknownRemoteError UntrustedResult VersionError"
 )
 _BY_NAME: Dict[str, str] = {

@@ -54,6 +54,7 @@ from easycluster_protocol._objects.proxy_classes import (
 )
 from easycluster_protocol.errors import (
     AuthenticationError as AuthenticationError,
+    CallCancelled as CallCancelled,
     CallNotSent as CallNotSent,
     CallTimeout as CallTimeout,
     CompletionError as CompletionError,

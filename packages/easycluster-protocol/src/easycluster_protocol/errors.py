@@ -12,6 +12,7 @@ Each derives from `EasyClusterError` and from the built-in exception that script
     │   ├── CallNotSent                            the call was not sent, and will not be run
     │   └── OutcomeUnknown                         the call was sent, and may have been run
     ├── CallTimeout             (TimeoutError)     a call took longer than its timeout
+    ├── CallCancelled           (CancelledError)   a call was cancelled
     ├── ProtocolError           (ConnectionError)  the bytes or the order of messages are wrong
     │   ├── LocalProtocolError                     this end was asked to send something illegal
     │   └── RemoteProtocolError                    the peer sent something illegal
@@ -87,11 +88,12 @@ class OutcomeUnknown(ConnectionLost):
 
 
 class CallTimeout(EasyClusterError, TimeoutError):
-    """There was no answer within the given time; the call goes on.
+    """There was no answer within the given time; the call goes on, unless the error says otherwise.
 
     Attributes:
-        state: the state of the call: ``"started"``; ``"sent"``, and perhaps started; ``"not sent"``: it will
-            not be run; or ``"unknown"``, because only a part of it could be sent in time.
+        state: the state of the call: ``"started"``; ``"sent"``, and perhaps started; ``"cancelled"``: it was
+            ended, see the option ``cancel`` of `options`; ``"not sent"``: it will not be run; or
+            ``"unknown"``, because only a part of it could be sent in time.
         response: the response, which can be waited for again, or None if the call was not completely sent.
     """
 
@@ -101,6 +103,18 @@ class CallTimeout(EasyClusterError, TimeoutError):
     def __reduce__(self) -> Tuple[type, Tuple[Any, ...], Dict[str, str]]:
         # The response is not pickled: it belongs to its connection.
         return CallTimeout, self.args, {"state": self.state}
+
+
+class CallCancelled(EasyClusterError):
+    """The call was cancelled, so it has no value. Masters raise a `concurrent.futures.CancelledError`, too.
+
+    Attributes:
+        cancelled_by: the step that ended it: ``"not begun"``: it was taken out of its queue, and has not run;
+            ``"signal"``: the main thread of the host's process was interrupted; ``"exception"``: an
+            exception was raised in another thread.
+    """
+
+    cancelled_by = ""
 
 
 class ProtocolError(EasyClusterError, ConnectionError):

@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from easycluster_client._calls import completions
 from easycluster_client._calls.keywords import (
     ALL_OPTIONS,
+    CANCEL,
     DEVICE_MEMORY,
     NO_WAIT_OPTIONS,
     asks_to_wait,
@@ -40,7 +41,9 @@ def options(target: Value, /, **settings: Value) -> Value:
             clients or proxies, for `call_multi` and its kin.
         settings: the five keywords of every call (``nonblocking``, ``oncomplete``, ``onerror``, ``threadid``,
             ``origexc``), and ``timeout``: how long to wait for an answer, in seconds. Each wait for the
-            response of a nonblocking call has that limit, unless it is given another one. ``device_memory``:
+            response of a nonblocking call has that limit, unless it is given another one. ``cancel``: whether
+            the call is cancelled on the host at the end of that time, see `NonblockingResponse.cancel`.
+            ``device_memory``:
             whether arguments and results may be copied from the memory of a device at one end, as of a GPU,
             to that of one at the other end. For proxies of
             iterators also ``prefetch``: how many values to request beyond the one that is asked for. For
@@ -84,17 +87,27 @@ def _make_views(targets: Iterable[Value], settings: dict[str, Value]) -> TargetV
 
 
 def _check(settings: dict[str, Value]) -> None:
-    known = (*ALL_OPTIONS, "prefetch", DEVICE_MEMORY)
+    known = (*ALL_OPTIONS, CANCEL, "prefetch", DEVICE_MEMORY)
     if "errors" in settings:
         raise TypeError("errors is an option for several clients: options([client, ...], errors='return')")
     for name in settings:
         if name not in known:
             raise TypeError(f"there is no option {name!r}; there are {', '.join(known)}")
-    check_timeout(settings.get("timeout"))
+    _check_cancel(check_timeout(settings.get("timeout")), settings.get(CANCEL))
     check_modes(settings)
     encode_threadid(settings.get("threadid"), 0)
     for name in ("oncomplete", "onerror"):
         completions.check(name, settings.get(name))
+
+
+def _check_cancel(timeout: float | None, cancel: Value) -> None:
+    if cancel not in (True, False, None):
+        raise TypeError(f"cancel must be True or False, not {cancel!r}")
+    if cancel and timeout is None:
+        raise ValueError(
+            "cancel=True says what happens when the time is over: give timeout=SECONDS, too;"
+            " response.cancel() cancels a call at once"
+        )
 
 
 def _check_prefetch(target: Value, settings: dict[str, Value]) -> None:

@@ -10,6 +10,9 @@ from typing import TYPE_CHECKING
 from easycluster_client._deadlines import query_margin
 from easycluster_server._system.masters import Wakeup, wait_for_any
 
+from . import cancelling
+from .cancelling import CancellableCall
+
 if TYPE_CHECKING:
     from easycluster_client._session.pending import PendingCall
     from easycluster_client._session.session import ClientSession
@@ -173,6 +176,31 @@ async def wait_for_call(call: PendingCall, session: ClientSession, calls: Calls,
         call.call_remove_watcher(wake)
         for timer in timers:
             timer.cancel()
+
+
+async def await_answer(call: CancellableCall, limit: float | None) -> None:
+    """Wait for the answer in the running loop. The call is cancelled on the host when the task is, and at the
+    end of the time if it has that option.
+
+    Args:
+        call: the call.
+        limit: how long to wait, in seconds; None: for ever.
+
+    Raises:
+        CallTimeout: the answer did not come in time.
+    """
+    session, calls = call.call_session, call.client._easycluster_calls
+    try:
+        await wait_for_call(call, session, calls, limit)
+        if limit is None or call.call_is_answered:
+            return
+        if call.call_cancels and call.call_tell_to_end():
+            await wait_for_call(call, session, calls, cancelling.GRACE)
+    except asyncio.CancelledError:
+        if not call.call_is_answered:
+            call.call_tell_to_end()
+        raise
+    call.call_check_time(limit)
 
 
 def _enter(loop: asyncio.AbstractEventLoop, session: ClientSession, calls: Calls) -> _Reader | None:

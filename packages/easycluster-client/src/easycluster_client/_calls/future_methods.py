@@ -5,32 +5,25 @@ from __future__ import annotations
 from collections.abc import Callable, Generator
 from typing import TYPE_CHECKING, Any
 
-from easycluster_client._session.pending import PendingCall
 from easycluster_protocol._types import Value
 from easycluster_protocol._wire import messages as m
 
 from . import completions
 from .as_value import NotTheValue
+from .cancelling import CancellableCall
 from .future_condition import FutureCondition, Waiter
 
 if TYPE_CHECKING:
     import asyncio
 
-    from easycluster_client._session.session import ClientSession
-    from easycluster_protocol.errors import CallTimeout
-
-    from .owner import Owner
 
 #: Called with the response that is done. `Any`: asyncio's own callbacks expect a future of asyncio.
 _Callback = Callable[[Any], object]
 
 
-class FutureMethods(NotTheValue, PendingCall):
+class FutureMethods(NotTheValue, CancellableCall):
     """The methods that a response shares with futures; the base class of `NonblockingResponse`."""
 
-    client: Owner
-    call_session: ClientSession
-    call_timeout: float | None
     _outcome: tuple[Value, BaseException | None, list[str] | None] | None
     _future_condition: FutureCondition | None = None
     _callbacks: list[_Callback] | None = None
@@ -40,9 +33,7 @@ class FutureMethods(NotTheValue, PendingCall):
 
     if TYPE_CHECKING:
 
-        def call_wait(self, timeout: float | None) -> None: ...
         def call_take_result(self, origexc: Value = None, as_future: bool = False) -> Value: ...
-        def call_timeout_error(self, timeout: float) -> CallTimeout: ...
         def _exception(self) -> BaseException | None: ...
         def _call_back(self) -> None: ...
 
@@ -54,7 +45,7 @@ class FutureMethods(NotTheValue, PendingCall):
             timeout: how long to wait, in seconds; None: as long as the call's own ``timeout`` says.
         """
         try:
-            self.call_wait(timeout)
+            self.call_wait_again(timeout)
             return self.call_take_result(as_future=True)
         finally:
             del self  # see `NonblockingResponse.call_take_result`
@@ -69,7 +60,7 @@ class FutureMethods(NotTheValue, PendingCall):
             CallTimeout: there is no answer yet. The call goes on, and can be waited for again.
         """
         if not self.call_is_answered:
-            self.call_wait(timeout)
+            self.call_wait_again(timeout)
         return self._exception()
 
     def done(self) -> bool:
@@ -83,14 +74,6 @@ class FutureMethods(NotTheValue, PendingCall):
     def running(self) -> bool:
         """Return whether the call was sent and its answer has not arrived."""
         return not self.done()
-
-    def cancel(self) -> bool:
-        """Return False: a call that was sent cannot be taken back."""
-        return False
-
-    def cancelled(self) -> bool:
-        """Return False, see `cancel`."""
-        return False
 
     def add_done_callback(self, fn: _Callback) -> None:
         """Call ``fn(response)`` when the answer has been read, or now if it has been read already.
@@ -139,15 +122,10 @@ class FutureMethods(NotTheValue, PendingCall):
 
     def __await__(self) -> Generator[object, None, Value]:
         """Wait in asyncio: its loop reads the connection meanwhile."""
-        from .asyncio_waiting import wait_for_call
+        from .asyncio_waiting import await_answer
 
-        limit = self.call_timeout
         if not self.done():
-            yield from wait_for_call(
-                self, self.call_session, self.client._easycluster_calls, limit
-            ).__await__()
-        if limit is not None and not self.call_is_answered:
-            raise self.call_timeout_error(limit)
+            yield from await_answer(self, self.call_timeout).__await__()
         return self.call_take_result(as_future=True)
 
     @property

@@ -24,6 +24,9 @@ ALL_OPTIONS = (*OPTIONS, "timeout")
 #: be copied.
 DEVICE_MEMORY = "device_memory"
 
+#: The option that only views give to their calls: whether a call that does not end in time is cancelled.
+CANCEL = "cancel"
+
 #: With one of these options the caller of a call does not wait for the answer, see `asks_to_wait`.
 NO_WAIT_OPTIONS = ("nonblocking", "oncomplete", "onerror")
 
@@ -96,7 +99,7 @@ def parse_options(label: str, positional: tuple[Value, ...], options: dict[str, 
     for name in options:
         if name in by_position:
             raise TypeError(f"{label}() got multiple values for argument {name!r}")
-        if name not in ALL_OPTIONS and name != DEVICE_MEMORY:
+        if name not in (*ALL_OPTIONS, DEVICE_MEMORY, CANCEL):
             text = (
                 f"{label}() got an unexpected keyword argument {name!r}: options are {', '.join(ALL_OPTIONS)}"
             )

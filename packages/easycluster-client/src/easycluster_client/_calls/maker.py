@@ -8,7 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from easycluster_client._deadlines import deadline_after
-from easycluster_client._session.interrupted_calls import drop_own_frames, explain_waiting
+from easycluster_client._session.interrupted_calls import drop_own_frames
 from easycluster_client._session.losses import UNCONNECTED, new_loss, repeat_loss
 from easycluster_client._session.references import References
 from easycluster_client._session.session import ClientSession
@@ -20,6 +20,7 @@ from easycluster_protocol.errors import CallNotSent, ConnectionLost
 
 from . import completions
 from .by_value import send_package
+from .cancelling import cancel_interrupted
 from .documentation import document_methods
 from .keywords import DEVICE_MEMORY, NO_OPTIONS, OPTIONS, asks_to_wait, encode_threadid
 from .misplaced_options import find_misplaced_options
@@ -33,6 +34,9 @@ if TYPE_CHECKING:
     from easycluster_protocol._types import Args, Buffer, Kwargs, Value
 
     from .completions import Completion
+
+    #: The arguments of `ClientSession.request` behind the call.
+    _Request = tuple[int, bytes, Sequence[Buffer], int]
     from .owner import Owner
 
 
@@ -211,15 +215,16 @@ class CallMaker:
             thread = encode_threadid(options.get("threadid"), self.default_thread)
             device_memory = bool(options.get(DEVICE_MEMORY))
             body, buffers = pack_and_hold(kind, values, session, response, device_memory)
-            if response.call_timeout is not None:
-                return _request_in_time(session, response, (kind, body, buffers, thread), options)
-            session.request(response, kind, body, buffers, thread)
             if options.get("nonblocking") or response.call_is_watched:
+                _request_in_time(session, response, (kind, body, buffers, thread))
                 return response
         else:  # the caller waits, so it holds the proxies among the values
+            thread = self.default_thread
             body, buffers = pack(values, session, label)
-            session.request(response, kind, body, buffers, self.default_thread)
         try:
+            if response.call_timeout is not None:
+                return _wait_in_time(session, response, (kind, body, buffers, thread))
+            session.request(response, kind, body, buffers, thread)
             session.wait(response)
             if session.arrived or not response.call_is_answered:
                 response.call_wait_until(None)
@@ -228,7 +233,8 @@ class CallMaker:
                 return response.call_take_result()
             return response.call_take_value(message)
         except BaseException as error:
-            explain_waiting(error, response, session)
+            if not response.call_is_answered:
+                cancel_interrupted(error, (response,))
             drop_own_frames(error, _RAISES_ERRORS_OF_HOSTS)
             raise
         finally:
@@ -305,22 +311,28 @@ def _get_label(function: Value) -> str:
 
 
 def _request_in_time(
-    session: ClientSession,
-    response: NonblockingResponse,
-    message: tuple[int, bytes, Sequence[Buffer], int],
-    options: Mapping[str, Value],
-) -> Value:
-    """Make a call that has a limit; return its value, or its response if the options ask for that."""
+    session: ClientSession, response: NonblockingResponse, message: _Request
+) -> float | None:
+    """Send a call that may have a limit; return the end of its time."""
+    deadline = deadline_after(response.call_timeout)
+    if deadline is None:
+        session.request(response, *message)
+    else:
+        with session.limit_sending(deadline):
+            session.request(response, *message)
+    return deadline
+
+
+def _wait_in_time(session: ClientSession, response: NonblockingResponse, message: _Request) -> Value:
+    """Make a call that has a limit, and return its value."""
     timeout = response.call_timeout
-    deadline = deadline_after(timeout)
+    deadline = _request_in_time(session, response, message)
     assert timeout is not None
     assert deadline is not None
-    with session.limit_sending(deadline):
-        session.request(response, *message)
-    if options.get("nonblocking") or response.call_is_watched:
-        return response
     response.call_wait_in_time(deadline)
     if not response.call_is_answered:
         response.call_timeout = None  # later waits have a limit only if they are given one
-        raise response.call_timeout_error(timeout)
+        if response.call_cancels:
+            response.call_cancel_late()
+        response.call_check_time(timeout)
     return response.call_take_result()

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, NoReturn
 
 from easycluster_client._address import name_host
 from easycluster_client._deadlines import check_timeout, deadline_after, new_timeout_error, query_margin
-from easycluster_client._session.interrupted_calls import explain_waiting
 from easycluster_client._session.losses import lose_result
 from easycluster_protocol._types import Value
 from easycluster_protocol._values.failures import list_kept, unpack_exception
@@ -19,12 +18,18 @@ from easycluster_protocol._values.object_pickle import loads_result
 from easycluster_protocol._values.serialize import describe, loads
 from easycluster_protocol._wire import messages as m
 from easycluster_protocol._wire.messages import Message
-from easycluster_protocol.errors import CallTimeout, ConnectionLost, EasyClusterError, RemoteException
+from easycluster_protocol.errors import (
+    CallCancelled,
+    ConnectionLost,
+    EasyClusterError,
+    RemoteException,
+)
 
 from . import completions
 from .by_value import can_send_package
+from .cancelling import new_cancelled_error
 from .future_methods import FutureMethods
-from .keywords import check_modes, check_origexc
+from .keywords import CANCEL, check_modes, check_origexc
 from .owner import Owner
 from .rebuilding import PATIENCE, complete, explain_answer
 
@@ -56,12 +61,10 @@ class NonblockingResponse(FutureMethods):
     """
 
     client: Owner
-    # These defaults are in the class, because each call makes a response and most responses need none.
+    # See `PendingCall`.
     _origexc: Value = True
     _oncomplete: Completion | None = None
     _onerror: Completion | None = None
-    #: The limit of each wait that is given no other, in seconds.
-    call_timeout: float | None = None
     #: The end of the time that the last wait for the answer had; None: no limit.
     call_deadline: float | None = None
     _outcome: Outcome | None = None
@@ -91,6 +94,7 @@ class NonblockingResponse(FutureMethods):
             self._onerror = completions.check("onerror", options.get("onerror"))
             self.call_is_watched = self._oncomplete is not None or self._onerror is not None
             self.call_timeout = check_timeout(options.get("timeout"))
+            self.call_cancels = bool(options.get(CANCEL))
 
     def __reduce__(self) -> NoReturn:
         raise TypeError(
@@ -126,7 +130,7 @@ class NonblockingResponse(FutureMethods):
         if origexc is not None:
             check_origexc(origexc, f"; a time limit is wait(timeout={origexc!r})")
         try:
-            self.call_wait(timeout)
+            self.call_wait_again(timeout)
             return self.call_take_result(origexc)
         finally:
             del self  # see `call_take_result`
@@ -147,6 +151,7 @@ class NonblockingResponse(FutureMethods):
 
     def call_wait(self, timeout: float | None) -> None:
         """Wait as `wait` does, without unpickling the answer."""
+        has_own_limit = timeout is None
         if timeout is None:
             timeout = self.call_timeout
         deadline = self.call_deadline = deadline_after(timeout)
@@ -155,14 +160,9 @@ class NonblockingResponse(FutureMethods):
         else:
             self.call_wait_in_time(deadline)
         if timeout is not None and not self.call_is_answered:
-            raise self.call_timeout_error(timeout)
-
-    def call_timeout_error(self, timeout: float) -> CallTimeout:
-        """Return the error for an answer that did not come within so many seconds."""
-        where = f"{self.call_label} on {self.call_session.peername}"
-        state = "started" if self.call_is_started else "sent"
-        text = f"no answer from {where} within {timeout:g} seconds: the call was {state}, and goes on there"
-        return new_timeout_error(text, state, self)
+            if has_own_limit and self.call_cancels:
+                self.call_cancel_late()
+            self.call_check_time(timeout)
 
     def call_wait_in_time(self, deadline: float) -> None:
         """Wait as `call_wait_until` does, and ask the server before the deadline whether the call has
@@ -180,18 +180,14 @@ class NonblockingResponse(FutureMethods):
         if not self.call_is_answered:
             session.give_back()
         keep_waiting = False
-        try:
-            while True:
-                if not self.call_is_answered:
-                    session.wait(self, deadline, keep_waiting)
-                if session.arrived:
-                    # Below 0: this thread is in a completion function, and calls the others after its end.
-                    keep_waiting = calls.run_completions(session) < 0
-                if self.call_is_answered or (deadline is not None and time.monotonic() >= deadline):
-                    return
-        except BaseException as error:
-            explain_waiting(error, self, session)
-            raise
+        while True:
+            if not self.call_is_answered:
+                session.wait(self, deadline, keep_waiting)
+            if session.arrived:
+                # Below 0: this thread is in a completion function, and calls the others after its end.
+                keep_waiting = calls.run_completions(session) < 0
+            if self.call_is_answered or (deadline is not None and time.monotonic() >= deadline):
+                return
 
     def call_take_value(self, message: Message) -> Value:
         """Return the value of a RESULT as `call_take_result` does, for a caller that keeps no response."""
@@ -284,6 +280,9 @@ class NonblockingResponse(FutureMethods):
     def _finish_failure(self, error: BaseException, text: list[str]) -> Outcome:
         """Return the outcome for an exception of the host, with the hints that explain it."""
         peername = self.call_session.peername
+        if isinstance(error, CallCancelled) and self.call_is_cancelled:
+            # The script has asked for it, so no stack trace is printed.
+            return None, new_cancelled_error(self.call_label, peername, error), None
         if self.call_misplaced is not None:
             self.call_misplaced.explain(error, text)
         if isinstance(error, (NameError, TypeError)):

@@ -12,7 +12,7 @@ from easycluster_client._observers import Observer, SocketObserver
 from easycluster_client._tls_options import NAMES, TlsOptions
 from easycluster_protocol._constants import DEFAULT_PORT
 from easycluster_protocol._handshake.client import ClientHandshake
-from easycluster_protocol._handshake.hello import STATUS_CAPABILITY
+from easycluster_protocol._handshake.hello import CANCEL, STATUS_CAPABILITY
 from easycluster_protocol._handshake.upgrade import BUNDLE
 from easycluster_protocol._wire.last_words import explain_last_words
 from easycluster_protocol._wire.link import CLIENT, Link
@@ -143,6 +143,8 @@ def _open(
         from .upgrade import send_code  # most connections need nothing of it
 
         send_code(link, handshake.code_key, transport, deadline)
+        # From now on it is the code of this end that runs there.
+        link.agreement.peer.capabilities += f",{CANCEL}"
     if link.agreement.tls is None:
         return transport, link
     # `ssl` takes a while to import.

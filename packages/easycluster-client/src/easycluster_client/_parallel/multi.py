@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import TYPE_CHECKING
 
 from easycluster_client._api.client import Client
 from easycluster_client._api.option_views import ClientView, TargetViews
 from easycluster_client._api.proxy_views import View, split_keywords
-from easycluster_client._session.interrupted_calls import explain_others
+from easycluster_client._calls.cancelling import cancel_interrupted
 from easycluster_protocol._objects.proxies import RemoteProxy
 from easycluster_protocol._types import Value
 
@@ -86,16 +87,18 @@ def _gather(targets: Iterable[Value], start: Callable[[Value], Value]) -> list[V
     """Start a call on every target; return the results, or the outcomes, when all calls have ended."""
     _check_several(targets)
     returns_errors = isinstance(targets, TargetViews) and targets.returns_errors
-    calls = [_start(target, start) for target in targets]
+    calls: list[NonblockingResponse | Outcome] = []
     take = _take_outcome if returns_errors else _take_and_report
     found: list[Outcome] = []
     try:
+        calls.extend(map(partial(_start, start), targets))  # one C call, so none is started and lost
         while calls:
+            found.append(take(calls[0]))
             # Errors hold this frame, which must hold no response: they would hold themselves.
-            found.append(take(calls.pop(0)))
+            del calls[0]
     except BaseException as error:
-        pending = [each for each in calls if not isinstance(each, Outcome) and not each.call_is_answered]
-        explain_others(error, [each.call_session.peername for each in pending])
+        cancel_interrupted(error, [each for each in calls if not isinstance(each, Outcome)])
+        calls.clear()
         raise
     if returns_errors:
         drop_tracebacks(found)
@@ -104,7 +107,7 @@ def _gather(targets: Iterable[Value], start: Callable[[Value], Value]) -> list[V
     return [each.value for each in found]
 
 
-def _start(target: Value, start: Callable[[Value], Value]) -> Value:
+def _start(start: Callable[[Value], Value], target: Value) -> Value:
     """Return the response of a call, or its outcome if it cannot be made."""
     try:
         return start(target)
@@ -135,6 +138,7 @@ def _take_and_report(response: NonblockingResponse | Outcome) -> Outcome:
         return response
     host = response.call_session.peername
     try:
+        response.call_wait(None)
         return Outcome(host, response.result(), None)
     except Exception as error:
         return Outcome(host, None, error)
@@ -148,6 +152,7 @@ def _take_outcome(response: NonblockingResponse | Outcome) -> Outcome:
         return response
     host = response.call_session.peername
     try:
+        response.call_wait(None)
         error = response.exception()
         if error is None:
             return Outcome(host, response.result(), None)

@@ -6,6 +6,7 @@ from collections import Counter, deque
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
+from easycluster_client._calls.cancelling import cancel_interrupted
 from easycluster_client._calls.response import NonblockingResponse
 from easycluster_client._deadlines import deadline_after, new_timeout_error
 
@@ -135,7 +136,17 @@ class _AwaitedResponses:
         return None
 
     def wait_for_next(self) -> NonblockingResponse | None:
-        """Wait for the next response that is done and return it; None: the time is over."""
+        """Wait for the next response that is done and return it; None: the time is over.
+
+        An interrupt cancels the calls that are left.
+        """
+        try:
+            return self._wait_for_next()
+        except BaseException as error:
+            cancel_interrupted(error, list(self.pending))
+            raise
+
+    def _wait_for_next(self) -> NonblockingResponse | None:
         if not self._is_watching:
             self._is_watching = True
             for response in self.pending:

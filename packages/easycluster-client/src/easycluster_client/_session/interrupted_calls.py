@@ -1,4 +1,4 @@
-"""Interrupts that end the waiting for a call, as Ctrl-C does: the error says that the call itself goes on.
+"""Interrupts that end the waiting for a call, as Ctrl-C does: the error says what becomes of the call itself.
 
 The functions are called in `except` branches, which cost a call nothing. They may be cut short at any place
 by a second interrupt, which then is the error that the script gets.
@@ -31,6 +31,17 @@ if TYPE_CHECKING:
             """How a script ends the connection, or an empty text."""
             ...
 
+    class CancelledCall(Protocol):
+        """What a note tells of a call that was told to end."""
+
+        call_label: str
+        call_is_answered: bool
+
+        @property
+        def call_session(self) -> Session:
+            """The connection."""
+            ...
+
 
 #: How many of the servers whose calls go on a note names.
 _MOST_NAMED = 3
@@ -44,7 +55,7 @@ def explain_waiting(error: BaseException, call: PendingCall, session: Session) -
         call: the call.
         session: its connection.
     """
-    if _is_interrupt(error) and session.way_to_end and not call.call_is_answered:
+    if is_interrupt(error) and session.way_to_end and not call.call_is_answered:
         add_note(
             error,
             f"the waiting for {call.call_label} on {session.peername} was interrupted: the call goes on there"
@@ -53,28 +64,71 @@ def explain_waiting(error: BaseException, call: PendingCall, session: Session) -
         )
 
 
-def explain_sending(error: BaseException, call: PendingCall, session: Session) -> None:
-    """Add a note to an interrupt that came while a call was sent; see `explain_waiting`."""
-    if _is_interrupt(error) and session.way_to_end:
-        add_note(
-            error,
-            f"the sending of {call.call_label} to {session.peername} was interrupted: the call may run there"
-            f" nevertheless; {session.way_to_end} prevents it, and ends the process there",
-        )
+def explain_sending(error: BaseException, call: PendingCall, session: Session, is_told: bool) -> None:
+    """Add a note to an interrupt that came while a call was sent.
+
+    Args:
+        error: see `explain_waiting`.
+        call: the call.
+        session: its connection.
+        is_told: whether the host was told to cancel the call.
+    """
+    if is_interrupt(error) and session.way_to_end:
+        text = f"the sending of {call.call_label} to {session.peername} was interrupted: "
+        if is_told:
+            text += "if the call has arrived there, it is cancelled"
+        else:
+            text += (
+                f"the call may run there nevertheless; {session.way_to_end} prevents it, and ends the process"
+                " there"
+            )
+        add_note(error, text)
 
 
-def explain_others(error: BaseException, hosts: Sequence[str]) -> None:
-    """Add a note about the calls on other servers to an interrupt of the waiting for one of many calls.
+def explain_cancelled(error: BaseException, calls: Sequence[CancelledCall]) -> None:
+    """Add notes to an interrupt: which calls have ended because they were cancelled, and which have not.
 
     Args:
         error: the error that a signal handler has raised.
-        hosts: the names of the servers.
+        calls: the calls that were told to end.
     """
-    if hosts and _is_interrupt(error):
-        more = f" and {len(hosts) - _MOST_NAMED} more" if len(hosts) > _MOST_NAMED else ""
+    ended = [each for each in calls if each.call_is_answered]
+    going_on = [each for each in calls if not each.call_is_answered]
+    if ended:
+        add_note(error, f"{_begin(ended)} was interrupted, and {_name(ended)} cancelled")
+    if going_on:
+        ways = " or ".join(sorted({each.call_session.way_to_end for each in going_on}))
         add_note(
-            error, f"the calls on {', '.join(hosts[:_MOST_NAMED])}{more} go on, too, unless they have ended"
+            error,
+            f"{_begin(going_on)} was interrupted: {_name(going_on)} told to end, and had not ended a second"
+            f" later; later calls in the same thread wait for that; {ways} ends the process there",
         )
+
+
+def explain_second_interrupt(error: BaseException, calls: Sequence[CancelledCall]) -> None:
+    """Add a note to an interrupt that came while the end of cancelled calls was waited for.
+
+    Args:
+        error: the error that a signal handler has raised.
+        calls: the calls that were told to end.
+    """
+    left = [each for each in calls if not each.call_is_answered]
+    if left:
+        add_note(
+            error,
+            f"{_begin(left)} was interrupted twice: {_name(left)} told to end, and may not have ended yet",
+        )
+
+
+def _begin(calls: Sequence[CancelledCall]) -> str:
+    """Return the beginning of a note, which names calls and hosts."""
+    hosts = list(dict.fromkeys(each.call_session.peername for each in calls))
+    more = f" and {len(hosts) - _MOST_NAMED} more" if len(hosts) > _MOST_NAMED else ""
+    return f"the waiting for {calls[0].call_label} on {', '.join(hosts[:_MOST_NAMED])}{more}"
+
+
+def _name(calls: Sequence[CancelledCall]) -> str:
+    return "the call was" if len(calls) == 1 else "the calls were"
 
 
 def drop_own_frames(error: BaseException, raiser: CodeType) -> None:
@@ -99,6 +153,6 @@ def drop_own_frames(error: BaseException, raiser: CodeType) -> None:
         error.__traceback__ = None
 
 
-def _is_interrupt(error: BaseException) -> bool:
+def is_interrupt(error: BaseException) -> bool:
     """Return whether a signal handler of the script may have raised an error."""
     return not isinstance(error, (EasyClusterError, RuntimeError))

@@ -37,6 +37,7 @@ from typing import TYPE_CHECKING
 
 from easycluster_client._keep_alive_options import KeepAliveOptions
 from easycluster_client._process.forks import abandon_after_fork
+from easycluster_protocol._handshake.hello import CANCEL
 from easycluster_protocol._values import pathlib_local
 from easycluster_protocol._wire import messages as m
 from easycluster_protocol._wire.link import Link
@@ -45,7 +46,7 @@ from easycluster_protocol.errors import CallNotSent, CallTimeout, ConnectionLost
 from easycluster_server._io.transport import SocketTransport, wait
 
 from .delivery import Delivery
-from .interrupted_calls import explain_sending
+from .interrupted_calls import explain_sending, is_interrupt
 from .losses import is_cut_short
 from .pending import PendingCall
 from .reading import ReadingSession
@@ -72,6 +73,7 @@ class ClientSession(ReadingSession):
         sent_packages: the packages whose modules have been sent.
         references: the server objects that were named on this connection.
         way_to_end: the method of the client that ends the process on the host; empty: it is not ready yet.
+        can_cancel: whether the server cancels calls.
     """
 
     def __init__(
@@ -85,6 +87,7 @@ class ClientSession(ReadingSession):
         self.pickle_protocol = link.agreement.pickle_protocol
         self.sent_packages: set[str] = set()
         self.way_to_end = ""
+        self.can_cancel = CANCEL in link.agreement.peer.capabilities.split(",")
         self._numbers = itertools.count(1)
         self.references = References(self)
         self._deliver = Delivery(self._calls, self.turn, self.references, self._channel).deliver
@@ -131,7 +134,7 @@ class ClientSession(ReadingSession):
                 if _is_unsent(error):  # otherwise the message may be on its way nevertheless
                     self.references.keep_releases(message.releases)
                 else:
-                    explain_sending(error, call, self)
+                    explain_sending(error, call, self, self._cancel_in_part(error, call))
                 raise
             call.call_is_sent = not is_cut_short(error)  # before the end, which drops the traceback
             if not call.call_is_answered:  # it is lost with the others
@@ -215,6 +218,31 @@ class ClientSession(ReadingSession):
         except OSError as error:
             if not self._end.is_end(error):
                 raise
+
+    def is_under_way(self, call: PendingCall) -> bool:
+        """Return whether a call was sent on this connection, and has no answer."""
+        return self._calls.by_number.get(call.request_id) is call
+
+    def send_cancel(self, call: PendingCall) -> bool:
+        """Tell the server to cancel a call; return whether the kernel has taken that."""
+        try:
+            return self._channel.send_at_once(Message(m.CANCEL, call.request_id))
+        except OSError as error:
+            if not self._end.is_end(error):
+                raise
+            return False
+
+    def _cancel_in_part(self, error: BaseException, call: PendingCall) -> bool:
+        """Cancel a call whose sending an interrupt has cut short; return whether the server was told."""
+        return self.can_cancel and bool(self.way_to_end) and is_interrupt(error) and self.send_cancel(call)
+
+    def end_process(self, text: str) -> None:
+        """Break the connection, which ends the process on the host; every outstanding call raises an error.
+
+        Args:
+            text: the reason, for people.
+        """
+        self._end.lose(text)
 
     def resend_posted(self) -> bool:
         """Send messages that were left to a sender which was interrupted; return whether any remain."""

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Dict, List, Optional
 from easycluster_protocol.errors import ConnectError
 
 from .handshake import make_printable
+from .hello import CANCEL
 
 if TYPE_CHECKING:
     from .hello import Encryption, FieldValue, Hello
@@ -64,7 +65,9 @@ def make_fields(tls: int, ways: List[str]) -> Dict[str, FieldValue]:
     """
     if tls == REQUIRE and not ways:
         raise ValueError("an end that requires TLS has to name a way")
-    return {"tls": tls, "capabilities": ",".join(ways)} if tls and ways else {"tls": tls}
+    if not tls or not ways:
+        return {"tls": tls}
+    return {"tls": tls, "capabilities": ",".join([CANCEL, *ways])}
 
 
 def choose(own: Hello, peer: Hello, peer_name: str) -> str:

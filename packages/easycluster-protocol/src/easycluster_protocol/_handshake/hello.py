@@ -22,6 +22,9 @@ VERSION = "1.0.0"
 #: The versions of the protocol that this code speaks, from lowest to highest.
 PROTOCOL_VERSIONS = (1, 1)
 
+#: The name of an extension, in the field `capabilities`: CANCEL ends calls.
+CANCEL = "cancel"
+
 #: The beginning of a field: tag, length.
 FIELD = struct.Struct(">BH")
 
@@ -150,7 +153,7 @@ def describe_self(**fields: FieldValue) -> Hello:
         "byteorder": sys.byteorder,
         "pickle_protocol": 5 if sys.version_info >= (3, 8) else 4,
         "codecs": "zlib",
-        "capabilities": "",
+        "capabilities": CANCEL,
         "platform": sys.platform,
     }
     own.update(fields)

@@ -18,12 +18,14 @@ _WORKER_MODULES = (
     "easycluster_server._serving.idle_session",
     "easycluster_server._serving.session",
     "easycluster_server._serving.sent_modules",
+    "easycluster_server._serving.cancelling",
 )
 #: Modules that only some connections need.
 _LATER_MODULES = (
     "easycluster_server._objects",
     "easycluster_protocol._values.failures",
     "easycluster_server._serving.logged_calls",
+    "easycluster_server._serving.raising",
 )
 
 

@@ -17,7 +17,7 @@ import _thread
 import os
 import threading
 from collections import deque
-from typing import TYPE_CHECKING, Callable, Deque, Optional, Set
+from typing import TYPE_CHECKING, Callable, Deque, List, Optional, Set, Tuple
 
 from easycluster_protocol._wire.messages import Message
 from easycluster_protocol.errors import LocalProtocolError
@@ -29,7 +29,9 @@ from .job import Job
 from .lazy import free_import_lock, load
 
 if TYPE_CHECKING:
-    from typing import Protocol  # novm
+    from typing import Protocol, TypeVar  # novm
+
+    Item = TypeVar("Item")
 
     from .calls import CallRunner
 
@@ -41,6 +43,19 @@ if TYPE_CHECKING:
 
         def stop(self, thread: int) -> None:
             """Let a thread end when the calls it has are done."""
+
+        def find(self, number: int) -> Optional[Tuple[Message, Optional[Job]]]:
+            """Return a call that has no answer yet, and the job of its thread, if that has begun."""
+            ...
+
+
+def copy_queue(queue: Deque[Item]) -> List[Item]:
+    """Return what is in a queue, from which another thread may take meanwhile."""
+    while True:
+        try:
+            return list(queue)
+        except RuntimeError:  # another thread has changed it just now
+            pass
 
 
 class Executor:
@@ -82,6 +97,18 @@ class Executor:
         threads: OtherThreads = load("easycluster_server._serving.threads").CallThreads(self)
         self._threads = threads
         return threads
+
+    def cancel(self, number: int) -> None:
+        """Take a call out of its queue, or interrupt it. One that is over, or unknown, is left alone."""
+        if "runner" in vars(self):
+            load("easycluster_server._serving.cancelling").cancel(self, number)
+
+    def find(self, number: int) -> Optional[Tuple[Message, Optional[Job]]]:
+        """Return a call that has no answer yet, and the job of its thread, if that has begun."""
+        for request in copy_queue(self.main_queue):
+            if request.request == number:
+                return request, self.main
+        return self._threads.find(number) if self._threads is not None else None
 
     def is_running(self, number: int) -> bool:
         """Whether a thread is at this call."""

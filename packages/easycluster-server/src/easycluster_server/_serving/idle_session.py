@@ -102,7 +102,7 @@ class IdleSession:
             self._channel.post(Message(m.STATUS, message.request, self._describe(message.request)))
         elif kind == m.CLOSE:
             self._end(CLOSED)
-        # CANCEL, RELEASE, CREDIT and PONG are understood, and there is nothing to do yet.
+        # CANCEL, RELEASE, CREDIT and PONG are understood, and there is nothing to do: no call has come yet.
 
     def _describe(self, number: int) -> bytes:
         """Return what `STATUS` says of a call."""

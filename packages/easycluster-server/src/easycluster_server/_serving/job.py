@@ -10,8 +10,11 @@ from easycluster_protocol._wire.messages import Message
 from easycluster_protocol.errors import LocalProtocolError
 from easycluster_server._io.channel import Channel
 from easycluster_server._io.transport import is_connection_error
+from easycluster_server._system import CANCEL_SIGNAL, interrupt_main_thread
 from easycluster_server._system.output import standard_error
 from easycluster_server._system.this_process import flush_streams, report
+
+from .lazy import load
 
 if TYPE_CHECKING:
     from typing import Protocol  # novm
@@ -31,6 +34,19 @@ if TYPE_CHECKING:
             """Send a small answer, or let the thread that is sending take it along."""
 
 
+#: Who takes a call: the thread that runs it, or the client's CANCEL. The first one has it.
+RUNNER, CANCELLER = "runner", "canceller"
+
+
+class Cancelled(BaseException):
+    """Raised in a call that the client has cancelled. User code catches `Exception`, so not this."""
+
+
+def take(request: Message, taker: str) -> bool:
+    """Take a call, unless the other one has; return whether ``taker`` has it. It is one C call."""
+    return vars(request).setdefault("taken_by", taker) is taker
+
+
 class Job:
     """Runs the calls of one thread, one after the other, each at most once.
 
@@ -41,6 +57,8 @@ class Job:
         current_call: the number of the call that this thread is at, until its answer has been sent; 0 between
             calls.
         interruption: the number of a call that was interrupted outside the user's code, and the exception.
+        cancelled_call: the number of the call that the client has cancelled, until that is raised in it.
+        has_cancel_signal: whether the signal for that is on its way to the main thread.
         is_abandoned: whether the connection was lost, which interrupts the call. Its exception is no
             answer then, although a client that has closed only its own direction could read it.
     """
@@ -52,6 +70,8 @@ class Job:
         self._answer: Optional[Message] = None
         self.current_call = 0
         self.interruption: Tuple[int, Optional[BaseException]] = (0, None)
+        self.cancelled_call = 0
+        self.has_cancel_signal = False
         self.is_abandoned = False
 
     @property
@@ -68,6 +88,21 @@ class Job:
         """Whether this call was started, and no other one after it."""
         return self._started == number
 
+    def cancel(self, number: int) -> None:
+        """Let `Cancelled` be raised in the call of this number, which the main thread has begun; call it in
+        another thread."""
+        # In this order: the handler looks at both, and the beginning of the call at the first.
+        self.cancelled_call = number
+        self.has_cancel_signal = True
+        interrupt_main_thread(CANCEL_SIGNAL)
+
+    def raise_if_cancelled(self) -> None:
+        """Raise `Cancelled` once if the call that is under way was cancelled; signal handlers call this."""
+        # A call that has not begun looks for itself. After its outcome is settled nothing is raised any more.
+        if self.cancelled_call == self.current_call == self._started and self.can_be_interrupted:
+            self.cancelled_call = 0
+            raise Cancelled
+
     def serve(self, request: Message) -> None:
         """Run the call and send its answer, or go on where an interrupt left off."""
         number = request.request
@@ -75,8 +110,11 @@ class Job:
             return
         answer = self._answer
         if answer is None or answer.request != number:
-            answer = self._answer = self._run(request)
+            answer = self._answer = self.run(request)
         owner = self._owner
+        if answer is None:  # it was cancelled before, and has its answer
+            self._answered = number
+            return
         try:
             owner.channel.send(answer)
         except LocalProtocolError:  # the answer cannot be sent; the connection is unharmed
@@ -99,15 +137,15 @@ class Job:
         except BaseException as error:
             report(error)
             try:
-                self._owner.post(self._owner.runner.pack_failure(request, error))
+                self._owner.post(self._pack_failure(request, error))
             except BaseException as second:  # nothing can be said any more; the client must not wait for it
                 report(second)
                 self._owner.give_up()
             self._answered = request.request
             self._answer = None
 
-    def _run(self, request: Message) -> Message:
-        """Run the user's code and return the answer."""
+    def run(self, request: Message) -> Optional[Message]:
+        """Run the user's code and return the answer; None: the call was cancelled before."""
         owner = self._owner
         runner = owner.runner
         if self._started == request.request:
@@ -115,10 +153,16 @@ class Job:
             number, error = self.interruption
             if number != request.request or error is None:
                 error = RuntimeError("a signal handler raised at the end of the call")
-            return runner.pack_failure(request, error)
+            return self._pack_failure(request, error)
+        # As `take`, without a function call.
+        if vars(request).setdefault("taken_by", RUNNER) is not RUNNER:
+            return None
         self._started = request.request
         try:
             try:
+                if self.cancelled_call == request.request:
+                    self.cancelled_call = 0
+                    raise Cancelled
                 function, name, args, kwargs = runner.unpack(request)
                 return runner.pack_result(request, name, function(*args, **kwargs))
             finally:
@@ -129,7 +173,12 @@ class Job:
                 raise
             error = raised
         # Not while the exception is being handled: PyPy would undo changes to its stack trace.
-        return runner.pack_failure(request, error)
+        return self._pack_failure(request, error)
+
+    def _pack_failure(self, request: Message, error: BaseException) -> Message:
+        if isinstance(error, Cancelled):
+            error = load("easycluster_server._serving.cancelling").explain(request, error)
+        return self._owner.runner.pack_failure(request, error)
 
 
 def leave_forked() -> None:

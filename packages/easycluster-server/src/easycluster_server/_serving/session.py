@@ -35,7 +35,7 @@ from easycluster_protocol._wire.link import Link
 from easycluster_protocol._wire.messages import Message
 from easycluster_server._io.interrupts import OwnedLock
 from easycluster_server._io.transport import wait
-from easycluster_server._system import interrupt_main_thread
+from easycluster_server._system import CANCEL_SIGNAL, interrupt_main_thread
 from easycluster_server._system.control import LOST
 from easycluster_server._system.this_process import report, report_briefly
 
@@ -103,7 +103,8 @@ class Session(IdleSession):
             `CLOSED` when the client closed the connection, `LOST` when it was lost.
         """
         self._fork_guard.install()
-        signal.signal(signal.SIGINT, self._on_sigint)
+        for number in (CANCEL_SIGNAL, signal.SIGINT):
+            signal.signal(number, self._on_signal)
         self._fork_guard.start_follower()
         with self._turn:
             for message in arrived:
@@ -175,6 +176,8 @@ class Session(IdleSession):
             self._deliver_call(message)
         elif message.kind == m.STOP_THREAD:
             self._executor.stop_thread(message.thread)
+        elif message.kind == m.CANCEL:
+            self._executor.cancel(message.request)
         else:
             self._deliver_other(message)
 
@@ -201,7 +204,14 @@ class Session(IdleSession):
         if self._executor.main.can_be_interrupted:
             interrupt_main_thread()
 
-    def _on_sigint(self, number: int, frame: Optional[FrameType]) -> None:
-        """Interrupt the user's code, and only that: between calls there is nothing to interrupt."""
-        if self._executor.main.can_be_interrupted:
+    def _on_signal(self, number: int, frame: Optional[FrameType]) -> None:
+        """Interrupt the user's code, and only that: between calls there is nothing to interrupt.
+
+        The signal to cancel a call may be late: it ends no other call.
+        """
+        main = self._executor.main
+        if number == CANCEL_SIGNAL and main.has_cancel_signal and self._outcome is None:
+            main.has_cancel_signal = False
+            main.raise_if_cancelled()
+        elif number == signal.SIGINT and main.can_be_interrupted:
             raise KeyboardInterrupt

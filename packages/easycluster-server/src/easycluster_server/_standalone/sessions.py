@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Dict, List, Mapping, Tuple
 
+from easycluster_protocol._handshake.hello import CANCEL
 from easycluster_server._io.questions import QUESTION
 
 if TYPE_CHECKING:
@@ -65,5 +66,4 @@ class Sessions:
 
 def add_capability(fields: Mapping[str, FieldValue], name: str) -> Dict[str, FieldValue]:
     """Return the fields of a description with one more capability."""
-    known = str(fields.get("capabilities", ""))
-    return {**fields, "capabilities": f"{known},{name}" if known else name}
+    return {**fields, "capabilities": f"{fields.get('capabilities', CANCEL)},{name}"}

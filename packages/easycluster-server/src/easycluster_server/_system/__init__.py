@@ -12,7 +12,13 @@ from typing import TYPE_CHECKING
 
 if sys.platform == "win32":
     from .windows.output import buffer_c_lines, flush_c_output
-    from .windows.system_calls import call_at_fork, host_name, interrupt_main_thread, reset_signals
+    from .windows.system_calls import (
+        CANCEL_SIGNAL,
+        call_at_fork,
+        host_name,
+        interrupt_main_thread,
+        reset_signals,
+    )
     from .windows.transport import (
         AGAIN_FLAGS,
         AGAIN_FOLDER,
@@ -25,7 +31,13 @@ if sys.platform == "win32":
     )
 else:
     from .posix.libc import buffer_c_lines, flush_c_output
-    from .posix.system_calls import call_at_fork, host_name, interrupt_main_thread, reset_signals
+    from .posix.system_calls import (
+        CANCEL_SIGNAL,
+        call_at_fork,
+        host_name,
+        interrupt_main_thread,
+        reset_signals,
+    )
     from .posix.transport import (
         AGAIN_FLAGS,
         AGAIN_FOLDER,
@@ -41,6 +53,7 @@ if TYPE_CHECKING:
     __all__ = [
         "AGAIN_FLAGS",
         "AGAIN_FOLDER",
+        "CANCEL_SIGNAL",
         "PIECE_BYTES",
         "EndOfStream",
         "SocketTransport",

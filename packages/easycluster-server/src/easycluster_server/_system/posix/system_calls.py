@@ -18,9 +18,14 @@ def host_name() -> str:
     return os.uname()[1]
 
 
-def interrupt_main_thread() -> None:
-    """Send SIGINT to the main thread, also in the middle of a system call."""
-    signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+#: What `interrupt_main_thread` sends to cancel a call. Programs ignore it unless they ask for it, so one that
+#: has taken the place of the process by `exec` lives.
+CANCEL_SIGNAL = signal.SIGURG
+
+
+def interrupt_main_thread(number: int = signal.SIGINT) -> None:
+    """Send a signal to the main thread, also in the middle of a system call."""
+    signal.pthread_kill(threading.main_thread().ident or 0, number)
 
 
 def reset_signals() -> None:

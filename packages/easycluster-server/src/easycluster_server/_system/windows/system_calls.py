@@ -12,12 +12,16 @@ def host_name() -> str:
     return _socket.gethostname()
 
 
-def interrupt_main_thread() -> None:
-    """Run the handler of SIGINT in the main thread, at once if that thread sleeps.
+#: What `interrupt_main_thread` sends to cancel a call: no other signal ends a sleep.
+CANCEL_SIGNAL = int(signal.SIGINT)
+
+
+def interrupt_main_thread(number: int = signal.SIGINT) -> None:
+    """Run the handler of a signal in the main thread, at once if that thread sleeps.
 
     Another wait of that thread in the system is not cut short.
     """
-    signal.raise_signal(signal.SIGINT)
+    signal.raise_signal(number)
 
 
 def reset_signals() -> None:
