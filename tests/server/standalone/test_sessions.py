@@ -77,7 +77,7 @@ def test_end_of_the_listener(guardian: tuple[socket.socket, socket.socket]) -> N
 @pytest.mark.parametrize(
     ("fields", "expected"),
     [
-        ({}, "status"),
+        ({}, "cancel,status"),
         ({"capabilities": "tls-psk"}, "tls-psk,status"),
         ({"tls": 1, "capabilities": ""}, "status"),
     ],

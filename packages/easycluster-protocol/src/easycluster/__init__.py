@@ -80,8 +80,8 @@ _CLIENT_STARRED: Dict[str, str] = dict.fromkeys(
     "easycluster_client",
 )
 _ERRORS = (
-    "AuthenticationError CallCancelled CallNotSent CompletionError DefinitionError KeyFileError OutcomeUnknown "
-    "ProtocolError RemoteTraceback SpecError UnknownRemoteError UntrustedResult VersionError"
+    "AuthenticationError CallCancelled CallNotSent CompletionError DefinitionError KeyFileError "
+    "OutcomeUnknown ProtocolError RemoteTraceback SpecError UnknownRemoteError UntrustedResult VersionError"
 )
 _BY_NAME: Dict[str, str] = {
     "FileProxy": "easycluster_protocol._objects.proxy_classes",

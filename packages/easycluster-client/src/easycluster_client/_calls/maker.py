@@ -233,8 +233,7 @@ class CallMaker:
                 return response.call_take_result()
             return response.call_take_value(message)
         except BaseException as error:
-            if not response.call_is_answered:
-                cancel_interrupted(error, (response,))
+            cancel_interrupted(error, (response,))
             drop_own_frames(error, _RAISES_ERRORS_OF_HOSTS)
             raise
         finally:

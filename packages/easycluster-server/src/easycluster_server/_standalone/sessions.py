@@ -66,4 +66,5 @@ class Sessions:
 
 def add_capability(fields: Mapping[str, FieldValue], name: str) -> Dict[str, FieldValue]:
     """Return the fields of a description with one more capability."""
-    return {**fields, "capabilities": f"{fields.get('capabilities', CANCEL)},{name}"}
+    known = str(fields.get("capabilities", CANCEL))
+    return {**fields, "capabilities": f"{known},{name}" if known else name}
