@@ -38,6 +38,10 @@ NOT_ON_WINDOWS: dict[str, dict[str, frozenset[str]]] = {
     "Windows has no signals by which processes end or are interrupted, nor groups of processes: how they end there is in "
     "test_windows_server.py.": {
         "test_advice": frozenset({"test_lost"}),
+        "test_cancelling": ALL,
+        "test_ctrl_c": frozenset(
+            {"test_call_multi", "test_frames", "test_frames_of_the_script", "test_note"}
+        ),
         "test_interrupts": frozenset({"test_storm_in_the_worker"}),
         "test_processes": ALL,
         "test_threads": frozenset(
