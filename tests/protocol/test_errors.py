@@ -21,6 +21,7 @@ BUILTIN_BASES: dict[str, list[Any]] = {
     "ConnectError": [OSError],
     "AuthenticationError": [PermissionError, errors.ConnectError],
     "VersionError": [OSError, errors.ConnectError],
+    "CallCancelled": [],
     "CallTimeout": [TimeoutError],
     "ConnectionLost": [ConnectionError, EOFError, OSError],
     "CallNotSent": [errors.ConnectionLost],

@@ -342,7 +342,7 @@ def test_connection_that_has_ended(client: HandMadeClient) -> None:
 
     asyncio.run(run())
 
-    assert str(call.call_loss) == "closed; the call was sent, and may have been run"
+    assert str(call.call_loss) == "closed"
 
 
 def test_connection_that_ended_with_an_open_descriptor(client: HandMadeClient) -> None:
@@ -404,7 +404,7 @@ def test_connection_that_is_closed_just_now(client: HandMadeClient) -> None:
 
     asyncio.run(run())
 
-    assert str(call.call_loss) == "closed; the call was sent, and may have been run"
+    assert str(call.call_loss) == "closed"
 
 
 def test_descriptor_that_cannot_be_read_by_the_loop(client: HandMadeClient) -> None:
