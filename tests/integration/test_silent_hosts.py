@@ -83,7 +83,11 @@ def test_slow_link(tcp_server: Server, key: bytes, kind: type[Client]) -> None:
 
 
 #: The transports over which a guardian can be asked.
-WITH_GUARDIANS = pytest.mark.parametrize("transport", ["local", "tcp", "threaded"], indirect=True)
+WITH_GUARDIANS = pytest.mark.parametrize(
+    "transport",
+    ["local", "tcp", "threaded", pytest.param("ssh", marks=pytest.mark.needs_sshd)],
+    indirect=True,
+)
 
 
 @pytest.fixture

@@ -141,7 +141,8 @@ def test_sending_in_small_pieces(
     ssh.connection.shutdown(socket.SHUT_WR)
     ssh.finish()
 
-    assert (tmp_path / "received").read_bytes() == startup_bundle(ssh._marker, pickle.HIGHEST_PROTOCOL, True)
+    expected = startup_bundle(ssh._marker, pickle.HIGHEST_PROTOCOL, True, ssh.looks)
+    assert (tmp_path / "received").read_bytes() == expected
 
 
 # Reading what comes before the server.

@@ -37,7 +37,13 @@ class Verdict(NamedTuple):
 
 class Observer:
     """Sees the process on the host from outside. This one sees nothing, and never gives a connection up: the
-    process may be busy."""
+    process may be busy.
+
+    Attributes:
+        needs_pings: whether it sees only what lies in the link unread, so that there has to be something.
+    """
+
+    needs_pings = False
 
     def ask(self) -> None:
         """Begin to ask how the process is; never waits."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, List
 
 from easycluster_protocol._handshake.hello import Hello
 
@@ -20,15 +20,18 @@ def main(config: bytes = b"") -> None:
 
     Args:
         config: the client's description of itself, if it has sent this code: its highest pickle protocol and
-            whether to compress (1 or 0), with a blank between. It then sends no HELLO.
+            whether to compress (1 or 0), with a blank between. It then sends no HELLO. The two values of
+            ``looks`` (see `Guardian`) may follow.
 
     The protocol moves to descriptors of its own at once. Afterwards standard input is empty and standard
     output is standard error, so nothing that the user's code or its children print can reach the protocol.
     """
     transport = take_over()
     settings: Config = {}
+    looks: List[bytes] = []
     if config:
-        pickle_protocol, compress = map(int, config.split())
+        first, second, *looks = config.split(b" ")
+        pickle_protocol, compress = int(first), int(second)
         client = Hello(pickle_protocol=pickle_protocol, compress=compress, codecs="zlib")
         importer = sys.modules["easycluster_bootstrap"]
         settings = {
@@ -36,4 +39,6 @@ def main(config: bytes = b"") -> None:
             "before_calls": importer.restore_path,
             "add_modules": importer.add,
         }
-    run_guardian_and_worker(transport, partial(serve_connection, lambda: settings), (), relays=True)
+    run_guardian_and_worker(
+        transport, partial(serve_connection, lambda: settings), (), relays=True, looks=looks
+    )

@@ -16,6 +16,7 @@ from easycluster_server._io.handshake import shake_hands
 from easycluster_server._io.transport import SocketTransport
 
 from .connected import OpenConnection
+from .observers import SshObserver
 
 if TYPE_CHECKING:
     from easycluster_server._io.transport import Inbox
@@ -44,6 +45,7 @@ def connect_by_ssh(address: Address) -> OpenConnection:
             process.finish,
             is_bare=True,
             find_end=lambda: process.find_end(link.agreement.peer.process),
+            observer=SshObserver(process) if address.keep_alive.limit is not None else None,
         )
     except BaseException as error:
         try:

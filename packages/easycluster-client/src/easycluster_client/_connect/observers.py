@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from time import monotonic
+from typing import TYPE_CHECKING
 
 from easycluster_client._address import Address
 from easycluster_client._deadlines import Deadline
@@ -19,6 +20,9 @@ from easycluster_server._io.questions import Answer, parse_answer
 from easycluster_server._io.transport import SocketTransport
 
 from .dial import dial
+
+if TYPE_CHECKING:
+    from easycluster_client._ssh.process import SshProcess
 
 
 def observe_by(answer: Answer, at: float) -> Observation:
@@ -59,6 +63,29 @@ class LocalObserver(Observer):
 
     def judge_silence(self, unacknowledged: int | None) -> Verdict | None:
         return Verdict("frozen", "neither its process nor the guardian of that answers")
+
+
+class SshObserver(Observer):
+    """The guardian of a process behind ssh. Nobody can ask it; it speaks when the process reads nothing.
+
+    Args:
+        process: the ssh that leads there.
+    """
+
+    needs_pings = True
+
+    def __init__(self, process: SshProcess) -> None:
+        self._process = process
+
+    def find_observation(self) -> Observation | None:
+        latest = self._process.latest_report
+        answer = parse_answer(latest[0]) if latest is not None else None
+        return observe_by(answer, latest[1]) if latest is not None and answer is not None else None
+
+    def judge_silence(self, unacknowledged: int | None) -> Verdict | None:
+        if not self._process.can_report:
+            return None
+        return Verdict("frozen", "neither its process nor the guardian of that says anything, and ssh lives")
 
 
 class ServerObserver(SocketObserver):

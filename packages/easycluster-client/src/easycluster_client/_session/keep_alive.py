@@ -170,6 +170,9 @@ class KeepAlive:
         self._queue = queue
         self._look_at = now + self.interval
         server.observer.ask()
+        # The process may have read the last one, and have become busy before it could answer.
+        if server.observer.needs_pings and before is not None:
+            server.ping()
 
     def _judge(self, server: WatchedServer) -> Verdict | None:
         observation = server.observer.find_observation()

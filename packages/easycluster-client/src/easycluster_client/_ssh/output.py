@@ -21,6 +21,7 @@ from easycluster_server._system.masters import Wakeup, wait_for_any
 from easycluster_server._system.programs import close_output, read_output
 
 from .backlog import Backlog
+from .reports import GuardianReports
 
 #: Seconds for which an ssh that is still connecting has to be silent before its output is shown: it may ask
 #: the user to do something. An ssh that fails ends sooner than that.
@@ -49,11 +50,13 @@ class RemoteOutput:
 
     Attributes:
         is_finishing: whether the output is to be read no more.
+        reports: the lines of the guardian on the host.
     """
 
     def __init__(self, descriptor: int) -> None:
         self.descriptor = descriptor
         self.is_finishing = False
+        self.reports = GuardianReports()
         self._is_held = True
         self._is_discarded = False
         self._ended = threading.Event()
@@ -85,6 +88,11 @@ class RemoteOutput:
         _reader.wake()
         self._ended.wait(seconds)
 
+    @property
+    def is_read(self) -> bool:
+        """Whether what the host prints is read; else it waits for `sys.stderr`."""
+        return not _reader.is_full
+
     def discard(self) -> None:
         """Throw away the output that has not been shown: it becomes a part of an error."""
         self._is_discarded = True
@@ -98,11 +106,13 @@ class RemoteOutput:
             return True
         except OSError:
             return False
-        self._latest = time.monotonic()
-        if not self._unshown:
-            self._since = self._latest
-        self._unshown += data
-        self._kept = (self._kept + data)[-_KEPT_BYTES:]
+        printed = self.reports.take_out(data)
+        if printed:
+            self._latest = time.monotonic()
+            if not self._unshown:
+                self._since = self._latest
+            self._unshown += printed
+            self._kept = (self._kept + printed)[-_KEPT_BYTES:]
         return bool(data)
 
     @property
@@ -179,6 +189,11 @@ class _Reader:
         self._is_running = False
         self._wakeup: Wakeup | None = None
         self._backlog = Backlog()
+
+    @property
+    def is_full(self) -> bool:
+        """Whether hosts have to wait until more of what they print is read."""
+        return self._backlog.is_full
 
     def write(self, text: str) -> None:
         """Print what a host has printed; only the thread that reads calls this."""

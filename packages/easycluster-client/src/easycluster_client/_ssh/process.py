@@ -43,6 +43,9 @@ _WORDS_GRACE = 1.0
 #: Seconds between two checks whether ssh has ended while it sends nothing.
 _POLL_INTERVAL = 0.05
 
+#: The longest time between two looks of the guardian is half of this, in seconds.
+_LONGEST_LOOK = 3600.0
+
 #: The greatest number of bytes that a login may print before our code runs, and that of those in an error.
 _MAX_NOISE = 16 << 20
 _QUOTED_NOISE = 1024
@@ -120,7 +123,7 @@ class SshProcess:
             ConnectError: the time is over.
             OSError: ssh has ended.
         """
-        self._sent = startup_bundle(self._marker, client.pickle_protocol, bool(client.compress))
+        self._sent = startup_bundle(self._marker, client.pickle_protocol, bool(client.compress), self.looks)
         rest = memoryview(self._sent)
         while rest:
             deadline.wait(-1, self.connection.fileno())
@@ -231,6 +234,24 @@ class SshProcess:
             found = find_end(self._output.text, worker)
             if found or is_last:
                 return found
+
+    @property
+    def looks(self) -> tuple[bytes, ...]:
+        """When the guardian looks at the link, and how it says what it has seen, see `startup_bundle`."""
+        interval = self._address.keep_alive.interval
+        if self._output is None or interval is None:
+            return ()
+        return b"%d" % max(1, min(interval, _LONGEST_LOOK) * 500), self._output.reports.mark
+
+    @property
+    def latest_report(self) -> tuple[bytes, float] | None:
+        """What the guardian has said last of a process that does not read, and when it came."""
+        return self._output.reports.latest if self._output is not None else None
+
+    @property
+    def can_report(self) -> bool:
+        """Whether the guardian's words arrive: ssh lives, and what the host prints is read."""
+        return self._output is not None and self._output.is_read and self._owner == os.getpid()
 
     def finish(self, since: float | None = None) -> None:
         """End the connection and wait for the end of ssh, which follows from that; else terminate ssh.

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Mapping, Set as AbstractSet
+from collections.abc import Mapping, Sequence, Set as AbstractSet
 
 import easycluster_bootstrap as bootstrap
 
@@ -55,6 +55,7 @@ STARTUP_MODULES = frozenset(
         "easycluster_server._system.posix.output_relay",
         "easycluster_server._system.posix.proc",
         "easycluster_server._system.posix.processes",
+        "easycluster_server._system.posix.reports",
         "easycluster_server._system.posix.system_calls",
         "easycluster_server._system.posix.transport",
         "easycluster_server._system.posix.worker_end",
@@ -130,15 +131,17 @@ def _prepare_startup() -> bytes:
     return cached("startup", _BUNDLE_MAKERS, lambda: bootstrap.prepare(select_sources(at_startup=True)))
 
 
-def startup_bundle(marker: bytes, pickle_protocol: int, compress: bool) -> bytes:
+def startup_bundle(marker: bytes, pickle_protocol: int, compress: bool, looks: Sequence[bytes] = ()) -> bytes:
     """Return the bundle that is sent to the host before anything else; it writes ``marker`` when it starts.
 
     Args:
         marker: see `easycluster_bootstrap.new_marker`.
         pickle_protocol: the highest pickle protocol of this end.
         compress: whether the connection is to be compressed.
+        looks: see `UnreadReports` of the host: the milliseconds between two looks, and the mark.
     """
-    return bootstrap.complete(_prepare_startup(), _ENTRY, marker, b"%d %d" % (pickle_protocol, compress))
+    config = b" ".join((b"%d %d" % (pickle_protocol, compress), *looks))
+    return bootstrap.complete(_prepare_startup(), _ENTRY, marker, config)
 
 
 @functools.lru_cache(maxsize=1)

@@ -19,13 +19,14 @@ from __future__ import annotations
 import os
 import select
 import time
-from typing import TYPE_CHECKING, Callable, List, Optional, Set, Tuple
+from typing import TYPE_CHECKING, Callable, List, Optional, Sequence, Set, Tuple
 
 from easycluster_server._system.control import CLOSED
 from easycluster_server._system.output import standard_error
 
 from . import proc
 from .output_relay import OutputRelay
+from .reports import UnreadReports
 from .system_calls import host_name
 from .worker_end import describe_end, name_client
 
@@ -77,6 +78,8 @@ class Guardian:
         notes: the descriptor of `fork_from_keeper`, or -1.
         output: what the worker prints can be read there, and is printed by the guardian; -1: the worker has
             standard output and error of its own.
+        looks: the milliseconds between two looks whether the worker reads, and the beginning of the lines
+            about that, see `UnreadReports`; empty: it never looks.
     """
 
     def __init__(
@@ -89,6 +92,7 @@ class Guardian:
         questions: int = -1,
         notes: int = -1,
         output: int = -1,
+        looks: Sequence[bytes] = (),
     ) -> None:
         self._tell = tell
         self._notes = notes
@@ -119,6 +123,8 @@ class Guardian:
             os.set_blocking(questions, False)
             self._poll.register(questions, select.POLLIN)
         self._relay = OutputRelay(output, self._poll)
+        interval, mark = looks or (b"0", b"")
+        self._reports = UnreadReports(transport.fileno(), worker, int(interval) / 1000, mark)
         self._catch_signals(writing)
 
     def _catch_signals(self, writing: int) -> None:
@@ -147,7 +153,10 @@ class Guardian:
             timeout = None if self._deadline is None else self._deadline - time.monotonic()
             if timeout is not None and timeout <= 0:
                 break
-            self._wait_for_event(timeout)
+            self._wait_for_event(self._reports.limit_wait(timeout))
+            report = self._reports.look()
+            if report:
+                self._relay.add(report)
         self._read_control()  # the worker may have spoken with its last breath
         if self._outcome == CLOSED:
             self._end_session()

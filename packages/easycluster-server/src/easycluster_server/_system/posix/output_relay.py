@@ -67,6 +67,11 @@ class OutputRelay:
         self.pending += data
         self._watch()
 
+    def add(self, line: bytes) -> None:
+        """Print a line of the guardian's own, after what has been read."""
+        self.pending += line
+        self._watch()
+
     def _watch(self) -> None:
         if self.watched >= 0:
             self._poll.unregister(self.watched)

@@ -105,3 +105,16 @@ def send_signal(processes: Iterable[Process], number: int) -> None:
             os.kill(process.pid, number)
         except OSError:
             pass
+
+
+def describe(pid: int) -> bytes:
+    """Return what a guardian says of its worker, see `easycluster_server._io.questions`: the state as the
+    kernel's letter, "?" where it does not tell, and the CPU time in seconds."""
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as file:
+            text = file.read()
+    except OSError:
+        return b"STATE: ? 0\n"
+    fields = text[text.rindex(b")") + 2 :].split()
+    ticks = int(fields[11]) + int(fields[12])  # of its own code, and of the system for it
+    return b"STATE: %s %.2f\n" % (fields[0], ticks / os.sysconf("SC_CLK_TCK"))

@@ -11,7 +11,7 @@ import os
 import stat
 import sys
 from os import _exit  # remote code may put something else in the place of `os._exit`
-from typing import TYPE_CHECKING, Callable, Iterable
+from typing import TYPE_CHECKING, Callable, Iterable, Sequence
 
 from easycluster_server._system import control
 from easycluster_server._system.output import standard_error
@@ -36,6 +36,7 @@ def run_guardian_and_worker(
     tell: Callable[[str], object] = str,
     questions: int = -1,
     relays: bool = False,
+    looks: Sequence[bytes] = (),
 ) -> None:
     """Become the keeper of the guardian of a new worker that serves ``transport``; does not return.
 
@@ -48,6 +49,7 @@ def run_guardian_and_worker(
         questions: the descriptor of the socket on which the client asks the guardian, or -1.
         relays: whether the guardian prints what the worker prints, see `OutputRelay`. Standard output and
             error of this process are one.
+        looks: see `Guardian`.
     """
     status = 1
     try:
@@ -78,7 +80,7 @@ def run_guardian_and_worker(
                 wait(reading, -1, _HEAD_START)
             from .guardian import Guardian
 
-            Guardian(worker, transport, reading, wakeup, tell, questions, notes, output[0]).watch()
+            Guardian(worker, transport, reading, wakeup, tell, questions, notes, output[0], looks).watch()
             status = 0
     except BaseException as error:
         report(error)

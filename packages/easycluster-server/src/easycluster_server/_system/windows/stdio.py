@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Callable, Iterable
+from typing import TYPE_CHECKING, Callable, Iterable, Sequence
 
 if TYPE_CHECKING:
     from easycluster_server._system.transport_types import Transport
@@ -19,6 +19,7 @@ def run_guardian_and_worker(
     worker_descriptors: Iterable[int],  # noqa: ARG001
     tell: Callable[[str], object] = str,  # noqa: ARG001
     relays: bool = False,  # noqa: ARG001
+    looks: Sequence[bytes] = (),  # noqa: ARG001
 ) -> None:
     """Refuse, see `take_over`."""
     take_over()
