@@ -24,6 +24,7 @@ IMPORTED = "{name for name in __import__('sys').modules if name.startswith(('eas
 ELSEWHERE = {
     "easycluster_server._system.posix.guardian",
     "easycluster_server._system.posix.output_relay",
+    "easycluster_server._system.posix.reports",
     "easycluster_server._system.posix.worker_end",
     "easycluster_server._system.posix.proc",
 }
