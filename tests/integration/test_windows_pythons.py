@@ -35,7 +35,8 @@ def count(number):
     yield from range(number)
 
 def environment():
-    return {name for name in os.environ if name.upper().startswith(("EASYCLUSTER", "__PYVENV"))}
+    found = {name for name in os.environ if name.upper().startswith(("EASYCLUSTER", "__PYVENV"))}
+    return found - {"EASYCLUSTER_REQUIRE_ALL"}  # of who runs the tests
 """
 
 #: A master that has the same Python as the server: functions and classes go by value.
