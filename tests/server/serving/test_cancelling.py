@@ -79,6 +79,25 @@ def test_call_that_waits(parts: Parts, thread: int) -> None:
         runner.join(PATIENCE)
 
 
+def test_arguments_are_unpickled_completely(parts: Parts, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A call that is cancelled while its arguments are unpickled ends behind that: what they import may not be cut short."""
+    main, unpacked = parts.executor.main, list[int]()
+    real = parts.runner.unpack
+
+    def unpack(message: Any) -> Any:
+        main.cancelled_call = message.request
+        main.raise_if_cancelled()  # as the signal handler does
+        unpacked.append(message.request)
+        return real(message)
+
+    monkeypatch.setattr(parts.runner, "unpack", unpack)
+    call = request(1, lambda: "never")
+    main.current_call = 1
+    main.serve(call)
+
+    assert (unpacked, ways(parts)) == ([1], ["signal"])
+
+
 @pytest.mark.parametrize("thread", [7, SINGLE_THREAD])
 def test_call_in_another_thread(parts: Parts, thread: int) -> None:
     """It is ended in the middle of Python code; calls in its thread go on."""

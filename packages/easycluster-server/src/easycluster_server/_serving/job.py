@@ -58,6 +58,7 @@ class Job:
             calls.
         interruption: the number of a call that was interrupted outside the user's code, and the exception.
         cancelled_call: the number of the call that the client has cancelled, until that is raised in it.
+        is_unpacking: whether the arguments of a call are being unpickled, when it is not cancelled.
         has_cancel_signal: whether the signal for that is on its way to the main thread.
         is_abandoned: whether the connection was lost, which interrupts the call. Its exception is no
             answer then, although a client that has closed only its own direction could read it.
@@ -71,6 +72,7 @@ class Job:
         self.current_call = 0
         self.interruption: Tuple[int, Optional[BaseException]] = (0, None)
         self.cancelled_call = 0
+        self.is_unpacking = False
         self.has_cancel_signal = False
         self.is_abandoned = False
 
@@ -99,7 +101,8 @@ class Job:
     def raise_if_cancelled(self) -> None:
         """Raise `Cancelled` once if the call that is under way was cancelled; signal handlers call this."""
         # A call that has not begun looks for itself. After its outcome is settled nothing is raised any more.
-        if self.cancelled_call == self.current_call == self._started and self.can_be_interrupted:
+        is_begun = self.cancelled_call == self.current_call == self._started and not self.is_unpacking
+        if is_begun and self.can_be_interrupted:
             self.cancelled_call = 0
             raise Cancelled
 
@@ -160,10 +163,13 @@ class Job:
         self._started = request.request
         try:
             try:
+                # What the arguments import is imported completely: some libraries cannot be imported again.
+                self.is_unpacking = True
+                function, name, args, kwargs = runner.unpack(request)
+                self.is_unpacking = False
                 if self.cancelled_call == request.request:
                     self.cancelled_call = 0
                     raise Cancelled
-                function, name, args, kwargs = runner.unpack(request)
                 return runner.pack_result(request, name, function(*args, **kwargs))
             finally:
                 if getpid() != owner.pid:
