@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 import easycluster
-from easycluster import CallTimeout, ConnectionLost, OutcomeUnknown
+from easycluster import CallCancelled, CallTimeout, ConnectionLost, OutcomeUnknown
 from helpers.remote_tasks import Tasks
 from helpers.waiting import PATIENCE, wait_until
 
@@ -226,7 +226,7 @@ def test_await_calls_completion_functions(spawn: Any) -> None:
 
 
 def test_loop_that_was_closed(spawn: Any, tasks: Tasks, capsys: pytest.CaptureFixture[str]) -> None:
-    """A loop that ends while a response is awaited leaves nothing behind, and the response goes on."""
+    """A loop that ends while a response is awaited cancels the call as it cancels the task, and leaves nothing behind."""
     client = spawn()
     response = tasks.start(client, "value")
 
@@ -236,9 +236,9 @@ def test_loop_that_was_closed(spawn: Any, tasks: Tasks, capsys: pytest.CaptureFi
         return task
 
     task = asyncio.run(main())
-    tasks.finish("value")
 
     assert task.cancelled()
-    assert response.result() == "value"
+    with pytest.raises(CallCancelled):
+        response.result()
     gc.collect()
     assert capsys.readouterr().err == ""
