@@ -82,7 +82,8 @@ print(len(done), len(pending), [each.wait() for each in easycluster.as_completed
 answers = []
 for client in clients:
     client.eval("2 + 2", oncomplete=answers.append)
-print(ClientGroup(clients).read_responses(), answers)
+ClientGroup(clients).read_responses()  # ThreadedClients may count some that they had read
+print(answers)
 for client in clients:
     client.close()
 """,
@@ -113,7 +114,7 @@ with spawn_local(kind) as client:
 EXPECTED = {
     "calls": ["win32 True 10000000", "True", "ZeroDivisionError", "2 5 [0, 1, 2, 3]", "False", "written"],
     "by value": ["42", "4999950000"],
-    "several": ["[42, 42, 42]", "3 0 [42, 42, 42]", "3 [4, 4, 4]"],
+    "several": ["[42, 42, 42]", "3 0 [42, 42, 42]", "[4, 4, 4]"],
     "asyncio": ["[42, 2]"],
     "output": ["printed there", "printed by a child", "end"],
     "ctrl_c": ["interrupted", "42"],

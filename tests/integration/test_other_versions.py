@@ -286,7 +286,9 @@ def test_nothing_secret_is_seen(start_other: Start, key: bytes) -> None:
                     assert secret.hex().encode() not in data
         pipes = [os.readlink(each) for each in Path(f"/proc/{guardian}/fd").iterdir()]
 
-        assert sum(each.startswith("pipe:") for each in pipes) == 4  # of the worker, its own wake-up, and that to its keeper
+        assert (
+            sum(each.startswith("pipe:") for each in pipes) == 4
+        )  # of the worker, its own wake-up, and that to its keeper
 
 
 def test_tls_by_certificate(start_other: Start, key_file: Path, tmp_path: Path) -> None:
