@@ -63,8 +63,10 @@ def test_cut_in_a_large_answer(tls_server: Server, key: bytes, cut: Cut) -> None
         other = client.eval("1 + 1", nonblocking=True, threadid=1)
         with pytest.raises(ConnectionLost):
             large.wait()
-        with pytest.raises(ConnectionLost):
-            other.wait()
+        try:
+            assert other.wait() == 2  # small answers pass between the pieces of large ones
+        except ConnectionLost:
+            pass
         assert not client.connected
         client.close()
         relay.join()
