@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import os
 
+import pytest
+
 from easycluster_server._system.posix.waiting import Wakeup, wait_for_any
 
 
@@ -20,6 +22,16 @@ def test_wakeup() -> None:
     wakeup.close()
 
     assert wakeup.fileno() == -1
+
+
+def test_dropped_wakeup() -> None:
+    """One that an interrupt has kept from being closed closes itself when nobody has it any more."""
+    wakeup = Wakeup()
+    number = wakeup.fileno()
+    del wakeup
+
+    with pytest.raises(OSError, match="Bad file"):
+        os.fstat(number)
 
 
 def test_waiting_for_several() -> None:

@@ -68,3 +68,10 @@ class Wakeup:
         """Close the descriptors."""
         self._reading.close()
         self._writing.close()
+
+    def __del__(self) -> None:
+        """Close the descriptors; an interrupt may have kept the owner from that."""
+        try:
+            self.close()
+        except AttributeError:  # it came in the middle of making them
+            pass
