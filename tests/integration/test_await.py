@@ -121,19 +121,22 @@ def test_await_an_error(client: Any) -> None:
 
 
 def test_await_with_a_limit(spawn: Any, tasks: Tasks) -> None:
-    """The limit of the call ends the waiting; asyncio's own limits do, too, and the call goes on."""
+    """The limit of the call ends the waiting, and the call goes on; a limit of asyncio cancels the call."""
     client = spawn()
 
     async def main() -> Any:
+        limited = tasks.start(easycluster.options(client, timeout=0.01), "first")
         with pytest.raises(CallTimeout, match=r"within 0\.01 seconds"):
-            await tasks.start(easycluster.options(client, timeout=0.01), "first")
+            await limited
         response = tasks.start(client, "late")
         with pytest.raises(asyncio.TimeoutError):
             await asyncio.wait_for(response, 0.01)
-        tasks.finish("first", "late")
-        return await response, response._watchers
+        with pytest.raises(CallCancelled):
+            await response
+        tasks.finish("first")
+        return limited.wait(timeout=PATIENCE), response._watchers
 
-    assert run(main()) == ("late", [])
+    assert run(main()) == ("first", [])
 
 
 def test_await_a_connection_that_ends(spawn: Any, tasks: Tasks) -> None:
