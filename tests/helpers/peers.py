@@ -42,6 +42,10 @@ class Peer:
         """Send messages, all at once."""
         self.socket.sendall(b"".join(map(self._link.data_to_send, messages)))
 
+    def send_with(self, rest: bytes, *messages: Message) -> None:
+        """Send messages, and bytes behind them, all at once."""
+        self.socket.sendall(b"".join(map(self._link.data_to_send, messages)) + rest)
+
     def call(self, number: int, name: str, *arguments: Any, thread: int = 0) -> Message:
         """Return the request for a call."""
         body, buffers = dumps((name, arguments, {}), self._link.agreement.pickle_protocol)

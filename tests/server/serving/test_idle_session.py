@@ -90,3 +90,13 @@ def test_end_before_the_first_call(is_closed: bool) -> None:
             peer.socket.close()
         assert make(peer, ends).wait_for_call() == []
     assert ends == [CLOSED if is_closed else LOST]
+
+
+def test_link_that_breaks_behind_the_first_call(capfd: pytest.CaptureFixture[str]) -> None:
+    """A call with which bytes have come that are no message is not begun: its connection has ended."""
+    ends: list[str] = []
+    with Peer() as peer:
+        peer.send_with(b"x" * 64, peer.call(1, "len", []))
+        assert make(peer, ends).wait_for_call() == []
+    assert ends == [LOST]
+    assert "easycluster:" in capfd.readouterr().err

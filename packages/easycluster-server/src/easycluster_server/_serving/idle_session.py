@@ -62,13 +62,13 @@ class IdleSession:
         """Serve until the first call has come.
 
         Returns:
-            It, and the messages that came after it; none: the connection has ended.
+            It, and the messages that came after it; none: the connection has ended, or was broken behind it.
         """
         signal.signal(signal.SIGINT, lambda number, frame: None)  # there is nothing to interrupt
         self._link.receiver.deliver(self._deliver)
         while not self._arrived and self._outcome is None:
             self._receive(True)
-        return self._arrived
+        return [] if self._outcome else self._arrived
 
     def _receive(self, block: bool) -> bool:
         try:
