@@ -160,10 +160,6 @@ class CancellableCall(PendingCall):
             explain_waiting(error, self, self.call_session)
             raise
 
-    def call_cancel_late(self) -> None:
-        """Cancel the call at the end of its time."""
-        self.cancel(grace=GRACE)
-
     def call_tell_to_end(self) -> bool:
         """Tell the host to end the call; return whether it could be told."""
         if not self.call_session.can_cancel:

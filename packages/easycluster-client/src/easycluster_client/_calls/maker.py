@@ -34,10 +34,10 @@ if TYPE_CHECKING:
     from easycluster_protocol._types import Args, Buffer, Kwargs, Value
 
     from .completions import Completion
+    from .owner import Owner
 
     #: The arguments of `ClientSession.request` behind the call.
     _Request = tuple[int, bytes, Sequence[Buffer], int]
-    from .owner import Owner
 
 
 class CallMaker:
@@ -332,6 +332,6 @@ def _wait_in_time(session: ClientSession, response: NonblockingResponse, message
     if not response.call_is_answered:
         response.call_timeout = None  # later waits have a limit only if they are given one
         if response.call_cancels:
-            response.call_cancel_late()
+            response.cancel()
         response.call_check_time(timeout)
     return response.call_take_result()

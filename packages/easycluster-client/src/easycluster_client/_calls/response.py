@@ -161,7 +161,7 @@ class NonblockingResponse(FutureMethods):
             self.call_wait_in_time(deadline)
         if timeout is not None and not self.call_is_answered:
             if has_own_limit and self.call_cancels:
-                self.call_cancel_late()
+                self.cancel()
             self.call_check_time(timeout)
 
     def call_wait_in_time(self, deadline: float) -> None:

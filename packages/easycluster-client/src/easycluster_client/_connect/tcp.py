@@ -109,9 +109,7 @@ def connect_socket(
 
 
 def _find_server_observer(address: Address, link: Link) -> Observer:
-    if address.keep_alive.limit is None or STATUS_CAPABILITY not in link.agreement.peer.capabilities.split(
-        ","
-    ):
+    if address.keep_alive.limit is None or not link.agreement.peer.can(STATUS_CAPABILITY):
         return SocketObserver(acknowledges=True)
     return ServerObserver(address, link.agreement.name, address.keep_alive.limit / 2)
 

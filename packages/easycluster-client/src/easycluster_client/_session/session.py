@@ -87,7 +87,7 @@ class ClientSession(ReadingSession):
         self.pickle_protocol = link.agreement.pickle_protocol
         self.sent_packages: set[str] = set()
         self.way_to_end = ""
-        self.can_cancel = CANCEL in link.agreement.peer.capabilities.split(",")
+        self.can_cancel = link.agreement.peer.can(CANCEL)
         self._numbers = itertools.count(1)
         self.references = References(self)
         self._deliver = Delivery(self._calls, self.turn, self.references, self._channel).deliver

@@ -83,7 +83,7 @@ def choose(own: Hello, peer: Hello, peer_name: str) -> str:
     """
     if own.tls and peer.tls:
         for way in (BY_KEY, BY_CERTIFICATE):
-            if _can(own, way) and _can(peer, way):
+            if own.can(way) and peer.can(way):
                 return way
     if own.tls == REQUIRE:
         raise ConnectError(f"TLS is required here, and {_explain(own, peer, peer_name)}")
@@ -92,11 +92,7 @@ def choose(own: Hello, peer: Hello, peer_name: str) -> str:
 
 def names_way(end: Hello) -> bool:
     """Return whether an end names a way of TLS; one that names none has no TLS, whatever its `tls` says."""
-    return any(_can(end, way) for way in _DESCRIPTIONS)
-
-
-def _can(end: Hello, way: str) -> bool:
-    return way in end.capabilities.split(",")
+    return any(end.can(way) for way in _DESCRIPTIONS)
 
 
 def _explain(own: Hello, peer: Hello, peer_name: str) -> str:
@@ -106,12 +102,12 @@ def _explain(own: Hello, peer: Hello, peer_name: str) -> str:
     if not peer.tls:
         return f"{peer_name} has switched it off ({'--tls off' if is_client else 'tls=off'})"
     client, server = (own, peer) if is_client else (peer, own)
-    if _can(server, BY_CERTIFICATE):
+    if server.can(BY_CERTIFICATE):
         return "the client's Python is built without TLS: install one with the module ssl there"
     lacking = [
         f"{name} {_explain_lack(end)}"
         for name, end in (("the client", client), ("the server", server))
-        if not _can(end, BY_KEY)
+        if not end.can(BY_KEY)
     ]
     return f"{' and '.join(lacking)}: give the server a certificate (--tls-cert), or {_ADVICE}"
 
@@ -120,7 +116,7 @@ _ADVICE = "use Python 3.13 or newer at both ends, which can encrypt with the sha
 
 
 def _explain_lack(end: Hello) -> str:
-    if _can(end, BY_CERTIFICATE) and end.tls == REQUIRE and is_new_enough(end.python):
+    if end.can(BY_CERTIFICATE) and end.tls == REQUIRE and is_new_enough(end.python):
         return "asks for a certificate, which the server has not"
     return f"has Python {make_printable(end.python, 20) or 'of unknown version'}"
 

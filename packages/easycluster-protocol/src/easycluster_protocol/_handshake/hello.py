@@ -114,6 +114,10 @@ class Hello:
             setattr(self, name, value)
         self.given = set(fields)
 
+    def can(self, name: str) -> bool:
+        """Return whether this end has named an extension among its `capabilities`."""
+        return name in self.capabilities.split(",")
+
     def __repr__(self) -> str:
         shown = {name: getattr(self, name) for name in sorted(self.given) if name not in ("nonce", "proof")}
         return f"Hello({', '.join(f'{name}={value!r}' for name, value in shown.items())})"

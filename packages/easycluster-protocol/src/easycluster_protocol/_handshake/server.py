@@ -148,7 +148,7 @@ class ServerHandshake(Handshake):
     def _is_question(self) -> bool:
         """Whether the client asks about a session, and this server answers such questions."""
         is_question = self.peer is not None and self.peer.purpose == STATUS
-        return is_question and STATUS_CAPABILITY in self.own.capabilities.split(",")
+        return is_question and self.own.can(STATUS_CAPABILITY)
 
     def answer(self, status: bytes) -> None:
         """Answer a client that has asked about a session; the connection ends then.
